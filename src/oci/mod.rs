@@ -1,0 +1,14 @@
+//! The vocabulary of the Open Container Initiative: digests, layers, platforms, references and documents.
+//!
+//! Everything here is pure: values, their parsing and their printing. Nothing reads a file or the network.
+
+pub mod digest;
+pub mod document;
+pub mod layer;
+pub mod platform;
+pub mod reference;
+
+pub use digest::{Digest, DigestError};
+pub use layer::{ChainId, LayerChain, LayerIdentity};
+pub use platform::Platform;
+pub use reference::Reference;

@@ -1,0 +1,96 @@
+//! The topics: what each is called, how it is kept and how it is divided.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Every topic of clade. `topics/NAME.yaml` describes each for people; a test keeps both equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Topic {
+    /// Every image, by digest.
+    Images,
+    /// Every tag and its history, by full name.
+    Tags,
+    /// Classes, their versions, and groups.
+    Catalog,
+    /// BuildConfigs, by namespace and name.
+    Buildconfigs,
+    /// The classification of every image that is in a class, by digest.
+    Classifications,
+    /// Committed transitions of an image's state in a class.
+    Outdated,
+    /// How far each processor is.
+    Progress,
+    /// Records that could not be used, and why.
+    DeadLetters,
+}
+
+/// What happens to old records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cleanup {
+    /// The last record of each key is kept; a tombstone removes the key.
+    Compact,
+    /// Records are removed when they are older than the topic's retention.
+    Delete,
+}
+
+impl Topic {
+    /// All topics, in the order in which they are created.
+    pub const ALL: [Self; 8] = [
+        Self::Images,
+        Self::Tags,
+        Self::Catalog,
+        Self::Buildconfigs,
+        Self::Classifications,
+        Self::Outdated,
+        Self::Progress,
+        Self::DeadLetters,
+    ];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Images => "images",
+            Self::Tags => "tags",
+            Self::Catalog => "catalog",
+            Self::Buildconfigs => "buildconfigs",
+            Self::Classifications => "classifications",
+            Self::Outdated => "outdated",
+            Self::Progress => "progress",
+            Self::DeadLetters => "dead-letters",
+        }
+    }
+
+    /// What happens to its old records.
+    pub const fn cleanup(self) -> Cleanup {
+        match self {
+            Self::Outdated | Self::DeadLetters => Cleanup::Delete,
+            _ => Cleanup::Compact,
+        }
+    }
+
+    /// How long an event topic keeps a record, and a compacted topic a tombstone. In milliseconds.
+    pub const fn retention_ms(self) -> i64 {
+        match self.cleanup() {
+            Cleanup::Delete => 30 * DAY_MS,
+            // A reader that was away for less than this has seen every tombstone.
+            Cleanup::Compact => 7 * DAY_MS,
+        }
+    }
+
+    /// Whether it is divided by the first layer. The others have one partition.
+    pub const fn is_partitioned(self) -> bool {
+        !matches!(self, Self::Catalog | Self::Buildconfigs)
+    }
+}
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
