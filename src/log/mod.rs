@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::record::Record;
 use crate::record::Topic;
 
 /// The position of a record in its partition.
@@ -29,17 +30,6 @@ impl fmt::Display for TopicPartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}[{}]", self.topic, self.partition)
     }
-}
-
-/// What is appended: a key, a value (`None` is a tombstone) and headers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// What a compacted topic keeps the last record of.
-    pub key: String,
-    /// The value as JSON; `None` deletes the key.
-    pub value: Option<Vec<u8>>,
-    /// The CloudEvents attributes, Kafka binary mode: `ce_id`, `ce_type` and so on.
-    pub headers: Vec<(String, String)>,
 }
 
 /// A record as it is read back.

@@ -1,5 +1,33 @@
 //! What stands on the log: one file a topic. Keys, values, headers and versions; no I/O.
+//!
+//! Values are JSON. Their attributes are CloudEvents in the Kafka binding's binary mode (`ce_…` headers), so that any
+//! CloudEvents library can subscribe. `ce_type` ends in the version of the format; a reader ignores fields that it does
+//! not know and refuses versions that it does not know.
 
+pub mod build_config;
+pub mod catalog;
+pub mod classification;
+pub mod dead_letter;
+pub mod image;
+pub mod outdated;
+pub mod progress;
+pub mod tag;
 pub mod topic;
 
+mod envelope;
+mod partition;
+
+pub use build_config::BuildConfigRecord;
+pub use catalog::{CatalogKey, CatalogRecord, ClassRecord, GroupRecord, VersionRecord};
+pub use classification::{ClassificationRecord, Membership, State};
+pub use dead_letter::DeadLetterRecord;
+pub use envelope::{DecodeError, Record, Value, decode, encode, tombstone};
+pub use image::{Claim, ImageRecord, Layer};
+pub use outdated::TransitionRecord;
+pub use partition::partition_of;
+pub use progress::ProgressRecord;
+pub use tag::{TagImage, TagItem, TagRecord};
 pub use topic::{Cleanup, Topic};
+
+/// A point in time as RFC 3339 text, as `2018-01-27T00:00:00Z`.
+pub use jiff::Timestamp;

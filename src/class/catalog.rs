@@ -1,0 +1,199 @@
+//! The catalog as its records build it up, and what each of them changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::membership::Classification;
+use crate::record::{CatalogKey, CatalogRecord, ClassRecord, GroupRecord, Membership, VersionRecord};
+
+/// Every class with its versions, and every group.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    classes: BTreeMap<String, Class>,
+    groups: BTreeMap<String, Arc<GroupRecord>>,
+    /// Versions whose class record has not been seen: it follows in the same batch, or was deleted before them.
+    unclaimed: BTreeMap<String, BTreeMap<u32, Arc<VersionRecord>>>,
+}
+
+/// One class with its versions.
+#[derive(Debug, Clone)]
+pub struct Class {
+    /// Its record.
+    pub record: Arc<ClassRecord>,
+    versions: BTreeMap<u32, Arc<VersionRecord>>,
+}
+
+/// What a record changed, told so that only the images concerned need to be looked at again.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct CatalogChange {
+    /// Classes whose members all have to be looked at again: created, deleted, or selected by other groups than before.
+    pub classes: BTreeSet<String>,
+    /// Single versions that members of have to be looked at again: new ones, and those that became or ceased to be
+    /// current.
+    pub versions: BTreeSet<(String, u32)>,
+    /// Versions that are known now and were not before.
+    pub added: Vec<Arc<VersionRecord>>,
+    /// Versions that are no longer known.
+    pub removed: Vec<Arc<VersionRecord>>,
+}
+
+impl Class {
+    /// The versions that count, by number.
+    pub fn versions(&self) -> impl DoubleEndedIterator<Item = &Arc<VersionRecord>> {
+        self.versions.range(..self.record.versions).map(|(_, version)| version)
+    }
+
+    /// The version with this number, if it counts.
+    pub fn version(&self, number: u32) -> Option<&Arc<VersionRecord>> {
+        self.versions.get(&number).filter(|_| number < self.record.versions)
+    }
+
+    /// The current version.
+    pub fn current(&self) -> Option<&Arc<VersionRecord>> {
+        self.version(self.record.current?)
+    }
+}
+
+impl Catalog {
+    /// The class of this name.
+    pub fn class(&self, name: &str) -> Option<&Class> {
+        self.classes.get(name)
+    }
+
+    /// All classes by name.
+    pub fn classes(&self) -> impl Iterator<Item = &Class> {
+        self.classes.values()
+    }
+
+    /// The group of this name.
+    pub fn group(&self, name: &str) -> Option<&Arc<GroupRecord>> {
+        self.groups.get(name)
+    }
+
+    /// All groups by name.
+    pub fn groups(&self) -> impl Iterator<Item = &Arc<GroupRecord>> {
+        self.groups.values()
+    }
+
+    /// The classes that a group selects, by name.
+    pub fn selected<'a>(&'a self, group: &'a GroupRecord) -> impl Iterator<Item = &'a Class> {
+        self.classes.values().filter(|class| group.selector.selects(&class.record.labels))
+    }
+
+    /// The groups of an image with these memberships: of each group its classes, nearest first.
+    pub fn classify(&self, classes: Vec<Membership>) -> Classification {
+        let mut groups = BTreeMap::new();
+        for group in self.groups.values() {
+            let mut members: Vec<&Membership> = classes
+                .iter()
+                .filter(|member| {
+                    self.class(&member.name).is_some_and(|class| group.selector.selects(&class.record.labels))
+                })
+                .collect();
+            members.sort_by(|a, b| b.depth.cmp(&a.depth).then_with(|| a.name.cmp(&b.name)));
+            if !members.is_empty() {
+                groups.insert(group.name.clone(), members.into_iter().map(|member| member.name.clone()).collect());
+            }
+        }
+        Classification { classes, groups }
+    }
+
+    /// Takes a record in (`None` deletes the key) and tells what it changed.
+    pub fn apply(&mut self, key: &CatalogKey, record: Option<CatalogRecord>) -> CatalogChange {
+        match (key, record) {
+            (CatalogKey::Class(_), Some(CatalogRecord::ImageClass(class))) => self.put_class(class),
+            (CatalogKey::Version(..), Some(CatalogRecord::ImageClassVersion(version))) => self.put_version(version),
+            (CatalogKey::Group(name), Some(CatalogRecord::ImageClassGroup(group))) => {
+                self.put_group(name, Some(group))
+            }
+            (CatalogKey::Class(name), None) => self.delete_class(name),
+            (CatalogKey::Version(class, number), None) => self.delete_version(class, *number),
+            (CatalogKey::Group(name), None) => self.put_group(name, None),
+            // A record under the key of another kind: the decoder lets none through.
+            _ => CatalogChange::default(),
+        }
+    }
+
+    fn put_class(&mut self, record: ClassRecord) -> CatalogChange {
+        let mut change = CatalogChange::default();
+        let name = record.name.clone();
+        let record = Arc::new(record);
+        let Some(class) = self.classes.get_mut(&name) else {
+            let versions = self.unclaimed.remove(&name).unwrap_or_default();
+            change.classes.insert(name.clone());
+            self.classes.insert(name, Class { record, versions });
+            return change;
+        };
+        let before = std::mem::replace(&mut class.record, Arc::clone(&record));
+        if before.generation != record.generation || before.labels != record.labels {
+            change.classes.insert(name);
+            return change;
+        }
+        change.versions.extend((before.versions..record.versions).map(|number| (name.clone(), number)));
+        if before.current != record.current {
+            change.versions.extend(before.current.into_iter().chain(record.current).map(|number| (name.clone(), number)));
+        }
+        change
+    }
+
+    fn put_version(&mut self, record: VersionRecord) -> CatalogChange {
+        let record = Arc::new(record);
+        let class = self.classes.get_mut(&record.class);
+        let counts = class.as_ref().is_some_and(|class| record.number < class.record.versions);
+        let versions = match class {
+            Some(class) => &mut class.versions,
+            None => self.unclaimed.entry(record.class.clone()).or_default(),
+        };
+        let replaced = versions.insert(record.number, Arc::clone(&record));
+        let mut change = CatalogChange::default();
+        if counts {
+            change.versions.insert((record.class.clone(), record.number));
+        }
+        change.removed.extend(replaced);
+        change.added.push(record);
+        change
+    }
+
+    fn delete_class(&mut self, name: &str) -> CatalogChange {
+        let mut change = CatalogChange::default();
+        if let Some(class) = self.classes.remove(name) {
+            change.classes.insert(name.to_owned());
+            // Their own tombstones take them out; a class that is created anew must not inherit them meanwhile.
+            change.removed.extend(class.versions.into_values());
+        }
+        change
+    }
+
+    fn delete_version(&mut self, class: &str, number: u32) -> CatalogChange {
+        let versions = match self.classes.get_mut(class) {
+            Some(class) => Some(&mut class.versions),
+            None => self.unclaimed.get_mut(class),
+        };
+        let mut change = CatalogChange::default();
+        if let Some(removed) = versions.and_then(|versions| versions.remove(&number)) {
+            change.versions.insert((class.to_owned(), number));
+            change.removed.push(removed);
+        }
+        change
+    }
+
+    fn put_group(&mut self, name: &str, group: Option<GroupRecord>) -> CatalogChange {
+        let before: BTreeSet<String> = self.names_in(name);
+        match group {
+            Some(group) => self.groups.insert(name.to_owned(), Arc::new(group)),
+            None => self.groups.remove(name),
+        };
+        let after = self.names_in(name);
+        CatalogChange {
+            classes: before.symmetric_difference(&after).cloned().collect(),
+            ..CatalogChange::default()
+        }
+    }
+
+    fn names_in(&self, group: &str) -> BTreeSet<String> {
+        self.groups
+            .get(group)
+            .map(|group| self.selected(group).map(|class| class.record.name.clone()).collect())
+            .unwrap_or_default()
+    }
+}

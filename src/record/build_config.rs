@@ -1,0 +1,58 @@
+//! Topic `buildconfigs`: what builds which image from what, by `namespace/name`.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::catalog::ObjectReference;
+use super::{Topic, Value};
+
+/// One OpenShift BuildConfig, as far as a rebuild needs it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildConfigRecord {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Counts what the publisher has published.
+    pub sequence: u64,
+    /// The builder image: `spec.strategy.*.from`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builder: Option<ObjectReference>,
+    /// Images that sources are taken from: `spec.source.images[].from`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source_images: Vec<ObjectReference>,
+    /// What it pushes to: `spec.output.to`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<ObjectReference>,
+    /// Its ImageChange triggers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_change_triggers: Vec<ImageChangeTrigger>,
+    /// Whether the annotation `openshift.io/build-config.paused` holds it.
+    #[serde(default)]
+    pub paused: bool,
+    /// `status.lastVersion`.
+    #[serde(default)]
+    pub last_version: u64,
+}
+
+/// A trigger that builds when an image stream's tag moves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageChangeTrigger {
+    /// What it watches; the builder image where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<ObjectReference>,
+    /// Whether it is switched off.
+    #[serde(default)]
+    pub paused: bool,
+}
+
+impl Value for BuildConfigRecord {
+    const TOPIC: Topic = Topic::Buildconfigs;
+    const TYPE: &'static str = "dev.clade.build-config";
+    const VERSION: u32 = 1;
+    fn id(&self) -> String {
+        format!("{}/{}@{}", self.namespace, self.name, self.sequence)
+    }
+}

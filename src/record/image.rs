@@ -1,0 +1,99 @@
+//! Topic `images`: every image (one platform), by digest.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Timestamp, Topic, Value};
+use crate::oci::{Digest, LayerChain, LayerIdentity, Platform};
+
+/// One image: what it is made of, and what is claimed of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageRecord {
+    /// Digest of the platform's manifest.
+    pub digest: Digest,
+    /// Counts what the publisher has published; of two records with one key the higher is the newer.
+    pub sequence: u64,
+    /// What it runs on.
+    pub platform: Platform,
+    /// Every repository it was seen in, sorted.
+    #[serde(default)]
+    pub repositories: Vec<String>,
+    /// Media type of the manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
+    /// Digest of the image's config.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_digest: Option<Digest>,
+    /// When it was built, by its config.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub created: Option<Timestamp>,
+    /// Which digest of a layer makes the chain.
+    pub layer_identity: LayerIdentity,
+    /// The layers, base first, empty ones included as the manifest has them.
+    pub layers: Vec<Layer>,
+    /// What is said of its base without proof by layers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Claim>,
+}
+
+/// One layer of a manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Layer {
+    /// Digest as stored (blob). Where only the diff ID is known, the diff ID.
+    pub digest: Digest,
+    /// Digest of the uncompressed tar, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff_id: Option<Digest>,
+    /// Size as stored, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
+/// A statement about an image's base that layers do not prove.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Claim {
+    /// What kind of evidence it is.
+    pub evidence: Evidence,
+    /// The base by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The base by digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+/// Where a claim comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Evidence {
+    /// `org.opencontainers.image.base.name` and `.base.digest`.
+    Annotation,
+    /// The last `FROM` of the image's Dockerfile.
+    Dockerfile,
+}
+
+impl ImageRecord {
+    /// The chain of its non-empty layers.
+    pub fn chain(&self) -> LayerChain {
+        LayerChain::new(
+            self.layer_identity,
+            self.layers.iter().map(|layer| match self.layer_identity {
+                LayerIdentity::Blob => layer.digest,
+                LayerIdentity::DiffId => layer.diff_id.unwrap_or(layer.digest),
+            }),
+        )
+    }
+}
+
+impl Value for ImageRecord {
+    const TOPIC: Topic = Topic::Images;
+    const TYPE: &'static str = "dev.clade.image";
+    const VERSION: u32 = 1;
+    fn id(&self) -> String {
+        format!("{}@{}", self.digest, self.sequence)
+    }
+}

@@ -1,0 +1,52 @@
+//! Topic `outdated`: committed transitions of an image's state in a class.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{State, Topic, Value};
+use crate::oci::{Digest, Platform};
+
+/// An image entered or left a class, or became outdated or current in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TransitionRecord {
+    /// The same for the same transition, so that a consumer can drop repeats.
+    pub id: Digest,
+    /// The image.
+    pub digest: Digest,
+    /// What it runs on.
+    pub platform: Platform,
+    /// The class.
+    pub class: String,
+    /// What it was; absent when it was not in the class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Standing>,
+    /// What it is now; absent when it has left the class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Standing>,
+    /// The class's current version at that moment: the image or image index that the class's tag points at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<Digest>,
+    /// The tags that referenced the image at that moment, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+}
+
+/// Where an image stands in a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Standing {
+    /// Current or outdated.
+    pub state: State,
+    /// The base version it is built on.
+    pub version: Digest,
+}
+
+impl Value for TransitionRecord {
+    const TOPIC: Topic = Topic::Outdated;
+    const TYPE: &'static str = "dev.clade.outdated";
+    const VERSION: u32 = 1;
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+}

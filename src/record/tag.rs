@@ -1,0 +1,71 @@
+//! Topic `tags`: every tag and what it has pointed at, by full name.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Timestamp, Topic, Value};
+use crate::oci::{Digest, Platform};
+
+/// One tag. It stands in the partition of every image that it points at now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TagRecord {
+    /// The full name `repository:tag`; of an image stream's tag `namespace/stream:tag`.
+    pub name: String,
+    /// Counts what the publisher has published; of two records of one tag the higher is the newer.
+    pub sequence: u64,
+    /// The part of the name before the tag.
+    pub repository: String,
+    /// The tag alone.
+    pub tag: String,
+    /// What it points at since when. `digest` is absent when the tag is no longer listed.
+    pub current: TagItem,
+    /// What it pointed at before, oldest first. Only in the partition of the first image it points at: its home.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<TagItem>,
+    /// Whether this is the record in the home partition, the one with the history.
+    #[serde(default)]
+    pub home: bool,
+}
+
+/// What a tag pointed at from one moment on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TagItem {
+    /// From when on.
+    #[schemars(with = "String")]
+    pub since: Timestamp,
+    /// The image, or the image index of a multi-platform tag. Absent: the tag was not listed from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+    /// The images it resolves to, one a platform.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<TagImage>,
+}
+
+/// One image of a tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TagImage {
+    /// Digest of the platform's manifest.
+    pub digest: Digest,
+    /// What it runs on, where the image index says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+}
+
+impl TagItem {
+    /// Whether both point at the same, whenever they do.
+    pub fn same_target(&self, other: &Self) -> bool {
+        self.digest == other.digest && self.images == other.images
+    }
+}
+
+impl Value for TagRecord {
+    const TOPIC: Topic = Topic::Tags;
+    const TYPE: &'static str = "dev.clade.tag";
+    const VERSION: u32 = 1;
+    fn id(&self) -> String {
+        format!("{}@{}", self.name, self.sequence)
+    }
+}
