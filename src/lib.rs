@@ -1,7 +1,20 @@
 //! clade: which container images are built on what, and is it the current version?
+//!
+//! ARCHITECTURE.md has the whole picture. The modules stand in tiers; each imports only from those above it.
 
-pub mod class;
-pub mod index;
-pub mod log;
+// Pure vocabulary.
 pub mod oci;
 pub mod record;
+
+// Pure logic.
+pub mod class;
+pub mod index;
+pub mod shard;
+
+// Adapters: the only users of each client library.
+pub mod log;
+pub mod view;
+
+// Services: they meet through records on the log.
+pub mod processor;
+pub mod publisher;

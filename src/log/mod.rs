@@ -6,10 +6,13 @@
 
 pub mod embedded;
 pub mod memory;
+mod scan;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use scan::for_each;
 
 pub use crate::record::Record;
 use crate::record::Topic;

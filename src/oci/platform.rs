@@ -33,6 +33,11 @@ impl Platform {
         Self { os: os.to_owned(), architecture: architecture.to_owned(), variant: None, os_version: None }
     }
 
+    /// Whether both differ in nothing but the version of the operating system.
+    pub fn is_same_but_os_version(&self, other: &Self) -> bool {
+        self.os == other.os && self.architecture == other.architecture && self.variant == other.variant
+    }
+
     /// Whether this is one of the platforms that `asked` names: what `asked` leaves out is not compared.
     pub fn matches(&self, asked: &Self) -> bool {
         self.os == asked.os

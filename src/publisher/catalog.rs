@@ -1,0 +1,125 @@
+//! What admins declare: classes and groups.
+
+use std::collections::BTreeMap;
+
+use super::tracker::{Followed, followed};
+use super::{PublishError, Publisher};
+use crate::record::catalog::{Following, ObjectReference, Selector};
+use crate::record::{CatalogKey, CatalogRecord, ClassRecord, GroupRecord};
+
+/// A class as it is declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassSpec {
+    /// Its name.
+    pub name: String,
+    /// What groups select it by.
+    pub labels: BTreeMap<String, String>,
+    /// What it follows.
+    pub from: ObjectReference,
+}
+
+/// What declaring something came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is new.
+    Created,
+    /// It existed and was changed.
+    Configured,
+    /// It existed just so.
+    Unchanged,
+}
+
+impl Publisher {
+    /// Declares a class. A class that follows something else than before starts anew, with the history of that.
+    pub fn apply_class(&mut self, spec: &ClassSpec) -> Result<Outcome, PublishError> {
+        check_name("class", &spec.name)?;
+        followed(&spec.from).map_err(|problem| PublishError::Invalid(format!("class {:?}: {problem}", spec.name)))?;
+        let known = self.catalog.class(&spec.name).map(|class| (*class.record).clone());
+        let outcome = match &known {
+            None => Outcome::Created,
+            Some(known) if known.from == spec.from && known.labels == spec.labels => return Ok(Outcome::Unchanged),
+            Some(_) => Outcome::Configured,
+        };
+        let record = match known {
+            Some(known) if known.from == spec.from => ClassRecord { labels: spec.labels.clone(), ..known },
+            known => {
+                if known.is_some() {
+                    self.delete_class(&spec.name)?;
+                }
+                self.sequence += 1;
+                ClassRecord {
+                    name: spec.name.clone(),
+                    sequence: self.sequence,
+                    generation: self.sequence,
+                    labels: spec.labels.clone(),
+                    from: spec.from.clone(),
+                    versions: 0,
+                    current: None,
+                    following: Following { ready: false, reason: String::new(), message: String::new() },
+                }
+            }
+        };
+        self.track_class(record)?;
+        self.flush()?;
+        Ok(outcome)
+    }
+
+    /// Deletes a class with its versions.
+    pub fn delete_class(&mut self, name: &str) -> Result<(), PublishError> {
+        let Some(class) = self.catalog.class(name) else {
+            return Err(PublishError::NotFound { kind: "class", name: name.to_owned() });
+        };
+        let from = class.record.from.clone();
+        let numbers: Vec<u32> = class.versions().map(|version| version.number).collect();
+        self.delete(CatalogKey::Class(name.to_owned()));
+        for number in numbers {
+            self.delete(CatalogKey::Version(name.to_owned(), number));
+        }
+        if let Ok(Followed::Tag(tag)) = followed(&from)
+            && let Some(classes) = self.followers.get_mut(&tag)
+        {
+            classes.remove(name);
+        }
+        self.flush()
+    }
+
+    /// Declares a group.
+    pub fn apply_group(&mut self, name: &str, selector: &Selector) -> Result<Outcome, PublishError> {
+        check_name("group", name)?;
+        let outcome = match self.catalog.group(name) {
+            None => Outcome::Created,
+            Some(group) if group.selector == *selector => return Ok(Outcome::Unchanged),
+            Some(_) => Outcome::Configured,
+        };
+        self.sequence += 1;
+        let group = GroupRecord { name: name.to_owned(), sequence: self.sequence, selector: selector.clone() };
+        self.put(CatalogRecord::ImageClassGroup(group));
+        self.flush()?;
+        Ok(outcome)
+    }
+
+    /// Deletes a group.
+    pub fn delete_group(&mut self, name: &str) -> Result<(), PublishError> {
+        if self.catalog.group(name).is_none() {
+            return Err(PublishError::NotFound { kind: "group", name: name.to_owned() });
+        }
+        self.delete(CatalogKey::Group(name.to_owned()));
+        self.flush()
+    }
+}
+
+/// A name becomes part of a label key: Kubernetes bounds it to 63 letters, digits and `- _ .`.
+fn check_name(kind: &str, name: &str) -> Result<(), PublishError> {
+    let is_good = !name.is_empty()
+        && name.len() <= 63
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.ends_with(|last: char| last.is_ascii_alphanumeric())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    if is_good {
+        return Ok(());
+    }
+    Err(PublishError::Invalid(format!(
+        "{kind} name {name:?} cannot be a label: use 1 to 63 letters, digits, '-', '_' and '.', with a letter or digit \
+         first and last"
+    )))
+}

@@ -1,0 +1,219 @@
+//! Writing what is pending.
+
+use std::collections::BTreeSet;
+
+use super::places::TagPlace;
+use super::{PublishError, Publisher};
+use crate::log::{Batch, TopicPartition};
+use crate::oci::Digest;
+use crate::record::{
+    BuildConfigRecord, CatalogRecord, DeadLetterRecord, ImageRecord, Record, TagRecord, Topic, Value, encode,
+    partition_of, tombstone,
+};
+
+/// One append's worth: large enough for the storage to be fast, small enough for readers to follow closely.
+const BATCH_RECORDS: usize = 4_096;
+const BATCH_BYTES: usize = 8 << 20;
+
+/// What a written record means for the places.
+enum Written {
+    Image(Box<ImageRecord>, u16),
+    ImageGone(Digest),
+    Tag(String, TagPlace),
+    Nothing,
+}
+
+/// Records that have to be appended together, and what each means.
+type Group = Vec<(TopicPartition, Record, Written)>;
+
+impl Publisher {
+    /// Writes everything pending: images first, then the tags that point at them, then the classes that follow those.
+    pub fn flush(&mut self) -> Result<(), PublishError> {
+        self.add_late_claims()?;
+        self.find_moved_tags();
+        self.track()?;
+        let mut groups = self.image_groups()?;
+        self.append(std::mem::take(&mut groups))?;
+        let groups = self.tag_groups()?;
+        self.append(groups)?;
+        let groups = self.other_groups()?;
+        self.append(groups)
+    }
+
+    /// What was claimed of images that were published before.
+    fn add_late_claims(&mut self) -> Result<(), PublishError> {
+        for (digest, claims) in std::mem::take(&mut self.pending.claims) {
+            let Some(mut image) = self.image(&digest)? else {
+                self.pending.claims.insert(digest, claims);
+                continue;
+            };
+            let before = image.claims.len();
+            image.claims.extend(claims);
+            image.claims.sort_unstable();
+            image.claims.dedup();
+            if image.claims.len() > before {
+                self.pending.images.insert(digest, Some(image));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tags stand in the partitions of their images: an image that comes or goes may move them.
+    fn find_moved_tags(&mut self) {
+        for (digest, image) in &self.pending.images {
+            let is_new = self.places.image(digest).is_none() || image.is_none();
+            if is_new {
+                self.pending.moved_tags.extend(self.places.tags_of(digest).cloned());
+            }
+        }
+    }
+
+    fn image_groups(&mut self) -> Result<Vec<Group>, PublishError> {
+        let mut groups = Vec::with_capacity(self.pending.images.len());
+        for (digest, image) in std::mem::take(&mut self.pending.images) {
+            let before = self.places.image(&digest).map(|place| place.partition);
+            let gone_from = |partition: u16, sequence: u64| {
+                let record = tombstone::<ImageRecord>(digest.to_string(), format!("{digest}@{sequence}"));
+                (at(Topic::Images, partition), record)
+            };
+            self.sequence += 1;
+            let mut group = Group::new();
+            match image {
+                Some(mut image) => {
+                    image.sequence = self.sequence;
+                    let partition = partition_of(&digest, &image.chain(), self.log.partitions());
+                    if let Some(before) = before.filter(|before| *before != partition) {
+                        let (to, record) = gone_from(before, self.sequence);
+                        group.push((to, record, Written::Nothing));
+                    }
+                    let record = encode(digest.to_string(), &image)?;
+                    group.push((at(Topic::Images, partition), record, Written::Image(Box::new(image), partition)));
+                    self.counts.images += 1;
+                }
+                None => {
+                    let Some(before) = before else { continue };
+                    let (to, record) = gone_from(before, self.sequence);
+                    group.push((to, record, Written::ImageGone(digest)));
+                }
+            }
+            groups.push(group);
+        }
+        Ok(groups)
+    }
+
+    fn tag_groups(&mut self) -> Result<Vec<Group>, PublishError> {
+        let moved = std::mem::take(&mut self.pending.moved_tags);
+        for name in moved {
+            if !self.pending.tags.contains_key(&name)
+                && let Some(tag) = self.places.read_tag(&self.log, &name)?
+            {
+                self.pending.tags.insert(name, tag);
+            }
+        }
+        self.pending.tag_items = 0;
+        let mut groups = Vec::with_capacity(self.pending.tags.len());
+        for (name, mut record) in std::mem::take(&mut self.pending.tags) {
+            self.sequence += 1;
+            record.sequence = self.sequence;
+            groups.push(self.tag_group(&name, record)?);
+            self.counts.tags += 1;
+        }
+        Ok(groups)
+    }
+
+    /// A tag goes to every partition that holds one of its images, first there and then away from where it was, so
+    /// that no reader misses it; the history goes to its home alone.
+    fn tag_group(&self, name: &str, mut record: TagRecord) -> Result<Group, PublishError> {
+        let before = self.places.tag(name);
+        let images: Vec<Digest> = match (&record.current.images[..], record.current.digest) {
+            ([], Some(digest)) => vec![digest],
+            (images, _) => images.iter().map(|image| image.digest).collect(),
+        };
+        let found: Vec<u16> =
+            images.iter().filter_map(|image| self.places.image(image)).map(|place| place.partition).collect();
+        // A tag that points at nothing known stays where it was; a new one goes where its name leads.
+        let fallback = || before.map_or_else(|| by_name(name, self.log.partitions()), |place| place.home);
+        let home = found.first().copied().unwrap_or_else(fallback);
+        let partitions: BTreeSet<u16> = found.into_iter().chain([home]).collect();
+        let place = |offset| TagPlace { partitions: partitions.clone(), home, offset, images: images.clone() };
+        record.home = true;
+        let mut group = vec![(at(Topic::Tags, home), encode(name.to_owned(), &record)?, Written::Tag(name.to_owned(), place(0)))];
+        record.home = false;
+        record.history = Vec::new();
+        for partition in partitions.iter().filter(|partition| **partition != home) {
+            group.push((at(Topic::Tags, *partition), encode(name.to_owned(), &record)?, Written::Nothing));
+        }
+        for partition in before.iter().flat_map(|place| place.partitions.difference(&partitions)) {
+            let record = tombstone::<TagRecord>(name.to_owned(), record.id());
+            group.push((at(Topic::Tags, *partition), record, Written::Nothing));
+        }
+        Ok(group)
+    }
+
+    fn other_groups(&mut self) -> Result<Vec<Group>, PublishError> {
+        let mut groups = Vec::new();
+        for (key, mut record) in std::mem::take(&mut self.pending.build_configs) {
+            self.sequence += 1;
+            record.sequence = self.sequence;
+            groups.push(vec![(at(BuildConfigRecord::TOPIC, 0), encode(key, &record)?, Written::Nothing)]);
+            self.counts.build_configs += 1;
+        }
+        for letter in std::mem::take(&mut self.pending.dead_letters) {
+            let record = encode(letter.origin.clone(), &letter)?;
+            groups.push(vec![(at(Topic::DeadLetters, 0), record, Written::Nothing)]);
+            self.counts.dead_letters += 1;
+        }
+        // One group: no reader may see a class that counts versions it cannot find.
+        let mut group = Group::new();
+        for (key, record) in std::mem::take(&mut self.pending.catalog) {
+            self.sequence += 1;
+            let record = match record {
+                Some(record) => encode(key.to_string(), &record)?,
+                None => tombstone::<CatalogRecord>(key.to_string(), format!("{key}@{}", self.sequence)),
+            };
+            group.push((at(Topic::Catalog, 0), record, Written::Nothing));
+        }
+        groups.push(group);
+        Ok(groups)
+    }
+
+    /// Appends the groups in batches, no group divided, and remembers where everything stands now.
+    fn append(&mut self, groups: Vec<Group>) -> Result<(), PublishError> {
+        let (mut batch, mut written, mut bytes): (Batch, Vec<Written>, usize) = (Vec::new(), Vec::new(), 0);
+        for group in groups {
+            if !batch.is_empty() && (batch.len() + group.len() > BATCH_RECORDS || bytes >= BATCH_BYTES) {
+                self.append_batch(std::mem::take(&mut batch), std::mem::take(&mut written))?;
+                bytes = 0;
+            }
+            for (to, record, meaning) in group {
+                bytes += record.key.len() + record.value.as_ref().map_or(0, Vec::len);
+                batch.push((to, record));
+                written.push(meaning);
+            }
+        }
+        if batch.is_empty() { Ok(()) } else { self.append_batch(batch, written) }
+    }
+
+    fn append_batch(&mut self, batch: Batch, written: Vec<Written>) -> Result<(), PublishError> {
+        let offsets = self.writer.append(batch)?;
+        for (offset, written) in offsets.into_iter().zip(written) {
+            match written {
+                Written::Image(image, partition) => self.places.put_image(&image, partition, offset),
+                Written::ImageGone(digest) => self.places.remove_image(&digest),
+                Written::Tag(name, place) => self.places.put_tag(&name, TagPlace { offset, ..place }),
+                Written::Nothing => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn at(topic: Topic, partition: u16) -> TopicPartition {
+    TopicPartition { topic, partition }
+}
+
+/// Where a tag goes that points at nothing known.
+fn by_name(name: &str, partitions: u16) -> u16 {
+    let none = crate::oci::LayerChain::new(crate::oci::LayerIdentity::Blob, []);
+    partition_of(&Digest::of(name.as_bytes()), &none, partitions)
+}

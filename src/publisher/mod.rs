@@ -1,0 +1,202 @@
+//! The publisher: from what sources observe to records on the log. The single writer of images, tags and the catalog.
+//!
+//! ```text
+//!   source ─► observe ─► Pending (merged by key) ─► flush ─► images, tags
+//!                             │                          └─► catalog (by the tracker: class versions)
+//!                             └ compared with what is published: nothing is written twice
+//! ```
+//!
+//! Sources may say the same thing again and again, in any order; what has been published already is recognised and
+//! left out. So an import can be repeated after a crash, and a relist of a live source costs no records.
+
+mod catalog;
+mod error;
+mod flush;
+mod places;
+mod restore;
+mod tags;
+mod tracker;
+mod versions;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+pub use catalog::{ClassSpec, Outcome};
+pub use error::PublishError;
+
+use crate::class::Catalog;
+use crate::log::{SharedLog, Writer};
+use crate::oci::Digest;
+use crate::record::{
+    BuildConfigRecord, CatalogRecord, Claim, DeadLetterRecord, ImageRecord, TagItem, TagRecord, Timestamp,
+};
+use places::Places;
+
+/// Something that a source saw.
+#[derive(Debug, Clone)]
+pub enum Observation {
+    /// An image. Its repositories and claims are added to those known; its `sequence` is not looked at.
+    Image(Box<ImageRecord>),
+    /// An image that exists no longer.
+    ImageGone(Digest),
+    /// A claim about the base of an image.
+    Claim(Digest, Claim),
+    /// What a tag points at, or pointed at: any part of its history.
+    Tag(ObservedTag),
+    /// A BuildConfig.
+    BuildConfig(Box<BuildConfigRecord>),
+    /// Something that could not be read.
+    Unreadable(DeadLetterRecord),
+}
+
+/// A part of a tag's history.
+#[derive(Debug, Clone)]
+pub struct ObservedTag {
+    /// The part of its name before the tag.
+    pub repository: String,
+    /// The tag alone.
+    pub tag: String,
+    /// What it pointed at, oldest first.
+    pub items: Vec<TagItem>,
+}
+
+/// How much may be pending before it is written: bounds memory, and keeps an append well below a second.
+const PENDING_IMAGES: usize = 8_192;
+/// Tags carry their history and are worth merging for longer: each is written once however often it moved meanwhile.
+const PENDING_TAG_ITEMS: usize = 500_000;
+
+/// The publisher. One at a time writes to a log: a later one fences it.
+pub struct Publisher {
+    log: SharedLog,
+    writer: Box<dyn Writer>,
+    clock: fn() -> Timestamp,
+    sequence: u64,
+    places: Places,
+    catalog: Catalog,
+    /// By tag name and by image, the classes that have to be looked at when it changes.
+    followers: BTreeMap<String, BTreeSet<String>>,
+    waiting_classes: HashMap<Digest, BTreeSet<String>>,
+    pending: Pending,
+    counts: Counts,
+}
+
+/// What is to be written next, merged by key.
+#[derive(Default)]
+struct Pending {
+    images: BTreeMap<Digest, Option<ImageRecord>>,
+    tags: BTreeMap<String, TagRecord>,
+    tag_items: usize,
+    claims: HashMap<Digest, BTreeSet<Claim>>,
+    build_configs: BTreeMap<String, BuildConfigRecord>,
+    catalog: Vec<(crate::record::CatalogKey, Option<CatalogRecord>)>,
+    dead_letters: Vec<DeadLetterRecord>,
+    /// Tags to be written again because an image that they point at came or went.
+    moved_tags: BTreeSet<String>,
+    classes: BTreeSet<String>,
+}
+
+/// What a publisher has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Images written.
+    pub images: u64,
+    /// Images observed that were published already.
+    pub unchanged_images: u64,
+    /// Tags written.
+    pub tags: u64,
+    /// BuildConfigs written.
+    pub build_configs: u64,
+    /// Dead letters written.
+    pub dead_letters: u64,
+    /// Claims about images that were never seen.
+    pub unclaimed: u64,
+}
+
+impl Publisher {
+    /// What it has done so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The classes and groups as published.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// Takes an observation in; writes when enough is pending.
+    pub fn observe(&mut self, observation: Observation) -> Result<(), PublishError> {
+        match observation {
+            Observation::Image(image) => self.observe_image(*image)?,
+            Observation::ImageGone(digest) => self.observe_image_gone(digest),
+            Observation::Claim(digest, claim) => {
+                self.pending.claims.entry(digest).or_default().insert(claim);
+            }
+            Observation::Tag(tag) => self.observe_tag(&tag)?,
+            Observation::BuildConfig(build_config) => {
+                let key = format!("{}/{}", build_config.namespace, build_config.name);
+                self.pending.build_configs.insert(key, *build_config);
+            }
+            Observation::Unreadable(dead_letter) => self.pending.dead_letters.push(dead_letter),
+        }
+        if self.pending.images.len() >= PENDING_IMAGES
+            || self.pending.tag_items >= PENDING_TAG_ITEMS
+            || self.pending.dead_letters.len() >= PENDING_IMAGES
+        {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn observe_image(&mut self, mut image: ImageRecord) -> Result<(), PublishError> {
+        image.repositories.sort_unstable();
+        image.repositories.dedup();
+        image.claims.extend(self.pending.claims.remove(&image.digest).unwrap_or_default());
+        image.claims.sort_unstable();
+        image.claims.dedup();
+        if self.places.is_published_as(&image) && !self.pending.images.contains_key(&image.digest) {
+            self.counts.unchanged_images += 1;
+            return Ok(());
+        }
+        let known = self.image(&image.digest)?;
+        if let Some(known) = &known {
+            merge(&mut image, known);
+        }
+        image.sequence = known.as_ref().map_or(0, |known| known.sequence);
+        if known.as_ref() == Some(&image) {
+            self.counts.unchanged_images += 1;
+        } else {
+            self.pending.images.insert(image.digest, Some(image));
+        }
+        Ok(())
+    }
+
+    fn observe_image_gone(&mut self, digest: Digest) {
+        if self.places.image(&digest).is_some() {
+            self.pending.images.insert(digest, None);
+        } else {
+            self.pending.images.remove(&digest);
+        }
+    }
+
+    /// The image as it is pending or published.
+    fn image(&self, digest: &Digest) -> Result<Option<ImageRecord>, PublishError> {
+        match self.pending.images.get(digest) {
+            Some(pending) => Ok(pending.clone()),
+            None => self.places.read_image(&self.log, digest),
+        }
+    }
+}
+
+/// Adds to a newly seen image what was known of it and still holds.
+fn merge(image: &mut ImageRecord, known: &ImageRecord) {
+    image.repositories.extend(known.repositories.iter().cloned());
+    image.repositories.sort_unstable();
+    image.repositories.dedup();
+    image.claims.extend(known.claims.iter().cloned());
+    image.claims.sort_unstable();
+    image.claims.dedup();
+    image.created = image.created.or(known.created);
+    image.config_digest = image.config_digest.or(known.config_digest);
+    if image.media_type.is_none() {
+        image.media_type.clone_from(&known.media_type);
+    }
+}

@@ -1,0 +1,122 @@
+//! Where the last record of every image and tag stands. The records themselves stay on the log.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::PublishError;
+use crate::log::{Offset, ReadLimit, SharedLog, TopicPartition};
+use crate::oci::Digest;
+use crate::record::{ImageRecord, TagRecord, Topic, Value, decode};
+
+/// Where an image's last record stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ImagePlace {
+    pub(super) partition: u16,
+    pub(super) offset: Offset,
+    fingerprint: u64,
+}
+
+/// Where a tag's last record stands.
+#[derive(Debug, Clone)]
+pub(super) struct TagPlace {
+    /// Every partition that it stands in.
+    pub(super) partitions: BTreeSet<u16>,
+    /// The one with the history, and the offset there.
+    pub(super) home: u16,
+    pub(super) offset: Offset,
+    /// The images that it points at.
+    pub(super) images: Vec<Digest>,
+}
+
+/// The places of everything published.
+#[derive(Default)]
+pub(super) struct Places {
+    images: HashMap<Digest, ImagePlace>,
+    tags: HashMap<String, TagPlace>,
+    /// The tags that point at each image, known or not.
+    tags_of: HashMap<Digest, BTreeSet<String>>,
+}
+
+impl Places {
+    pub(super) fn image(&self, digest: &Digest) -> Option<&ImagePlace> {
+        self.images.get(digest)
+    }
+
+    pub(super) fn tag(&self, name: &str) -> Option<&TagPlace> {
+        self.tags.get(name)
+    }
+
+    pub(super) fn tags_of(&self, digest: &Digest) -> impl Iterator<Item = &String> {
+        self.tags_of.get(digest).into_iter().flatten()
+    }
+
+    /// Whether exactly this image, whatever its sequence, is what was published last.
+    pub(super) fn is_published_as(&self, image: &ImageRecord) -> bool {
+        self.images.get(&image.digest).is_some_and(|place| place.fingerprint == fingerprint(image))
+    }
+
+    pub(super) fn put_image(&mut self, image: &ImageRecord, partition: u16, offset: Offset) {
+        self.images.insert(image.digest, ImagePlace { partition, offset, fingerprint: fingerprint(image) });
+    }
+
+    pub(super) fn remove_image(&mut self, digest: &Digest) {
+        self.images.remove(digest);
+    }
+
+    pub(super) fn put_tag(&mut self, name: &str, place: TagPlace) {
+        let before = self.tags.remove(name);
+        for image in before.iter().flat_map(|place| &place.images) {
+            if let Some(names) = self.tags_of.get_mut(image) {
+                names.remove(name);
+                if names.is_empty() {
+                    self.tags_of.remove(image);
+                }
+            }
+        }
+        for image in &place.images {
+            self.tags_of.entry(*image).or_default().insert(name.to_owned());
+        }
+        self.tags.insert(name.to_owned(), place);
+    }
+
+    pub(super) fn read_image(&self, log: &SharedLog, digest: &Digest) -> Result<Option<ImageRecord>, PublishError> {
+        let Some(place) = self.images.get(digest) else { return Ok(None) };
+        read_one(log, TopicPartition { topic: Topic::Images, partition: place.partition }, place.offset)
+    }
+
+    pub(super) fn read_tag(&self, log: &SharedLog, name: &str) -> Result<Option<TagRecord>, PublishError> {
+        let Some(place) = self.tags.get(name) else { return Ok(None) };
+        read_one(log, TopicPartition { topic: Topic::Tags, partition: place.home }, place.offset)
+    }
+}
+
+fn read_one<V: Value>(log: &SharedLog, from: TopicPartition, offset: Offset) -> Result<Option<V>, PublishError> {
+    let fetched = log.read(from, offset, ReadLimit { records: 1, bytes: usize::MAX })?;
+    match fetched.records.first().filter(|stored| stored.offset == offset) {
+        Some(stored) => Ok(decode(&stored.record)?),
+        None => Ok(None),
+    }
+}
+
+/// Recognises the same content again. Sixty-four bits: a false match, once in 2^64, would hide one change of an image
+/// whose digest, and so whose layers, are the same.
+fn fingerprint(image: &ImageRecord) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let ImageRecord {
+        digest,
+        sequence: _,
+        platform,
+        repositories,
+        media_type,
+        config_digest,
+        created,
+        layer_identity,
+        layers,
+        claims,
+    } = image;
+    (digest, platform, repositories, media_type, config_digest, created, layer_identity, claims).hash(&mut hasher);
+    for layer in layers {
+        (layer.digest, layer.diff_id, layer.size).hash(&mut hasher);
+    }
+    hasher.finish()
+}

@@ -1,0 +1,112 @@
+//! Finding out what was published before.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::places::{Places, TagPlace};
+use super::{Counts, Pending, PublishError, Publisher};
+use crate::class::Catalog;
+use crate::log::{Offset, SharedLog, Stored, TopicPartition, for_each};
+use crate::oci::Digest;
+use crate::record::{CatalogKey, CatalogRecord, ImageRecord, TagRecord, Timestamp, Topic, decode};
+
+impl Publisher {
+    /// A publisher that goes on where an earlier one stopped. Fences that one.
+    pub fn restore(log: SharedLog, clock: fn() -> Timestamp) -> Result<Self, PublishError> {
+        let writer = log.writer("publisher")?;
+        let mut publisher = Self {
+            writer,
+            clock,
+            sequence: 0,
+            places: Places::default(),
+            catalog: Catalog::default(),
+            followers: BTreeMap::new(),
+            waiting_classes: HashMap::new(),
+            pending: Pending::default(),
+            counts: Counts::default(),
+            log,
+        };
+        for partition in 0..publisher.log.partitions() {
+            publisher.restore_images(partition)?;
+        }
+        publisher.restore_tags()?;
+        publisher.restore_catalog()?;
+        Ok(publisher)
+    }
+
+    fn restore_images(&mut self, partition: u16) -> Result<(), PublishError> {
+        let log = SharedLog::clone(&self.log);
+        for_each(&*log, TopicPartition { topic: Topic::Images, partition }, |stored| {
+            self.sequence = self.sequence.max(sequence_of(stored));
+            // What cannot be read was not written by a publisher of this version; it is not there for this one.
+            match decode::<ImageRecord>(&stored.record) {
+                Ok(Some(image)) => {
+                    self.places.put_image(&image, partition, stored.offset);
+                }
+                Ok(None) => {
+                    if let Ok(digest) = stored.record.key.parse::<Digest>()
+                        && self.places.image(&digest).is_some_and(|place| place.partition == partition)
+                    {
+                        self.places.remove_image(&digest);
+                    }
+                }
+                Err(_) => {}
+            }
+        })?;
+        Ok(())
+    }
+
+    fn restore_tags(&mut self) -> Result<(), PublishError> {
+        let log = SharedLog::clone(&self.log);
+        let mut partitions: HashMap<String, BTreeSet<u16>> = HashMap::new();
+        let mut homes: HashMap<String, (u64, u16, Offset, Vec<Digest>)> = HashMap::new();
+        for partition in 0..log.partitions() {
+            for_each(&*log, TopicPartition { topic: Topic::Tags, partition }, |stored| {
+                self.sequence = self.sequence.max(sequence_of(stored));
+                let places = partitions.entry(stored.record.key.clone()).or_default();
+                match decode::<TagRecord>(&stored.record) {
+                    Ok(Some(tag)) => {
+                        places.insert(partition);
+                        let known = homes.get(&tag.name).map_or(0, |(sequence, ..)| *sequence);
+                        if tag.home && tag.sequence > known {
+                            let images = match tag.current.digest {
+                                Some(digest) if tag.current.images.is_empty() => vec![digest],
+                                _ => tag.current.images.iter().map(|image| image.digest).collect(),
+                            };
+                            homes.insert(tag.name, (tag.sequence, partition, stored.offset, images));
+                        }
+                    }
+                    Ok(None) => {
+                        places.remove(&partition);
+                    }
+                    Err(_) => {}
+                }
+            })?;
+        }
+        for (name, (_, home, offset, images)) in homes {
+            let partitions = partitions.remove(&name).unwrap_or_default();
+            self.places.put_tag(&name, TagPlace { partitions, home, offset, images });
+        }
+        Ok(())
+    }
+
+    /// Reads the catalog back, and has every class looked at again: the last publisher may have stopped between
+    /// writing a tag and writing what follows from it.
+    fn restore_catalog(&mut self) -> Result<(), PublishError> {
+        let log = SharedLog::clone(&self.log);
+        for_each(&*log, TopicPartition { topic: Topic::Catalog, partition: 0 }, |stored| {
+            self.sequence = self.sequence.max(sequence_of(stored));
+            let Some(key) = CatalogKey::parse(&stored.record.key) else { return };
+            let Ok(record) = decode::<CatalogRecord>(&stored.record) else { return };
+            self.catalog.apply(&key, record);
+        })?;
+        self.pending.classes = self.catalog.classes().map(|class| class.record.name.clone()).collect();
+        self.track()
+    }
+}
+
+/// The sequence that a record was written with. It stands in the record's id, which a tombstone has too: a class that
+/// is created anew must not get the generation of the deleted one.
+fn sequence_of(stored: &Stored) -> u64 {
+    let id = stored.record.headers.iter().find(|(name, _)| name == "ce_id").map(|(_, id)| id.as_str());
+    id.and_then(|id| id.rsplit_once('@')).and_then(|(_, sequence)| sequence.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,182 @@
+//! The class tracker: follows tags and images, and writes the versions of classes into the catalog.
+
+use std::collections::BTreeSet;
+
+use super::tags::items_of;
+use super::versions::{Target, image_chain, versions};
+use super::{PublishError, Publisher};
+use crate::oci::{Digest, Reference};
+use crate::record::catalog::{Following, ImageChain, ObjectReference, ReferenceKind};
+use crate::record::{CatalogKey, CatalogRecord, ClassRecord, TagImage};
+
+/// What a reference names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Followed {
+    /// A tag by its full name.
+    Tag(String),
+    /// One image.
+    Image(Digest),
+}
+
+/// What a class's reference leads to, or what is wrong with it.
+pub(super) fn followed(from: &ObjectReference) -> Result<Followed, String> {
+    let name = match (&from.namespace, from.kind) {
+        (Some(namespace), ReferenceKind::ImageStreamTag | ReferenceKind::ImageStreamImage) => {
+            format!("{namespace}/{}", from.name)
+        }
+        _ => from.name.clone(),
+    };
+    let reference: Reference =
+        name.parse().map_err(|error| format!("spec.from.name {:?} of kind {:?}: {error}", from.name, from.kind))?;
+    match (from.kind, reference.digest, reference.tag) {
+        (ReferenceKind::ImageStreamImage | ReferenceKind::DockerImage, Some(digest), _) => Ok(Followed::Image(digest)),
+        (ReferenceKind::ImageStreamTag, None, Some(tag)) => {
+            Ok(Followed::Tag(Reference::tag_name(&reference.repository, &tag)))
+        }
+        (ReferenceKind::DockerImage, None, tag) => {
+            // A pull spec without a tag means this one, as everywhere.
+            let tag = tag.as_deref().unwrap_or("latest");
+            Ok(Followed::Tag(Reference::tag_name(Reference::familiar(&reference.repository), tag)))
+        }
+        (ReferenceKind::ImageStreamTag, ..) => Err(format!(
+            "spec.from.name {:?} of kind ImageStreamTag must be STREAM:TAG, as php:7.1",
+            from.name
+        )),
+        (ReferenceKind::ImageStreamImage, ..) => Err(format!(
+            "spec.from.name {:?} of kind ImageStreamImage must be STREAM@sha256:DIGEST",
+            from.name
+        )),
+    }
+}
+
+impl Publisher {
+    /// Looks again at every class that may be concerned by what is pending, and writes what changed into the catalog.
+    pub(super) fn track(&mut self) -> Result<(), PublishError> {
+        let mut classes = std::mem::take(&mut self.pending.classes);
+        for name in self.pending.tags.keys().chain(&self.pending.moved_tags) {
+            let familiar = familiar_name(name);
+            classes.extend([name.as_str(), familiar.as_str()].iter().filter_map(|n| self.followers.get(*n)).flatten().cloned());
+        }
+        for digest in self.pending.images.keys() {
+            classes.extend(self.waiting_classes.remove(digest).unwrap_or_default());
+        }
+        for name in classes {
+            if let Some(class) = self.catalog.class(&name).map(|class| (*class.record).clone()) {
+                self.track_class(class)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings the version list of one class up to date with what it follows.
+    pub(super) fn track_class(&mut self, record: ClassRecord) -> Result<(), PublishError> {
+        let name = record.name.clone();
+        let followed = followed(&record.from).map_err(PublishError::Invalid)?;
+        let (targets, following) = match &followed {
+            Followed::Tag(tag) => self.targets_of_tag(&name, tag)?,
+            Followed::Image(digest) => self.target_of_image(&name, *digest)?,
+        };
+        if let Followed::Tag(tag) = followed {
+            self.followers.entry(tag).or_default().insert(name.clone());
+        }
+        let versions = versions(&name, self.catalog.class(&name), &targets);
+        for version in versions.changed {
+            self.put(CatalogRecord::ImageClassVersion(version));
+        }
+        let updated =
+            ClassRecord { versions: versions.count, current: versions.current, following, ..record };
+        if self.catalog.class(&name).is_none_or(|class| *class.record != updated) {
+            self.sequence += 1;
+            self.put(CatalogRecord::ImageClass(ClassRecord { sequence: self.sequence, ..updated }));
+        }
+        Ok(())
+    }
+
+    /// Takes a record into the own catalog and the pending batch.
+    pub(super) fn put(&mut self, record: CatalogRecord) {
+        let key = record.key();
+        self.catalog.apply(&key, Some(record.clone()));
+        self.pending.catalog.push((key, Some(record)));
+    }
+
+    /// Deletes a key of the catalog.
+    pub(super) fn delete(&mut self, key: CatalogKey) {
+        self.catalog.apply(&key, None);
+        self.pending.catalog.push((key, None));
+    }
+
+    fn targets_of_tag(&mut self, class: &str, name: &str) -> Result<(Vec<Target>, Following), PublishError> {
+        let Some(tag) = self.tag(name)? else {
+            return Ok((Vec::new(), not_ready("NotFound", format!("no tag {name} has been seen yet"))));
+        };
+        let mut targets = Vec::new();
+        let mut unknown = Vec::new();
+        for item in items_of(&tag) {
+            let Some(digest) = item.digest else { continue };
+            let alone = [TagImage { digest, platform: None }];
+            let images = if item.images.is_empty() { &alone[..] } else { &item.images[..] };
+            let (chains, missing) = self.chains(class, images.iter().map(|image| image.digest))?;
+            if item == tag.current {
+                unknown = missing;
+            }
+            targets.push(Target { since: item.since, digest, images: chains });
+        }
+        let following = match (tag.current.digest, unknown.first(), targets.last()) {
+            (None, ..) => not_ready("TagGone", format!("the tag {name} is no longer listed; its last version stays current")),
+            (_, Some(image), _) => not_ready("ImageUnknown", format!("the tag {name} points at {image}, which has not been seen")),
+            (_, None, Some(target)) if target.images.is_empty() => {
+                not_ready("NoLayers", format!("the tag {name} points at an image without layers: nothing can be based on it"))
+            }
+            _ => ready(format!("following the tag {name}")),
+        };
+        Ok((targets, following))
+    }
+
+    fn target_of_image(&mut self, class: &str, digest: Digest) -> Result<(Vec<Target>, Following), PublishError> {
+        let (images, missing) = self.chains(class, [digest])?;
+        if !missing.is_empty() {
+            let text = format!("no image {digest} has been seen yet");
+            return Ok((Vec::new(), not_ready("NotFound", text)));
+        }
+        if images.is_empty() {
+            let text = format!("the image {digest} has no layers: nothing can be based on it");
+            return Ok((Vec::new(), not_ready("NoLayers", text)));
+        }
+        let recorded = self.catalog.class(class).and_then(|class| class.current()).map(|version| version.since);
+        let created = self.image(&digest)?.and_then(|image| image.created);
+        let since = recorded.or(created).unwrap_or_else(|| (self.clock)());
+        Ok((vec![Target { since, digest, images }], ready(format!("following the image {digest}"))))
+    }
+
+    /// The chains of those images that are known and have layers, and the images that are not known: the class is
+    /// looked at again when one of them comes.
+    fn chains(
+        &mut self,
+        class: &str,
+        images: impl IntoIterator<Item = Digest>,
+    ) -> Result<(Vec<ImageChain>, Vec<Digest>), PublishError> {
+        let (mut chains, mut missing) = (Vec::new(), Vec::new());
+        for digest in images {
+            match self.image(&digest)? {
+                Some(image) => chains.extend(image_chain(&image)),
+                None => {
+                    self.waiting_classes.entry(digest).or_insert_with(BTreeSet::new).insert(class.to_owned());
+                    missing.push(digest);
+                }
+            }
+        }
+        Ok((chains, missing))
+    }
+}
+
+fn familiar_name(tag: &str) -> String {
+    Reference::familiar(tag).to_owned()
+}
+
+fn ready(message: String) -> Following {
+    Following { ready: true, reason: "Following".to_owned(), message }
+}
+
+fn not_ready(reason: &str, message: String) -> Following {
+    Following { ready: false, reason: reason.to_owned(), message }
+}

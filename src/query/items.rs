@@ -1,0 +1,67 @@
+//! From what a shard holds to what an answer shows.
+
+use super::answer::{Base, ClassStanding, ImageItem};
+use crate::index::NodeId;
+use crate::oci::Digest;
+use crate::record::Membership;
+use crate::shard::{ImageView, Shard};
+
+/// The image as an item.
+pub(super) fn image_item(shard: &Shard, image: &ImageView<'_>) -> ImageItem {
+    ImageItem {
+        digest: image.digest,
+        platform: (*image.platform).clone(),
+        repositories: (*image.repositories).clone(),
+        tags: tags_of(shard, &image.digest),
+        layers: image.layers,
+        classes: standings(shard, image),
+        groups: image.classification.map(|of| of.groups.clone()).unwrap_or_default(),
+    }
+}
+
+/// Where the image stands in each of its classes.
+pub(super) fn standings(shard: &Shard, image: &ImageView<'_>) -> Vec<ClassStanding> {
+    let standing = |member: &Membership| ClassStanding {
+        name: member.name.clone(),
+        state: member.state,
+        version: member.version,
+        current: shard.catalog().class(&member.name).and_then(|class| class.current_for(&image.platform)),
+        depth: member.depth,
+        nearest: member.nearest,
+    };
+    image.classification.iter().flat_map(|of| of.classes.iter().map(standing)).collect()
+}
+
+/// The tags that point at the image.
+pub(super) fn tags_of(shard: &Shard, digest: &Digest) -> Vec<String> {
+    shard.tags_of(digest).map(|tag| tag.name.clone()).collect()
+}
+
+/// The images at a node, by digest, as bases of something.
+pub(super) fn bases_at(shard: &Shard, node: NodeId) -> Vec<Base> {
+    let mut bases: Vec<Base> = shard
+        .index()
+        .images_at(node)
+        .map(|id| {
+            let digest = *shard.index().digest(id);
+            Base { digest, depth: shard.index().depth(node), tags: tags_of(shard, &digest) }
+        })
+        .collect();
+    bases.sort_unstable_by_key(|base| base.digest);
+    bases
+}
+
+/// The images that an image is based on, nearest first.
+pub(super) fn bases(shard: &Shard, image: &ImageView<'_>) -> Vec<Base> {
+    let above = image.node.into_iter().flat_map(|node| shard.index().ancestors(node));
+    above.flat_map(|node| bases_at(shard, node)).collect()
+}
+
+/// The images with the same layers, by digest.
+pub(super) fn equivalents(shard: &Shard, image: &ImageView<'_>) -> Vec<Digest> {
+    let here = image.node.into_iter().flat_map(|node| shard.index().images_at(node));
+    let mut others: Vec<Digest> =
+        here.filter(|id| *id != image.id).map(|id| *shard.index().digest(id)).collect();
+    others.sort_unstable();
+    others
+}

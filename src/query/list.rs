@@ -1,0 +1,250 @@
+//! Lists of images, tags, classes and groups.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::answer::{
+    API_VERSION, ClassItem, ClassSpec, ClassStatus, Condition, GroupItem, GroupSpec, GroupStatus, ImageItem, Metadata,
+    TagItem, VersionImage, VersionItem,
+};
+use super::filter::{Compiled, Filter};
+use super::items::image_item;
+use super::reference::{RefError, Resolved};
+use super::Query;
+use crate::class::Class;
+use crate::oci::Digest;
+use crate::record::{GroupRecord, State, TagImage, VersionRecord};
+use crate::shard::{Shard, Tag};
+
+impl Query {
+    /// The images that the filter asks for, by repository and digest.
+    pub fn list_images(&self, filter: &Filter) -> Result<Vec<ImageItem>, RefError> {
+        let compiled = self.check(filter)?;
+        let mut items = Vec::new();
+        for shard in self.shards() {
+            match compiled.class() {
+                // A class's members are found without looking at all images.
+                Some(class) => collect(shard, shard.members(class), &compiled, &mut items),
+                None => collect(shard, shard.images(), &compiled, &mut items),
+            }
+        }
+        items.sort_unstable_by(|a, b| (&a.repositories, &a.digest).cmp(&(&b.repositories, &b.digest)));
+        Ok(items)
+    }
+
+    /// The tags that reference an image that the filter asks for, by name, each with those images.
+    pub fn list_tags(&self, filter: &Filter) -> Result<Vec<TagItem>, RefError> {
+        let compiled = self.check(filter)?;
+        let mut newest: BTreeMap<&str, &Arc<Tag>> = BTreeMap::new();
+        for tag in self.shards().flat_map(Shard::tags) {
+            let known = newest.entry(&tag.name).or_insert(tag);
+            if tag.sequence > known.sequence {
+                *known = tag;
+            }
+        }
+        let items = newest.into_values().map(|tag| self.tag_item(tag, &compiled));
+        Ok(items.filter(|item| filter.is_empty() || !item.images.is_empty()).collect())
+    }
+
+    fn tag_item(&self, tag: &Tag, filter: &Compiled<'_>) -> TagItem {
+        let mut item = TagItem {
+            name: tag.name.clone(),
+            digest: tag.digest,
+            since: tag.since,
+            images: Vec::new(),
+            unknown: Vec::new(),
+        };
+        let alone = [TagImage { digest: tag.digest, platform: None }];
+        for TagImage { digest, .. } in if tag.images.is_empty() { &alone[..] } else { &tag.images[..] } {
+            match self.holding(digest).and_then(|shard| Some((shard, shard.image(digest)?))) {
+                Some((shard, image)) if filter.holds(&image) => item.images.push(image_item(shard, &image)),
+                Some(_) => {}
+                None => item.unknown.push(*digest),
+            }
+        }
+        item
+    }
+
+    /// Every class, or the one asked for.
+    pub fn list_classes(&self, name: Option<&str>) -> Result<Vec<ClassItem>, RefError> {
+        if let Some(name) = name {
+            self.require_class(name)?;
+        }
+        // The catalog is the same in every shard, but for how far each has read it.
+        let Some(first) = self.shards().next() else { return Ok(Vec::new()) };
+        let classes = first.catalog().classes();
+        Ok(classes.filter(|class| name.is_none_or(|name| class.record.name == name)).map(|c| self.class_item(c)).collect())
+    }
+
+    /// Every group, or the one asked for.
+    pub fn list_groups(&self, name: Option<&str>) -> Result<Vec<GroupItem>, RefError> {
+        if let Some(name) = name {
+            self.require_group(name)?;
+        }
+        let Some(first) = self.shards().next() else { return Ok(Vec::new()) };
+        let item = |group: &Arc<GroupRecord>| GroupItem {
+            api_version: API_VERSION.to_owned(),
+            kind: "ImageClassGroup".to_owned(),
+            metadata: Metadata { name: group.name.clone(), ..Metadata::default() },
+            spec: GroupSpec { selector: group.selector.clone() },
+            status: GroupStatus {
+                classes: first.catalog().selected(group).map(|class| class.record.name.clone()).collect(),
+            },
+        };
+        let groups = first.catalog().groups();
+        Ok(groups.filter(|group| name.is_none_or(|name| group.name == name)).map(item).collect())
+    }
+
+    /// The images that the images of a REF are based on, nearest first; of a chain ID, those whose chain it continues
+    /// or is.
+    pub fn ancestors(&self, reference: &str, filter: &Filter) -> Result<Vec<ImageItem>, RefError> {
+        let compiled = self.check(filter)?;
+        let mut items: Vec<ImageItem> = Vec::new();
+        let mut add = |shard: &Shard, nodes: &mut dyn Iterator<Item = crate::index::NodeId>| {
+            for node in nodes {
+                let mut here: Vec<_> = shard.index().images_at(node).map(|id| shard.view(id)).collect();
+                here.sort_unstable_by_key(|image| image.digest);
+                for image in here.iter().filter(|image| compiled.holds(image)) {
+                    if !items.iter().any(|item| item.digest == image.digest) {
+                        items.push(image_item(shard, image));
+                    }
+                }
+            }
+        };
+        match self.resolve(reference)? {
+            Resolved::Images(images) => {
+                for (shard, node) in images.iter().filter_map(|image| self.node_of(image)) {
+                    add(shard, &mut shard.index().ancestors(node));
+                }
+            }
+            Resolved::Chain { partition, node, depth } => {
+                let shard = &self.snapshot.partitions[partition].shard;
+                let ends_here = Some(node).filter(|node| shard.index().depth(*node) == depth);
+                add(shard, &mut ends_here.into_iter().chain(shard.index().ancestors(node)));
+            }
+        }
+        Ok(items)
+    }
+
+    /// Calls `visit` with each image that is based on the images of a REF, or contains the chain of a chain ID, until
+    /// it returns `false`.
+    pub fn descendants(
+        &self,
+        reference: &str,
+        filter: &Filter,
+        mut visit: impl FnMut(ImageItem) -> bool,
+    ) -> Result<(), RefError> {
+        let compiled = self.check(filter)?;
+        let mut below = |shard: &Shard, node, includes_node: bool| {
+            let images = shard.index().subtree_images(node).filter(|id| includes_node || shard.index().node(*id) != Some(node));
+            for image in images.map(|id| shard.view(id)).filter(|image| compiled.holds(image)) {
+                if !visit(image_item(shard, &image)) {
+                    return false;
+                }
+            }
+            true
+        };
+        match self.resolve(reference)? {
+            Resolved::Images(images) => {
+                // Two platforms of a tag may share a node, or lie below one another.
+                let nodes: Vec<_> = images.iter().filter_map(|image| self.node_of(image)).collect();
+                let mut done: Vec<(*const Shard, crate::index::NodeId)> = Vec::new();
+                for (shard, node) in nodes {
+                    let known = |node| done.contains(&(std::ptr::from_ref(shard), node));
+                    if known(node) || shard.index().ancestors(node).any(known) {
+                        continue;
+                    }
+                    done.push((std::ptr::from_ref(shard), node));
+                    if !below(shard, node, false) {
+                        return Ok(());
+                    }
+                }
+            }
+            Resolved::Chain { partition, node, .. } => {
+                below(&self.snapshot.partitions[partition].shard, node, true);
+            }
+        }
+        Ok(())
+    }
+
+    fn node_of(&self, image: &Digest) -> Option<(&Shard, crate::index::NodeId)> {
+        let shard = self.holding(image)?;
+        Some((shard, shard.image(image)?.node?))
+    }
+
+    fn check<'a>(&self, filter: &'a Filter) -> Result<Compiled<'a>, RefError> {
+        if let Some(class) = &filter.class {
+            self.require_class(class)?;
+        }
+        if let Some(group) = &filter.group {
+            self.require_group(group.split_once('=').map_or(group.as_str(), |(group, _)| group))?;
+        }
+        filter.compile().map_err(RefError::Invalid)
+    }
+
+    fn class_item(&self, class: &Class) -> ClassItem {
+        let name = &class.record.name;
+        let (mut members, mut outdated) = (0, 0);
+        for shard in self.shards() {
+            for image in shard.members(name) {
+                members += 1;
+                let member = image.classification.and_then(|of| of.of_class(name));
+                outdated += u64::from(member.is_some_and(|member| member.state == State::Outdated));
+            }
+        }
+        let following = &class.record.following;
+        let mut versions: Vec<&Arc<VersionRecord>> = class.versions().collect();
+        versions.sort_by_key(|version| version.since);
+        let until = |version: &VersionRecord| {
+            versions.iter().find(|next| next.since > version.since).map(|next| next.since)
+        };
+        let item = |version: &VersionRecord| VersionItem {
+            digest: version.digest,
+            since: version.since,
+            until: until(version),
+            images: version
+                .images
+                .iter()
+                .map(|image| VersionImage {
+                    digest: image.digest,
+                    platform: image.platform.clone(),
+                    chain_id: *image.chain_id.digest(),
+                    layers: u32::try_from(image.layers.len()).unwrap_or(u32::MAX),
+                })
+                .collect(),
+        };
+        let current = class.current();
+        ClassItem {
+            api_version: API_VERSION.to_owned(),
+            kind: "ImageClass".to_owned(),
+            metadata: Metadata { name: name.clone(), labels: class.record.labels.clone() },
+            spec: ClassSpec { from: class.record.from.clone() },
+            status: ClassStatus {
+                current: current.map(|version| item(version)),
+                history: versions
+                    .iter()
+                    .rev()
+                    .filter(|version| current.is_none_or(|current| current.number != version.number))
+                    .map(|version| item(version))
+                    .collect(),
+                members,
+                outdated,
+                conditions: vec![Condition {
+                    kind: "Ready".to_owned(),
+                    status: if following.ready { "True" } else { "False" }.to_owned(),
+                    reason: following.reason.clone(),
+                    message: following.message.clone(),
+                }],
+            },
+        }
+    }
+}
+
+fn collect<'a>(
+    shard: &Shard,
+    images: impl Iterator<Item = crate::shard::ImageView<'a>>,
+    filter: &Compiled<'_>,
+    items: &mut Vec<ImageItem>,
+) {
+    items.extend(images.filter(|image| filter.holds(image)).map(|image| image_item(shard, &image)));
+}

@@ -1,0 +1,36 @@
+//! Questions and their answers, from what the view holds. No I/O: the read API and the command line both ask here.
+
+pub mod answer;
+mod explain;
+mod filter;
+mod items;
+mod lineage;
+mod list;
+mod reference;
+mod usage;
+
+pub use filter::Filter;
+pub use reference::{RefError, Resolved};
+
+use crate::shard::Shard;
+use crate::view::Snapshot;
+
+/// One question's view of everything: nothing changes while it is answered.
+pub struct Query {
+    snapshot: Snapshot,
+}
+
+impl Query {
+    /// Asks `snapshot`.
+    pub fn new(snapshot: Snapshot) -> Self {
+        Self { snapshot }
+    }
+
+    fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.snapshot.shards()
+    }
+
+    fn holding(&self, image: &crate::oci::Digest) -> Option<&Shard> {
+        self.shards().find(|shard| shard.index().image(image).is_some())
+    }
+}

@@ -1,0 +1,157 @@
+//! Taking records in.
+
+use std::sync::Arc;
+
+use super::columns::Row;
+use super::marks::Mark;
+use super::{Change, Orphan, Shard};
+use crate::class::{CatalogChange, Classification};
+use crate::index::{ImageId, IndexError};
+use crate::oci::Digest;
+use crate::record::{CatalogKey, CatalogRecord, ClassificationRecord, ImageRecord, VersionRecord, partition_of};
+
+impl Shard {
+    /// Takes a record in. An error leaves the shard as it was.
+    pub fn apply(&mut self, change: &Change) -> Result<(), IndexError> {
+        match change {
+            Change::Image(record) => return self.put_image(record),
+            Change::ImageGone(digest) => self.remove_image(digest),
+            Change::Tag(record) => self.tags.put(record),
+            Change::TagGone(name) => self.tags.remove(name),
+            Change::Catalog(key, record) => return self.apply_catalog(key, record.as_deref()),
+            Change::Committed(record) => self.restore(record),
+        }
+        Ok(())
+    }
+
+    fn put_image(&mut self, record: &ImageRecord) -> Result<(), IndexError> {
+        let inserted = self.index.insert(record.digest, &record.chain())?;
+        let id = inserted.image;
+        let platform = self.platforms.acquire(record.platform.clone());
+        let repositories = self.repositories.acquire(record.repositories.clone());
+        let mut row = Row { sequence: record.sequence, platform, repositories, classification: None };
+        if inserted.change == crate::index::Change::Added {
+            if let Some(orphan) = self.orphans.remove(&record.digest) {
+                self.platforms.release(orphan.platform);
+                row.classification = Some(orphan.classification);
+            }
+            if id.index() >= self.rows.len() {
+                self.rows.resize(id.index() + 1, row);
+            }
+            self.dirty_images.insert(id);
+        } else {
+            let before = self.rows[id.index()];
+            row.classification = before.classification;
+            if inserted.change == crate::index::Change::Moved || before.platform != platform {
+                self.dirty_images.insert(id);
+            }
+            self.platforms.release(before.platform);
+            self.repositories.release(before.repositories);
+        }
+        self.rows[id.index()] = row;
+        if record.claims.is_empty() {
+            self.claims.remove(&id);
+        } else {
+            self.claims.insert(id, Arc::from(record.claims.as_slice()));
+        }
+        Ok(())
+    }
+
+    fn remove_image(&mut self, digest: &Digest) {
+        let Some(id) = self.index.remove(digest) else { return };
+        let row = self.rows[id.index()];
+        self.claims.remove(&id);
+        self.dirty_images.remove(&id);
+        self.repositories.release(row.repositories);
+        match row.classification {
+            Some(classification) => {
+                let orphan = Orphan { sequence: row.sequence, platform: row.platform, classification };
+                self.orphans.insert(*digest, orphan);
+            }
+            None => self.platforms.release(row.platform),
+        }
+    }
+
+    /// What was committed before a restart is what the next conclusions are compared with.
+    fn restore(&mut self, record: &ClassificationRecord) {
+        let content = Classification { classes: record.classes.clone(), groups: record.groups.clone() };
+        let classification = self.classifications.acquire(content);
+        if let Some(id) = self.index.image(&record.digest) {
+            self.set_classification(id, Some(classification));
+            self.dirty_images.insert(id);
+            return;
+        }
+        let platform = self.platforms.acquire(record.platform.clone());
+        let orphan = Orphan { sequence: record.sequence, platform, classification };
+        if let Some(replaced) = self.orphans.insert(record.digest, orphan) {
+            self.platforms.release(replaced.platform);
+            self.classifications.release(replaced.classification);
+        }
+    }
+
+    /// Replaces what is concluded of an image; the use of `new` is handed over, that of the old one released.
+    pub(super) fn set_classification(&mut self, id: ImageId, new: Option<super::Interned>) {
+        let row = &mut self.rows[id.index()];
+        if let Some(old) = std::mem::replace(&mut row.classification, new) {
+            self.classifications.release(old);
+        }
+    }
+
+    fn apply_catalog(&mut self, key: &CatalogKey, record: Option<&CatalogRecord>) -> Result<(), IndexError> {
+        let CatalogChange { classes, versions, added, removed } = self.catalog.apply(key, record.cloned());
+        for version in removed {
+            for (node, mark) in self.marks.remove(&version.class, version.number) {
+                self.platforms.release(mark.platform);
+                self.dirty_nodes.insert(node);
+                self.released.push(node);
+            }
+        }
+        for version in added {
+            self.mark(&version)?;
+        }
+        for (class, version) in versions {
+            self.dirty_nodes.extend(self.marks.of_version(&class, version));
+        }
+        for class in classes {
+            self.dirty_nodes.extend(self.marks.of_class(&class).map(|(_, node)| node));
+        }
+        Ok(())
+    }
+
+    /// Marks where the version's chains end, those that belong to this partition.
+    fn mark(&mut self, version: &VersionRecord) -> Result<(), IndexError> {
+        for image in &version.images {
+            let chain = image.chain();
+            if partition_of(&image.digest, &chain, self.partitions) != self.partition {
+                continue;
+            }
+            let Some(node) = self.index.pin(&chain)? else { continue };
+            let mark = Mark {
+                class: version.class.clone(),
+                version: version.number,
+                digest: image.digest,
+                platform: self.platforms.acquire(image.platform.clone()),
+            };
+            self.marks.add(node, mark);
+        }
+        Ok(())
+    }
+
+    /// Lays the index out anew, so that what is asked for together lies together. Answers stay the same.
+    pub fn settle(&mut self) {
+        debug_assert!(self.dirty_images.is_empty() && self.dirty_nodes.is_empty(), "settled between apply and drain");
+        let renumbering = self.index.settle();
+        self.marks.renumber(|node| renumbering.node(node));
+        let mut rows = vec![None; self.index.len()];
+        for (old, row) in self.rows.drain(..).enumerate() {
+            if let Some(new) = renumbering.image_at(old) {
+                rows[new.index()] = Some(row);
+            }
+        }
+        self.rows = rows.into_iter().flatten().collect();
+        self.claims = std::mem::take(&mut self.claims)
+            .into_iter()
+            .map(|(image, claims)| (renumbering.image(image), claims))
+            .collect();
+    }
+}

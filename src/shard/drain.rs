@@ -1,0 +1,212 @@
+//! From what changed to what follows from it.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{Interned, Orphan, Shard};
+use crate::class::{Candidate, Class, Classification, memberships};
+use crate::index::{ImageId, NodeId};
+use crate::oci::{Digest, Platform};
+use crate::record::outdated::Standing;
+use crate::record::{ClassificationRecord, Membership, TransitionRecord};
+
+/// What changed about one image. All of it must be committed together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// The image.
+    pub digest: Digest,
+    /// Its classification now; `None` takes it back.
+    pub classification: Option<ClassificationRecord>,
+    /// Its transitions, by class name.
+    pub transitions: Vec<TransitionRecord>,
+}
+
+/// The conclusions of one drain by nearest marked node and platform: most images share theirs with thousands.
+type Memo = HashMap<(NodeId, Interned), Option<Interned>>;
+
+impl Shard {
+    /// What follows from everything applied since the last call, image by image.
+    pub fn drain(&mut self) -> Vec<Effect> {
+        let mut memo = Memo::new();
+        let mut effects = Vec::new();
+        let mut images: Vec<ImageId> = std::mem::take(&mut self.dirty_images).into_iter().collect();
+        for node in self.take_dirty_roots() {
+            images.extend(self.index.subtree_images(node));
+        }
+        for image in images {
+            effects.extend(self.conclude(image, &mut memo));
+        }
+        for conclusion in memo.into_values().flatten() {
+            self.classifications.release(conclusion);
+        }
+        effects.extend(self.revoke_orphans());
+        for node in std::mem::take(&mut self.released) {
+            self.index.unpin(node);
+        }
+        effects
+    }
+
+    /// The nodes to be looked at whose subtrees do not lie in one another.
+    fn take_dirty_roots(&mut self) -> Vec<NodeId> {
+        let dirty: BTreeSet<NodeId> = std::mem::take(&mut self.dirty_nodes);
+        dirty
+            .iter()
+            .copied()
+            .filter(|node| !self.index.ancestors(*node).any(|above| dirty.contains(&above)))
+            .collect()
+    }
+
+    /// Compares what is concluded of an image now with what was; remembers and returns the difference.
+    fn conclude(&mut self, image: ImageId, memo: &mut Memo) -> Option<Effect> {
+        let platform = self.rows[image.index()].platform;
+        let now = self.nearest_mark(image).and_then(|node| match memo.get(&(node, platform)) {
+            Some(known) => *known,
+            None => {
+                let conclusion = self.evaluate(node, platform).map(|found| self.classifications.acquire(found));
+                memo.insert((node, platform), conclusion);
+                conclusion
+            }
+        });
+        let before = self.rows[image.index()].classification;
+        if before == now {
+            return None;
+        }
+        let effect = self.effect(image, before, now);
+        if let Some(now) = now {
+            self.classifications.retain(now);
+        }
+        self.set_classification(image, now);
+        Some(effect)
+    }
+
+    fn nearest_mark(&self, image: ImageId) -> Option<NodeId> {
+        let node = self.index.node(image)?;
+        std::iter::once(node).chain(self.index.ancestors(node)).find(|node| self.marks.is_marked(*node))
+    }
+
+    /// The classification of an image on this platform whose nearest marked node is `node`.
+    fn evaluate(&self, node: NodeId, platform: Interned) -> Option<Classification> {
+        let candidates = std::iter::once(node).chain(self.index.ancestors(node)).flat_map(|node| {
+            self.marks.at(node).iter().filter_map(move |mark| {
+                let class = self.catalog.class(&mark.class)?;
+                class.version(mark.version)?;
+                Some(Candidate {
+                    class: &class.record.name,
+                    generation: class.record.generation,
+                    version: mark.version,
+                    is_current: class.record.current == Some(mark.version),
+                    digest: mark.digest,
+                    platform: self.platforms.get(mark.platform)?,
+                    depth: self.index.depth(node),
+                })
+            })
+        });
+        let classes = memberships(candidates, self.platforms.get(platform)?);
+        (!classes.is_empty()).then(|| self.catalog.classify(classes))
+    }
+
+    fn effect(&self, image: ImageId, before: Option<Interned>, now: Option<Interned>) -> Effect {
+        let digest = *self.index.digest(image);
+        let row = self.rows[image.index()];
+        let subject = Subject { shard: self, digest, sequence: row.sequence, platform: row.platform };
+        Effect {
+            digest,
+            transitions: subject.transitions(before, now),
+            classification: now.and_then(|now| self.classifications.get(now)).map(|now| ClassificationRecord {
+                digest,
+                sequence: row.sequence,
+                platform: subject.platform(),
+                classes: now.classes.clone(),
+                groups: now.groups.clone(),
+            }),
+        }
+    }
+
+    /// What was committed about images that are gone is taken back.
+    fn revoke_orphans(&mut self) -> Vec<Effect> {
+        let mut orphans: Vec<(Digest, Orphan)> = std::mem::take(&mut self.orphans).into_iter().collect();
+        orphans.sort_unstable_by_key(|(digest, _)| *digest);
+        let mut effects = Vec::with_capacity(orphans.len());
+        for (digest, orphan) in orphans {
+            let subject = Subject { shard: self, digest, sequence: orphan.sequence, platform: orphan.platform };
+            let transitions = subject.transitions(Some(orphan.classification), None);
+            effects.push(Effect { digest, classification: None, transitions });
+            self.platforms.release(orphan.platform);
+            self.classifications.release(orphan.classification);
+        }
+        effects
+    }
+}
+
+/// The image that a transition is about.
+struct Subject<'a> {
+    shard: &'a Shard,
+    digest: Digest,
+    sequence: u64,
+    platform: Interned,
+}
+
+impl Subject<'_> {
+    fn platform(&self) -> Platform {
+        self.shard.platforms.get(self.platform).map(|platform| (**platform).clone()).unwrap_or_default()
+    }
+
+    /// One transition for each class in which state or presence changed. That the base version alone changed (as by
+    /// a layer list that was corrected) is told by the classification, and is a transition too: the image was rebuilt
+    /// in place as far as the class can tell.
+    fn transitions(&self, before: Option<Interned>, now: Option<Interned>) -> Vec<TransitionRecord> {
+        let classification = |number: Option<Interned>| number.and_then(|n| self.shard.classifications.get(n));
+        let (before, now) = (classification(before), classification(now));
+        let names: BTreeSet<&str> =
+            before.iter().chain(now.iter()).flat_map(|of| of.classes.iter().map(|member| member.name.as_str())).collect();
+        let member = |of: Option<&std::sync::Arc<Classification>>, name: &str| {
+            of.and_then(|of| of.of_class(name)).cloned()
+        };
+        names
+            .into_iter()
+            .filter_map(|name| self.transition(name, member(before, name), member(now, name)))
+            .collect()
+    }
+
+    fn transition(&self, class: &str, from: Option<Membership>, to: Option<Membership>) -> Option<TransitionRecord> {
+        let standing = |member: &Membership| Standing { state: member.state, version: member.version };
+        let generation = to.as_ref().or(from.as_ref()).map_or(0, |member| member.generation);
+        let (from, to) = (from.as_ref().map(standing), to.as_ref().map(standing));
+        if from == to {
+            return None;
+        }
+        let record = self.shard.catalog.class(class).map(|class| &class.record);
+        let revision = record.map(|record| (record.versions, record.current));
+        let told = |standing: Option<Standing>| {
+            standing.map_or("none".to_owned(), |standing| format!("{} on {}", standing.state, standing.version))
+        };
+        // Everything that tells this transition from every other one, and nothing that a retry would change.
+        let identity = format!(
+            "{} {} {class} {generation} {revision:?} {} -> {}",
+            self.digest,
+            self.sequence,
+            told(from),
+            told(to)
+        );
+        Some(TransitionRecord {
+            id: Digest::of(identity.as_bytes()),
+            digest: self.digest,
+            platform: self.platform(),
+            class: class.to_owned(),
+            from,
+            to,
+            current: self.shard.catalog.class(class).and_then(|class| class.current_for(&self.platform())),
+            tags: self.shard.tags_of(&self.digest).map(|tag| tag.name.clone()).collect(),
+        })
+    }
+}
+
+impl Class {
+    /// The image of the current version for this platform. `None` when it has none.
+    pub fn current_for(&self, platform: &Platform) -> Option<Digest> {
+        let images = &self.current()?.images;
+        let exact = images.iter().find(|image| image.platform == *platform);
+        // Windows images differ in `os.version` from one version to the next.
+        let close = || images.iter().find(|image| image.platform.is_same_but_os_version(platform));
+        exact.or_else(close).map(|image| image.digest)
+    }
+}

@@ -1,0 +1,97 @@
+//! Values that many images share, kept once and named by a small number.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+/// The number of a value in its interner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Interned(u32);
+
+/// Keeps each value once and counts who uses it: the last user's release frees it.
+#[derive(Debug, Clone)]
+pub(super) struct Interner<T> {
+    numbers: HashMap<Arc<T>, u32>,
+    values: Vec<Option<(Arc<T>, u32)>>,
+    free: Vec<u32>,
+}
+
+impl<T> Default for Interner<T> {
+    fn default() -> Self {
+        Self { numbers: HashMap::new(), values: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T: Eq + Hash> Interner<T> {
+    /// The number of `value`, used once more.
+    pub(super) fn acquire(&mut self, value: T) -> Interned {
+        if let Some(number) = self.numbers.get(&value) {
+            let number = Interned(*number);
+            self.retain(number);
+            return number;
+        }
+        let value = Arc::new(value);
+        let entry = Some((Arc::clone(&value), 1));
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.values[number as usize] = entry;
+                number
+            }
+            None => {
+                self.values.push(entry);
+                // Each value takes far more than a byte: memory ends long before the numbers do.
+                u32::try_from(self.values.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        self.numbers.insert(value, number);
+        Interned(number)
+    }
+
+    /// Uses the value once more.
+    pub(super) fn retain(&mut self, number: Interned) {
+        if let Some((_, users)) = &mut self.values[number.0 as usize] {
+            *users += 1;
+        }
+    }
+
+    /// Uses the value once less.
+    pub(super) fn release(&mut self, number: Interned) {
+        let slot = &mut self.values[number.0 as usize];
+        if let Some((value, users)) = slot {
+            *users -= 1;
+            if *users == 0 {
+                self.numbers.remove(value);
+                *slot = None;
+                self.free.push(number.0);
+            }
+        }
+    }
+
+    /// The value with this number, which somebody must still use.
+    pub(super) fn get(&self, number: Interned) -> Option<&Arc<T>> {
+        self.values.get(number.0 as usize)?.as_ref().map(|(value, _)| value)
+    }
+
+    /// How many distinct values are in use.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.numbers.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_nobody_uses_any_more_is_freed_and_its_number_reused() {
+        let mut interner = Interner::default();
+        let a = interner.acquire("a");
+        assert_eq!(interner.acquire("a"), a);
+        interner.release(a);
+        assert_eq!(interner.get(a).map(|value| **value), Some("a"));
+        interner.release(a);
+        assert_eq!(interner.len(), 0);
+        assert_eq!(interner.acquire("b"), a);
+    }
+}

@@ -1,0 +1,131 @@
+//! One shard: everything that is known of one partition, and what it means. Pure: no I/O, no clock, no threads.
+//!
+//! ```text
+//!   images ──┐                       ┌── Effect::Classify      ─► classifications
+//!   tags   ──┼─► Shard::apply ─► drain ── Effect::Declassify    ─► classifications (tombstone)
+//!   catalog ─┘                       └── Effect::Transition     ─► outdated
+//! ```
+//!
+//! `apply` takes records in and remembers which images may have changed; `drain` looks at those, compares what is
+//! concluded now with what was concluded (and committed) before, and returns the difference. What it costs grows with
+//! what changed. Nothing here knows whether the effects were performed: a shard whose effects failed is thrown away
+//! and rebuilt from the log.
+
+mod apply;
+mod columns;
+mod drain;
+mod interner;
+mod marks;
+mod query;
+mod tags;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+pub use drain::Effect;
+pub use query::ImageView;
+pub use tags::Tag;
+
+use crate::class::{Catalog, Classification};
+use crate::index::{ChainIndex, ImageId, NodeId};
+use crate::oci::{Digest, Platform};
+use crate::record::{CatalogKey, CatalogRecord, Claim, ClassificationRecord, ImageRecord, TagRecord};
+use columns::Row;
+use interner::{Interned, Interner};
+use marks::Marks;
+use tags::Tags;
+
+/// A record, decoded, as a shard takes it in.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// An image came or changed.
+    Image(Arc<ImageRecord>),
+    /// The image with this digest is gone.
+    ImageGone(Digest),
+    /// A tag came or moved.
+    Tag(Arc<TagRecord>),
+    /// The tag of this name is gone from this partition.
+    TagGone(String),
+    /// A record of the catalog came, or (`None`) was deleted.
+    Catalog(CatalogKey, Option<Arc<CatalogRecord>>),
+    /// What was committed before a restart about an image.
+    Committed(Arc<ClassificationRecord>),
+}
+
+/// The state of one partition.
+#[derive(Debug, Clone)]
+pub struct Shard {
+    partition: u16,
+    partitions: u16,
+    index: ChainIndex,
+    rows: Vec<Row>,
+    platforms: Interner<Platform>,
+    repositories: Interner<Vec<String>>,
+    classifications: Interner<Classification>,
+    claims: HashMap<ImageId, Arc<[Claim]>>,
+    tags: Tags,
+    catalog: Catalog,
+    marks: Marks,
+    /// What was committed about images that are not in the index (any more): to be revoked, unless they come (back).
+    orphans: HashMap<Digest, Orphan>,
+    dirty_images: BTreeSet<ImageId>,
+    dirty_nodes: BTreeSet<NodeId>,
+    /// Pins of versions that were removed; released after the images below them were looked at.
+    released: Vec<NodeId>,
+}
+
+/// What was committed about an image that is gone.
+#[derive(Debug, Clone)]
+struct Orphan {
+    sequence: u64,
+    platform: Interned,
+    classification: Interned,
+}
+
+impl Shard {
+    /// An empty shard for partition `partition` of `partitions`.
+    pub fn new(partition: u16, partitions: u16) -> Self {
+        Self {
+            partition,
+            partitions,
+            index: ChainIndex::default(),
+            rows: Vec::new(),
+            platforms: Interner::default(),
+            repositories: Interner::default(),
+            classifications: Interner::default(),
+            claims: HashMap::new(),
+            tags: Tags::default(),
+            catalog: Catalog::default(),
+            marks: Marks::default(),
+            orphans: HashMap::new(),
+            dirty_images: BTreeSet::new(),
+            dirty_nodes: BTreeSet::new(),
+            released: Vec::new(),
+        }
+    }
+
+    /// The chains and images.
+    pub fn index(&self) -> &ChainIndex {
+        &self.index
+    }
+
+    /// The classes and groups.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The tags of this partition, by name.
+    pub fn tags(&self) -> impl Iterator<Item = &Arc<Tag>> {
+        self.tags.iter()
+    }
+
+    /// The tag of this name, if it stands in this partition.
+    pub fn tag(&self, name: &str) -> Option<&Arc<Tag>> {
+        self.tags.get(name)
+    }
+
+    /// The tags in this partition that point at this image or image index, by name.
+    pub fn tags_of(&self, digest: &Digest) -> impl Iterator<Item = &Arc<Tag>> {
+        self.tags.of(digest)
+    }
+}

@@ -1,0 +1,77 @@
+//! Reading a shard.
+
+use std::sync::Arc;
+
+use super::Shard;
+use crate::class::Classification;
+use crate::index::{ImageId, NodeId};
+use crate::oci::{Digest, Platform};
+use crate::record::Claim;
+
+/// One image as readers see it.
+#[derive(Debug, Clone)]
+pub struct ImageView<'a> {
+    /// Its number in the shard's index.
+    pub id: ImageId,
+    /// Its digest.
+    pub digest: Digest,
+    /// What it runs on.
+    pub platform: Arc<Platform>,
+    /// The repositories it was seen in, sorted.
+    pub repositories: Arc<Vec<String>>,
+    /// Its place among the chains; `None` without layers.
+    pub node: Option<NodeId>,
+    /// How many non-empty layers it has.
+    pub layers: u32,
+    /// What is concluded of it; `None` when it is in no class.
+    pub classification: Option<&'a Arc<Classification>>,
+    /// What is claimed of its base.
+    pub claims: &'a [Claim],
+}
+
+impl Shard {
+    /// The image with this digest.
+    pub fn image(&self, digest: &Digest) -> Option<ImageView<'_>> {
+        self.index.image(digest).map(|id| self.view(id))
+    }
+
+    /// All images of the shard.
+    pub fn images(&self) -> impl Iterator<Item = ImageView<'_>> {
+        self.index.images().map(|id| self.view(id))
+    }
+
+    /// The image with this number.
+    pub fn view(&self, id: ImageId) -> ImageView<'_> {
+        let row = self.rows[id.index()];
+        let node = self.index.node(id);
+        ImageView {
+            id,
+            digest: *self.index.digest(id),
+            platform: self.platforms.get(row.platform).cloned().unwrap_or_default(),
+            repositories: self.repositories.get(row.repositories).cloned().unwrap_or_default(),
+            node,
+            layers: node.map_or(0, |node| self.index.depth(node)),
+            classification: row.classification.and_then(|number| self.classifications.get(number)),
+            claims: self.claims.get(&id).map_or(&[], |claims| claims),
+        }
+    }
+
+    /// The classes that have a version ending at this node, by name.
+    pub fn classes_at(&self, node: NodeId) -> Vec<String> {
+        let mut names: Vec<String> = self.marks.at(node).iter().map(|mark| mark.class.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The members of a class in this shard: the images below any of its version chains, each once.
+    pub fn members<'a>(&'a self, class: &'a str) -> impl Iterator<Item = ImageView<'a>> + 'a {
+        let nodes: std::collections::BTreeSet<NodeId> = self.marks.of_class(class).map(|(_, node)| node).collect();
+        let roots: Vec<NodeId> = nodes
+            .iter()
+            .copied()
+            .filter(|node| !self.index.ancestors(*node).any(|above| nodes.contains(&above)))
+            .collect();
+        roots.into_iter().flat_map(|node| self.index.subtree_images(node)).map(|id| self.view(id))
+    }
+}

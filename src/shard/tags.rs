@@ -1,0 +1,85 @@
+//! The tags of one partition.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::oci::Digest;
+use crate::record::{TagImage, TagRecord, Timestamp};
+
+/// A tag as it stands. Its history stays on the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tag {
+    /// The full name.
+    pub name: String,
+    /// Of two records of one tag the higher is the newer.
+    pub sequence: u64,
+    /// The part of the name before the tag.
+    pub repository: String,
+    /// Since when it points there.
+    pub since: Timestamp,
+    /// The image or image index that it points at.
+    pub digest: Digest,
+    /// The images it resolves to.
+    pub images: Vec<TagImage>,
+}
+
+/// Tags by name and by what they point at.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tags {
+    by_name: BTreeMap<String, Arc<Tag>>,
+    by_digest: HashMap<Digest, Vec<Arc<Tag>>>,
+}
+
+impl Tags {
+    pub(super) fn get(&self, name: &str) -> Option<&Arc<Tag>> {
+        self.by_name.get(name)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Tag>> {
+        self.by_name.values()
+    }
+
+    pub(super) fn of(&self, digest: &Digest) -> impl Iterator<Item = &Arc<Tag>> {
+        self.by_digest.get(digest).into_iter().flatten()
+    }
+
+    /// Takes the tag in as its record has it. One that is no longer listed is in no answer.
+    pub(super) fn put(&mut self, record: &TagRecord) {
+        self.remove(&record.name);
+        let Some(digest) = record.current.digest else { return };
+        let tag = Arc::new(Tag {
+            name: record.name.clone(),
+            sequence: record.sequence,
+            repository: record.repository.clone(),
+            since: record.current.since,
+            digest,
+            images: record.current.images.clone(),
+        });
+        for digest in targets(&tag) {
+            let tags = self.by_digest.entry(digest).or_default();
+            let at = tags.partition_point(|other| other.name < tag.name);
+            tags.insert(at, Arc::clone(&tag));
+        }
+        self.by_name.insert(tag.name.clone(), tag);
+    }
+
+    pub(super) fn remove(&mut self, name: &str) {
+        let Some(tag) = self.by_name.remove(name) else { return };
+        for digest in targets(&tag) {
+            if let Some(tags) = self.by_digest.get_mut(&digest) {
+                tags.retain(|other| other.name != tag.name);
+                if tags.is_empty() {
+                    self.by_digest.remove(&digest);
+                }
+            }
+        }
+    }
+}
+
+/// Everything that the tag leads to, each once.
+fn targets(tag: &Tag) -> Vec<Digest> {
+    let mut targets: Vec<Digest> = tag.images.iter().map(|image| image.digest).chain([tag.digest]).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    targets
+}
