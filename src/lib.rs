@@ -18,3 +18,8 @@ pub mod view;
 // Services: they meet through records on the log.
 pub mod processor;
 pub mod publisher;
+pub mod query;
+pub mod source;
+
+// The shell.
+pub mod engine;

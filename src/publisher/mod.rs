@@ -44,6 +44,8 @@ pub enum Observation {
     Tag(ObservedTag),
     /// A BuildConfig.
     BuildConfig(Box<BuildConfigRecord>),
+    /// Something that is no image, and what it is: left out and counted.
+    NotAnImage(&'static str),
     /// Something that could not be read.
     Unreadable(DeadLetterRecord),
 }
@@ -107,11 +109,16 @@ pub struct Counts {
     pub build_configs: u64,
     /// Dead letters written.
     pub dead_letters: u64,
-    /// Claims about images that were never seen.
-    pub unclaimed: u64,
+    /// Things that are no images.
+    pub not_images: u64,
 }
 
 impl Publisher {
+    /// How many images claims were made about that were never seen.
+    pub fn claims_of_unknown_images(&self) -> usize {
+        self.pending.claims.len()
+    }
+
     /// What it has done so far.
     pub fn counts(&self) -> Counts {
         self.counts
@@ -135,6 +142,7 @@ impl Publisher {
                 let key = format!("{}/{}", build_config.namespace, build_config.name);
                 self.pending.build_configs.insert(key, *build_config);
             }
+            Observation::NotAnImage(_) => self.counts.not_images += 1,
             Observation::Unreadable(dead_letter) => self.pending.dead_letters.push(dead_letter),
         }
         if self.pending.images.len() >= PENDING_IMAGES

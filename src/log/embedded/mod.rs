@@ -1,1 +1,148 @@
-//! Being written.
+//! The log in one file on this machine, on redb: durable, for one process at a time.
+//!
+//! ```text
+//!   append ─► (bounded queue) ─► writer thread: everything queued in one transaction, one fsync ─► offsets
+//!   read   ─► a snapshot of the last commit; never waits for a writer
+//! ```
+
+mod compaction;
+mod frame;
+mod lock;
+mod open;
+mod tables;
+mod writer;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use redb::{Database, ReadableDatabase};
+
+pub use open::Options;
+
+use super::{Fetched, Log, LogError, Offset, ReadLimit, Stored, TopicPartition, Writer};
+use tables::{RECORDS, key};
+use writer::{EmbeddedWriter, Request};
+
+/// The embedded log.
+pub struct EmbeddedLog {
+    shared: Arc<Shared>,
+    partitions: u16,
+    queue: Option<SyncSender<Request>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// What readers and the writer thread share.
+pub(super) struct Shared {
+    database: Database,
+    /// The committed end of every partition that has one. Held for a moment only, never over I/O.
+    ends: Mutex<HashMap<TopicPartition, Offset>>,
+    committed: Condvar,
+    /// The newest epoch of every writer's name.
+    epochs: Mutex<HashMap<String, u64>>,
+    _owner: lock::Owner,
+}
+
+impl EmbeddedLog {
+    /// Opens the log in `dir`, or makes one there.
+    pub fn open(dir: &Path, options: Options) -> Result<Self, LogError> {
+        open::open(dir, options)
+    }
+
+    /// Whether `dir` holds a log.
+    pub fn exists(dir: &Path) -> bool {
+        dir.join(open::FILE).exists()
+    }
+
+    /// Compacts every keyed topic and drops what is past its retention, now. The log does so by itself when a
+    /// partition has grown well beyond its keys.
+    pub fn compact(&self) -> Result<(), LogError> {
+        let (reply, done) = std::sync::mpsc::sync_channel(1);
+        let queue = self.queue.as_ref().ok_or(LogError::Closed)?;
+        queue.send(Request::Compact { reply }).map_err(|_| LogError::Closed)?;
+        done.recv().map_err(|_| LogError::Closed)?
+    }
+}
+
+impl Shared {
+    fn ends(&self) -> std::sync::MutexGuard<'_, HashMap<TopicPartition, Offset>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn epochs(&self) -> std::sync::MutexGuard<'_, HashMap<String, u64>> {
+        self.epochs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Log for EmbeddedLog {
+    fn partitions(&self) -> u16 {
+        self.partitions
+    }
+
+    fn writer(&self, name: &str) -> Result<Box<dyn Writer>, LogError> {
+        let epoch = {
+            let mut epochs = self.shared.epochs();
+            let epoch = epochs.entry(name.to_owned()).or_default();
+            *epoch += 1;
+            *epoch
+        };
+        let queue = self.queue.clone().ok_or(LogError::Closed)?;
+        Ok(Box::new(EmbeddedWriter { name: name.to_owned(), epoch, queue }))
+    }
+
+    fn read(&self, from: TopicPartition, offset: Offset, limit: ReadLimit) -> Result<Fetched, LogError> {
+        let end = self.end(from)?;
+        let storage = |error: redb::Error| LogError::Storage(format!("cannot read {from}: {error}"));
+        let transaction = self.shared.database.begin_read().map_err(|error| storage(error.into()))?;
+        let table = transaction.open_table(RECORDS).map_err(|error| storage(error.into()))?;
+        let mut fetched = Fetched { records: Vec::new(), next: offset };
+        let mut bytes = 0;
+        for entry in table.range(key(from, offset)..key(from, end)).map_err(|error| storage(error.into()))? {
+            let (at, value) = entry.map_err(|error| storage(error.into()))?;
+            let (.., offset) = at.value();
+            let (timestamp, record) = frame::decode(value.value())
+                .map_err(|problem| LogError::Storage(format!("{from}@{offset} is damaged: {problem}")))?;
+            bytes += record.key.len() + record.value.as_ref().map_or(0, Vec::len);
+            fetched.records.push(Stored { offset, timestamp, record });
+            fetched.next = offset + 1;
+            if fetched.records.len() >= limit.records || bytes >= limit.bytes {
+                return Ok(fetched);
+            }
+        }
+        fetched.next = end.max(offset);
+        Ok(fetched)
+    }
+
+    fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {
+        Ok(self.shared.ends().get(&of).copied().unwrap_or(0))
+    }
+
+    fn wait(&self, for_any: &[(TopicPartition, Offset)], timeout: Duration) -> Result<bool, LogError> {
+        let deadline = Instant::now() + timeout;
+        let mut ends = self.shared.ends();
+        loop {
+            if for_any.iter().any(|(of, offset)| ends.get(of).is_some_and(|end| end > offset)) {
+                return Ok(true);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            ends = self.shared.committed.wait_timeout(ends, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Drop for EmbeddedLog {
+    fn drop(&mut self) {
+        // The thread ends when the last sender is gone; a writer that outlives the log gets `Closed`.
+        if let Some(queue) = self.queue.take() {
+            let _ = queue.send(Request::Close);
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

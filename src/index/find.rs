@@ -1,0 +1,66 @@
+//! Finding chains and images by less than a whole digest.
+
+use super::node::VACANT;
+use super::{ChainIndex, ImageId, NodeId, ROOTS, root};
+use crate::oci::{ChainId, LayerChain};
+
+/// Where a chain ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The uppermost node at or below its end: everything in that node's subtree contains the chain.
+    pub node: NodeId,
+    /// Layers in the chain.
+    pub depth: u32,
+}
+
+impl ChainIndex {
+    /// The node where the chain ends, if it ends at one.
+    pub fn find(&self, chain: &LayerChain) -> Option<NodeId> {
+        let (mut at, mut rest) = (root(chain.identity()), chain.layers());
+        rest.first()?;
+        while let Some(first) = rest.first() {
+            at = self.child(at, first)?;
+            rest = rest.strip_prefix(self.segment(at))?;
+        }
+        Some(NodeId(at))
+    }
+
+    /// Where the chain with this ID ends, at a node or between two.
+    ///
+    /// Chain IDs are computed on the way through the whole shard, one hash a distinct layer: storing them would double
+    /// the index for a question that only people ask. `cargo bench --bench index` tells what it takes.
+    pub fn find_chain(&self, chain: &ChainId) -> Option<Position> {
+        ROOTS.iter().find_map(|identity| self.find_chain_below(root(*identity), chain))
+    }
+
+    fn find_chain_below(&self, root: u32, wanted: &ChainId) -> Option<Position> {
+        // The chain at the end of each node on the way from the root to the current one.
+        let mut path: Vec<(u32, ChainId)> = Vec::new();
+        let mut node = root;
+        while let Some(next) = self.next_in_subtree(root, node) {
+            node = next;
+            let parent = self.nodes[node].parent;
+            while path.last().is_some_and(|(on_path, _)| *on_path != parent) {
+                path.pop();
+            }
+            let mut chain = path.last().map(|(_, chain)| *chain);
+            let first = u32::from(self.nodes[node].depth - self.nodes[node].len) + 1;
+            for (depth, layer) in (first..).zip(self.segment(node)) {
+                let longer = chain.map_or(ChainId::first(*layer), |chain| chain.append(layer));
+                if longer == *wanted {
+                    return Some(Position { node: NodeId(node), depth });
+                }
+                chain = Some(longer);
+            }
+            path.extend(chain.map(|chain| (node, chain)));
+        }
+        None
+    }
+
+    /// Up to `limit` images whose digests begin with these hexadecimal digits. Looks at every digest: 32 bytes an
+    /// image, side by side.
+    pub fn prefixed(&self, hex: &str, limit: usize) -> Vec<ImageId> {
+        let begins = |image: &ImageId| self.digest(*image).text()["sha256:".len()..].starts_with(hex.as_bytes());
+        self.images().filter(|image| self.slots[image.0].node != VACANT).filter(begins).take(limit).collect()
+    }
+}

@@ -1,0 +1,48 @@
+//! What is stored of a node and of an image. Links are 32-bit numbers: half the memory of pointers.
+
+/// No node, no image.
+pub(super) const NONE: u32 = u32::MAX;
+/// In [`Slot::node`]: the slot holds no image.
+pub(super) const VACANT: u32 = u32::MAX - 1;
+
+/// The end of a segment of layers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node {
+    pub(super) parent: u32,
+    /// Where its layers begin in the pool, and how many there are.
+    pub(super) segment: u32,
+    pub(super) len: u16,
+    /// Layers from the root to its end.
+    pub(super) depth: u16,
+    pub(super) first_child: u32,
+    pub(super) next_sibling: u32,
+    /// Removing a child of a node with a hundred thousand others must not walk through them.
+    pub(super) prev_sibling: u32,
+    pub(super) first_image: u32,
+    /// Images here and below.
+    pub(super) count: u32,
+}
+
+impl Node {
+    pub(super) const fn root() -> Self {
+        Self {
+            parent: NONE,
+            segment: 0,
+            len: 0,
+            depth: 0,
+            first_child: NONE,
+            next_sibling: NONE,
+            prev_sibling: NONE,
+            first_image: NONE,
+            count: 0,
+        }
+    }
+}
+
+/// Where an image sits, in a list of all images at that node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot {
+    pub(super) node: u32,
+    pub(super) next: u32,
+    pub(super) prev: u32,
+}

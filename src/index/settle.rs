@@ -1,0 +1,114 @@
+//! Laying everything out anew.
+
+use super::node::Slot;
+use super::{ChainIndex, ImageId, NONE, Node, NodeId, ROOTS, VACANT};
+use crate::oci::LayerIdentity;
+
+/// The numbers after [`ChainIndex::settle`] by those before.
+#[derive(Debug)]
+pub struct Renumbering {
+    nodes: Vec<u32>,
+    images: Vec<u32>,
+}
+
+impl Renumbering {
+    /// The new number of a node.
+    pub fn node(&self, old: NodeId) -> NodeId {
+        NodeId(self.nodes[old.0 as usize])
+    }
+
+    /// The new number of an image.
+    pub fn image(&self, old: ImageId) -> ImageId {
+        ImageId(self.images[old.index()])
+    }
+
+    /// The new number of the image whose old number had this index; `None` if no image had it.
+    pub fn image_at(&self, old: usize) -> Option<ImageId> {
+        self.images.get(old).copied().filter(|new| *new != NONE).map(ImageId)
+    }
+}
+
+impl ChainIndex {
+    /// Puts every subtree side by side in memory, in the order in which it is walked, and gives up all slack. Costs a
+    /// copy of everything; afterwards walking down reads memory from front to back.
+    pub fn settle(&mut self) -> Renumbering {
+        let mut new = Self { hasher: self.hasher.clone(), ..Self::default() };
+        let mut renumbering = Renumbering {
+            nodes: vec![NONE; self.nodes.len() as usize],
+            images: vec![NONE; self.slots.len() as usize],
+        };
+        for root in [super::root(LayerIdentity::Blob), super::root(LayerIdentity::DiffId)] {
+            renumbering.nodes[root as usize] = root;
+            new.nodes[root].count = self.nodes[root].count;
+            // The last child put below each node on the way, to append the next one behind it.
+            let mut last_child: Vec<(u32, u32)> = vec![(root, NONE)];
+            let mut node = root;
+            while let Some(next) = self.next_in_subtree(root, node) {
+                node = next;
+                let parent = self.nodes[node].parent;
+                while last_child.last().is_some_and(|(on_path, _)| *on_path != parent) {
+                    last_child.pop();
+                }
+                let number = new.copy_node(self, node, renumbering.nodes[parent as usize]);
+                renumbering.nodes[node as usize] = number;
+                if let Some((_, last)) = last_child.last_mut() {
+                    let before = std::mem::replace(last, number);
+                    new.append_child(number, before);
+                }
+                last_child.push((node, NONE));
+                new.copy_images(self, node, number, &mut renumbering.images);
+            }
+        }
+        for image in 0..self.slots.len() {
+            if self.slots[image].node == NONE {
+                renumbering.images[image as usize] = new.copy_image(self, image, NONE);
+            }
+        }
+        new.pins = self.pins.iter().map(|(node, pins)| (renumbering.nodes[*node as usize], *pins)).collect();
+        debug_assert!(!(0..new.slots.len()).any(|image| new.slots[image].node == VACANT));
+        debug_assert_eq!(ROOTS.len(), 2);
+        *self = new;
+        renumbering
+    }
+
+    fn copy_node(&mut self, from: &Self, node: u32, parent: u32) -> u32 {
+        let segment = self.segments.put(from.segment(node));
+        let Node { len, depth, count, .. } = from.nodes[node];
+        self.nodes.push(Node { parent, segment, len, depth, count, ..Node::root() });
+        self.nodes.len() - 1
+    }
+
+    fn append_child(&mut self, node: u32, before: u32) {
+        let parent = self.nodes[node].parent;
+        self.nodes[node].prev_sibling = before;
+        if before == NONE {
+            self.nodes[parent].first_child = node;
+        } else {
+            self.nodes[before].next_sibling = node;
+        }
+        self.enter(node);
+    }
+
+    fn copy_images(&mut self, from: &Self, node: u32, number: u32, images: &mut [u32]) {
+        let mut before = NONE;
+        for ImageId(image) in from.images_at(NodeId(node)) {
+            let copy = self.copy_image(from, image, number);
+            images[image as usize] = copy;
+            self.slots[copy].prev = before;
+            if before == NONE {
+                self.nodes[number].first_image = copy;
+            } else {
+                self.slots[before].next = copy;
+            }
+            before = copy;
+        }
+    }
+
+    fn copy_image(&mut self, from: &Self, image: u32, node: u32) -> u32 {
+        self.digests.push(from.digests[image]);
+        self.slots.push(Slot { node, next: NONE, prev: NONE });
+        let copy = self.slots.len() - 1;
+        self.enter_image(copy);
+        copy
+    }
+}

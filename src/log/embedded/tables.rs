@@ -1,0 +1,35 @@
+//! The tables of the file.
+
+use redb::TableDefinition;
+
+use crate::log::{Offset, TopicPartition};
+use crate::record::Topic;
+
+/// (topic, partition, offset) to framed record.
+pub(super) const RECORDS: TableDefinition<'_, (u8, u16, u64), &[u8]> = TableDefinition::new("records");
+/// (topic, partition) to (end, records appended since the last compaction, records left by it).
+pub(super) const PARTITIONS: TableDefinition<'_, (u8, u16), (u64, u64, u64)> = TableDefinition::new("partitions");
+/// Name to number: `format` and `partitions`.
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+
+/// The number that a topic has in the file. Never changed, never reused.
+pub(super) const fn number(topic: Topic) -> u8 {
+    match topic {
+        Topic::Images => 1,
+        Topic::Tags => 2,
+        Topic::Catalog => 3,
+        Topic::Buildconfigs => 4,
+        Topic::Classifications => 5,
+        Topic::Outdated => 6,
+        Topic::Progress => 7,
+        Topic::DeadLetters => 8,
+    }
+}
+
+pub(super) fn topic(number_in_file: u8) -> Option<Topic> {
+    Topic::ALL.into_iter().find(|topic| number(*topic) == number_in_file)
+}
+
+pub(super) fn key(at: TopicPartition, offset: Offset) -> (u8, u16, u64) {
+    (number(at.topic), at.partition, offset)
+}

@@ -1,0 +1,200 @@
+//! The one thread that writes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::Duration;
+
+use redb::{Durability, ReadableTable, WriteTransaction};
+
+use super::tables::{PARTITIONS, RECORDS, key, number};
+use super::{Shared, compaction, frame};
+use crate::log::{AppendError, Batch, LogError, MAX_RECORD_BYTES, Offset, TopicPartition, Writer};
+
+/// Appends that may wait. Each writer has one under way at a time, so there are never more than writers; beyond this
+/// many of them, they wait before queueing instead of after.
+pub(super) const QUEUE: usize = 64;
+/// One transaction takes in queued batches until it has this many records: an fsync then costs each of them little.
+const GROUP_RECORDS: usize = 10_000;
+
+pub(super) enum Request {
+    Append { name: String, epoch: u64, batch: Batch, reply: SyncSender<Result<Vec<Offset>, AppendError>> },
+    Compact { reply: SyncSender<Result<(), LogError>> },
+    Close,
+}
+
+pub(super) struct EmbeddedWriter {
+    pub(super) name: String,
+    pub(super) epoch: u64,
+    pub(super) queue: SyncSender<Request>,
+}
+
+impl Writer for EmbeddedWriter {
+    fn append(&mut self, batch: Batch) -> Result<Vec<Offset>, AppendError> {
+        for (to, record) in &batch {
+            let bytes = record.key.len() + record.value.as_ref().map_or(0, Vec::len);
+            if bytes > MAX_RECORD_BYTES {
+                return Err(AppendError::TooLarge { key: record.key.clone(), to: *to, bytes });
+            }
+        }
+        let (reply, answer) = std::sync::mpsc::sync_channel(1);
+        let request = Request::Append { name: self.name.clone(), epoch: self.epoch, batch, reply };
+        self.queue.send(request).map_err(|_| AppendError::NotAppended("the log is closed".to_owned()))?;
+        answer.recv().unwrap_or_else(|_| Err(AppendError::Unknown("the log's thread has ended".to_owned())))
+    }
+}
+
+/// What one group of appends did to the partitions, told to readers after the commit.
+type Ends = HashMap<TopicPartition, Offset>;
+
+/// One append of a group and where its answer goes.
+type Waiting = (SyncSender<Result<Vec<Offset>, AppendError>>, Result<Vec<Offset>, AppendError>);
+
+pub(super) struct WriterThread {
+    pub(super) shared: Arc<Shared>,
+    pub(super) requests: Receiver<Request>,
+    pub(super) clock: fn() -> i64,
+}
+
+impl WriterThread {
+    pub(super) fn run(self) {
+        // What has to be compacted by itself, found while appending, done when nobody waits.
+        let mut due: Vec<TopicPartition> = Vec::new();
+        loop {
+            let first = match self.requests.recv_timeout(Duration::from_millis(if due.is_empty() { 60_000 } else { 5 }))
+            {
+                Ok(request) => request,
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(partition) = due.pop()
+                        && let Err(error) = compaction::compact(&self.shared.database, partition, (self.clock)())
+                    {
+                        tracing::warn!(%partition, %error, "compaction failed");
+                    }
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            match first {
+                Request::Close => return,
+                Request::Compact { reply } => {
+                    let result = compaction::compact_all(&self.shared.database, (self.clock)());
+                    let _ = reply.send(result);
+                }
+                Request::Append { .. } => {
+                    let (group, rest) = self.gather(first);
+                    due.extend(self.commit(group));
+                    due.sort_unstable();
+                    due.dedup();
+                    match rest {
+                        Some(Request::Close) => return,
+                        Some(Request::Compact { reply }) => {
+                            let _ = reply.send(compaction::compact_all(&self.shared.database, (self.clock)()));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in what is queued behind `first`, until something else than an append comes.
+    fn gather(&self, first: Request) -> (Vec<Request>, Option<Request>) {
+        let size = |request: &Request| match request {
+            Request::Append { batch, .. } => batch.len(),
+            _ => 0,
+        };
+        let mut records = size(&first);
+        let mut group = vec![first];
+        while records < GROUP_RECORDS {
+            match self.requests.try_recv() {
+                Ok(request @ Request::Append { .. }) => {
+                    records += size(&request);
+                    group.push(request);
+                }
+                Ok(other) => return (group, Some(other)),
+                Err(_) => break,
+            }
+        }
+        (group, None)
+    }
+
+    /// Writes a group in one transaction and answers everybody. Returns the partitions that are due for compaction.
+    fn commit(&self, group: Vec<Request>) -> Vec<TopicPartition> {
+        let mut waiting: Vec<Waiting> = Vec::with_capacity(group.len());
+        let fail = |waiting: Vec<Waiting>, error: &dyn Fn() -> AppendError| {
+            for (reply, result) in waiting {
+                let _ = reply.send(result.and_then(|_| Err(error())));
+            }
+            Vec::new()
+        };
+        let begun = self.begin().and_then(|transaction| {
+            let due = self.write(&transaction, group, &mut waiting)?;
+            Ok((transaction, due))
+        });
+        let (transaction, (ends, due)) = match begun {
+            Ok(begun) => begun,
+            Err(error) => return fail(waiting, &|| AppendError::NotAppended(error.to_string())),
+        };
+        if let Err(error) = transaction.commit() {
+            return fail(waiting, &|| AppendError::Unknown(error.to_string()));
+        }
+        self.shared.ends().extend(ends);
+        self.shared.committed.notify_all();
+        for (reply, result) in waiting {
+            let _ = reply.send(result);
+        }
+        due
+    }
+
+    fn begin(&self) -> Result<WriteTransaction, redb::Error> {
+        let mut transaction = self.shared.database.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        // Without it, opening after a crash walks through the whole file.
+        transaction.set_quick_repair(true);
+        Ok(transaction)
+    }
+
+    fn write(
+        &self,
+        transaction: &WriteTransaction,
+        group: Vec<Request>,
+        waiting: &mut Vec<Waiting>,
+    ) -> Result<(Ends, Vec<TopicPartition>), redb::Error> {
+        // Every reply is noted before anything can fail, so that nobody is left waiting.
+        let mut batches = Vec::with_capacity(group.len());
+        for request in group {
+            let Request::Append { name, epoch, batch, reply } = request else { continue };
+            let is_fenced = self.shared.epochs().get(&name).is_some_and(|newest| *newest > epoch);
+            waiting.push((reply, if is_fenced { Err(AppendError::Fenced) } else { Ok(Vec::new()) }));
+            batches.push(batch);
+        }
+        let now = (self.clock)();
+        let mut ends = Ends::new();
+        let mut added: BTreeMap<TopicPartition, u64> = BTreeMap::new();
+        let mut records = transaction.open_table(RECORDS)?;
+        for (batch, (_, result)) in batches.into_iter().zip(waiting.iter_mut()) {
+            let Ok(offsets) = result else { continue };
+            for (to, record) in batch {
+                let end = ends.entry(to).or_insert_with(|| self.shared.ends().get(&to).copied().unwrap_or(0));
+                records.insert(key(to, *end), frame::encode(now, &record).as_slice())?;
+                offsets.push(*end);
+                *end += 1;
+                *added.entry(to).or_default() += 1;
+            }
+        }
+        drop(records);
+        let mut due = Vec::new();
+        let mut partitions = transaction.open_table(PARTITIONS)?;
+        for (partition, added) in added {
+            let at = (number(partition.topic), partition.partition);
+            let (_, since, kept) = partitions.get(at)?.map_or((0, 0, 0), |value| value.value());
+            let since = since + added;
+            partitions.insert(at, (ends[&partition], since, kept))?;
+            if compaction::is_due(partition.topic, since, kept) {
+                due.push(partition);
+            }
+        }
+        drop(partitions);
+        Ok((ends, due))
+    }
+}

@@ -1,0 +1,181 @@
+//! The log in memory, for tests: it keeps what was appended while processors come and go, and fails as told.
+
+mod faults;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+pub use faults::{Faults, Rates};
+
+use super::{AppendError, Batch, Fetched, Log, LogError, MAX_RECORD_BYTES, Offset, ReadLimit, Stored, TopicPartition, Writer};
+use crate::record::Cleanup;
+use faults::Fault;
+
+/// A log in memory. Clones share it.
+#[derive(Clone)]
+pub struct MemoryLog {
+    partitions: u16,
+    shared: Arc<(Mutex<State>, Condvar)>,
+}
+
+struct State {
+    partitions: BTreeMap<TopicPartition, Partition>,
+    epochs: HashMap<String, u64>,
+    faults: Faults,
+}
+
+#[derive(Default)]
+struct Partition {
+    end: Offset,
+    records: BTreeMap<Offset, Stored>,
+}
+
+impl MemoryLog {
+    /// An empty log that fails as `faults` say.
+    pub fn new(partitions: u16, faults: Faults) -> Self {
+        let state = State { partitions: BTreeMap::new(), epochs: HashMap::new(), faults };
+        Self { partitions, shared: Arc::new((Mutex::new(state), Condvar::new())) }
+    }
+
+    /// From now on nothing fails.
+    pub fn heal(&self) {
+        self.state().faults = Faults::none();
+    }
+
+    /// Compacts every keyed topic now; tombstones stay.
+    pub fn compact(&self) {
+        let mut state = self.state();
+        let keyed: Vec<TopicPartition> = state.partitions.keys().copied().collect();
+        for partition in keyed {
+            state.compact(partition);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn compact(&mut self, of: TopicPartition) {
+        if of.topic.cleanup() != Cleanup::Compact {
+            return;
+        }
+        let Some(partition) = self.partitions.get_mut(&of) else { return };
+        let mut last: HashMap<String, Offset> = HashMap::new();
+        for (offset, stored) in &partition.records {
+            last.insert(stored.record.key.clone(), *offset);
+        }
+        partition.records.retain(|offset, stored| last.get(&stored.record.key) == Some(offset));
+    }
+
+    fn compact_something(&mut self) {
+        let partitions: Vec<TopicPartition> = self.partitions.keys().copied().collect();
+        if let Some(chosen) = self.faults.compaction(&partitions) {
+            self.compact(chosen);
+        }
+    }
+
+    fn append(&mut self, batch: Batch) -> Vec<Offset> {
+        batch
+            .into_iter()
+            .map(|(to, record)| {
+                let partition = self.partitions.entry(to).or_default();
+                let offset = partition.end;
+                partition.records.insert(offset, Stored { offset, timestamp: 0, record });
+                partition.end += 1;
+                offset
+            })
+            .collect()
+    }
+}
+
+impl Log for MemoryLog {
+    fn partitions(&self) -> u16 {
+        self.partitions
+    }
+
+    fn writer(&self, name: &str) -> Result<Box<dyn Writer>, LogError> {
+        let mut state = self.state();
+        let epoch = state.epochs.entry(name.to_owned()).or_default();
+        *epoch += 1;
+        Ok(Box::new(MemoryWriter { log: self.clone(), name: name.to_owned(), epoch: *epoch }))
+    }
+
+    fn read(&self, from: TopicPartition, offset: Offset, limit: ReadLimit) -> Result<Fetched, LogError> {
+        let mut state = self.state();
+        state.compact_something();
+        let records = state.faults.short_read(limit.records);
+        let Some(partition) = state.partitions.get(&from) else {
+            return Ok(Fetched { records: Vec::new(), next: offset });
+        };
+        let mut fetched = Fetched { records: Vec::new(), next: offset };
+        let mut bytes = 0;
+        for (at, stored) in partition.records.range(offset..) {
+            bytes += stored.record.key.len() + stored.record.value.as_ref().map_or(0, Vec::len);
+            fetched.records.push(stored.clone());
+            fetched.next = at + 1;
+            if fetched.records.len() >= records || bytes >= limit.bytes {
+                return Ok(fetched);
+            }
+        }
+        fetched.next = partition.end.max(offset);
+        Ok(fetched)
+    }
+
+    fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {
+        Ok(self.state().partitions.get(&of).map_or(0, |partition| partition.end))
+    }
+
+    fn wait(&self, for_any: &[(TopicPartition, Offset)], timeout: Duration) -> Result<bool, LogError> {
+        let has_more = |state: &mut State| {
+            for_any.iter().any(|(of, offset)| state.partitions.get(of).is_some_and(|partition| partition.end > *offset))
+        };
+        let (mut state, _) = self
+            .shared
+            .1
+            .wait_timeout_while(self.state(), timeout, |state| !has_more(state))
+            .unwrap_or_else(PoisonError::into_inner);
+        Ok(has_more(&mut state))
+    }
+}
+
+struct MemoryWriter {
+    log: MemoryLog,
+    name: String,
+    epoch: u64,
+}
+
+impl Writer for MemoryWriter {
+    fn append(&mut self, batch: Batch) -> Result<Vec<Offset>, AppendError> {
+        for (to, record) in &batch {
+            let bytes = record.key.len() + record.value.as_ref().map_or(0, Vec::len);
+            if bytes > MAX_RECORD_BYTES {
+                return Err(AppendError::TooLarge { key: record.key.clone(), to: *to, bytes });
+            }
+        }
+        let mut state = self.log.state();
+        state.compact_something();
+        if state.epochs.get(&self.name).is_some_and(|newest| *newest > self.epoch) {
+            return Err(AppendError::Fenced);
+        }
+        let result = match state.faults.append() {
+            Fault::None => Ok(state.append(batch)),
+            Fault::CrashBefore => Err(AppendError::NotAppended("the process was to crash before".to_owned())),
+            Fault::CrashAfter => {
+                state.append(batch);
+                Err(AppendError::Unknown("the process was to crash after".to_owned()))
+            }
+            Fault::Unknown { appended } => {
+                if appended {
+                    state.append(batch);
+                }
+                Err(AppendError::Unknown("the answer was lost".to_owned()))
+            }
+        };
+        drop(state);
+        self.log.shared.1.notify_all();
+        result
+    }
+}

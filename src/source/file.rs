@@ -1,0 +1,141 @@
+//! One file: plain or gzip, JSON lines or JSON objects.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+
+use super::{Sink, SourceError, history, kubernetes, unreadable};
+
+/// What a file holds, in the order in which it is best read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Content {
+    /// JSON lines with images.
+    Images,
+    /// Kubernetes objects.
+    Objects,
+    /// JSON lines with declared bases.
+    Claims,
+    /// JSON lines with tags.
+    Tags,
+}
+
+/// A line or document may be this long; what is longer is no record of an image.
+const MAX_LINE: u64 = 64 << 20;
+const MAX_DOCUMENT: u64 = 2 << 30;
+/// So much of a file tells what it holds.
+const SNIFFED: u64 = 64 << 10;
+
+/// What the file holds, by its beginning; `None` for something that clade does not read.
+pub(super) fn sniff(path: &Path) -> Result<Option<Content>, SourceError> {
+    let cannot = |error| SourceError::Unreadable { path: path.to_owned(), error };
+    let mut beginning = Vec::new();
+    // A file cut off right here is told when it is read; its beginning may do.
+    let read = open(path, Box::new(|_| {})).map_err(cannot)?.take(SNIFFED).read_to_end(&mut beginning);
+    if let Err(error) = read
+        && beginning.is_empty()
+    {
+        return if is_gzip(path) { Ok(Some(Content::Objects)) } else { Err(cannot(error)) };
+    }
+    let text = String::from_utf8_lossy(&beginning);
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    if !text.starts_with('{') {
+        return Ok(None);
+    }
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let content = match history::kind_of_line(first) {
+        Some(content) => Some(content),
+        // The first line may be a broken one: another of the beginning may tell.
+        None if text.contains("\"kind\"") => Some(Content::Objects),
+        None => text.lines().find_map(history::kind_of_line),
+    };
+    Ok(content)
+}
+
+/// Reads the file. Bad lines and objects become dead letters.
+pub(super) fn read(path: &Path, advance: &dyn Fn(u64), sink: &mut Sink<'_>) -> Result<(), SourceError> {
+    let cannot = |error| SourceError::Unreadable { path: path.to_owned(), error };
+    let reader = open(path, Box::new(advance)).map_err(cannot)?;
+    match sniff(path)? {
+        Some(Content::Objects) => objects(path, reader, sink),
+        _ => lines(path, reader, sink),
+    }
+}
+
+fn objects(path: &Path, reader: impl Read, sink: &mut Sink<'_>) -> Result<(), SourceError> {
+    let mut document = Vec::new();
+    if let Err(error) = reader.take(MAX_DOCUMENT).read_to_end(&mut document) {
+        sink(unreadable(path, "1", cut_off(&error), Some(&document)))?;
+        return Ok(());
+    }
+    kubernetes::read(path, &document, sink)?;
+    Ok(())
+}
+
+fn lines(path: &Path, mut reader: impl BufRead, sink: &mut Sink<'_>) -> Result<(), SourceError> {
+    let mut line = Vec::new();
+    for number in 1_u64.. {
+        line.clear();
+        let read = reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line);
+        let place = number.to_string();
+        match read {
+            Ok(0) => break,
+            Ok(_) if line.len() as u64 == MAX_LINE => {
+                let reason = format!("the line is longer than {MAX_LINE} bytes; the rest of the file is left out");
+                sink(unreadable(path, &place, reason, Some(&line)))?;
+                break;
+            }
+            Ok(_) => {
+                let text = line.trim_ascii();
+                if text.is_empty() {
+                    continue;
+                }
+                match history::observations(text) {
+                    Ok(observations) => observations.into_iter().try_for_each(&mut *sink)?,
+                    Err(problem) => sink(unreadable(path, &place, problem, Some(text)))?,
+                }
+            }
+            Err(error) => {
+                sink(unreadable(path, &place, cut_off(&error), Some(&line)))?;
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn cut_off(error: &std::io::Error) -> String {
+    format!("the file cannot be read on from here ({error}): it is cut off or damaged; get it again and import it again")
+}
+
+fn is_gzip(path: &Path) -> bool {
+    let mut magic = [0; 2];
+    File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == [0x1f, 0x8b]
+}
+
+fn open<'a>(path: &Path, advance: Box<dyn Fn(u64) + 'a>) -> std::io::Result<Box<dyn BufRead + 'a>> {
+    let counted = Counted { file: File::open(path)?, advance, read: Cell::new(0) };
+    if is_gzip(path) {
+        Ok(Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(BufReader::new(counted)))))
+    } else {
+        Ok(Box::new(BufReader::with_capacity(1 << 16, counted)))
+    }
+}
+
+/// Tells how much of a file was read, as it stands on disk.
+struct Counted<'a> {
+    file: File,
+    advance: Box<dyn Fn(u64) + 'a>,
+    read: Cell<u64>,
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.read.set(self.read.get() + read as u64);
+        (self.advance)(read as u64);
+        Ok(read)
+    }
+}

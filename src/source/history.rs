@@ -1,0 +1,168 @@
+//! JSON lines: a registry's history as images, tags and declared bases.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::file::Content;
+use crate::oci::document::not_an_image_tag;
+use crate::oci::reference::{is_repository, is_tag};
+use crate::oci::{Digest, LayerIdentity, Platform};
+use crate::publisher::{Observation, ObservedTag};
+use crate::record::image::Evidence;
+use crate::record::{Claim, ImageRecord, Layer, TagImage, TagItem, Timestamp};
+
+#[derive(Deserialize)]
+struct ImageLine {
+    repository: String,
+    digest: Digest,
+    #[serde(default)]
+    platform: Platform,
+    #[serde(default)]
+    media_type: Option<String>,
+    #[serde(default)]
+    config_digest: Option<Digest>,
+    #[serde(default)]
+    created: Option<Timestamp>,
+    layers: Vec<LayerLine>,
+    /// Digests of the uncompressed layers; with them the chain is one of diff IDs.
+    #[serde(default)]
+    diff_ids: Vec<Digest>,
+}
+
+#[derive(Deserialize)]
+struct LayerLine {
+    digest: Digest,
+    #[serde(default)]
+    size: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct TagLine {
+    seen: Timestamp,
+    repository: String,
+    tag: String,
+    event: String,
+    #[serde(default)]
+    index_digest: Option<Digest>,
+    #[serde(default)]
+    manifests: Vec<ManifestLine>,
+}
+
+#[derive(Deserialize)]
+struct ManifestLine {
+    #[serde(default)]
+    platform: Option<Platform>,
+    digest: Digest,
+}
+
+#[derive(Deserialize)]
+struct ClaimLine {
+    digest: Digest,
+    declared_base: String,
+}
+
+/// The fields that tell one kind of line from another.
+#[derive(Deserialize)]
+struct Marks {
+    #[serde(default)]
+    layers: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    event: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    declared_base: Option<serde::de::IgnoredAny>,
+}
+
+impl Marks {
+    fn content(&self) -> Option<Content> {
+        match self {
+            Self { layers: Some(_), .. } => Some(Content::Images),
+            Self { event: Some(_), .. } => Some(Content::Tags),
+            Self { declared_base: Some(_), .. } => Some(Content::Claims),
+            _ => None,
+        }
+    }
+}
+
+/// What kind of line it is; `None` for none of these.
+pub(super) fn kind_of_line(line: &str) -> Option<Content> {
+    serde_json::from_str::<Marks>(line.trim()).ok()?.content()
+}
+
+/// What a line says, or what is wrong with it.
+pub(super) fn observations(line: &[u8]) -> Result<Vec<Observation>, String> {
+    let marks: Marks = serde_json::from_slice(line).map_err(|error| format!("the line is not a JSON object: {error}"))?;
+    let malformed = |what: &str, error: serde_json::Error| format!("the line is not {what}: {error}");
+    match marks.content() {
+        Some(Content::Images) => {
+            image(serde_json::from_slice(line).map_err(|error| malformed("an image", error))?).map(|image| vec![image])
+        }
+        Some(Content::Tags) => tag(serde_json::from_slice(line).map_err(|error| malformed("a tag event", error))?)
+            .map(|tag| vec![tag]),
+        Some(_) => {
+            let claim: ClaimLine = serde_json::from_slice(line).map_err(|error| malformed("a declared base", error))?;
+            let evidence = Evidence::Dockerfile;
+            let named = Claim { evidence, name: Some(claim.declared_base), digest: None };
+            Ok(vec![Observation::Claim(claim.digest, named)])
+        }
+        None => Err("the line is neither an image (layers), nor a tag event (event), nor a declared base (declared_base)"
+            .to_owned()),
+    }
+}
+
+fn image(line: ImageLine) -> Result<Observation, String> {
+    check_repository(&line.repository)?;
+    if !line.diff_ids.is_empty() && line.diff_ids.len() != line.layers.len() {
+        return Err(format!("{} layers do not go with {} diff_ids", line.layers.len(), line.diff_ids.len()));
+    }
+    let mut diff_ids = line.diff_ids.iter().copied();
+    let layer_identity = if line.diff_ids.is_empty() { LayerIdentity::Blob } else { LayerIdentity::DiffId };
+    let layer = |layer: LayerLine| Layer { digest: layer.digest, diff_id: diff_ids.next(), size: layer.size };
+    Ok(Observation::Image(Box::new(ImageRecord {
+        digest: line.digest,
+        sequence: 0,
+        platform: line.platform,
+        repositories: vec![line.repository],
+        media_type: line.media_type,
+        config_digest: line.config_digest,
+        created: line.created,
+        layer_identity,
+        layers: line.layers.into_iter().map(layer).collect(),
+        claims: Vec::new(),
+    })))
+}
+
+fn tag(line: TagLine) -> Result<Observation, String> {
+    check_repository(&line.repository)?;
+    if !is_tag(&line.tag) {
+        return Err(format!("{:?} is not a tag", line.tag));
+    }
+    if let Some(what) = not_an_image_tag(&line.tag) {
+        return Ok(Observation::NotAnImage(what));
+    }
+    let images: Vec<TagImage> = match line.event.as_str() {
+        "set" => line
+            .manifests
+            .into_iter()
+            .map(|manifest| TagImage { digest: manifest.digest, platform: manifest.platform })
+            .collect(),
+        // The tag leads nowhere from here on, whether its list or its manifest is what is missing.
+        "gone" | "missing-from-registry" => Vec::new(),
+        other => return Err(format!("the event {other:?} is none of set, gone and missing-from-registry")),
+    };
+    let distinct: BTreeSet<Digest> = images.iter().map(|image| image.digest).collect();
+    let digest = match (line.event.as_str(), line.index_digest, images.first()) {
+        ("set", Some(index), _) => Some(index),
+        ("set", None, Some(image)) if distinct.len() == 1 => Some(image.digest),
+        ("set", None, None) => return Err("a set event names neither an index_digest nor a manifest".to_owned()),
+        // Several manifests and no digest of their list: the list is told by its content.
+        ("set", None, Some(_)) => Some(Digest::of(&images.iter().flat_map(|image| image.digest.text()).collect::<Vec<_>>())),
+        _ => None,
+    };
+    let item = TagItem { since: line.seen, digest, images };
+    Ok(Observation::Tag(ObservedTag { repository: line.repository, tag: line.tag, items: vec![item] }))
+}
+
+fn check_repository(name: &str) -> Result<(), String> {
+    if is_repository(name) { Ok(()) } else { Err(format!("{name:?} is not a repository")) }
+}

@@ -1,0 +1,53 @@
+//! Sources: from files and folders to observations. What a file is, its content tells, not its name.
+
+mod file;
+mod history;
+mod kubernetes;
+mod layout;
+mod walk;
+
+use std::path::{Path, PathBuf};
+
+pub use walk::{Input, find};
+
+use crate::publisher::{Observation, PublishError};
+use crate::record::DeadLetterRecord;
+
+/// Where observations go. An error ends the reading.
+pub type Sink<'a> = dyn FnMut(Observation) -> Result<(), PublishError> + 'a;
+
+/// Why a source could not be read at all. What is wrong inside it becomes dead letters instead.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The file or folder cannot be read.
+    #[error("cannot read {path}: {error}", path = .path.display())]
+    Unreadable {
+        /// The path.
+        path: PathBuf,
+        /// The system's word.
+        error: std::io::Error,
+    },
+    /// There is nothing in it that clade reads.
+    #[error(
+        "{} has nothing to import: expected JSON lines of images or tags, `oc get … -o json` lists, or an OCI image \
+         layout",
+        .0.display()
+    )]
+    Nothing(PathBuf),
+    /// What was read could not be published.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+/// Reads one input. `advance` is told how many bytes of it were read.
+pub fn read(input: &Input, advance: &dyn Fn(u64), sink: &mut Sink<'_>) -> Result<(), SourceError> {
+    match input {
+        Input::Layout(dir) => layout::read(dir, sink),
+        Input::File { path, .. } => file::read(path, advance, sink),
+    }
+}
+
+/// A dead letter for a place in a file.
+fn unreadable(path: &Path, place: &str, reason: String, value: Option<&[u8]>) -> Observation {
+    Observation::Unreadable(DeadLetterRecord::new(format!("{}:{place}", path.display()), None, reason, value))
+}
