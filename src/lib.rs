@@ -22,4 +22,6 @@ pub mod query;
 pub mod source;
 
 // The shell.
+pub mod api;
+pub mod cli;
 pub mod engine;

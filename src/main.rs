@@ -1,2 +1,5 @@
-//! The command line of clade.
-fn main(){}
+//! The binary `clade`.
+
+fn main() -> std::process::ExitCode {
+    clade::cli::main()
+}

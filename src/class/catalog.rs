@@ -92,7 +92,10 @@ impl Catalog {
                 .collect();
             members.sort_by(|a, b| b.depth.cmp(&a.depth).then_with(|| a.name.cmp(&b.name)));
             if !members.is_empty() {
-                groups.insert(group.name.clone(), members.into_iter().map(|member| member.name.clone()).collect());
+                groups.insert(
+                    group.name.clone(),
+                    members.into_iter().map(|member| member.name.clone()).collect(),
+                );
             }
         }
         Classification { classes, groups }
@@ -102,7 +105,9 @@ impl Catalog {
     pub fn apply(&mut self, key: &CatalogKey, record: Option<CatalogRecord>) -> CatalogChange {
         match (key, record) {
             (CatalogKey::Class(_), Some(CatalogRecord::ImageClass(class))) => self.put_class(class),
-            (CatalogKey::Version(..), Some(CatalogRecord::ImageClassVersion(version))) => self.put_version(version),
+            (CatalogKey::Version(..), Some(CatalogRecord::ImageClassVersion(version))) => {
+                self.put_version(version)
+            }
             (CatalogKey::Group(name), Some(CatalogRecord::ImageClassGroup(group))) => {
                 self.put_group(name, Some(group))
             }
@@ -131,7 +136,9 @@ impl Catalog {
         }
         change.versions.extend((before.versions..record.versions).map(|number| (name.clone(), number)));
         if before.current != record.current {
-            change.versions.extend(before.current.into_iter().chain(record.current).map(|number| (name.clone(), number)));
+            change.versions.extend(
+                before.current.into_iter().chain(record.current).map(|number| (name.clone(), number)),
+            );
         }
         change
     }

@@ -36,7 +36,10 @@ pub struct Classification {
 impl Classification {
     /// The membership in the class of this name.
     pub fn of_class(&self, name: &str) -> Option<&Membership> {
-        self.classes.binary_search_by(|member| member.name.as_str().cmp(name)).ok().map(|at| &self.classes[at])
+        self.classes
+            .binary_search_by(|member| member.name.as_str().cmp(name))
+            .ok()
+            .map(|at| &self.classes[at])
     }
 }
 
@@ -45,7 +48,10 @@ impl Classification {
 /// In each class the deepest chain is the base that the image was built on. Where several versions of the class end
 /// there, they have the same content: the current one counts, else the latest, and of that the image for the same
 /// platform.
-pub fn memberships<'a>(candidates: impl IntoIterator<Item = Candidate<'a>>, platform: &Platform) -> Vec<Membership> {
+pub fn memberships<'a>(
+    candidates: impl IntoIterator<Item = Candidate<'a>>,
+    platform: &Platform,
+) -> Vec<Membership> {
     let mut deepest: BTreeMap<&str, Candidate<'_>> = BTreeMap::new();
     let rank = |of: &Candidate<'_>| (of.depth, of.is_current, of.version, of.platform == platform);
     for candidate in candidates {

@@ -65,7 +65,13 @@ impl Engine {
         let stop = Arc::new(AtomicBool::new(false));
         let observer = options.observer.unwrap_or_else(|| Arc::new(|_, _| {}));
         let start = |partition| {
-            supervisor::start(partition, SharedLog::clone(&log), Arc::clone(&view), Arc::clone(&stop), Arc::clone(&observer))
+            supervisor::start(
+                partition,
+                SharedLog::clone(&log),
+                Arc::clone(&view),
+                Arc::clone(&stop),
+                Arc::clone(&observer),
+            )
         };
         let processors = (0..log.partitions()).map(start).collect::<Result<_, _>>()?;
         Ok(Self { log, view, stop, processors })

@@ -42,7 +42,9 @@ impl ChainIndex {
         let hash = self.hash_child(self.nodes[node].parent, self.first_layer(node));
         // Growing the table needs the hash of every entry, and with it the nodes, while the table is borrowed.
         let mut table = std::mem::take(&mut self.children);
-        table.insert_unique(hash, node, |node| self.hash_child(self.nodes[*node].parent, self.first_layer(*node)));
+        table.insert_unique(hash, node, |node| {
+            self.hash_child(self.nodes[*node].parent, self.first_layer(*node))
+        });
         self.children = table;
     }
 

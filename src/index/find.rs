@@ -60,7 +60,8 @@ impl ChainIndex {
     /// Up to `limit` images whose digests begin with these hexadecimal digits. Looks at every digest: 32 bytes an
     /// image, side by side.
     pub fn prefixed(&self, hex: &str, limit: usize) -> Vec<ImageId> {
-        let begins = |image: &ImageId| self.digest(*image).text()["sha256:".len()..].starts_with(hex.as_bytes());
+        let begins =
+            |image: &ImageId| self.digest(*image).text()["sha256:".len()..].starts_with(hex.as_bytes());
         self.images().filter(|image| self.slots[image.0].node != VACANT).filter(begins).take(limit).collect()
     }
 }

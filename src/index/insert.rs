@@ -15,7 +15,9 @@ pub enum IndexError {
     #[error("{0} layers are more than the {MAX_LAYERS} that an image can have")]
     TooManyLayers(usize),
     /// The numbers of nodes, images or layers are used up.
-    #[error("the index is full: a shard can hold 4,294,967,293 nodes, images and layers; use more partitions")]
+    #[error(
+        "the index is full: a shard can hold 4,294,967,293 nodes, images and layers; use more partitions"
+    )]
     Full,
 }
 

@@ -30,7 +30,9 @@ impl ChainIndex {
             segments: self.segments.bytes(),
             nodes: self.nodes.bytes() + self.free_nodes.capacity() * number,
             images: self.digests.bytes() + self.slots.bytes() + self.free_images.capacity() * number,
-            tables: self.children.allocation_size() + self.directory.allocation_size() + self.pins.capacity() * 16,
+            tables: self.children.allocation_size()
+                + self.directory.allocation_size()
+                + self.pins.capacity() * 16,
         }
     }
 }

@@ -31,7 +31,6 @@ mod segments;
 mod settle;
 mod walk;
 
-
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;

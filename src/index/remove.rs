@@ -68,7 +68,8 @@ impl ChainIndex {
         let len = above.len + below.len;
         // Segments that were one before still lie side by side.
         let segment = if above.segment + u32::from(above.len) == below.segment
-            && above.segment as usize / super::segments::CHUNK == below.segment as usize / super::segments::CHUNK
+            && above.segment as usize / super::segments::CHUNK
+                == below.segment as usize / super::segments::CHUNK
         {
             above.segment
         } else {

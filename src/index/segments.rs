@@ -96,12 +96,6 @@ impl Segments {
         let free: usize = self.free.values().map(|list| list.capacity() * size_of::<u32>() + 64).sum();
         self.chunks.len() * CHUNK * size_of::<Digest>() + free
     }
-
-    /// Layers in use.
-    #[cfg(test)]
-    pub(super) fn used(&self) -> usize {
-        self.chunks.iter().map(Vec::len).sum::<usize>() - self.free_layers
-    }
 }
 
 fn number(chunk: usize, from: usize) -> u32 {

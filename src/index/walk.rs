@@ -16,15 +16,19 @@ impl ChainIndex {
     /// The nodes directly below.
     pub fn children(&self, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         let some = |node: u32| Some(node).filter(|node| *node != NONE);
-        std::iter::successors(some(self.nodes[node.0].first_child), move |node| some(self.nodes[*node].next_sibling))
-            .map(NodeId)
+        std::iter::successors(some(self.nodes[node.0].first_child), move |node| {
+            some(self.nodes[*node].next_sibling)
+        })
+        .map(NodeId)
     }
 
     /// The images at a node: those whose last chain it is.
     pub fn images_at(&self, node: NodeId) -> impl Iterator<Item = ImageId> + '_ {
         let some = |image: u32| Some(image).filter(|image| *image != NONE);
-        std::iter::successors(some(self.nodes[node.0].first_image), move |image| some(self.slots[*image].next))
-            .map(ImageId)
+        std::iter::successors(some(self.nodes[node.0].first_image), move |image| {
+            some(self.slots[*image].next)
+        })
+        .map(ImageId)
     }
 
     /// The images at a node and below it: those that contain its chain.

@@ -124,7 +124,9 @@ pub enum AppendError {
     #[error("it is not known whether the records were appended: {0}")]
     Unknown(String),
     /// A record is larger than [`MAX_RECORD_BYTES`]; nothing was appended.
-    #[error("the record {key:?} for {to} has {bytes} bytes, more than the {MAX_RECORD_BYTES} that a record may have")]
+    #[error(
+        "the record {key:?} for {to} has {bytes} bytes, more than the {MAX_RECORD_BYTES} that a record may have"
+    )]
     TooLarge {
         /// The record's key.
         key: String,

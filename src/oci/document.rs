@@ -165,7 +165,10 @@ mod tests {
     fn a_manifest_whose_config_is_no_image_config_is_not_an_image() {
         let manifest = |media_type: &str| -> Manifest {
             let digest = Digest::of(b"x");
-            serde_json::from_str(&format!(r#"{{"config":{{"mediaType":"{media_type}","digest":"{digest}"}}}}"#)).unwrap()
+            serde_json::from_str(&format!(
+                r#"{{"config":{{"mediaType":"{media_type}","digest":"{digest}"}}}}"#
+            ))
+            .unwrap()
         };
         assert!(not_an_image_manifest(&manifest(CONFIGS[0])).is_none());
         assert!(not_an_image_manifest(&manifest("application/vnd.cncf.helm.config.v1+json")).is_some());

@@ -10,7 +10,9 @@ use sha2::{Digest as _, Sha256};
 use super::digest::{Digest, DigestError};
 
 /// Which of its two digests a layer is known by. The two are never mixed inside one chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum LayerIdentity {
     /// The digest of the layer as stored, usually compressed: manifest `layers[].digest`.

@@ -102,7 +102,9 @@ pub fn is_repository(name: &str) -> bool {
     };
     let path_is_good = path.split('/').all(|part| {
         part.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
-            && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte))
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte))
     });
     name.len() <= 255
         && path_is_good

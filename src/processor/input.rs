@@ -6,7 +6,8 @@ use super::{Processor, ProcessorError};
 use crate::log::{Offset, ReadLimit, Stored, TopicPartition};
 use crate::oci::Digest;
 use crate::record::{
-    CatalogKey, CatalogRecord, DeadLetterRecord, DecodeError, ImageRecord, ProgressRecord, TagRecord, Topic, decode,
+    CatalogKey, CatalogRecord, DeadLetterRecord, DecodeError, ImageRecord, ProgressRecord, TagRecord, Topic,
+    decode,
 };
 use crate::shard::Change;
 
@@ -64,7 +65,12 @@ impl Processor {
         Ok(inputs)
     }
 
-    fn read_one(&self, from: TopicPartition, offset: Offset, inputs: &mut Inputs) -> Result<Offset, ProcessorError> {
+    fn read_one(
+        &self,
+        from: TopicPartition,
+        offset: Offset,
+        inputs: &mut Inputs,
+    ) -> Result<Offset, ProcessorError> {
         let limit = ReadLimit { records: self.options.batch_records, bytes: READ_BYTES };
         let fetched = self.log.read(from, offset, limit)?;
         inputs.records += fetched.records.len();
@@ -73,7 +79,11 @@ impl Processor {
             match change(from.topic, &stored) {
                 Ok(change) => inputs.changes.push((source, change)),
                 Err(error) => {
-                    inputs.refused.push(Refused { source, reason: error.to_string(), value: stored.record.value });
+                    inputs.refused.push(Refused {
+                        source,
+                        reason: error.to_string(),
+                        value: stored.record.value,
+                    });
                 }
             }
         }
@@ -125,8 +135,10 @@ fn change(topic: Topic, stored: &Stored) -> Result<Change, InputError> {
             Some(tag) => Err(mismatch(tag.name)),
         },
         _ => {
-            let parsed = CatalogKey::parse(key)
-                .ok_or_else(|| InputError::Key { key: key.clone(), expected: "class/…, version/… or group/…" })?;
+            let parsed = CatalogKey::parse(key).ok_or_else(|| InputError::Key {
+                key: key.clone(),
+                expected: "class/…, version/… or group/…",
+            })?;
             match decode::<CatalogRecord>(&stored.record)? {
                 Some(record) if record.key() != parsed => Err(mismatch(record.key().to_string())),
                 record => Ok(Change::Catalog(parsed, record.map(Arc::new))),

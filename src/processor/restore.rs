@@ -47,7 +47,8 @@ impl Processor {
                         _ => committed.catalog,
                     }
             };
-            dead_letters.extend(inputs.refused.into_iter().chain(refused).filter(is_new).map(Refused::letter));
+            dead_letters
+                .extend(inputs.refused.into_iter().chain(refused).filter(is_new).map(Refused::letter));
             self.progress = inputs.progress;
         }
         let effects = self.replica.shard().drain();

@@ -33,11 +33,14 @@ impl Publisher {
     /// Declares a class. A class that follows something else than before starts anew, with the history of that.
     pub fn apply_class(&mut self, spec: &ClassSpec) -> Result<Outcome, PublishError> {
         check_name("class", &spec.name)?;
-        followed(&spec.from).map_err(|problem| PublishError::Invalid(format!("class {:?}: {problem}", spec.name)))?;
+        followed(&spec.from)
+            .map_err(|problem| PublishError::Invalid(format!("class {:?}: {problem}", spec.name)))?;
         let known = self.catalog.class(&spec.name).map(|class| (*class.record).clone());
         let outcome = match &known {
             None => Outcome::Created,
-            Some(known) if known.from == spec.from && known.labels == spec.labels => return Ok(Outcome::Unchanged),
+            Some(known) if known.from == spec.from && known.labels == spec.labels => {
+                return Ok(Outcome::Unchanged);
+            }
             Some(_) => Outcome::Configured,
         };
         let record = match known {
@@ -92,7 +95,8 @@ impl Publisher {
             Some(_) => Outcome::Configured,
         };
         self.sequence += 1;
-        let group = GroupRecord { name: name.to_owned(), sequence: self.sequence, selector: selector.clone() };
+        let group =
+            GroupRecord { name: name.to_owned(), sequence: self.sequence, selector: selector.clone() };
         self.put(CatalogRecord::ImageClassGroup(group));
         self.flush()?;
         Ok(outcome)

@@ -7,8 +7,8 @@ use super::{PublishError, Publisher};
 use crate::log::{Batch, TopicPartition};
 use crate::oci::Digest;
 use crate::record::{
-    BuildConfigRecord, CatalogRecord, DeadLetterRecord, ImageRecord, Record, TagRecord, Topic, Value, encode,
-    partition_of, tombstone,
+    BuildConfigRecord, CatalogRecord, ImageRecord, Record, TagRecord, Topic, Value, encode, partition_of,
+    tombstone,
 };
 
 /// One append's worth: large enough for the storage to be fast, small enough for readers to follow closely.
@@ -87,7 +87,11 @@ impl Publisher {
                         group.push((to, record, Written::Nothing));
                     }
                     let record = encode(digest.to_string(), &image)?;
-                    group.push((at(Topic::Images, partition), record, Written::Image(Box::new(image), partition)));
+                    group.push((
+                        at(Topic::Images, partition),
+                        record,
+                        Written::Image(Box::new(image), partition),
+                    ));
                     self.counts.images += 1;
                 }
                 None => {
@@ -135,9 +139,14 @@ impl Publisher {
         let fallback = || before.map_or_else(|| by_name(name, self.log.partitions()), |place| place.home);
         let home = found.first().copied().unwrap_or_else(fallback);
         let partitions: BTreeSet<u16> = found.into_iter().chain([home]).collect();
-        let place = |offset| TagPlace { partitions: partitions.clone(), home, offset, images: images.clone() };
+        let place =
+            |offset| TagPlace { partitions: partitions.clone(), home, offset, images: images.clone() };
         record.home = true;
-        let mut group = vec![(at(Topic::Tags, home), encode(name.to_owned(), &record)?, Written::Tag(name.to_owned(), place(0)))];
+        let mut group = vec![(
+            at(Topic::Tags, home),
+            encode(name.to_owned(), &record)?,
+            Written::Tag(name.to_owned(), place(0)),
+        )];
         record.home = false;
         record.history = Vec::new();
         for partition in partitions.iter().filter(|partition| **partition != home) {

@@ -79,7 +79,11 @@ impl Places {
         self.tags.insert(name.to_owned(), place);
     }
 
-    pub(super) fn read_image(&self, log: &SharedLog, digest: &Digest) -> Result<Option<ImageRecord>, PublishError> {
+    pub(super) fn read_image(
+        &self,
+        log: &SharedLog,
+        digest: &Digest,
+    ) -> Result<Option<ImageRecord>, PublishError> {
         let Some(place) = self.images.get(digest) else { return Ok(None) };
         read_one(log, TopicPartition { topic: Topic::Images, partition: place.partition }, place.offset)
     }
@@ -90,7 +94,11 @@ impl Places {
     }
 }
 
-fn read_one<V: Value>(log: &SharedLog, from: TopicPartition, offset: Offset) -> Result<Option<V>, PublishError> {
+fn read_one<V: Value>(
+    log: &SharedLog,
+    from: TopicPartition,
+    offset: Offset,
+) -> Result<Option<V>, PublishError> {
     let fetched = log.read(from, offset, ReadLimit { records: 1, bytes: usize::MAX })?;
     match fetched.records.first().filter(|stored| stored.offset == offset) {
         Some(stored) => Ok(decode(&stored.record)?),
@@ -114,7 +122,8 @@ fn fingerprint(image: &ImageRecord) -> u64 {
         layers,
         claims,
     } = image;
-    (digest, platform, repositories, media_type, config_digest, created, layer_identity, claims).hash(&mut hasher);
+    (digest, platform, repositories, media_type, config_digest, created, layer_identity, claims)
+        .hash(&mut hasher);
     for layer in layers {
         (layer.digest, layer.diff_id, layer.size).hash(&mut hasher);
     }

@@ -49,7 +49,8 @@ pub(super) fn items_of(record: &TagRecord) -> Vec<TagItem> {
 /// is one that stands there already, so that a history can be read twice.
 fn add(items: &mut Vec<TagItem>, item: &TagItem) {
     let at = items.partition_point(|known| known.since <= item.since);
-    let is_known = items[..at].iter().rev().take_while(|known| known.since == item.since).any(|k| k.same_target(item));
+    let is_known =
+        items[..at].iter().rev().take_while(|known| known.since == item.since).any(|k| k.same_target(item));
     let repeats = at.checked_sub(1).is_some_and(|before| items[before].same_target(item));
     if is_known || repeats {
         return;

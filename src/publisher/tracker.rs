@@ -1,7 +1,5 @@
 //! The class tracker: follows tags and images, and writes the versions of classes into the catalog.
 
-use std::collections::BTreeSet;
-
 use super::tags::items_of;
 use super::versions::{Target, image_chain, versions};
 use super::{PublishError, Publisher};
@@ -26,10 +24,13 @@ pub(super) fn followed(from: &ObjectReference) -> Result<Followed, String> {
         }
         _ => from.name.clone(),
     };
-    let reference: Reference =
-        name.parse().map_err(|error| format!("spec.from.name {:?} of kind {:?}: {error}", from.name, from.kind))?;
+    let reference: Reference = name
+        .parse()
+        .map_err(|error| format!("spec.from.name {:?} of kind {:?}: {error}", from.name, from.kind))?;
     match (from.kind, reference.digest, reference.tag) {
-        (ReferenceKind::ImageStreamImage | ReferenceKind::DockerImage, Some(digest), _) => Ok(Followed::Image(digest)),
+        (ReferenceKind::ImageStreamImage | ReferenceKind::DockerImage, Some(digest), _) => {
+            Ok(Followed::Image(digest))
+        }
         (ReferenceKind::ImageStreamTag, None, Some(tag)) => {
             Ok(Followed::Tag(Reference::tag_name(&reference.repository, &tag)))
         }
@@ -55,7 +56,13 @@ impl Publisher {
         let mut classes = std::mem::take(&mut self.pending.classes);
         for name in self.pending.tags.keys().chain(&self.pending.moved_tags) {
             let familiar = familiar_name(name);
-            classes.extend([name.as_str(), familiar.as_str()].iter().filter_map(|n| self.followers.get(*n)).flatten().cloned());
+            classes.extend(
+                [name.as_str(), familiar.as_str()]
+                    .iter()
+                    .filter_map(|n| self.followers.get(*n))
+                    .flatten()
+                    .cloned(),
+            );
         }
         for digest in self.pending.images.keys() {
             classes.extend(self.waiting_classes.remove(digest).unwrap_or_default());
@@ -122,17 +129,28 @@ impl Publisher {
             targets.push(Target { since: item.since, digest, images: chains });
         }
         let following = match (tag.current.digest, unknown.first(), targets.last()) {
-            (None, ..) => not_ready("TagGone", format!("the tag {name} is no longer listed; its last version stays current")),
-            (_, Some(image), _) => not_ready("ImageUnknown", format!("the tag {name} points at {image}, which has not been seen")),
-            (_, None, Some(target)) if target.images.is_empty() => {
-                not_ready("NoLayers", format!("the tag {name} points at an image without layers: nothing can be based on it"))
-            }
+            (None, ..) => not_ready(
+                "TagGone",
+                format!("the tag {name} is no longer listed; its last version stays current"),
+            ),
+            (_, Some(image), _) => not_ready(
+                "ImageUnknown",
+                format!("the tag {name} points at {image}, which has not been seen"),
+            ),
+            (_, None, Some(target)) if target.images.is_empty() => not_ready(
+                "NoLayers",
+                format!("the tag {name} points at an image without layers: nothing can be based on it"),
+            ),
             _ => ready(format!("following the tag {name}")),
         };
         Ok((targets, following))
     }
 
-    fn target_of_image(&mut self, class: &str, digest: Digest) -> Result<(Vec<Target>, Following), PublishError> {
+    fn target_of_image(
+        &mut self,
+        class: &str,
+        digest: Digest,
+    ) -> Result<(Vec<Target>, Following), PublishError> {
         let (images, missing) = self.chains(class, [digest])?;
         if !missing.is_empty() {
             let text = format!("no image {digest} has been seen yet");
@@ -142,7 +160,8 @@ impl Publisher {
             let text = format!("the image {digest} has no layers: nothing can be based on it");
             return Ok((Vec::new(), not_ready("NoLayers", text)));
         }
-        let recorded = self.catalog.class(class).and_then(|class| class.current()).map(|version| version.since);
+        let recorded =
+            self.catalog.class(class).and_then(|class| class.current()).map(|version| version.since);
         let created = self.image(&digest)?.and_then(|image| image.created);
         let since = recorded.or(created).unwrap_or_else(|| (self.clock)());
         Ok((vec![Target { since, digest, images }], ready(format!("following the image {digest}"))))
@@ -160,7 +179,7 @@ impl Publisher {
             match self.image(&digest)? {
                 Some(image) => chains.extend(image_chain(&image)),
                 None => {
-                    self.waiting_classes.entry(digest).or_insert_with(BTreeSet::new).insert(class.to_owned());
+                    self.waiting_classes.entry(digest).or_default().insert(class.to_owned());
                     missing.push(digest);
                 }
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::class::Class;
 use crate::oci::{ChainId, Digest, LayerIdentity, Platform};
 use crate::record::catalog::ImageChain;
-use crate::record::{ImageRecord, TagItem, Timestamp, VersionRecord};
+use crate::record::{ImageRecord, Timestamp, VersionRecord};
 
 /// What a followed tag pointed at from a moment on, with those of its images that are known.
 pub(super) struct Target {
@@ -30,7 +30,8 @@ pub(super) struct Versions {
 /// Numbers are given in the order in which clade learns of versions and are kept; time is told by `since`. A target
 /// with the chains of the version before it is the same version published again.
 pub(super) fn versions(name: &str, class: Option<&Class>, targets: &[Target]) -> Versions {
-    let known: Vec<&VersionRecord> = class.iter().flat_map(|class| class.versions().map(AsRef::as_ref)).collect();
+    let known: Vec<&VersionRecord> =
+        class.iter().flat_map(|class| class.versions().map(AsRef::as_ref)).collect();
     let mut result = Versions {
         count: class.map_or(0, |class| class.record.versions),
         // A class keeps its current version when the tag it followed is gone, and nothing else is known.
@@ -40,7 +41,8 @@ pub(super) fn versions(name: &str, class: Option<&Class>, targets: &[Target]) ->
     let mut before: Option<(u32, Content)> = None;
     for target in targets.iter().filter(|target| !target.images.is_empty()) {
         let content = content(&target.images);
-        let recorded = known.iter().find(|version| version.since == target.since && version.digest == target.digest);
+        let recorded =
+            known.iter().find(|version| version.since == target.since && version.digest == target.digest);
         let number = match (recorded, &before) {
             (Some(version), _) => {
                 if version.images.len() < target.images.len() {

@@ -34,7 +34,10 @@ impl Query {
         let claims: Vec<ClaimItem> = image
             .claims
             .iter()
-            .map(|claim| ClaimItem { by_layers: self.check_claim(claim, shard, image).to_owned(), claim: claim.clone() })
+            .map(|claim| ClaimItem {
+                by_layers: self.check_claim(claim, shard, image).to_owned(),
+                claim: claim.clone(),
+            })
             .collect();
         Explanation {
             layer_identity: image.node.map(|node| shard.index().identity(node)).unwrap_or_default(),
@@ -110,7 +113,9 @@ fn newer(shard: &Shard, standing: &ClassStanding) -> Option<Newer> {
     }
     let class = shard.catalog().class(&standing.name)?;
     let current = class.current()?;
-    let built_on = class.versions().filter(|version| version.images.iter().any(|image| image.digest == standing.version));
+    let built_on = class
+        .versions()
+        .filter(|version| version.images.iter().any(|image| image.digest == standing.version));
     let built_on = built_on.map(|version| version.since).max()?;
     Some(Newer {
         class: standing.name.clone(),
@@ -127,13 +132,21 @@ fn verdict(image: &ImageView<'_>, classes: &[ClassStanding], bases: &[Base], cla
     if let [first, ..] = nearest[..] {
         let names: Vec<String> =
             nearest.iter().map(|standing| format!("{} ({})", standing.name, standing.state)).collect();
-        return format!("built on class {}: the first {} layers are those of {}", names.join(", "), first.depth, first.version.short());
+        return format!(
+            "built on class {}: the first {} layers are those of {}",
+            names.join(", "),
+            first.depth,
+            first.version.short()
+        );
     }
     if image.node.is_none() {
         return "has no layers: based on nothing, and nothing is based on it".to_owned();
     }
     if let [base, ..] = bases {
-        return format!("based on {}, which no class follows", base.tags.first().cloned().unwrap_or_else(|| base.digest.short()));
+        return format!(
+            "based on {}, which no class follows",
+            base.tags.first().cloned().unwrap_or_else(|| base.digest.short())
+        );
     }
     match claims.first() {
         Some(claim) => format!(

@@ -65,12 +65,12 @@ impl Compiled<'_> {
         }
         let Some(classification) = image.classification else { return false };
         let in_state = |name: &str| {
-            classification.of_class(name).is_some_and(|member| state.is_none_or(|asked| member.state == asked))
+            classification
+                .of_class(name)
+                .is_some_and(|member| state.is_none_or(|asked| member.state == asked))
         };
         let class_holds = class.as_ref().is_none_or(|name| in_state(name));
-        let group_holds = group.as_ref().is_none_or(|asked| {
-            classes_of(classification, asked).any(in_state)
-        });
+        let group_holds = group.as_ref().is_none_or(|asked| classes_of(classification, asked).any(in_state));
         let any_holds = class.is_some()
             || group.is_some()
             || classification.classes.iter().any(|member| state.is_none_or(|asked| member.state == asked));

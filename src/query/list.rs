@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::Query;
 use super::answer::{
-    API_VERSION, ClassItem, ClassSpec, ClassStatus, Condition, GroupItem, GroupSpec, GroupStatus, ImageItem, Metadata,
-    TagItem, VersionImage, VersionItem,
+    API_VERSION, ClassItem, ClassSpec, ClassStatus, Condition, GroupItem, GroupSpec, GroupStatus, ImageItem,
+    Metadata, TagItem, VersionImage, VersionItem,
 };
 use super::filter::{Compiled, Filter};
 use super::items::image_item;
 use super::reference::{RefError, Resolved};
-use super::Query;
 use crate::class::Class;
 use crate::oci::Digest;
 use crate::record::{GroupRecord, State, TagImage, VersionRecord};
@@ -73,7 +73,10 @@ impl Query {
         // The catalog is the same in every shard, but for how far each has read it.
         let Some(first) = self.shards().next() else { return Ok(Vec::new()) };
         let classes = first.catalog().classes();
-        Ok(classes.filter(|class| name.is_none_or(|name| class.record.name == name)).map(|c| self.class_item(c)).collect())
+        Ok(classes
+            .filter(|class| name.is_none_or(|name| class.record.name == name))
+            .map(|c| self.class_item(c))
+            .collect())
     }
 
     /// Every group, or the one asked for.
@@ -136,7 +139,10 @@ impl Query {
     ) -> Result<(), RefError> {
         let compiled = self.check(filter)?;
         let mut below = |shard: &Shard, node, includes_node: bool| {
-            let images = shard.index().subtree_images(node).filter(|id| includes_node || shard.index().node(*id) != Some(node));
+            let images = shard
+                .index()
+                .subtree_images(node)
+                .filter(|id| includes_node || shard.index().node(*id) != Some(node));
             for image in images.map(|id| shard.view(id)).filter(|image| compiled.holds(image)) {
                 if !visit(image_item(shard, &image)) {
                     return false;

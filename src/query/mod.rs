@@ -4,7 +4,7 @@ pub mod answer;
 mod explain;
 mod filter;
 mod items;
-mod lineage;
+pub mod lineage;
 mod list;
 mod reference;
 mod usage;

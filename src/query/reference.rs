@@ -120,7 +120,9 @@ impl Query {
         }
         let mut digests: Vec<Digest> = self
             .shards()
-            .flat_map(|shard| shard.index().prefixed(digits, 5).into_iter().map(|id| *shard.index().digest(id)))
+            .flat_map(|shard| {
+                shard.index().prefixed(digits, 5).into_iter().map(|id| *shard.index().digest(id))
+            })
             .collect();
         digests.sort_unstable();
         match digests[..] {

@@ -34,14 +34,20 @@ impl Query {
                 }
             }
         }
-        let namespaces: BTreeSet<String> =
-            repositories.keys().filter_map(|name| name.rsplit_once('/')).map(|(of, _)| of.to_owned()).collect();
+        let namespaces: BTreeSet<String> = repositories
+            .keys()
+            .filter_map(|name| name.rsplit_once('/'))
+            .map(|(of, _)| of.to_owned())
+            .collect();
         Ok(Usage {
             class: class.to_owned(),
             images,
             outdated,
             tags: tags.len() as u64,
-            repositories: repositories.into_iter().map(|(name, usage)| RepositoryUsage { name, ..usage }).collect(),
+            repositories: repositories
+                .into_iter()
+                .map(|(name, usage)| RepositoryUsage { name, ..usage })
+                .collect(),
             namespaces: namespaces.into_iter().collect(),
         })
     }

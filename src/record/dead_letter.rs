@@ -27,8 +27,8 @@ impl DeadLetterRecord {
 
     /// A dead letter for `value`, cut to [`Self::KEPT_BYTES`].
     pub fn new(origin: String, key: Option<String>, reason: String, value: Option<&[u8]>) -> Self {
-        let value =
-            value.map(|value| String::from_utf8_lossy(&value[..value.len().min(Self::KEPT_BYTES)]).into_owned());
+        let value = value
+            .map(|value| String::from_utf8_lossy(&value[..value.len().min(Self::KEPT_BYTES)]).into_owned());
         Self { origin, key, reason, value }
     }
 }

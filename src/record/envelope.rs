@@ -33,7 +33,9 @@ pub trait Value: Serialize + DeserializeOwned + JsonSchema {
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// It was written in a format that this version of clade does not know.
-    #[error("the record has the type {found:?}; this version of clade reads {expected} up to version {version}: upgrade it")]
+    #[error(
+        "the record has the type {found:?}; this version of clade reads {expected} up to version {version}: upgrade it"
+    )]
     Version {
         /// What the record says.
         found: String,

@@ -24,7 +24,9 @@ mod tests {
     /// The vectors of Apache Kafka's `UtilsTest.testMurmur2`.
     #[test]
     fn the_hash_is_the_one_of_apache_kafka() {
-        for (key, hash) in [("21", -973_932_308_i32), ("foobar", -790_332_482), ("a-little-bit-long-string", -985_981_536)] {
+        for (key, hash) in
+            [("21", -973_932_308_i32), ("foobar", -790_332_482), ("a-little-bit-long-string", -985_981_536)]
+        {
             assert_eq!(murmur2(key.as_bytes(), KAFKA_SEED).cast_signed(), hash);
         }
     }

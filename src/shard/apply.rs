@@ -8,7 +8,9 @@ use super::{Change, Orphan, Shard};
 use crate::class::{CatalogChange, Classification};
 use crate::index::{ImageId, IndexError};
 use crate::oci::Digest;
-use crate::record::{CatalogKey, CatalogRecord, ClassificationRecord, ImageRecord, VersionRecord, partition_of};
+use crate::record::{
+    CatalogKey, CatalogRecord, ClassificationRecord, ImageRecord, VersionRecord, partition_of,
+};
 
 impl Shard {
     /// Takes a record in. An error leaves the shard as it was.
@@ -139,7 +141,10 @@ impl Shard {
 
     /// Lays the index out anew, so that what is asked for together lies together. Answers stay the same.
     pub fn settle(&mut self) {
-        debug_assert!(self.dirty_images.is_empty() && self.dirty_nodes.is_empty(), "settled between apply and drain");
+        debug_assert!(
+            self.dirty_images.is_empty() && self.dirty_nodes.is_empty(),
+            "settled between apply and drain"
+        );
         let renumbering = self.index.settle();
         self.marks.renumber(|node| renumbering.node(node));
         let mut rows = vec![None; self.index.len()];

@@ -61,7 +61,8 @@ impl Shard {
         let now = self.nearest_mark(image).and_then(|node| match memo.get(&(node, platform)) {
             Some(known) => *known,
             None => {
-                let conclusion = self.evaluate(node, platform).map(|found| self.classifications.acquire(found));
+                let conclusion =
+                    self.evaluate(node, platform).map(|found| self.classifications.acquire(found));
                 memo.insert((node, platform), conclusion);
                 conclusion
             }
@@ -111,12 +112,14 @@ impl Shard {
         Effect {
             digest,
             transitions: subject.transitions(before, now),
-            classification: now.and_then(|now| self.classifications.get(now)).map(|now| ClassificationRecord {
-                digest,
-                sequence: row.sequence,
-                platform: subject.platform(),
-                classes: now.classes.clone(),
-                groups: now.groups.clone(),
+            classification: now.and_then(|now| self.classifications.get(now)).map(|now| {
+                ClassificationRecord {
+                    digest,
+                    sequence: row.sequence,
+                    platform: subject.platform(),
+                    classes: now.classes.clone(),
+                    groups: now.groups.clone(),
+                }
             }),
         }
     }
@@ -127,7 +130,8 @@ impl Shard {
         orphans.sort_unstable_by_key(|(digest, _)| *digest);
         let mut effects = Vec::with_capacity(orphans.len());
         for (digest, orphan) in orphans {
-            let subject = Subject { shard: self, digest, sequence: orphan.sequence, platform: orphan.platform };
+            let subject =
+                Subject { shard: self, digest, sequence: orphan.sequence, platform: orphan.platform };
             let transitions = subject.transitions(Some(orphan.classification), None);
             effects.push(Effect { digest, classification: None, transitions });
             self.platforms.release(orphan.platform);
@@ -154,10 +158,14 @@ impl Subject<'_> {
     /// a layer list that was corrected) is told by the classification, and is a transition too: the image was rebuilt
     /// in place as far as the class can tell.
     fn transitions(&self, before: Option<Interned>, now: Option<Interned>) -> Vec<TransitionRecord> {
-        let classification = |number: Option<Interned>| number.and_then(|n| self.shard.classifications.get(n));
+        let classification =
+            |number: Option<Interned>| number.and_then(|n| self.shard.classifications.get(n));
         let (before, now) = (classification(before), classification(now));
-        let names: BTreeSet<&str> =
-            before.iter().chain(now.iter()).flat_map(|of| of.classes.iter().map(|member| member.name.as_str())).collect();
+        let names: BTreeSet<&str> = before
+            .iter()
+            .chain(now.iter())
+            .flat_map(|of| of.classes.iter().map(|member| member.name.as_str()))
+            .collect();
         let member = |of: Option<&std::sync::Arc<Classification>>, name: &str| {
             of.and_then(|of| of.of_class(name)).cloned()
         };
@@ -167,7 +175,12 @@ impl Subject<'_> {
             .collect()
     }
 
-    fn transition(&self, class: &str, from: Option<Membership>, to: Option<Membership>) -> Option<TransitionRecord> {
+    fn transition(
+        &self,
+        class: &str,
+        from: Option<Membership>,
+        to: Option<Membership>,
+    ) -> Option<TransitionRecord> {
         let standing = |member: &Membership| Standing { state: member.state, version: member.version };
         let generation = to.as_ref().or(from.as_ref()).map_or(0, |member| member.generation);
         let (from, to) = (from.as_ref().map(standing), to.as_ref().map(standing));
@@ -177,7 +190,8 @@ impl Subject<'_> {
         let record = self.shard.catalog.class(class).map(|class| &class.record);
         let revision = record.map(|record| (record.versions, record.current));
         let told = |standing: Option<Standing>| {
-            standing.map_or("none".to_owned(), |standing| format!("{} on {}", standing.state, standing.version))
+            standing
+                .map_or("none".to_owned(), |standing| format!("{} on {}", standing.state, standing.version))
         };
         // Everything that tells this transition from every other one, and nothing that a retry would change.
         let identity = format!(

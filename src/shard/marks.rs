@@ -71,7 +71,8 @@ impl Marks {
 
     /// Follows the index after it has renumbered its nodes.
     pub(super) fn renumber(&mut self, new: impl Fn(NodeId) -> NodeId) {
-        self.by_node = std::mem::take(&mut self.by_node).into_iter().map(|(node, marks)| (new(node), marks)).collect();
+        self.by_node =
+            std::mem::take(&mut self.by_node).into_iter().map(|(node, marks)| (new(node), marks)).collect();
         for node in self.by_version.values_mut().flatten() {
             *node = new(*node);
         }

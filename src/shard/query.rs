@@ -66,7 +66,8 @@ impl Shard {
 
     /// The members of a class in this shard: the images below any of its version chains, each once.
     pub fn members<'a>(&'a self, class: &'a str) -> impl Iterator<Item = ImageView<'a>> + 'a {
-        let nodes: std::collections::BTreeSet<NodeId> = self.marks.of_class(class).map(|(_, node)| node).collect();
+        let nodes: std::collections::BTreeSet<NodeId> =
+            self.marks.of_class(class).map(|(_, node)| node).collect();
         let roots: Vec<NodeId> = nodes
             .iter()
             .copied()

@@ -12,12 +12,12 @@ use super::{Sink, SourceError, history, kubernetes, unreadable};
 /// What a file holds, in the order in which it is best read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Content {
+    /// JSON lines with declared bases: known first, an image is written once with what is claimed of it.
+    Claims,
     /// JSON lines with images.
     Images,
     /// Kubernetes objects.
     Objects,
-    /// JSON lines with declared bases.
-    Claims,
     /// JSON lines with tags.
     Tags,
 }
@@ -83,7 +83,8 @@ fn lines(path: &Path, mut reader: impl BufRead, sink: &mut Sink<'_>) -> Result<(
         match read {
             Ok(0) => break,
             Ok(_) if line.len() as u64 == MAX_LINE => {
-                let reason = format!("the line is longer than {MAX_LINE} bytes; the rest of the file is left out");
+                let reason =
+                    format!("the line is longer than {MAX_LINE} bytes; the rest of the file is left out");
                 sink(unreadable(path, &place, reason, Some(&line)))?;
                 break;
             }
@@ -107,7 +108,9 @@ fn lines(path: &Path, mut reader: impl BufRead, sink: &mut Sink<'_>) -> Result<(
 }
 
 fn cut_off(error: &std::io::Error) -> String {
-    format!("the file cannot be read on from here ({error}): it is cut off or damaged; get it again and import it again")
+    format!(
+        "the file cannot be read on from here ({error}): it is cut off or damaged; get it again and import it again"
+    )
 }
 
 fn is_gzip(path: &Path) -> bool {

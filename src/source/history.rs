@@ -91,7 +91,8 @@ pub(super) fn kind_of_line(line: &str) -> Option<Content> {
 
 /// What a line says, or what is wrong with it.
 pub(super) fn observations(line: &[u8]) -> Result<Vec<Observation>, String> {
-    let marks: Marks = serde_json::from_slice(line).map_err(|error| format!("the line is not a JSON object: {error}"))?;
+    let marks: Marks =
+        serde_json::from_slice(line).map_err(|error| format!("the line is not a JSON object: {error}"))?;
     let malformed = |what: &str, error: serde_json::Error| format!("the line is not {what}: {error}");
     match marks.content() {
         Some(Content::Images) => {
@@ -154,9 +155,13 @@ fn tag(line: TagLine) -> Result<Observation, String> {
     let digest = match (line.event.as_str(), line.index_digest, images.first()) {
         ("set", Some(index), _) => Some(index),
         ("set", None, Some(image)) if distinct.len() == 1 => Some(image.digest),
-        ("set", None, None) => return Err("a set event names neither an index_digest nor a manifest".to_owned()),
+        ("set", None, None) => {
+            return Err("a set event names neither an index_digest nor a manifest".to_owned());
+        }
         // Several manifests and no digest of their list: the list is told by its content.
-        ("set", None, Some(_)) => Some(Digest::of(&images.iter().flat_map(|image| image.digest.text()).collect::<Vec<_>>())),
+        ("set", None, Some(_)) => {
+            Some(Digest::of(&images.iter().flat_map(|image| image.digest.text()).collect::<Vec<_>>()))
+        }
         _ => None,
     };
     let item = TagItem { since: line.seen, digest, images };

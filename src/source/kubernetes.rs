@@ -164,8 +164,8 @@ struct Object<'a> {
 
 /// The object itself, or the items of a list. Items of a typed list may leave their kind out.
 fn expand<'a>(raw: &'a RawValue, list_kind: &str, place: &str, objects: &mut Vec<Object<'a>>) {
-    let Header { kind, metadata } =
-        serde_json::from_str(raw.get()).unwrap_or(Header { kind: String::new(), metadata: Metadata::default() });
+    let Header { kind, metadata } = serde_json::from_str(raw.get())
+        .unwrap_or(Header { kind: String::new(), metadata: Metadata::default() });
     let kind = if kind.is_empty() { list_kind.to_owned() } else { kind };
     match (kind.strip_suffix("List"), serde_json::from_str::<List<'_>>(raw.get())) {
         (Some(of), Ok(list)) => {
@@ -218,7 +218,9 @@ fn image(image: Image) -> Result<Vec<Observation>, String> {
     let is_descending = match order.map(String::as_str) {
         Some("ascending") => false,
         Some("descending") => true,
-        Some(other) => return Err(format!("annotation {LAYERS_ORDER} is {other:?}, not ascending or descending")),
+        Some(other) => {
+            return Err(format!("annotation {LAYERS_ORDER} is {other:?}, not ascending or descending"));
+        }
         // Docker schema 1 lists the newest layer first.
         None => image.docker_image_manifest_media_type.contains("manifest.v1"),
     };
@@ -228,7 +230,8 @@ fn image(image: Image) -> Result<Vec<Observation>, String> {
     let metadata = image.docker_image_metadata.unwrap_or_default();
     let given = |text: Option<String>| text.filter(|text| !text.is_empty());
     let default = Platform::default();
-    let repository = image.docker_image_reference.parse::<Reference>().ok().map(|reference| reference.repository);
+    let repository =
+        image.docker_image_reference.parse::<Reference>().ok().map(|reference| reference.repository);
     Ok(vec![Observation::Image(Box::new(ImageRecord {
         digest,
         sequence: 0,
@@ -373,7 +376,8 @@ struct BuildConfigStatus {
 impl BuildConfig {
     fn record(self) -> BuildConfigRecord {
         let Strategy { source_strategy, docker_strategy, custom_strategy } = self.spec.strategy;
-        let builder = source_strategy.or(docker_strategy).or(custom_strategy).and_then(|strategy| strategy.from);
+        let builder =
+            source_strategy.or(docker_strategy).or(custom_strategy).and_then(|strategy| strategy.from);
         let triggers = self.spec.triggers.unwrap_or_default().into_iter();
         let is_paused = self.metadata.annotations.as_ref().and_then(|annotations| annotations.get(PAUSED));
         BuildConfigRecord {

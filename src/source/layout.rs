@@ -21,7 +21,8 @@ const MAX_DEPTH: usize = 8;
 /// Reads a layout. What is wrong in it becomes dead letters.
 pub(super) fn read(dir: &Path, sink: &mut Sink<'_>) -> Result<(), SourceError> {
     let path = dir.join("index.json");
-    let document = std::fs::read(&path).map_err(|error| SourceError::Unreadable { path: path.clone(), error })?;
+    let document =
+        std::fs::read(&path).map_err(|error| SourceError::Unreadable { path: path.clone(), error })?;
     let index: Manifest = match serde_json::from_slice(&document) {
         Ok(index) => index,
         Err(error) => {
@@ -59,7 +60,8 @@ impl Layout<'_, '_> {
             return Ok(Vec::new());
         }
         if depth > MAX_DEPTH {
-            let reason = format!("image indexes lie in one another more than {MAX_DEPTH} deep: is there a circle?");
+            let reason =
+                format!("image indexes lie in one another more than {MAX_DEPTH} deep: is there a circle?");
             return self.bad(&descriptor.digest, reason);
         }
         let manifest: Manifest = match self.blob(&descriptor.digest) {
@@ -98,7 +100,8 @@ impl Layout<'_, '_> {
         manifest: &Manifest,
         annotations: &BTreeMap<String, String>,
     ) -> Result<ImageRecord, String> {
-        let config = manifest.config.as_ref().map(|config| config.digest).ok_or("the manifest has no config")?;
+        let config =
+            manifest.config.as_ref().map(|config| config.digest).ok_or("the manifest has no config")?;
         let read: Config = self.blob(&config)?;
         let diff_ids = &read.rootfs.diff_ids;
         if diff_ids.len() != manifest.layers.len() {
@@ -118,7 +121,11 @@ impl Layout<'_, '_> {
             .then_some(Claim { evidence: Evidence::Annotation, name, digest })
             .into_iter()
             .collect();
-        let media_type = if descriptor.media_type.is_empty() { &manifest.media_type } else { &Some(descriptor.media_type.clone()) };
+        let media_type = if descriptor.media_type.is_empty() {
+            &manifest.media_type
+        } else {
+            &Some(descriptor.media_type.clone())
+        };
         Ok(ImageRecord {
             digest: descriptor.digest,
             sequence: 0,
@@ -187,7 +194,8 @@ fn name_of(descriptor: &Descriptor, default: &str) -> (String, Option<String>) {
 fn repository_of(dir: &Path) -> String {
     let folder = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     let name = folder.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let name: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
+    let name: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
     let name = name.trim_matches(['.', '_', '-']);
     if name.is_empty() { "layout".to_owned() } else { name.to_owned() }
 }

@@ -38,7 +38,8 @@ impl View {
     /// A view of `partitions` empty partitions.
     pub fn new(partitions: u16) -> Self {
         let empty = |partition| {
-            let progress = ProgressRecord { partition, partitions, sequence: 0, images: 0, tags: 0, catalog: 0 };
+            let progress =
+                ProgressRecord { partition, partitions, sequence: 0, images: 0, tags: 0, catalog: 0 };
             ArcSwap::from_pointee(Committed { shard: Shard::new(partition, partitions), progress })
         };
         Self { partitions: (0..partitions).map(empty).collect(), directory: Directory::default() }
@@ -57,7 +58,8 @@ impl View {
 
     /// The partition that has this image, and its state.
     pub fn locate(&self, image: &Digest) -> Option<Arc<Committed>> {
-        let hint = self.directory.find(image).and_then(|partition| self.partitions.get(usize::from(partition)));
+        let hint =
+            self.directory.find(image).and_then(|partition| self.partitions.get(usize::from(partition)));
         let has = |state: &Arc<Committed>| state.shard.index().image(image).is_some();
         hint.map(ArcSwap::load_full)
             .filter(has)

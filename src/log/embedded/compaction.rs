@@ -57,7 +57,8 @@ pub(super) fn compact(database: &Database, partition: TopicPartition, now: i64) 
     {
         let mut partitions = transaction.open_table(PARTITIONS).map_err(storage)?;
         let at = (number(partition.topic), partition.partition);
-        let end = redb::ReadableTable::get(&partitions, at).map_err(storage)?.map_or(0, |value| value.value().0);
+        let end =
+            redb::ReadableTable::get(&partitions, at).map_err(storage)?.map_or(0, |value| value.value().0);
         partitions.insert(at, (end, 0, kept)).map_err(storage)?;
     }
     transaction.commit().map_err(storage)
@@ -65,7 +66,11 @@ pub(super) fn compact(database: &Database, partition: TopicPartition, now: i64) 
 
 /// The offsets to be removed, lowest first, so that a record goes before the tombstone that deletes it; and how many
 /// records are left.
-fn old_records(database: &Database, partition: TopicPartition, now: i64) -> Result<(Vec<Offset>, u64), LogError> {
+fn old_records(
+    database: &Database,
+    partition: TopicPartition,
+    now: i64,
+) -> Result<(Vec<Offset>, u64), LogError> {
     let horizon = now - partition.topic.retention_ms();
     let is_keyed = partition.topic.cleanup() == Cleanup::Compact;
     let read = database.begin_read().map_err(storage)?;

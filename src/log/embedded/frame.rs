@@ -45,8 +45,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(i64, Record), &'static str> {
     let [has_value] = take(&mut rest)?;
     let value = part(&mut rest)?.to_vec();
     let headers = u16::from_le_bytes(take(&mut rest)?);
-    let headers =
-        (0..headers).map(|_| Ok((text(&mut rest)?, text(&mut rest)?))).collect::<Result<_, &'static str>>()?;
+    let headers = (0..headers)
+        .map(|_| Ok((text(&mut rest)?, text(&mut rest)?)))
+        .collect::<Result<_, &'static str>>()?;
     Ok((timestamp, Record { key, value: (has_value == 1).then_some(value), headers }))
 }
 
@@ -72,7 +73,8 @@ mod tests {
     use super::*;
 
     /// Written by the first version; whatever comes later has to read it.
-    const FIRST: &[u8] = b"\x01\xe8\x03\0\0\0\0\0\0\x03\0\0\0key\x01\x02\0\0\0{}\x01\0\x05\0\0\0ce_id\x01\0\0\x007";
+    const FIRST: &[u8] =
+        b"\x01\xe8\x03\0\0\0\0\0\0\x03\0\0\0key\x01\x02\0\0\0{}\x01\0\x05\0\0\0ce_id\x01\0\0\x007";
 
     fn record() -> Record {
         Record {

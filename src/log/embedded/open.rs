@@ -48,8 +48,10 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
             dir.display()
         ))
     })?;
-    let database =
-        Database::builder().set_cache_size(CACHE_BYTES).create(&path).map_err(|error| cannot_open(dir, &path, error))?;
+    let database = Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .create(&path)
+        .map_err(|error| cannot_open(dir, &path, error))?;
     let storage = |error: redb::Error| LogError::Storage(format!("cannot read {}: {error}", path.display()));
     let partitions = check_meta(&database, &path, options.partitions)?;
     let mut ends = HashMap::new();
@@ -87,7 +89,9 @@ fn check_meta(database: &Database, path: &Path, asked: Option<u16>) -> Result<u1
     let partitions = {
         let mut meta = transaction.open_table(META).map_err(|error| storage(error.into()))?;
         let stored = |meta: &redb::Table<'_, &str, u64>, name| {
-            meta.get(name).map(|value| value.map(|value| value.value())).map_err(|error| storage(error.into()))
+            meta.get(name)
+                .map(|value| value.map(|value| value.value()))
+                .map_err(|error| storage(error.into()))
         };
         match stored(&meta, "format")? {
             None => {
@@ -99,7 +103,10 @@ fn check_meta(database: &Database, path: &Path, asked: Option<u16>) -> Result<u1
             Some(FORMAT) => {
                 let stored = stored(&meta, "partitions")?.and_then(|stored| u16::try_from(stored).ok());
                 let stored = stored.filter(|stored| *stored > 0).ok_or_else(|| {
-                    LogError::Incompatible(format!("{} does not say how many partitions it has", path.display()))
+                    LogError::Incompatible(format!(
+                        "{} does not say how many partitions it has",
+                        path.display()
+                    ))
                 })?;
                 if let Some(asked) = asked.filter(|asked| *asked != stored) {
                     return Err(LogError::Incompatible(format!(

@@ -8,7 +8,8 @@ use crate::record::Topic;
 /// (topic, partition, offset) to framed record.
 pub(super) const RECORDS: TableDefinition<'_, (u8, u16, u64), &[u8]> = TableDefinition::new("records");
 /// (topic, partition) to (end, records appended since the last compaction, records left by it).
-pub(super) const PARTITIONS: TableDefinition<'_, (u8, u16), (u64, u64, u64)> = TableDefinition::new("partitions");
+pub(super) const PARTITIONS: TableDefinition<'_, (u8, u16), (u64, u64, u64)> =
+    TableDefinition::new("partitions");
 /// Name to number: `format` and `partitions`.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 

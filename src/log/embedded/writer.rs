@@ -61,12 +61,16 @@ impl WriterThread {
         // What has to be compacted by itself, found while appending, done when nobody waits.
         let mut due: Vec<TopicPartition> = Vec::new();
         loop {
-            let first = match self.requests.recv_timeout(Duration::from_millis(if due.is_empty() { 60_000 } else { 5 }))
-            {
+            let first = match self.requests.recv_timeout(Duration::from_millis(if due.is_empty() {
+                60_000
+            } else {
+                5
+            })) {
                 Ok(request) => request,
                 Err(RecvTimeoutError::Timeout) => {
                     if let Some(partition) = due.pop()
-                        && let Err(error) = compaction::compact(&self.shared.database, partition, (self.clock)())
+                        && let Err(error) =
+                            compaction::compact(&self.shared.database, partition, (self.clock)())
                     {
                         tracing::warn!(%partition, %error, "compaction failed");
                     }
@@ -88,7 +92,8 @@ impl WriterThread {
                     match rest {
                         Some(Request::Close) => return,
                         Some(Request::Compact { reply }) => {
-                            let _ = reply.send(compaction::compact_all(&self.shared.database, (self.clock)()));
+                            let _ =
+                                reply.send(compaction::compact_all(&self.shared.database, (self.clock)()));
                         }
                         _ => {}
                     }

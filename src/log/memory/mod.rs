@@ -8,7 +8,10 @@ use std::time::Duration;
 
 pub use faults::{Faults, Rates};
 
-use super::{AppendError, Batch, Fetched, Log, LogError, MAX_RECORD_BYTES, Offset, ReadLimit, Stored, TopicPartition, Writer};
+use super::{
+    AppendError, Batch, Fetched, Log, LogError, MAX_RECORD_BYTES, Offset, ReadLimit, Stored, TopicPartition,
+    Writer,
+};
 use crate::record::Cleanup;
 use faults::Fault;
 
@@ -130,7 +133,9 @@ impl Log for MemoryLog {
 
     fn wait(&self, for_any: &[(TopicPartition, Offset)], timeout: Duration) -> Result<bool, LogError> {
         let has_more = |state: &mut State| {
-            for_any.iter().any(|(of, offset)| state.partitions.get(of).is_some_and(|partition| partition.end > *offset))
+            for_any
+                .iter()
+                .any(|(of, offset)| state.partitions.get(of).is_some_and(|partition| partition.end > *offset))
         };
         let (mut state, _) = self
             .shared

@@ -1,0 +1,120 @@
+//! Questions.
+
+use axum::Json;
+use axum::extract::{Query as Params, State};
+use serde::Deserialize;
+use tokio::task::spawn_blocking;
+
+use super::ApiState;
+use super::error::ApiError;
+use crate::query::answer::{ClassItem, Explanation, GroupItem, ImageItem, List, TagItem, Usage};
+use crate::query::{Filter, Query, RefError};
+use crate::record::State as ImageState;
+
+/// The parameters of a list. The fields of [`Filter`], flat, since a query string has no structure.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ListParams {
+    class: Option<String>,
+    group: Option<String>,
+    state: Option<ImageState>,
+    platform: Option<String>,
+    repository: Option<String>,
+    /// A REF, where one is asked about.
+    #[serde(rename = "ref")]
+    reference: String,
+    /// At most so many items.
+    limit: Option<usize>,
+    /// A class or group by name.
+    name: Option<String>,
+}
+
+impl ListParams {
+    fn filter(&self) -> Filter {
+        Filter {
+            class: self.class.clone(),
+            group: self.group.clone(),
+            state: self.state,
+            platform: self.platform.clone(),
+            repository: self.repository.clone(),
+        }
+    }
+}
+
+type Answer<T> = Result<Json<T>, ApiError>;
+
+/// Answers a question on a thread that may take its time: a large answer must not hold other requests up.
+async fn ask<T: Send + 'static>(
+    state: ApiState,
+    question: impl FnOnce(Query) -> Result<T, RefError> + Send + 'static,
+) -> Answer<T> {
+    let answer = spawn_blocking(move || question(Query::new(state.engine.view().snapshot()))).await;
+    Ok(Json(answer.map_err(ApiError::internal)??))
+}
+
+pub(super) async fn images(
+    State(state): State<ApiState>,
+    Params(params): Params<ListParams>,
+) -> Answer<List<ImageItem>> {
+    ask(state, move |query| query.list_images(&params.filter()).map(List::new)).await
+}
+
+pub(super) async fn tags(
+    State(state): State<ApiState>,
+    Params(params): Params<ListParams>,
+) -> Answer<List<TagItem>> {
+    ask(state, move |query| query.list_tags(&params.filter()).map(List::new)).await
+}
+
+pub(super) async fn classes(
+    State(state): State<ApiState>,
+    Params(params): Params<ListParams>,
+) -> Answer<List<ClassItem>> {
+    ask(state, move |query| query.list_classes(params.name.as_deref()).map(List::new)).await
+}
+
+pub(super) async fn groups(
+    State(state): State<ApiState>,
+    Params(params): Params<ListParams>,
+) -> Answer<List<GroupItem>> {
+    ask(state, move |query| query.list_groups(params.name.as_deref()).map(List::new)).await
+}
+
+pub(super) async fn ancestors(
+    State(state): State<ApiState>,
+    Params(params): Params<ListParams>,
+) -> Answer<List<ImageItem>> {
+    ask(state, move |query| query.ancestors(&params.reference, &params.filter()).map(List::new)).await
+}
+
+pub(super) async fn descendants(
+    State(state): State<ApiState>,
+    Params(params): Params<ListParams>,
+) -> Answer<List<ImageItem>> {
+    ask(state, move |query| {
+        let limit = params.limit.unwrap_or(usize::MAX);
+        let mut items = Vec::new();
+        query.descendants(&params.reference, &params.filter(), |item| {
+            if items.len() < limit {
+                items.push(item);
+            }
+            items.len() < limit
+        })?;
+        Ok(List::new(items))
+    })
+    .await
+}
+
+pub(super) async fn explain(
+    State(state): State<ApiState>,
+    Params(params): Params<ListParams>,
+) -> Answer<List<Explanation>> {
+    ask(state, move |query| query.explain(&params.reference).map(List::new)).await
+}
+
+pub(super) async fn usage(
+    State(state): State<ApiState>,
+    Params(params): Params<ListParams>,
+) -> Answer<Usage> {
+    ask(state, move |query| query.usage(params.class.as_deref().unwrap_or_default())).await
+}

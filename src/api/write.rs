@@ -1,0 +1,110 @@
+//! Declarations.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+
+use super::error::ApiError;
+use super::manifest::Manifest;
+use super::{ApiState, ManifestError};
+use crate::publisher::{Outcome, PublishError, Publisher};
+
+/// What became of one declared or deleted object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// `imageclass` or `imageclassgroup`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// `created`, `configured`, `unchanged` or `deleted`.
+    pub outcome: String,
+}
+
+/// Writes with the publisher, and waits until readers see what was written.
+async fn write<T: Send + 'static>(
+    state: ApiState,
+    write: impl FnOnce(&mut Publisher) -> Result<T, PublishError> + Send + 'static,
+) -> Result<Json<T>, ApiError> {
+    let written = spawn_blocking(move || {
+        let mut guard =
+            state.publisher.lock().map_err(|_| ApiError::internal("an earlier write has panicked"))?;
+        let publisher = match guard.take() {
+            Some(publisher) => publisher,
+            None => state.engine.publisher()?,
+        };
+        let publisher = guard.insert(publisher);
+        let result = write(publisher);
+        if matches!(result, Err(PublishError::Append(_) | PublishError::Log(_))) {
+            // What it has written is not known: the next write finds out.
+            *guard = None;
+        }
+        drop(guard);
+        state.engine.catch_up(|_| {})?;
+        Ok(Json(result?))
+    });
+    written.await.map_err(ApiError::internal)?
+}
+
+pub(super) async fn apply(
+    State(state): State<ApiState>,
+    Json(objects): Json<Vec<serde_json::Value>>,
+) -> Result<Json<Vec<Applied>>, ApiError> {
+    // All are read before any is applied: a mistake in the last changes nothing.
+    let manifests: Result<Vec<Vec<Manifest>>, ManifestError> =
+        objects.into_iter().map(Manifest::read).collect();
+    let manifests = manifests.map_err(ApiError::invalid)?.concat();
+    if let Some(twice) = repeated(&manifests) {
+        return Err(ApiError::invalid(format!("{twice} is declared twice")));
+    }
+    write(state, move |publisher| manifests.iter().map(|manifest| apply_one(publisher, manifest)).collect())
+        .await
+}
+
+fn repeated(manifests: &[Manifest]) -> Option<String> {
+    let mut names = std::collections::BTreeSet::new();
+    manifests.iter().map(name_of).find(|name| !names.insert(name.clone()))
+}
+
+fn name_of(manifest: &Manifest) -> String {
+    match manifest {
+        Manifest::Class(class) => format!("imageclass/{}", class.name),
+        Manifest::Group(name, _) => format!("imageclassgroup/{name}"),
+    }
+}
+
+fn apply_one(publisher: &mut Publisher, manifest: &Manifest) -> Result<Applied, PublishError> {
+    let (kind, name, outcome) = match manifest {
+        Manifest::Class(class) => ("imageclass", &class.name, publisher.apply_class(class)?),
+        Manifest::Group(name, selector) => ("imageclassgroup", name, publisher.apply_group(name, selector)?),
+    };
+    let outcome = match outcome {
+        Outcome::Created => "created",
+        Outcome::Configured => "configured",
+        Outcome::Unchanged => "unchanged",
+    };
+    Ok(Applied { kind: kind.to_owned(), name: name.clone(), outcome: outcome.to_owned() })
+}
+
+pub(super) async fn delete(
+    State(state): State<ApiState>,
+    Path((kind, name)): Path<(String, String)>,
+) -> Result<Json<Applied>, ApiError> {
+    match kind.as_str() {
+        "classes" => {
+            write(state, move |publisher| {
+                publisher.delete_class(&name)?;
+                Ok(Applied { kind: "imageclass".to_owned(), name, outcome: "deleted".to_owned() })
+            })
+            .await
+        }
+        "groups" => {
+            write(state, move |publisher| {
+                publisher.delete_group(&name)?;
+                Ok(Applied { kind: "imageclassgroup".to_owned(), name, outcome: "deleted".to_owned() })
+            })
+            .await
+        }
+        _ => Err(ApiError::invalid(format!("cannot delete {kind}: only classes and groups"))),
+    }
+}

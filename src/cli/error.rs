@@ -1,0 +1,60 @@
+//! What ends a command, and with which exit code. The codes are documented in the README and do not change.
+
+use std::process::ExitCode;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// Anything without a code of its own. Exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// The arguments make no sense together. Exit code 2, as clap's own.
+    #[error("{0}")]
+    Usage(String),
+    /// What was asked for does not exist, or its name is ambiguous. Exit code 3.
+    #[error("{0}")]
+    NotFound(String),
+    /// Another process has the data directory. Exit code 4.
+    #[error("{0}")]
+    InUse(String),
+    /// Standard output was closed. Exit code 0.
+    #[error("standard output was closed")]
+    ClosedOutput,
+}
+
+impl CliError {
+    pub(super) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::ClosedOutput => 0,
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::NotFound(_) => 3,
+            Self::InUse(_) => 4,
+        })
+    }
+
+    pub(super) fn failed(error: impl ToString) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<crate::engine::EngineError> for CliError {
+    fn from(error: crate::engine::EngineError) -> Self {
+        match error {
+            crate::engine::EngineError::Log(crate::log::LogError::InUse(who)) => Self::InUse(who),
+            error => Self::failed(error),
+        }
+    }
+}
+
+impl From<crate::publisher::PublishError> for CliError {
+    fn from(error: crate::publisher::PublishError) -> Self {
+        Self::failed(error)
+    }
+}
+
+impl From<std::io::Error> for CliError {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe { Self::ClosedOutput } else { Self::failed(error) }
+    }
+}

@@ -1,0 +1,203 @@
+//! `clade get`, `clade ancestors`, `clade descendants`.
+
+use serde::Serialize;
+
+use super::args::{FilterArgs, Format, GetArgs, Listed, RelatedArgs, StateArg};
+use super::client::Client;
+use super::error::CliError;
+use super::output::{lines, some, state, structured, table};
+use crate::query::answer::{ClassItem, GroupItem, ImageItem, List, TagItem};
+
+/// The parameters of a question; those that are `None` are left out.
+#[derive(Serialize, Default)]
+struct Parameters<'a> {
+    class: Option<&'a str>,
+    group: Option<&'a str>,
+    state: Option<&'a str>,
+    platform: Option<&'a str>,
+    repository: Option<&'a str>,
+    #[serde(rename = "ref")]
+    reference: Option<&'a str>,
+    limit: Option<usize>,
+    name: Option<&'a str>,
+}
+
+impl<'a> Parameters<'a> {
+    fn of(filter: &'a FilterArgs) -> Self {
+        let state = filter.state.map(|state| match state {
+            StateArg::Current => "current",
+            StateArg::Outdated => "outdated",
+        });
+        Self {
+            class: filter.class.as_deref(),
+            group: filter.group.as_deref(),
+            state,
+            platform: filter.platform.as_deref(),
+            repository: filter.repository.as_deref(),
+            ..Self::default()
+        }
+    }
+}
+
+pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
+    let parameters = Parameters { name: args.name.as_deref(), ..Parameters::of(&args.filter) };
+    match args.kind {
+        Listed::Images | Listed::Tags if args.name.is_some() => Err(CliError::Usage(
+            "images and tags are chosen with --class, --group, --state, --platform and --repository; \
+             `clade explain REF` shows one"
+                .to_owned(),
+        )),
+        Listed::Images => images(&client.get("/v1/images", &parameters)?, args.output),
+        Listed::Tags => tags(&client.get("/v1/tags", &parameters)?, args.output),
+        Listed::Classes => classes(&client.get("/v1/classes", &parameters)?, args.output),
+        Listed::Groups => groups(&client.get("/v1/groups", &parameters)?, args.output),
+    }
+}
+
+pub(super) fn related(client: &Client, what: &str, args: &RelatedArgs) -> Result<(), CliError> {
+    let parameters =
+        Parameters { reference: Some(&args.reference), limit: args.limit, ..Parameters::of(&args.filter) };
+    let mut list: List<ImageItem> = client.get(&format!("/v1/{what}"), &parameters)?;
+    list.items.truncate(args.limit.unwrap_or(usize::MAX));
+    images(&list, args.output)
+}
+
+fn images(list: &List<ImageItem>, format: Format) -> Result<(), CliError> {
+    if structured(format, list)? {
+        return Ok(());
+    }
+    match format {
+        Format::Name => lines(list.items.iter().map(|image| image.digest.to_string())),
+        Format::Wide => {
+            let row = |image: &ImageItem| {
+                vec![
+                    image.digest.to_string(),
+                    image.platform.to_string(),
+                    some(&image.repositories, 2),
+                    some(&image.tags, 3),
+                    image.layers.to_string(),
+                    standings(image, usize::MAX),
+                    groups_of(image),
+                ]
+            };
+            let header = ["DIGEST", "PLATFORM", "REPOSITORIES", "TAGS", "LAYERS", "CLASSES", "GROUPS"];
+            table(&header, list.items.iter().map(row).collect(), &[4], "images")
+        }
+        _ => {
+            let row = |image: &ImageItem| {
+                vec![
+                    image.digest.short(),
+                    image.platform.to_string(),
+                    some(if image.tags.is_empty() { &image.repositories } else { &image.tags }, 2),
+                    image.layers.to_string(),
+                    standings(image, 2),
+                ]
+            };
+            let rows = list.items.iter().map(row).collect();
+            table(&["DIGEST", "PLATFORM", "TAGS", "LAYERS", "CLASSES"], rows, &[3], "images")
+        }
+    }
+}
+
+fn standings(image: &ImageItem, most: usize) -> String {
+    // The nearest first: that is what the image was built on.
+    let mut classes: Vec<_> = image.classes.iter().collect();
+    classes.sort_by(|a, b| b.depth.cmp(&a.depth).then_with(|| a.name.cmp(&b.name)));
+    let told: Vec<String> =
+        classes.iter().map(|standing| format!("{}:{}", standing.name, state(standing.state))).collect();
+    some(&told, most)
+}
+
+fn groups_of(image: &ImageItem) -> String {
+    let told: Vec<String> =
+        image.groups.iter().map(|(group, classes)| format!("{group}={}", classes.join("|"))).collect();
+    some(&told, usize::MAX)
+}
+
+fn tags(list: &List<TagItem>, format: Format) -> Result<(), CliError> {
+    if structured(format, list)? {
+        return Ok(());
+    }
+    match format {
+        Format::Name => lines(list.items.iter().map(|tag| tag.name.clone())),
+        Format::Wide => {
+            let rows = |tag: &TagItem| -> Vec<Vec<String>> {
+                let row = |image: &ImageItem| {
+                    vec![
+                        tag.name.clone(),
+                        image.platform.to_string(),
+                        image.digest.to_string(),
+                        tag.since.to_string(),
+                        standings(image, usize::MAX),
+                        groups_of(image),
+                    ]
+                };
+                tag.images.iter().map(row).collect()
+            };
+            let header = ["NAME", "PLATFORM", "DIGEST", "SINCE", "CLASSES", "GROUPS"];
+            table(&header, list.items.iter().flat_map(rows).collect(), &[], "tags")
+        }
+        _ => {
+            let row = |tag: &TagItem| {
+                let classes = tag.images.first().map_or_else(|| "-".to_owned(), |image| standings(image, 2));
+                vec![
+                    tag.name.clone(),
+                    tag.digest.short(),
+                    tag.since.to_string(),
+                    tag.images.len().to_string(),
+                    classes,
+                ]
+            };
+            let rows = list.items.iter().map(row).collect();
+            table(&["NAME", "DIGEST", "SINCE", "PLATFORMS", "CLASSES"], rows, &[3], "tags")
+        }
+    }
+}
+
+fn classes(list: &List<ClassItem>, format: Format) -> Result<(), CliError> {
+    if structured(format, list)? {
+        return Ok(());
+    }
+    if format == Format::Name {
+        return lines(list.items.iter().map(|class| class.metadata.name.clone()));
+    }
+    let row = |class: &ClassItem| {
+        let status = &class.status;
+        let ready = status.conditions.first();
+        let from = &class.spec.from;
+        let mut row = vec![
+            class.metadata.name.clone(),
+            from.namespace
+                .as_ref()
+                .map_or_else(|| from.name.clone(), |namespace| format!("{namespace}/{}", from.name)),
+            status.current.as_ref().map_or_else(|| "-".to_owned(), |current| current.digest.short()),
+            (status.history.len() + usize::from(status.current.is_some())).to_string(),
+            status.members.to_string(),
+            status.outdated.to_string(),
+            ready.map_or_else(String::new, |ready| ready.status.clone()),
+        ];
+        if format == Format::Wide {
+            let labels: Vec<String> =
+                class.metadata.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            row.push(some(&labels, usize::MAX));
+            row.push(ready.map_or_else(String::new, |ready| format!("{}: {}", ready.reason, ready.message)));
+        }
+        row
+    };
+    let mut header = vec!["NAME", "FROM", "CURRENT", "VERSIONS", "MEMBERS", "OUTDATED", "READY"];
+    if format == Format::Wide {
+        header.extend(["LABELS", "MESSAGE"]);
+    }
+    table(&header, list.items.iter().map(row).collect(), &[3, 4, 5], "classes")
+}
+
+fn groups(list: &List<GroupItem>, format: Format) -> Result<(), CliError> {
+    if structured(format, list)? {
+        return Ok(());
+    }
+    if format == Format::Name {
+        return lines(list.items.iter().map(|group| group.metadata.name.clone()));
+    }
+    let row = |group: &GroupItem| vec![group.metadata.name.clone(), some(&group.status.classes, 8)];
+    table(&["NAME", "CLASSES"], list.items.iter().map(row).collect(), &[], "groups")
+}

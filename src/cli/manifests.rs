@@ -1,0 +1,56 @@
+//! `clade apply` and `clade delete`.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use axum::http::Method;
+
+use super::args::{ApplyArgs, Declared, DeleteArgs};
+use super::client::Client;
+use super::error::CliError;
+use crate::api::write::Applied;
+
+pub(super) fn apply(client: &Client, args: &ApplyArgs) -> Result<(), CliError> {
+    let mut objects = Vec::new();
+    for path in &args.filenames {
+        objects.extend(read(path)?);
+    }
+    let applied: Vec<Applied> = client.send(Method::POST, "/v1/apply", Some(&objects))?;
+    applied.iter().for_each(tell);
+    Ok(())
+}
+
+pub(super) fn delete(client: &Client, args: &DeleteArgs) -> Result<(), CliError> {
+    let kind = match args.kind {
+        Declared::Class => "classes",
+        Declared::Group => "groups",
+    };
+    for name in &args.names {
+        let deleted: Applied = client.send(Method::DELETE, &format!("/v1/{kind}/{name}"), None::<&()>)?;
+        tell(&deleted);
+    }
+    Ok(())
+}
+
+fn tell(applied: &Applied) {
+    println!("{}.clade.dev/{} {}", applied.kind, applied.name, applied.outcome);
+}
+
+/// The documents of a file: YAML, of which JSON is a part.
+fn read(path: &Path) -> Result<Vec<serde_json::Value>, CliError> {
+    let cannot = |error: std::io::Error| CliError::Failed(format!("cannot read {}: {error}", path.display()));
+    let text = if path == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map_err(cannot)?;
+        text
+    } else {
+        std::fs::read_to_string(path).map_err(cannot)?
+    };
+    let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(&text)
+        .map_err(|error| CliError::Usage(format!("{} is not YAML: {error}", path.display())))?;
+    let documents: Vec<_> = documents.into_iter().filter(|document| !document.is_null()).collect();
+    if documents.is_empty() {
+        return Err(CliError::Usage(format!("{} has no object in it", path.display())));
+    }
+    Ok(documents)
+}

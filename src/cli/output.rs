@@ -1,0 +1,81 @@
+//! Printing answers.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+
+use super::args::Format;
+use super::error::CliError;
+
+/// Prints `answer` as JSON or YAML; `false` if the format asks for neither.
+pub(super) fn structured(format: Format, answer: &impl Serialize) -> Result<bool, CliError> {
+    let text = match format {
+        Format::Json => serde_json::to_string_pretty(answer).map_err(CliError::failed)? + "\n",
+        Format::Yaml => serde_saphyr::to_string(answer).map_err(CliError::failed)?,
+        Format::Table | Format::Wide | Format::Name => return Ok(false),
+    };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(true)
+}
+
+/// Prints lines.
+pub(super) fn lines(lines: impl IntoIterator<Item = String>) -> Result<(), CliError> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for line in lines {
+        writeln!(out, "{line}")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Prints columns as kubectl does. Without a row it says so on stderr.
+pub(super) fn table(
+    header: &[&str],
+    rows: Vec<Vec<String>>,
+    numbers: &[usize],
+    what: &str,
+) -> Result<(), CliError> {
+    if rows.is_empty() {
+        eprintln!("no {what} found");
+        return Ok(());
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header.to_vec()).add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 3));
+    }
+    for number in numbers {
+        if let Some(column) = table.column_mut(*number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    lines(table.lines().map(|line| line.trim_end().to_owned()))
+}
+
+/// The state in red or green on a terminal.
+pub(super) fn state(state: crate::record::State) -> String {
+    let colour = match state {
+        crate::record::State::Current => "32",
+        crate::record::State::Outdated => "31",
+    };
+    if is_coloured() { format!("\x1b[{colour}m{state}\x1b[0m") } else { state.to_string() }
+}
+
+/// Bold on a terminal.
+pub(super) fn bold(text: &str) -> String {
+    if is_coloured() { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+fn is_coloured() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Some of many, and how many more.
+pub(super) fn some(items: &[String], most: usize) -> String {
+    match items.len() {
+        0 => "-".to_owned(),
+        len if len <= most => items.join(","),
+        len => format!("{} +{}", items[..most].join(","), len - most),
+    }
+}

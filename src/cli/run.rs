@@ -1,0 +1,107 @@
+//! `clade run`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::args::RunArgs;
+use super::client::{address_file, start};
+use super::error::CliError;
+use super::import::{catch_up, take_in};
+use crate::api::{ApiState, router};
+use crate::source;
+
+/// How often the sources are looked at for changes.
+const LOOK: Duration = Duration::from_secs(2);
+
+pub(super) fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
+    let engine = Arc::new(start(dir, args.partitions)?);
+    catch_up(&engine)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let state = ApiState::new(Arc::clone(&engine));
+    let address = address_file(dir);
+    let outcome = runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind(args.listen)
+            .await
+            .map_err(|error| CliError::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
+        let url = format!("http://{}", listener.local_addr()?);
+        std::fs::write(&address, &url)?;
+        println!("{url}");
+        eprintln!("serving {} on {url}; stop with Ctrl-C", dir.display());
+        let api = tokio::spawn({
+            let state = state.clone();
+            async move { axum::serve(listener, router(state)).await }
+        });
+        tokio::select! {
+            ended = api => Err(CliError::Failed(format!("the API has ended: {ended:?}"))),
+            failed = watch(state, args.from.clone()) => failed,
+            stopped = stop_signal() => stopped,
+        }
+    });
+    // Best effort: a stale address is noticed by whoever uses it.
+    let _ = std::fs::remove_file(&address);
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    outcome
+}
+
+async fn stop_signal() -> Result<(), CliError> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    eprintln!("stopping");
+    Ok(())
+}
+
+type Stamps = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
+
+/// Takes the sources in, again and again as they change. Returns when something essential has failed.
+async fn watch(state: ApiState, paths: Vec<PathBuf>) -> Result<(), CliError> {
+    let mut seen = Stamps::new();
+    loop {
+        state.engine().check()?;
+        let stamps = stamps(&paths);
+        if stamps != seen {
+            seen = stamps;
+            let (state, paths) = (state.clone(), paths.clone());
+            let taken = tokio::task::spawn_blocking(move || take_in_changed(&state, &paths));
+            match taken.await.map_err(CliError::failed)? {
+                Ok(()) => {}
+                // A file that is being written may be whole at the next look.
+                Err(error) => eprintln!("warning: {error}"),
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn take_in_changed(state: &ApiState, paths: &[PathBuf]) -> Result<(), CliError> {
+    let mut guard =
+        state.publisher().lock().map_err(|_| CliError::failed("an earlier write has panicked"))?;
+    let mut publisher = match guard.take() {
+        Some(publisher) => publisher,
+        None => state.engine().publisher()?,
+    };
+    // Put back only after success: a publisher that failed to write does not know what was written.
+    let counts = take_in(&mut publisher, paths)?;
+    *guard = Some(publisher);
+    drop(guard);
+    eprintln!("took in {} images, {} tags, {} dead letters", counts.images, counts.tags, counts.dead_letters);
+    Ok(())
+}
+
+fn stamps(paths: &[PathBuf]) -> Stamps {
+    let inputs = source::find(paths).unwrap_or_default();
+    let stamp = |input: source::Input| {
+        let path = match input {
+            source::Input::Layout(dir) => dir.join("index.json"),
+            source::Input::File { path, .. } => path,
+        };
+        let metadata = std::fs::metadata(&path).ok();
+        let size = metadata.as_ref().map_or(0, std::fs::Metadata::len);
+        (path, (size, metadata.and_then(|metadata| metadata.modified().ok())))
+    };
+    inputs.into_iter().map(stamp).collect()
+}

@@ -1,0 +1,138 @@
+//! `clade explain` and `clade usage`.
+
+use super::args::{ExplainArgs, Format, UsageArgs};
+use super::client::Client;
+use super::error::CliError;
+use super::output::{bold, lines, some, state, structured, table};
+use crate::oci::Platform;
+use crate::query::answer::{Base, Explanation, List, Usage};
+use crate::record::State;
+
+pub(super) fn explain(client: &Client, args: &ExplainArgs) -> Result<(), CliError> {
+    let mut list: List<Explanation> = client.get("/v1/explain", &[("ref", &args.reference)])?;
+    if let Some(platform) = &args.platform {
+        let asked: Platform =
+            platform.parse().map_err(|error| CliError::Usage(format!("--platform: {error}")))?;
+        list.items.retain(|explanation| explanation.image.platform.matches(&asked));
+        if list.items.is_empty() {
+            return Err(CliError::NotFound(format!("{:?} has no image for {platform}", args.reference)));
+        }
+    }
+    if structured(args.output, &list)? {
+        return Ok(());
+    }
+    if args.output == Format::Name {
+        return lines(list.items.iter().map(|explanation| explanation.image.digest.to_string()));
+    }
+    let is_wide = args.output == Format::Wide;
+    for (number, explanation) in list.items.iter().enumerate() {
+        if number > 0 {
+            println!();
+        }
+        lines(told(explanation, is_wide))?;
+    }
+    Ok(())
+}
+
+fn told(of: &Explanation, is_wide: bool) -> Vec<String> {
+    let image = &of.image;
+    let mut told = vec![
+        bold(&image.digest.to_string()),
+        format!("  {} | {} | {} layers", image.platform, some(&image.repositories, 4), image.layers),
+        format!("  tags:      {}", some(&image.tags, 6)),
+        format!("  verdict:   {}", of.verdict),
+    ];
+    if !of.layers.is_empty() {
+        told.push(String::new());
+        told.push(
+            "  layers that prove it (base first; a line where an image or a class's version ends):"
+                .to_owned(),
+        );
+    }
+    for layer in &of.layers {
+        let ends = !layer.images.is_empty() || !layer.classes.is_empty() || layer.depth == image.layers;
+        if !ends && !is_wide {
+            continue;
+        }
+        let name = |base: &Base| base.tags.first().cloned().unwrap_or_else(|| base.digest.short());
+        let images: Vec<String> = layer.images.iter().map(name).collect();
+        let mut line = format!("  {:>4}  {}", layer.depth, layer.layer.short());
+        if layer.depth == image.layers {
+            line += "  this image";
+        }
+        if !images.is_empty() {
+            line += &format!("  = {}", some(&images, 4));
+        }
+        if !layer.classes.is_empty() {
+            line += &format!("  [class {}]", some(&layer.classes, 4));
+        }
+        if is_wide {
+            line += &format!("  chain {}", layer.chain_id);
+        }
+        told.push(line);
+    }
+    if !image.classes.is_empty() {
+        told.push(String::new());
+        told.push("  classes:".to_owned());
+    }
+    for standing in &image.classes {
+        let mut line =
+            format!("    {}: {}, on {}", standing.name, state(standing.state), standing.version.short());
+        if standing.nearest {
+            line += ", nearest";
+        }
+        if let Some(newer) = of.newer.iter().find(|newer| newer.class == standing.name) {
+            let versions = if newer.versions_behind == 1 { "version" } else { "versions" };
+            line += &format!(
+                "; {} {versions} behind {}, current since {}",
+                newer.versions_behind,
+                newer
+                    .current
+                    .map_or_else(|| "one without this platform".to_owned(), |current| current.short()),
+                newer.since
+            );
+        }
+        told.push(line);
+    }
+    if !of.equivalents.is_empty() {
+        let digests: Vec<String> = of.equivalents.iter().map(crate::oci::Digest::short).collect();
+        told.push(format!("  equivalent by content: {}", some(&digests, 6)));
+    }
+    told.push(format!("  descendants: {}", of.descendants));
+    for claim in &of.claims {
+        let base = claim.claim.name.clone().or_else(|| claim.claim.digest.clone()).unwrap_or_default();
+        let evidence = format!("{:?}", claim.claim.evidence).to_lowercase();
+        told.push(format!("  claimed:   {base} (by {evidence}; by layers: {})", claim.by_layers));
+    }
+    told
+}
+
+pub(super) fn usage(client: &Client, args: &UsageArgs) -> Result<(), CliError> {
+    let usage: Usage = client.get("/v1/usage", &[("class", &args.class)])?;
+    if structured(args.output, &usage)? {
+        return Ok(());
+    }
+    if args.output == Format::Name {
+        return lines(usage.repositories.into_iter().map(|repository| repository.name));
+    }
+    println!(
+        "class {}: {} images ({} {}), {} tags, {} repositories, {} namespaces",
+        usage.class,
+        usage.images,
+        usage.outdated,
+        state(State::Outdated),
+        usage.tags,
+        usage.repositories.len(),
+        usage.namespaces.len()
+    );
+    let row = |repository: &crate::query::answer::RepositoryUsage| {
+        vec![
+            repository.name.clone(),
+            repository.images.to_string(),
+            repository.outdated.to_string(),
+            repository.tags.to_string(),
+        ]
+    };
+    let rows = usage.repositories.iter().map(row).collect();
+    table(&["REPOSITORY", "IMAGES", "OUTDATED", "TAGS"], rows, &[1, 2, 3], "images")
+}
