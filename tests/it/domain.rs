@@ -1,0 +1,1 @@
+//! domain.md: its worked example, and each of its rules.

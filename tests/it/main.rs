@@ -1,0 +1,6 @@
+//! Everything that is tested from outside, in one binary: it links once. One module a subject, in alphabetical order.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test states what it expects")]
+
+mod domain;
+mod support;
