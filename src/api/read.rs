@@ -39,6 +39,12 @@ impl ListParams {
             repository: self.repository.clone(),
         }
     }
+
+    /// The list, not longer than asked for.
+    fn cut<T>(&self, mut items: Vec<T>) -> List<T> {
+        items.truncate(self.limit.unwrap_or(usize::MAX));
+        List::new(items)
+    }
 }
 
 type Answer<T> = Result<Json<T>, ApiError>;
@@ -56,14 +62,14 @@ pub(super) async fn images(
     State(state): State<ApiState>,
     Params(params): Params<ListParams>,
 ) -> Answer<List<ImageItem>> {
-    ask(state, move |query| query.list_images(&params.filter()).map(List::new)).await
+    ask(state, move |query| query.list_images(&params.filter()).map(|items| params.cut(items))).await
 }
 
 pub(super) async fn tags(
     State(state): State<ApiState>,
     Params(params): Params<ListParams>,
 ) -> Answer<List<TagItem>> {
-    ask(state, move |query| query.list_tags(&params.filter()).map(List::new)).await
+    ask(state, move |query| query.list_tags(&params.filter()).map(|items| params.cut(items))).await
 }
 
 pub(super) async fn classes(
@@ -84,7 +90,10 @@ pub(super) async fn ancestors(
     State(state): State<ApiState>,
     Params(params): Params<ListParams>,
 ) -> Answer<List<ImageItem>> {
-    ask(state, move |query| query.ancestors(&params.reference, &params.filter()).map(List::new)).await
+    ask(state, move |query| {
+        query.ancestors(&params.reference, &params.filter()).map(|items| params.cut(items))
+    })
+    .await
 }
 
 pub(super) async fn descendants(

@@ -58,6 +58,22 @@ pub(super) enum Command {
     Apply(ApplyArgs),
     /// Delete a class or group
     Delete(DeleteArgs),
+    #[command(flatten)]
+    Ask(Ask),
+    /// Show what clade does, on a generated registry
+    Demo(DemoArgs),
+    /// Write a generated registry's history as JSON lines
+    Generate(GenerateArgs),
+    /// Print a completion script for a shell
+    Completion {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// What is answered without changing anything.
+#[derive(Debug, Subcommand)]
+pub(super) enum Ask {
     /// List images, tags, classes or groups
     Get(GetArgs),
     /// List the images that an image is based on, nearest first
@@ -72,15 +88,6 @@ pub(super) enum Command {
     Subscribe(SubscribeArgs),
     /// Write everything out, one JSON object a line
     Export(ExportArgs),
-    /// Show what clade does, on a generated registry
-    Demo(DemoArgs),
-    /// Write a generated registry's history as JSON lines
-    Generate(GenerateArgs),
-    /// Print a completion script for a shell
-    Completion {
-        /// The shell
-        shell: clap_complete::Shell,
-    },
 }
 
 /// How answers are printed.
@@ -152,9 +159,6 @@ pub(super) struct ApplyArgs {
     /// Manifests, YAML or JSON; - for standard input
     #[arg(short, long = "filename", required = true, value_name = "FILE")]
     pub(super) filenames: Vec<PathBuf>,
-    /// Partitions of a new data directory
-    #[arg(long, value_name = "N", hide = true)]
-    pub(super) partitions: Option<u16>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -191,6 +195,9 @@ pub(super) struct GetArgs {
     pub(super) name: Option<String>,
     #[command(flatten)]
     pub(super) filter: FilterArgs,
+    /// At most so many images or tags
+    #[arg(long, value_name = "N")]
+    pub(super) limit: Option<usize>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     pub(super) output: Format,
@@ -279,6 +286,9 @@ pub(super) struct UsageArgs {
     /// The class
     #[arg(long, value_name = "CLASS")]
     pub(super) class: String,
+    /// At most so many repositories, those with the most images
+    #[arg(long, value_name = "N")]
+    pub(super) limit: Option<usize>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     pub(super) output: Format,
@@ -335,7 +345,7 @@ pub(super) struct DemoArgs {
     #[arg(long, default_value_t = 7)]
     pub(super) seed: u64,
     /// How many images
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 5_000)]
     pub(super) images: u64,
 }
 
@@ -350,4 +360,7 @@ pub(super) struct GenerateArgs {
     /// How many images
     #[arg(long, default_value_t = 10_000)]
     pub(super) images: u64,
+    /// Over how many days: the fewer, the fewer versions of the base images
+    #[arg(long, default_value_t = 365)]
+    pub(super) days: u32,
 }

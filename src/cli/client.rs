@@ -51,13 +51,19 @@ impl Client {
 
     /// A client for data that may not exist yet.
     pub(super) fn open_or_create(dir: &Path) -> Result<Self, CliError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let runtime = runtime()?;
         if let Some(to) = there(dir, &runtime) {
             return Ok(Self { runtime, to });
         }
         let engine = start(dir, None)?;
         engine.catch_up(|_| {})?;
-        Ok(Self { runtime, to: To::Here(router(ApiState::new(Arc::new(engine)))) })
+        Self::of(&Arc::new(engine))
+    }
+
+    /// A client of an engine of this process.
+    pub(super) fn of(engine: &Arc<Engine>) -> Result<Self, CliError> {
+        let runtime = runtime()?;
+        Ok(Self { runtime, to: To::Here(router(ApiState::new(Arc::clone(engine)))) })
     }
 
     /// Asks for something and reads all of the answer.
@@ -155,7 +161,7 @@ pub(super) fn start(dir: &Path, partitions: Option<u16>) -> Result<Engine, CliEr
         embedded::Options { partitions, command: format!("clade {command}"), ..embedded::Options::default() };
     let waiting = progress::spinner("opening the data directory");
     let engine = Engine::start(dir, Options { log, observer: None });
-    waiting.finish_and_clear();
+    waiting.finish();
     Ok(engine?)
 }
 
@@ -171,6 +177,11 @@ fn there(dir: &Path, runtime: &tokio::runtime::Runtime) -> Option<To> {
         .ok()?
         .ok()?;
     answer.status().is_success().then_some(To::There { base, http })
+}
+
+/// Two threads answer: this is one command's worth of asking.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }
 
 fn with(path: &str, parameters: &impl Serialize) -> Result<String, CliError> {

@@ -40,7 +40,8 @@ impl<'a> Parameters<'a> {
 }
 
 pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
-    let parameters = Parameters { name: args.name.as_deref(), ..Parameters::of(&args.filter) };
+    let parameters =
+        Parameters { name: args.name.as_deref(), limit: args.limit, ..Parameters::of(&args.filter) };
     match args.kind {
         Listed::Images | Listed::Tags if args.name.is_some() => Err(CliError::Usage(
             "images and tags are chosen with --class, --group, --state, --platform and --repository; \
@@ -57,9 +58,7 @@ pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
 pub(super) fn related(client: &Client, what: &str, args: &RelatedArgs) -> Result<(), CliError> {
     let parameters =
         Parameters { reference: Some(&args.reference), limit: args.limit, ..Parameters::of(&args.filter) };
-    let mut list: List<ImageItem> = client.get(&format!("/v1/{what}"), &parameters)?;
-    list.items.truncate(args.limit.unwrap_or(usize::MAX));
-    images(&list, args.output)
+    images(&client.get(&format!("/v1/{what}"), &parameters)?, args.output)
 }
 
 fn images(list: &List<ImageItem>, format: Format) -> Result<(), CliError> {
@@ -88,7 +87,7 @@ fn images(list: &List<ImageItem>, format: Format) -> Result<(), CliError> {
                 vec![
                     image.digest.short(),
                     image.platform.to_string(),
-                    some(if image.tags.is_empty() { &image.repositories } else { &image.tags }, 2),
+                    tags_or_repositories(image),
                     image.layers.to_string(),
                     standings(image, 2),
                 ]
@@ -97,6 +96,11 @@ fn images(list: &List<ImageItem>, format: Format) -> Result<(), CliError> {
             table(&["DIGEST", "PLATFORM", "TAGS", "LAYERS", "CLASSES"], rows, &[3], "images")
         }
     }
+}
+
+/// The tags of an image; of one without, in brackets where it was seen.
+fn tags_or_repositories(image: &ImageItem) -> String {
+    if image.tags.is_empty() { format!("({})", some(&image.repositories, 2)) } else { some(&image.tags, 2) }
 }
 
 fn standings(image: &ImageItem, most: usize) -> String {

@@ -37,13 +37,13 @@ pub(super) fn take_in(publisher: &mut Publisher, paths: &[PathBuf]) -> Result<Co
     let bar = progress::bytes(inputs.iter().map(source::Input::bytes).sum(), "reading");
     for input in &inputs {
         let read =
-            source::read(input, &|bytes| bar.inc(bytes), &mut |observation| publisher.observe(observation));
+            source::read(input, &|bytes| bar.add(bytes), &mut |observation| publisher.observe(observation));
         read.map_err(source_error)?;
     }
-    bar.finish_and_clear();
+    bar.finish();
     let writing = progress::spinner("publishing");
     publisher.flush()?;
-    writing.finish_and_clear();
+    writing.finish();
     let after = publisher.counts();
     Ok(Counts {
         images: after.images - before.images,
@@ -60,10 +60,9 @@ pub(super) fn catch_up(engine: &Engine) -> Result<(), CliError> {
     let lag = engine.lag()?;
     let bar = progress::count(lag.published, "classifying");
     engine.catch_up(|lag| {
-        bar.set_length(lag.published);
-        bar.set_position(lag.processed);
+        bar.set(lag.processed, lag.published);
     })?;
-    bar.finish_and_clear();
+    bar.finish();
     Ok(())
 }
 

@@ -46,7 +46,12 @@ fn read(path: &Path) -> Result<Vec<serde_json::Value>, CliError> {
     } else {
         std::fs::read_to_string(path).map_err(cannot)?
     };
-    let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(&text)
+    parse(&text, path)
+}
+
+/// The objects in a text that stands in `path`.
+pub(super) fn parse(text: &str, path: &Path) -> Result<Vec<serde_json::Value>, CliError> {
+    let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(text)
         .map_err(|error| CliError::Usage(format!("{} is not YAML: {error}", path.display())))?;
     let documents: Vec<_> = documents.into_iter().filter(|document| !document.is_null()).collect();
     if documents.is_empty() {

@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod demo;
 mod error;
+mod generate;
 mod get;
 mod import;
 mod manifests;
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use args::{Args, Command};
+use args::{Args, Ask, Command};
 use client::Client;
 use error::CliError;
 
@@ -55,18 +56,24 @@ fn dispatch(args: Args) -> Result<(), CliError> {
         Command::Run(run) => run::run(&dir, &run),
         Command::Apply(apply) => manifests::apply(&Client::open_or_create(&dir)?, &apply),
         Command::Delete(delete) => manifests::delete(&Client::open(&dir)?, &delete),
-        Command::Get(get) => get::get(&Client::open(&dir)?, &get),
-        Command::Ancestors(asked) => get::related(&Client::open(&dir)?, "ancestors", &asked),
-        Command::Descendants(asked) => get::related(&Client::open(&dir)?, "descendants", &asked),
-        Command::Explain(asked) => show::explain(&Client::open(&dir)?, &asked),
-        Command::Usage(asked) => show::usage(&Client::open(&dir)?, &asked),
-        Command::Subscribe(subscribe) => stream::subscribe(&Client::open(&dir)?, &subscribe),
-        Command::Export(export) => stream::export(&Client::open(&dir)?, &export),
-        Command::Demo(demo) => demo::demo(&dir, args.data_dir.is_some(), &demo),
-        Command::Generate(generate) => demo::generate(&generate),
+        Command::Ask(asked) => ask(&Client::open(&dir)?, asked),
+        Command::Demo(demo) => demo::demo(args.data_dir, &demo),
+        Command::Generate(generate) => generate::generate(&generate),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "clade", &mut std::io::stdout());
             Ok(())
         }
+    }
+}
+
+fn ask(client: &Client, asked: Ask) -> Result<(), CliError> {
+    match asked {
+        Ask::Get(get) => get::get(client, &get),
+        Ask::Ancestors(asked) => get::related(client, "ancestors", &asked),
+        Ask::Descendants(asked) => get::related(client, "descendants", &asked),
+        Ask::Explain(asked) => show::explain(client, &asked),
+        Ask::Usage(asked) => show::usage(client, &asked),
+        Ask::Subscribe(subscribe) => stream::subscribe(client, &subscribe),
+        Ask::Export(export) => stream::export(client, &export),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::args::RunArgs;
-use super::client::{address_file, start};
+use super::client::{address_file, runtime, start};
 use super::error::CliError;
 use super::import::{catch_up, take_in};
 use crate::api::{ApiState, router};
@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(super) fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
     let engine = Arc::new(start(dir, args.partitions)?);
     catch_up(&engine)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = runtime()?;
     let state = ApiState::new(Arc::clone(&engine));
     let address = address_file(dir);
     let outcome = runtime.block_on(async {

@@ -38,7 +38,13 @@ fn told(of: &Explanation, is_wide: bool) -> Vec<String> {
     let image = &of.image;
     let mut told = vec![
         bold(&image.digest.to_string()),
-        format!("  {} | {} | {} layers", image.platform, some(&image.repositories, 4), image.layers),
+        format!(
+            "  {} | {} | {} {}",
+            image.platform,
+            some(&image.repositories, 4),
+            image.layers,
+            if image.layers == 1 { "layer" } else { "layers" }
+        ),
         format!("  tags:      {}", some(&image.tags, 6)),
         format!("  verdict:   {}", of.verdict),
     ];
@@ -108,7 +114,7 @@ fn told(of: &Explanation, is_wide: bool) -> Vec<String> {
 }
 
 pub(super) fn usage(client: &Client, args: &UsageArgs) -> Result<(), CliError> {
-    let usage: Usage = client.get("/v1/usage", &[("class", &args.class)])?;
+    let mut usage: Usage = client.get("/v1/usage", &[("class", &args.class)])?;
     if structured(args.output, &usage)? {
         return Ok(());
     }
@@ -125,6 +131,10 @@ pub(super) fn usage(client: &Client, args: &UsageArgs) -> Result<(), CliError> {
         usage.repositories.len(),
         usage.namespaces.len()
     );
+    if let Some(limit) = args.limit {
+        usage.repositories.sort_by_key(|repository| std::cmp::Reverse(repository.images));
+        usage.repositories.truncate(limit);
+    }
     let row = |repository: &crate::query::answer::RepositoryUsage| {
         vec![
             repository.name.clone(),

@@ -1,6 +1,5 @@
 //! One file: plain or gzip, JSON lines or JSON objects.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -93,8 +92,8 @@ fn lines(path: &Path, mut reader: impl BufRead, sink: &mut Sink<'_>) -> Result<(
                 if text.is_empty() {
                     continue;
                 }
-                match history::observations(text) {
-                    Ok(observations) => observations.into_iter().try_for_each(&mut *sink)?,
+                match history::read(text) {
+                    Ok(observation) => sink(observation)?,
                     Err(problem) => sink(unreadable(path, &place, problem, Some(text)))?,
                 }
             }
@@ -119,7 +118,7 @@ fn is_gzip(path: &Path) -> bool {
 }
 
 fn open<'a>(path: &Path, advance: Box<dyn Fn(u64) + 'a>) -> std::io::Result<Box<dyn BufRead + 'a>> {
-    let counted = Counted { file: File::open(path)?, advance, read: Cell::new(0) };
+    let counted = Counted { file: File::open(path)?, advance };
     if is_gzip(path) {
         Ok(Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(BufReader::new(counted)))))
     } else {
@@ -131,13 +130,11 @@ fn open<'a>(path: &Path, advance: Box<dyn Fn(u64) + 'a>) -> std::io::Result<Box<
 struct Counted<'a> {
     file: File,
     advance: Box<dyn Fn(u64) + 'a>,
-    read: Cell<u64>,
 }
 
 impl Read for Counted<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let read = self.file.read(buffer)?;
-        self.read.set(self.read.get() + read as u64);
         (self.advance)(read as u64);
         Ok(read)
     }

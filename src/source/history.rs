@@ -5,62 +5,13 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::file::Content;
+use super::line::{ImageLine, LayerLine, Line, TagLine};
 use crate::oci::document::not_an_image_tag;
 use crate::oci::reference::{is_repository, is_tag};
-use crate::oci::{Digest, LayerIdentity, Platform};
+use crate::oci::{Digest, LayerIdentity};
 use crate::publisher::{Observation, ObservedTag};
 use crate::record::image::Evidence;
-use crate::record::{Claim, ImageRecord, Layer, TagImage, TagItem, Timestamp};
-
-#[derive(Deserialize)]
-struct ImageLine {
-    repository: String,
-    digest: Digest,
-    #[serde(default)]
-    platform: Platform,
-    #[serde(default)]
-    media_type: Option<String>,
-    #[serde(default)]
-    config_digest: Option<Digest>,
-    #[serde(default)]
-    created: Option<Timestamp>,
-    layers: Vec<LayerLine>,
-    /// Digests of the uncompressed layers; with them the chain is one of diff IDs.
-    #[serde(default)]
-    diff_ids: Vec<Digest>,
-}
-
-#[derive(Deserialize)]
-struct LayerLine {
-    digest: Digest,
-    #[serde(default)]
-    size: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct TagLine {
-    seen: Timestamp,
-    repository: String,
-    tag: String,
-    event: String,
-    #[serde(default)]
-    index_digest: Option<Digest>,
-    #[serde(default)]
-    manifests: Vec<ManifestLine>,
-}
-
-#[derive(Deserialize)]
-struct ManifestLine {
-    #[serde(default)]
-    platform: Option<Platform>,
-    digest: Digest,
-}
-
-#[derive(Deserialize)]
-struct ClaimLine {
-    digest: Digest,
-    declared_base: String,
-}
+use crate::record::{Claim, ImageRecord, Layer, TagImage, TagItem};
 
 /// The fields that tell one kind of line from another.
 #[derive(Deserialize)]
@@ -90,24 +41,37 @@ pub(super) fn kind_of_line(line: &str) -> Option<Content> {
 }
 
 /// What a line says, or what is wrong with it.
-pub(super) fn observations(line: &[u8]) -> Result<Vec<Observation>, String> {
+pub(super) fn read(line: &[u8]) -> Result<Observation, String> {
     let marks: Marks =
         serde_json::from_slice(line).map_err(|error| format!("the line is not a JSON object: {error}"))?;
     let malformed = |what: &str, error: serde_json::Error| format!("the line is not {what}: {error}");
-    match marks.content() {
+    let line = match marks.content() {
         Some(Content::Images) => {
-            image(serde_json::from_slice(line).map_err(|error| malformed("an image", error))?).map(|image| vec![image])
+            serde_json::from_slice(line).map(Line::Image).map_err(|error| malformed("an image", error))
         }
-        Some(Content::Tags) => tag(serde_json::from_slice(line).map_err(|error| malformed("a tag event", error))?)
-            .map(|tag| vec![tag]),
+        Some(Content::Tags) => {
+            serde_json::from_slice(line).map(Line::Tag).map_err(|error| malformed("a tag event", error))
+        }
         Some(_) => {
-            let claim: ClaimLine = serde_json::from_slice(line).map_err(|error| malformed("a declared base", error))?;
-            let evidence = Evidence::Dockerfile;
-            let named = Claim { evidence, name: Some(claim.declared_base), digest: None };
-            Ok(vec![Observation::Claim(claim.digest, named)])
+            serde_json::from_slice(line).map(Line::Claim).map_err(|error| malformed("a declared base", error))
         }
-        None => Err("the line is neither an image (layers), nor a tag event (event), nor a declared base (declared_base)"
+        None => Err("the line is neither an image (layers), nor a tag event (event), nor a declared base \
+                     (declared_base)"
             .to_owned()),
+    };
+    observation(line?)
+}
+
+/// What a line says.
+pub(super) fn observation(line: Line) -> Result<Observation, String> {
+    match line {
+        Line::Image(line) => image(line),
+        Line::Tag(line) => tag(line),
+        Line::Claim(line) => {
+            let named =
+                Claim { evidence: Evidence::Dockerfile, name: Some(line.declared_base), digest: None };
+            Ok(Observation::Claim(line.digest, named))
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Sources: from files and folders to observations. What a file is, its content tells, not its name.
 
 mod file;
+pub mod generated;
 mod history;
 mod kubernetes;
 mod layout;
+pub mod line;
 mod walk;
 
 use std::path::{Path, PathBuf};
@@ -45,6 +47,11 @@ pub fn read(input: &Input, advance: &dyn Fn(u64), sink: &mut Sink<'_>) -> Result
         Input::Layout(dir) => layout::read(dir, sink),
         Input::File { path, .. } => file::read(path, advance, sink),
     }
+}
+
+/// What a line of a history says, or what is wrong with it.
+pub fn observe(line: line::Line) -> Result<Observation, String> {
+    history::observation(line)
 }
 
 /// A dead letter for a place in a file.

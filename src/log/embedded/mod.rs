@@ -56,6 +56,13 @@ impl EmbeddedLog {
         dir.join(open::FILE).exists()
     }
 
+    /// Deletes the log in `dir`, which nobody may have open.
+    pub fn remove(dir: &Path) -> Result<(), LogError> {
+        std::fs::remove_file(dir.join(open::FILE)).map_err(|error| {
+            LogError::Storage(format!("cannot remove the log in {}: {error}", dir.display()))
+        })
+    }
+
     /// Compacts every keyed topic and drops what is past its retention, now. The log does so by itself when a
     /// partition has grown well beyond its keys.
     pub fn compact(&self) -> Result<(), LogError> {
