@@ -54,6 +54,7 @@ impl ChainIndex {
         identity: LayerIdentity,
         layers: &[Digest],
     ) -> Result<Inserted, IndexError> {
+        self.make_room();
         let known = self.image(&digest);
         if known.is_none() && self.slots.len() >= VACANT && self.free_images.is_empty() {
             return Err(IndexError::Full);
@@ -148,21 +149,21 @@ impl ChainIndex {
         let len = u16::try_from(layers).unwrap_or(u16::MAX);
         self.leave(lower);
         let before = self.nodes[lower];
+        let family = self.families.found(lower);
         let upper = self.new_node(Node {
             segment: before.segment,
             len,
             depth: before.depth - before.len + len,
             count: before.count,
-            first_child: lower,
+            family,
             ..Node::root()
         });
         self.replace_in_list(lower, upper);
         let node = &mut self.nodes[lower];
         node.parent = upper;
+        node.position = 0;
         node.segment += u32::from(len);
         node.len -= len;
-        node.next_sibling = NONE;
-        node.prev_sibling = NONE;
         self.enter(upper);
         self.enter(lower);
         upper

@@ -28,7 +28,7 @@ impl ChainIndex {
         let number = size_of::<u32>();
         MemoryUse {
             segments: self.segments.bytes(),
-            nodes: self.nodes.bytes() + self.free_nodes.capacity() * number,
+            nodes: self.nodes.bytes() + self.families.bytes() + self.free_nodes.capacity() * number,
             images: self.digests.bytes() + self.slots.bytes() + self.free_images.capacity() * number,
             tables: self.children.allocation_size()
                 + self.directory.allocation_size()

@@ -21,6 +21,7 @@
 //! number); only [`ChainIndex::settle`] gives new ones.
 
 mod children;
+mod families;
 mod find;
 mod insert;
 mod memory;
@@ -42,6 +43,7 @@ pub use memory::MemoryUse;
 pub use settle::Renumbering;
 
 use crate::oci::{Digest, LayerChain, LayerIdentity};
+use families::Families;
 use node::{NONE, Node, Slot, VACANT};
 use pool::Pool;
 use segments::Segments;
@@ -66,6 +68,7 @@ impl ImageId {
 pub struct ChainIndex {
     nodes: Pool<Node>,
     free_nodes: Vec<u32>,
+    families: Families,
     segments: Segments,
     /// Children by parent and first layer. Digests can be chosen by a stranger: the hash is seeded.
     children: HashTable<u32>,
@@ -87,6 +90,7 @@ impl Default for ChainIndex {
         Self {
             nodes,
             free_nodes: Vec::new(),
+            families: Families::default(),
             segments: Segments::default(),
             children: HashTable::new(),
             digests: Pool::default(),

@@ -14,10 +14,11 @@ pub(super) struct Node {
     pub(super) len: u16,
     /// Layers from the root to its end.
     pub(super) depth: u16,
-    pub(super) first_child: u32,
-    pub(super) next_sibling: u32,
-    /// Removing a child of a node with a hundred thousand others must not walk through them.
-    pub(super) prev_sibling: u32,
+    /// The number of the list of its children; [`NONE`] for a leaf.
+    pub(super) family: u32,
+    /// Where it stands in its parent's list: removing a child of a node with a hundred thousand others must not walk
+    /// through them.
+    pub(super) position: u32,
     pub(super) first_image: u32,
     /// Images here and below.
     pub(super) count: u32,
@@ -30,9 +31,8 @@ impl Node {
             segment: 0,
             len: 0,
             depth: 0,
-            first_child: NONE,
-            next_sibling: NONE,
-            prev_sibling: NONE,
+            family: NONE,
+            position: 0,
             first_image: NONE,
             count: 0,
         }

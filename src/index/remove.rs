@@ -1,6 +1,6 @@
 //! Taking images out. What only they needed is freed.
 
-use super::node::{Slot, VACANT};
+use super::node::{Node, Slot, VACANT};
 use super::{ChainIndex, ImageId, NONE, is_root};
 use crate::oci::Digest;
 
@@ -44,18 +44,16 @@ impl ChainIndex {
     pub(super) fn prune(&mut self, node: u32) {
         let mut at = node;
         while !is_root(at) && self.nodes[at].first_image == NONE && !self.pins.contains_key(&at) {
-            let first = self.nodes[at].first_child;
-            if first != NONE {
-                if self.nodes[first].next_sibling == NONE {
-                    self.merge(at, first);
-                }
-                return;
+            match *self.family(at) {
+                [] => {}
+                [only] => return self.merge(at, only),
+                _ => return,
             }
             let parent = self.nodes[at].parent;
             self.leave(at);
             self.unlink(at);
             self.segments.free(self.nodes[at].segment, self.nodes[at].len);
-            self.free_nodes.push(at);
+            self.free_node(at);
             at = parent;
         }
     }
@@ -79,10 +77,17 @@ impl ChainIndex {
             self.segments.free(below.segment, below.len);
             segment
         };
+        self.families.dissolve(above.family);
         self.replace_in_list(upper, lower);
         self.nodes[lower].segment = segment;
         self.nodes[lower].len = len;
         self.enter(lower);
-        self.free_nodes.push(upper);
+        self.free_node(upper);
+    }
+
+    fn free_node(&mut self, node: u32) {
+        // Without layers it is no node.
+        self.nodes[node] = Node::root();
+        self.free_nodes.push(node);
     }
 }

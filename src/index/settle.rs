@@ -1,8 +1,9 @@
 //! Laying everything out anew.
 
+use hashbrown::HashTable;
+
 use super::node::Slot;
 use super::{ChainIndex, ImageId, NONE, Node, NodeId, ROOTS, VACANT};
-use crate::oci::LayerIdentity;
 
 /// The numbers after [`ChainIndex::settle`] by those before.
 #[derive(Debug)]
@@ -32,33 +33,29 @@ impl ChainIndex {
     /// Puts every subtree side by side in memory, in the order in which it is walked, and gives up all slack. Costs a
     /// copy of everything; afterwards walking down reads memory from front to back.
     pub fn settle(&mut self) -> Renumbering {
-        let mut new = Self { hasher: self.hasher.clone(), ..Self::default() };
+        let mut new = Self {
+            hasher: self.hasher.clone(),
+            children: HashTable::with_capacity(self.children.len()),
+            directory: HashTable::with_capacity(self.directory.len()),
+            ..Self::default()
+        };
         let mut renumbering = Renumbering {
             nodes: vec![NONE; self.nodes.len() as usize],
             images: vec![NONE; self.slots.len() as usize],
         };
-        for root in [super::root(LayerIdentity::Blob), super::root(LayerIdentity::DiffId)] {
+        for root in ROOTS.map(super::root) {
             renumbering.nodes[root as usize] = root;
             new.nodes[root].count = self.nodes[root].count;
-            // The last child put below each node on the way, to append the next one behind it.
-            let mut last_child: Vec<(u32, u32)> = vec![(root, NONE)];
             let mut node = root;
             while let Some(next) = self.next_in_subtree(root, node) {
                 node = next;
-                let parent = self.nodes[node].parent;
-                while last_child.last().is_some_and(|(on_path, _)| *on_path != parent) {
-                    last_child.pop();
-                }
-                let number = new.copy_node(self, node, renumbering.nodes[parent as usize]);
+                let parent = renumbering.nodes[self.nodes[node].parent as usize];
+                let number = new.copy_node(self, node, parent);
                 renumbering.nodes[node as usize] = number;
-                if let Some((_, last)) = last_child.last_mut() {
-                    let before = std::mem::replace(last, number);
-                    new.append_child(number, before);
-                }
-                last_child.push((node, NONE));
                 new.copy_images(self, node, number, &mut renumbering.images);
             }
         }
+        new.families.shrink();
         for image in 0..self.slots.len() {
             if self.slots[image].node == NONE {
                 renumbering.images[image as usize] = new.copy_image(self, image, NONE);
@@ -66,7 +63,6 @@ impl ChainIndex {
         }
         new.pins = self.pins.iter().map(|(node, pins)| (renumbering.nodes[*node as usize], *pins)).collect();
         debug_assert!(!(0..new.slots.len()).any(|image| new.slots[image].node == VACANT));
-        debug_assert_eq!(ROOTS.len(), 2);
         *self = new;
         renumbering
     }
@@ -75,18 +71,9 @@ impl ChainIndex {
         let segment = self.segments.put(from.segment(node));
         let Node { len, depth, count, .. } = from.nodes[node];
         self.nodes.push(Node { parent, segment, len, depth, count, ..Node::root() });
-        self.nodes.len() - 1
-    }
-
-    fn append_child(&mut self, node: u32, before: u32) {
-        let parent = self.nodes[node].parent;
-        self.nodes[node].prev_sibling = before;
-        if before == NONE {
-            self.nodes[parent].first_child = node;
-        } else {
-            self.nodes[before].next_sibling = node;
-        }
-        self.enter(node);
+        let number = self.nodes.len() - 1;
+        self.adopt(number);
+        number
     }
 
     fn copy_images(&mut self, from: &Self, node: u32, number: u32, images: &mut [u32]) {

@@ -15,11 +15,7 @@ impl ChainIndex {
 
     /// The nodes directly below.
     pub fn children(&self, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
-        let some = |node: u32| Some(node).filter(|node| *node != NONE);
-        std::iter::successors(some(self.nodes[node.0].first_child), move |node| {
-            some(self.nodes[*node].next_sibling)
-        })
-        .map(NodeId)
+        self.family(node.0).iter().copied().map(NodeId)
     }
 
     /// The images at a node: those whose last chain it is.
@@ -33,31 +29,49 @@ impl ChainIndex {
 
     /// The images at a node and below it: those that contain its chain.
     pub fn subtree_images(&self, node: NodeId) -> SubtreeImages<'_> {
-        SubtreeImages { index: self, top: node.0, node: node.0, image: self.nodes[node.0].first_image }
+        let mut images = SubtreeImages {
+            index: self,
+            top: node.0,
+            node: node.0,
+            family: NONE,
+            siblings: &[],
+            image: NONE,
+            is_alone: false,
+        };
+        images.enter(node.0);
+        images
     }
 
     /// Of [`subtree_images`](Self::subtree_images) those that come after `image`, which must be one of them: the next
     /// page. Valid as long as the index is not changed.
     pub fn subtree_images_after(&self, node: NodeId, image: ImageId) -> SubtreeImages<'_> {
         let slot = self.slots[image.0];
-        SubtreeImages { index: self, top: node.0, node: slot.node, image: slot.next }
+        let mut images = SubtreeImages { top: node.0, ..self.subtree_images(NodeId(slot.node)) };
+        if slot.node != node.0 {
+            images.siblings = self.later_siblings(slot.node);
+        }
+        (images.image, images.is_alone) = (slot.next, false);
+        images
     }
 
     /// The node after `node` in the order in which each stands before what is below it; inside the subtree of `top`.
     pub(super) fn next_in_subtree(&self, top: u32, node: u32) -> Option<u32> {
-        let first = self.nodes[node].first_child;
-        if first != NONE {
-            return Some(first);
+        if let Some(first) = self.family(node).first() {
+            return Some(*first);
         }
         let mut at = node;
         while at != top {
-            let next = self.nodes[at].next_sibling;
-            if next != NONE {
-                return Some(next);
+            if let Some(next) = self.later_siblings(at).first() {
+                return Some(*next);
             }
             at = self.nodes[at].parent;
         }
         None
+    }
+
+    fn later_siblings(&self, node: u32) -> &[u32] {
+        let super::Node { parent, position, .. } = self.nodes[node];
+        &self.family(parent)[position as usize + 1..]
     }
 }
 
@@ -67,19 +81,59 @@ pub struct SubtreeImages<'a> {
     index: &'a ChainIndex,
     top: u32,
     node: u32,
+    /// The node's children.
+    family: u32,
+    /// Those of its siblings that are still to come.
+    siblings: &'a [u32],
+    /// The next of its images.
     image: u32,
+    /// It is the only one here and below: most are, and where it stands need not be looked at.
+    is_alone: bool,
+}
+
+impl SubtreeImages<'_> {
+    fn enter(&mut self, number: u32) {
+        let node = &self.index.nodes[number];
+        self.node = number;
+        self.family = node.family;
+        self.image = node.first_image;
+        self.is_alone = node.count == 1;
+    }
+
+    /// Goes on to the next node of the subtree.
+    fn advance(&mut self) -> Option<()> {
+        if let [first, siblings @ ..] = self.index.families.get(self.family) {
+            self.siblings = siblings;
+            self.enter(*first);
+            return Some(());
+        }
+        while self.siblings.is_empty() {
+            if self.node == self.top {
+                return None;
+            }
+            self.node = self.index.nodes[self.node].parent;
+            if self.node == self.top {
+                return None;
+            }
+            self.siblings = self.index.later_siblings(self.node);
+        }
+        let (next, siblings) = self.siblings.split_first()?;
+        self.siblings = siblings;
+        self.enter(*next);
+        Some(())
+    }
 }
 
 impl Iterator for SubtreeImages<'_> {
     type Item = ImageId;
 
+    #[inline]
     fn next(&mut self) -> Option<ImageId> {
         while self.image == NONE {
-            self.node = self.index.next_in_subtree(self.top, self.node)?;
-            self.image = self.index.nodes[self.node].first_image;
+            self.advance()?;
         }
         let image = self.image;
-        self.image = self.index.slots[image].next;
+        self.image = if self.is_alone { NONE } else { self.index.slots[image].next };
         Some(ImageId(image))
     }
 }

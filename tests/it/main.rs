@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test states what it expects")]
 
 mod domain;
+mod index;
 mod support;
