@@ -1,7 +1,21 @@
-//! What several subjects need: layers, images and references from short names.
+//! What several subjects need: digests from short names, and a whole clade in memory.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use clade::log::memory::{Faults, MemoryLog};
+use clade::log::{Log, SharedLog, TopicPartition, for_each};
 use clade::oci::{Digest, LayerIdentity, Platform};
-use clade::record::{ImageRecord, Layer};
+use clade::processor::{Options, Processor};
+use clade::publisher::{ClassSpec, Observation, ObservedTag, Publisher};
+use clade::query::answer::{ClassItem, ClassStanding, ImageItem};
+use clade::query::{Filter, Query};
+use clade::record::catalog::{ObjectReference, ReferenceKind, Selector};
+use clade::record::{
+    ClassificationRecord, ImageRecord, Layer, State, TagImage, TagItem, Timestamp, Topic, TransitionRecord,
+    Value, decode,
+};
+use clade::view::View;
 
 /// The digest that stands for a short name. A test reads as the domain's examples do.
 pub(crate) fn digest(name: &str) -> Digest {
@@ -13,8 +27,8 @@ pub(crate) fn image(name: &str, layers: &[&str]) -> ImageRecord {
     ImageRecord {
         digest: digest(name),
         sequence: 0,
-        platform: "linux/amd64".parse::<Platform>().unwrap(),
-        repositories: vec!["registry/test".to_owned()],
+        platform: Platform::default(),
+        repositories: vec!["test".to_owned()],
         media_type: None,
         config_digest: None,
         created: None,
@@ -24,5 +38,171 @@ pub(crate) fn image(name: &str, layers: &[&str]) -> ImageRecord {
             .map(|layer| Layer { digest: digest(layer), diff_id: None, size: None })
             .collect(),
         claims: Vec::new(),
+    }
+}
+
+/// A tag that points at these images from `second` on; at nothing when there are none.
+pub(crate) fn tag(name: &str, second: i64, images: &[&str]) -> Observation {
+    let (repository, tag) = name.rsplit_once(':').unwrap();
+    let images: Vec<TagImage> =
+        images.iter().map(|image| TagImage { digest: digest(image), platform: None }).collect();
+    let target = match &images[..] {
+        [] => None,
+        [one] => Some(one.digest),
+        several => Some(digest(&format!("{several:?}"))),
+    };
+    let item = TagItem { since: Timestamp::from_second(second).unwrap(), digest: target, images };
+    Observation::Tag(ObservedTag {
+        repository: repository.to_owned(),
+        tag: tag.to_owned(),
+        items: vec![item],
+    })
+}
+
+/// A class that follows a tag.
+pub(crate) fn class(name: &str, tag: &str, labels: &[(&str, &str)]) -> ClassSpec {
+    ClassSpec {
+        name: name.to_owned(),
+        labels: labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        from: ObjectReference { kind: ReferenceKind::ImageStreamTag, name: tag.to_owned(), namespace: None },
+    }
+}
+
+/// A selector of everything that has this label.
+pub(crate) fn having(label: &str) -> Selector {
+    serde_json::from_value(serde_json::json!({"matchExpressions": [{"key": label, "operator": "Exists"}]}))
+        .unwrap()
+}
+
+/// The last value of every key of a topic, over all partitions; a key that stands in two of them is an error.
+pub(crate) fn fold<V: Value>(log: &dyn Log) -> BTreeMap<String, V> {
+    let mut all = BTreeMap::new();
+    for partition in 0..log.partitions() {
+        let mut here = BTreeMap::new();
+        for_each(log, TopicPartition { topic: V::TOPIC, partition }, |stored| {
+            match decode::<V>(&stored.record).unwrap() {
+                Some(value) => here.insert(stored.record.key.clone(), value),
+                None => here.remove(&stored.record.key),
+            };
+        })
+        .unwrap();
+        for (key, value) in here {
+            assert!(all.insert(key.clone(), value).is_none(), "{key} stands in two partitions");
+        }
+    }
+    all
+}
+
+/// Every transition, in the order of each partition.
+pub(crate) fn transitions(log: &dyn Log) -> Vec<TransitionRecord> {
+    let mut all = Vec::new();
+    for partition in 0..log.partitions() {
+        for_each(log, TopicPartition { topic: Topic::Outdated, partition }, |stored| {
+            all.extend(decode::<TransitionRecord>(&stored.record).unwrap());
+        })
+        .unwrap();
+    }
+    all
+}
+
+/// A clade in memory: a publisher, a processor a partition, and readers.
+pub(crate) struct World {
+    pub(crate) log: SharedLog,
+    pub(crate) view: Arc<View>,
+    pub(crate) publisher: Publisher,
+    processors: Vec<Processor>,
+    second: i64,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let log: SharedLog = Arc::new(MemoryLog::new(3, Faults::none()));
+        let view = Arc::new(View::new(log.partitions()));
+        let publisher = Publisher::restore(SharedLog::clone(&log), || Timestamp::UNIX_EPOCH).unwrap();
+        let restore = |partition| {
+            Processor::restore(SharedLog::clone(&log), &view, partition, Options::default()).unwrap()
+        };
+        let processors = (0..log.partitions()).map(restore).collect();
+        Self { log, view, publisher, processors, second: 0 }
+    }
+
+    /// Images, each with its layers.
+    pub(crate) fn images(&mut self, images: &[(&str, &[&str])]) -> &mut Self {
+        for (name, layers) in images {
+            self.see(Observation::Image(Box::new(image(name, layers))));
+        }
+        self
+    }
+
+    pub(crate) fn see(&mut self, seen: Observation) -> &mut Self {
+        self.publisher.observe(seen).unwrap();
+        self
+    }
+
+    /// The tag points at these images from now on.
+    pub(crate) fn tag(&mut self, name: &str, images: &[&str]) -> &mut Self {
+        self.second += 60;
+        self.see(tag(name, self.second, images))
+    }
+
+    pub(crate) fn class(&mut self, name: &str, tag: &str) -> &mut Self {
+        self.publisher.apply_class(&class(name, tag, &[])).unwrap();
+        self
+    }
+
+    /// Everything is published and processed.
+    pub(crate) fn process(&mut self) -> &mut Self {
+        self.publisher.flush().unwrap();
+        for processor in &mut self.processors {
+            while processor.step().unwrap().records > 0 {}
+        }
+        self
+    }
+
+    pub(crate) fn query(&mut self) -> Query {
+        self.process();
+        Query::new(self.view.snapshot())
+    }
+
+    pub(crate) fn item(&mut self, name: &str) -> ImageItem {
+        let found = self.query().list_images(&Filter::default()).unwrap();
+        found
+            .into_iter()
+            .find(|item| item.digest == digest(name))
+            .unwrap_or_else(|| panic!("no image {name}"))
+    }
+
+    pub(crate) fn standing(&mut self, image: &str, class: &str) -> Option<ClassStanding> {
+        self.item(image).classes.into_iter().find(|standing| standing.name == class)
+    }
+
+    /// State in the class, and the version that the image is built on.
+    pub(crate) fn state(&mut self, image: &str, class: &str) -> Option<(State, Digest)> {
+        self.standing(image, class).map(|standing| (standing.state, standing.version))
+    }
+
+    pub(crate) fn class_item(&mut self, name: &str) -> ClassItem {
+        self.query().list_classes(Some(name)).unwrap().remove(0)
+    }
+
+    pub(crate) fn ancestors(&mut self, of: &str) -> Vec<Digest> {
+        let items = self.query().ancestors(&digest(of).to_string(), &Filter::default()).unwrap();
+        items.into_iter().map(|item| item.digest).collect()
+    }
+
+    pub(crate) fn descendants(&mut self, of: &str) -> Vec<Digest> {
+        let mut found = Vec::new();
+        let each = |item: ImageItem| {
+            found.push(item.digest);
+            true
+        };
+        self.query().descendants(&digest(of).to_string(), &Filter::default(), each).unwrap();
+        found.sort_unstable();
+        found
+    }
+
+    pub(crate) fn classifications(&mut self) -> BTreeMap<String, ClassificationRecord> {
+        self.process();
+        fold(&*self.log)
     }
 }
