@@ -118,6 +118,7 @@ fn class(name: &str, data: &Data, number: usize) -> [Change; 2] {
         from: ObjectReference { kind: ReferenceKind::DockerImage, name: name.to_owned(), namespace: None },
         versions: 1,
         current: Some(0),
+        revision: 1,
         following: Following { ready: true, reason: "Following".to_owned(), message: String::new() },
     };
     [CatalogRecord::ImageClassVersion(version), CatalogRecord::ImageClass(class)]

@@ -58,6 +58,7 @@ impl Publisher {
                     from: spec.from.clone(),
                     versions: 0,
                     current: None,
+                    revision: 0,
                     following: Following { ready: false, reason: String::new(), message: String::new() },
                 }
             }

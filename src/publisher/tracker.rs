@@ -90,8 +90,14 @@ impl Publisher {
         for version in versions.changed {
             self.put(CatalogRecord::ImageClassVersion(version));
         }
-        let updated =
-            ClassRecord { versions: versions.count, current: versions.current, following, ..record };
+        let has_moved = (record.versions, record.current) != (versions.count, versions.current);
+        let updated = ClassRecord {
+            versions: versions.count,
+            current: versions.current,
+            revision: record.revision + u64::from(has_moved),
+            following,
+            ..record
+        };
         if self.catalog.class(&name).is_none_or(|class| *class.record != updated) {
             self.sequence += 1;
             self.put(CatalogRecord::ImageClass(ClassRecord { sequence: self.sequence, ..updated }));

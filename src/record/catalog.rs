@@ -56,6 +56,9 @@ pub struct ClassRecord {
     /// The number of the current version. Absent until the followed image was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<u32>,
+    /// Counts how often `versions` or `current` changed: tells a move of the followed tag from an earlier one to the
+    /// same version.
+    pub revision: u64,
     /// Whether what it follows is there.
     pub following: Following,
 }

@@ -34,6 +34,9 @@ impl Shard {
         let mut row = Row { sequence: record.sequence, platform, repositories, classification: None };
         if inserted.change == crate::index::Change::Added {
             if let Some(orphan) = self.orphans.remove(&record.digest) {
+                if orphan.platform != platform {
+                    self.misstated.insert(id);
+                }
                 self.platforms.release(orphan.platform);
                 row.classification = Some(orphan.classification);
             }
@@ -44,6 +47,9 @@ impl Shard {
         } else {
             let before = self.rows[id.index()];
             row.classification = before.classification;
+            if before.platform != platform {
+                self.misstated.insert(id);
+            }
             if inserted.change == crate::index::Change::Moved || before.platform != platform {
                 self.dirty_images.insert(id);
             }
@@ -64,6 +70,7 @@ impl Shard {
         let row = self.rows[id.index()];
         self.claims.remove(&id);
         self.dirty_images.remove(&id);
+        self.misstated.remove(&id);
         self.repositories.release(row.repositories);
         match row.classification {
             Some(classification) => {

@@ -68,7 +68,8 @@ impl Shard {
             }
         });
         let before = self.rows[image.index()].classification;
-        if before == now {
+        let is_misstated = self.misstated.remove(&image) && now.is_some();
+        if before == now && !is_misstated {
             return None;
         }
         let effect = self.effect(image, before, now);
@@ -187,8 +188,7 @@ impl Subject<'_> {
         if from == to {
             return None;
         }
-        let record = self.shard.catalog.class(class).map(|class| &class.record);
-        let revision = record.map(|record| (record.versions, record.current));
+        let revision = self.shard.catalog.class(class).map(|class| class.record.revision);
         let told = |standing: Option<Standing>| {
             standing
                 .map_or("none".to_owned(), |standing| format!("{} on {}", standing.state, standing.version))

@@ -70,6 +70,9 @@ pub struct Shard {
     orphans: HashMap<Digest, Orphan>,
     dirty_images: BTreeSet<ImageId>,
     dirty_nodes: BTreeSet<NodeId>,
+    /// Images whose committed classification names another platform than they have: to be written again, whatever is
+    /// concluded.
+    misstated: BTreeSet<ImageId>,
     /// Pins of versions that were removed; released after the images below them were looked at.
     released: Vec<NodeId>,
 }
@@ -100,6 +103,7 @@ impl Shard {
             orphans: HashMap::new(),
             dirty_images: BTreeSet::new(),
             dirty_nodes: BTreeSet::new(),
+            misstated: BTreeSet::new(),
             released: Vec::new(),
         }
     }

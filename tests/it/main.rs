@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test states what it expects")]
 
+mod convergence;
 mod domain;
+mod history;
 mod index;
+mod oracle;
 mod support;
