@@ -87,14 +87,15 @@ impl Publisher {
             self.followers.entry(tag).or_default().insert(name.clone());
         }
         let versions = versions(&name, self.catalog.class(&name), &targets);
+        let has_changed = !versions.changed.is_empty()
+            || (record.versions, record.current) != (versions.count, versions.current);
         for version in versions.changed {
             self.put(CatalogRecord::ImageClassVersion(version));
         }
-        let has_moved = (record.versions, record.current) != (versions.count, versions.current);
         let updated = ClassRecord {
             versions: versions.count,
             current: versions.current,
-            revision: record.revision + u64::from(has_moved),
+            revision: record.revision + u64::from(has_changed),
             following,
             ..record
         };

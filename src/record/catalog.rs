@@ -56,8 +56,8 @@ pub struct ClassRecord {
     /// The number of the current version. Absent until the followed image was seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<u32>,
-    /// Counts how often `versions` or `current` changed: tells a move of the followed tag from an earlier one to the
-    /// same version.
+    /// Counts the changes of its versions and of which is current: tells a move of the followed tag from an earlier one
+    /// to the same version.
     pub revision: u64,
     /// Whether what it follows is there.
     pub following: Following,

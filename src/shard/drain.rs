@@ -188,7 +188,8 @@ impl Subject<'_> {
         if from == to {
             return None;
         }
-        let revision = self.shard.catalog.class(class).map(|class| class.record.revision);
+        // Of the class as it is now: it may be another than the one that the image was in.
+        let revision = self.shard.catalog.class(class).map(|of| (of.record.generation, of.record.revision));
         let told = |standing: Option<Standing>| {
             standing
                 .map_or("none".to_owned(), |standing| format!("{} on {}", standing.state, standing.version))

@@ -7,4 +7,5 @@ mod domain;
 mod history;
 mod index;
 mod oracle;
+mod simulation;
 mod support;

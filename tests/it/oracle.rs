@@ -200,7 +200,7 @@ impl Oracle {
     /// The transitions of each image in each class follow one another, and lead to what is so now; none stands twice.
     fn check_transitions(&self, log: &dyn Log, now: &BTreeMap<Digest, Classification>) {
         let mut standings = BTreeMap::new();
-        let mut ids = BTreeSet::new();
+        let mut ids = BTreeMap::new();
         for partition in 0..log.partitions() {
             // An image that got other layers goes from one partition to another: each tells its own part.
             let mut here = BTreeMap::new();
@@ -209,7 +209,9 @@ impl Oracle {
                 let of = (event.digest, event.class.clone());
                 assert_eq!(here.get(&of).copied(), event.from, "{of:?} goes on from where it was");
                 assert_ne!(event.from, event.to, "a transition goes somewhere");
-                assert!(ids.insert(event.id), "{of:?}: a transition stands twice");
+                if let Some(first) = ids.insert(event.id, event.clone()) {
+                    panic!("a transition stands twice: {first:#?} and {event:#?}");
+                }
                 match event.to {
                     Some(to) => here.insert(of, to),
                     None => here.remove(&of),

@@ -80,10 +80,16 @@ pub(crate) fn fold<V: Value>(log: &dyn Log) -> BTreeMap<String, V> {
     for partition in 0..log.partitions() {
         let mut here = BTreeMap::new();
         for_each(log, TopicPartition { topic: V::TOPIC, partition }, |stored| {
-            match decode::<V>(&stored.record).unwrap() {
-                Some(value) => here.insert(stored.record.key.clone(), value),
-                None => here.remove(&stored.record.key),
-            };
+            match decode::<V>(&stored.record) {
+                Ok(Some(value)) => {
+                    here.insert(stored.record.key.clone(), value);
+                }
+                Ok(None) => {
+                    here.remove(&stored.record.key);
+                }
+                // What cannot be read is not there; the processor has a dead letter for it.
+                Err(_) => {}
+            }
         })
         .unwrap();
         for (key, value) in here {
