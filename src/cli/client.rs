@@ -160,7 +160,7 @@ pub(super) fn start(dir: &Path, partitions: Option<u16>) -> Result<Engine, CliEr
     let log =
         embedded::Options { partitions, command: format!("clade {command}"), ..embedded::Options::default() };
     let waiting = progress::spinner("opening the data directory");
-    let engine = Engine::start(dir, Options { log, observer: None });
+    let engine = Engine::start(dir, Options { log, ..Options::default() });
     waiting.finish();
     Ok(engine?)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::log::embedded::EmbeddedLog;
 use crate::log::{LogError, SharedLog, TopicPartition, embedded};
-use crate::processor::Observer;
+use crate::processor;
 use crate::publisher::{PublishError, Publisher};
 use crate::record::{Timestamp, Topic};
 use crate::view::View;
@@ -20,8 +20,8 @@ use supervisor::Supervised;
 pub struct Options {
     /// How the log is opened.
     pub log: embedded::Options,
-    /// Told of every step of every processor.
-    pub observer: Option<Observer>,
+    /// How the processors work.
+    pub processor: processor::Options,
 }
 
 /// Why an engine could not start or go on.
@@ -63,14 +63,13 @@ impl Engine {
         let log: SharedLog = Arc::new(EmbeddedLog::open(dir, options.log)?);
         let view = Arc::new(View::new(log.partitions()));
         let stop = Arc::new(AtomicBool::new(false));
-        let observer = options.observer.unwrap_or_else(|| Arc::new(|_, _| {}));
         let start = |partition| {
             supervisor::start(
                 partition,
                 SharedLog::clone(&log),
                 Arc::clone(&view),
                 Arc::clone(&stop),
-                Arc::clone(&observer),
+                options.processor.clone(),
             )
         };
         let processors = (0..log.partitions()).map(start).collect::<Result<_, _>>()?;

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::log::{LogError, SharedLog};
-use crate::processor::{self, Observer, Processor, ProcessorError};
+use crate::processor::{self, Processor, ProcessorError};
 use crate::view::View;
 
 /// So many failures without a success between them, and the processor is given up: what is wrong does not pass.
@@ -57,14 +57,13 @@ pub(super) fn start(
     log: SharedLog,
     view: Arc<View>,
     stop: Arc<AtomicBool>,
-    observer: Observer,
+    options: processor::Options,
 ) -> Result<Supervised, LogError> {
     let state = Arc::new(State::default());
     let shared = Arc::clone(&state);
     let thread = std::thread::Builder::new()
         .name(format!("processor-{partition}"))
         .spawn(move || {
-            let options = processor::Options { observer, ..processor::Options::default() };
             let mut failures = 0;
             while let Err(error) = work(partition, &log, &view, &options, &stop, &shared, &mut failures) {
                 failures += 1;

@@ -6,6 +6,7 @@ mod convergence;
 mod domain;
 mod history;
 mod index;
+mod kill;
 mod oracle;
 mod simulation;
 mod support;
