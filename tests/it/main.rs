@@ -7,6 +7,7 @@ mod domain;
 mod history;
 mod index;
 mod kill;
+mod log;
 mod oracle;
 mod simulation;
 mod support;

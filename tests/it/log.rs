@@ -1,0 +1,263 @@
+//! What every log must do, asked of each of them; and what the embedded one does besides.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use clade::log::embedded::{EmbeddedLog, Options};
+use clade::log::memory::{Faults, MemoryLog};
+use clade::log::{AppendError, Log, LogError, MAX_RECORD_BYTES, Offset, ReadLimit, TopicPartition};
+use clade::record::{Record, Topic};
+
+const ALL: ReadLimit = ReadLimit { records: usize::MAX, bytes: usize::MAX };
+const IMAGES: TopicPartition = TopicPartition { topic: Topic::Images, partition: 1 };
+const EVENTS: TopicPartition = TopicPartition { topic: Topic::Outdated, partition: 1 };
+
+fn put(key: &str, value: &str) -> Record {
+    Record { key: key.to_owned(), value: Some(value.as_bytes().to_vec()), headers: Vec::new() }
+}
+
+fn tombstone(key: &str) -> Record {
+    Record { key: key.to_owned(), value: None, headers: Vec::new() }
+}
+
+fn append(log: &dyn Log, to: TopicPartition, records: Vec<Record>) -> Vec<Offset> {
+    log.writer("test").unwrap().append(records.into_iter().map(|record| (to, record)).collect()).unwrap()
+}
+
+/// Offset, key and value of everything in a partition.
+fn contents(log: &dyn Log, of: TopicPartition) -> Vec<(Offset, String, Option<String>)> {
+    let text = |value: Vec<u8>| String::from_utf8(value).unwrap();
+    let fetched = log.read(of, 0, ALL).unwrap();
+    fetched
+        .records
+        .into_iter()
+        .map(|stored| (stored.offset, stored.record.key, stored.record.value.map(text)))
+        .collect()
+}
+
+/// The tests that hold for every log, each a module of its own for each log.
+macro_rules! conformance {
+    ($name:ident, $open:expr) => {
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn what_is_appended_is_read_back_in_order_and_at_the_offsets_that_were_told() {
+                let (log, _keep) = $open;
+                let offsets = append(&log, IMAGES, vec![put("a", "1"), put("b", "2"), tombstone("a")]);
+                assert_eq!(offsets, [0, 1, 2]);
+                assert_eq!(append(&log, IMAGES, vec![put("c", "3")]), [3]);
+                assert_eq!(log.end(IMAGES).unwrap(), 4);
+                let keys: Vec<_> =
+                    contents(&log, IMAGES).into_iter().map(|(offset, key, _)| (offset, key)).collect();
+                assert_eq!(
+                    keys,
+                    [(0, "a".to_owned()), (1, "b".to_owned()), (2, "a".to_owned()), (3, "c".to_owned())]
+                );
+                assert_eq!(log.end(EVENTS).unwrap(), 0);
+            }
+
+            #[test]
+            fn a_batch_goes_to_several_partitions_at_once() {
+                let (log, _keep) = $open;
+                let mut writer = log.writer("test").unwrap();
+                let batch = vec![(IMAGES, put("a", "1")), (EVENTS, put("e", "2")), (IMAGES, put("b", "3"))];
+                assert_eq!(writer.append(batch).unwrap(), [0, 0, 1]);
+            }
+
+            #[test]
+            fn a_read_stops_at_its_limit_but_returns_one_record_at_least() {
+                let (log, _keep) = $open;
+                append(&log, IMAGES, vec![put("a", "1234567890"), put("b", "1234567890"), put("c", "3")]);
+                let read = |offset, records, bytes| {
+                    let fetched = log.read(IMAGES, offset, ReadLimit { records, bytes }).unwrap();
+                    (fetched.records.len(), fetched.next)
+                };
+                assert_eq!(read(0, 2, 1_000), (2, 2));
+                assert_eq!(read(0, 100, 1), (1, 1));
+                assert_eq!(read(2, 100, 1_000), (1, 3));
+                assert_eq!(read(3, 100, 1_000), (0, 3));
+            }
+
+            #[test]
+            fn a_later_writer_of_a_name_fences_the_earlier_and_no_other() {
+                let (log, _keep) = $open;
+                let mut other = log.writer("other").unwrap();
+                let mut earlier = log.writer("test").unwrap();
+                let mut later = log.writer("test").unwrap();
+                let refused = earlier.append(vec![(IMAGES, put("a", "1"))]);
+                assert!(matches!(refused, Err(AppendError::Fenced)), "{refused:?}");
+                later.append(vec![(IMAGES, put("b", "2"))]).unwrap();
+                other.append(vec![(IMAGES, put("c", "3"))]).unwrap();
+                assert_eq!(contents(&log, IMAGES).len(), 2);
+            }
+
+            #[test]
+            fn a_record_that_is_too_large_is_refused_with_all_of_its_batch() {
+                let (log, _keep) = $open;
+                let large = put("large", &"x".repeat(MAX_RECORD_BYTES));
+                let refused =
+                    log.writer("test").unwrap().append(vec![(IMAGES, put("a", "1")), (IMAGES, large)]);
+                assert!(matches!(refused, Err(AppendError::TooLarge { .. })), "{refused:?}");
+                assert_eq!(contents(&log, IMAGES), []);
+            }
+
+            #[test]
+            fn a_reader_that_waits_is_woken_by_what_it_waits_for() {
+                let (log, _keep) = $open;
+                assert!(!log.wait(&[(IMAGES, 0)], Duration::from_millis(1)).unwrap());
+                std::thread::scope(|scope| {
+                    let waiting =
+                        scope.spawn(|| log.wait(&[(EVENTS, 0), (IMAGES, 0)], Duration::from_secs(60)));
+                    append(&log, IMAGES, vec![put("a", "1")]);
+                    assert!(waiting.join().unwrap().unwrap());
+                });
+                assert!(!log.wait(&[(IMAGES, 1)], Duration::from_millis(1)).unwrap());
+            }
+
+            #[test]
+            fn compaction_keeps_the_last_record_of_each_key_every_event_and_every_offset() {
+                let (log, _keep) = $open;
+                append(&log, IMAGES, vec![put("a", "1"), put("b", "2"), put("a", "3"), tombstone("b")]);
+                append(&log, EVENTS, vec![put("a", "1"), put("a", "2")]);
+                log.compact_now();
+                assert_eq!(
+                    contents(&log, IMAGES),
+                    [(2, "a".to_owned(), Some("3".to_owned())), (3, "b".to_owned(), None)]
+                );
+                assert_eq!(contents(&log, EVENTS).len(), 2);
+                assert_eq!(append(&log, IMAGES, vec![put("c", "5")]), [4]);
+                let read = log.read(IMAGES, 0, ReadLimit { records: 1, bytes: usize::MAX }).unwrap();
+                assert_eq!((read.records[0].offset, read.next), (2, 3));
+            }
+        }
+    };
+}
+
+/// Both kinds compact when told to.
+trait CompactNow {
+    fn compact_now(&self);
+}
+
+impl CompactNow for MemoryLog {
+    fn compact_now(&self) {
+        self.compact();
+    }
+}
+
+impl CompactNow for EmbeddedLog {
+    fn compact_now(&self) {
+        self.compact().unwrap();
+    }
+}
+
+conformance!(memory, (MemoryLog::new(2, Faults::none()), ()));
+conformance!(embedded, {
+    let dir = tempfile::tempdir().unwrap();
+    (open(dir.path(), 2).unwrap(), dir)
+});
+
+fn open(dir: &std::path::Path, partitions: u16) -> Result<EmbeddedLog, LogError> {
+    EmbeddedLog::open(dir, Options { partitions: Some(partitions), ..Options::default() })
+}
+
+#[test]
+fn an_embedded_log_that_is_opened_again_has_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), 2).unwrap();
+    append(&log, IMAGES, vec![put("a", "1"), put("a", "2")]);
+    log.compact().unwrap();
+    let before = contents(&log, IMAGES);
+    drop(log);
+    let log = EmbeddedLog::open(dir.path(), Options::default()).unwrap();
+    assert_eq!(log.partitions(), 2);
+    assert_eq!(contents(&log, IMAGES), before);
+    assert_eq!(append(&log, IMAGES, vec![put("b", "3")]), [2]);
+}
+
+#[test]
+fn an_embedded_log_drops_events_and_tombstones_when_they_are_past_their_retention() {
+    static NOW: AtomicI64 = AtomicI64::new(0);
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { clock: || NOW.load(Ordering::Relaxed), ..Options::default() };
+    let log = EmbeddedLog::open(dir.path(), options).unwrap();
+    append(&log, EVENTS, vec![put("old", "1")]);
+    append(&log, IMAGES, vec![put("a", "1"), tombstone("a"), put("b", "2")]);
+    NOW.store(Topic::Images.retention_ms() + 1, Ordering::Relaxed);
+    log.compact().unwrap();
+    assert_eq!(contents(&log, IMAGES), [(2, "b".to_owned(), Some("2".to_owned()))]);
+    assert_eq!(contents(&log, EVENTS).len(), 1);
+    append(&log, EVENTS, vec![put("new", "2")]);
+    NOW.store(Topic::Outdated.retention_ms() + 1, Ordering::Relaxed);
+    log.compact().unwrap();
+    assert_eq!(contents(&log, EVENTS), [(1, "new".to_owned(), Some("2".to_owned()))]);
+}
+
+#[test]
+fn the_end_of_a_partition_outlives_all_of_its_records() {
+    static NOW: AtomicI64 = AtomicI64::new(0);
+    let dir = tempfile::tempdir().unwrap();
+    let options = || Options { clock: || NOW.load(Ordering::Relaxed), ..Options::default() };
+    let log = EmbeddedLog::open(dir.path(), options()).unwrap();
+    append(&log, EVENTS, vec![put("a", "1"), put("b", "2")]);
+    NOW.store(Topic::Outdated.retention_ms() + 1, Ordering::Relaxed);
+    log.compact().unwrap();
+    assert_eq!(contents(&log, EVENTS), []);
+    drop(log);
+    let log = EmbeddedLog::open(dir.path(), options()).unwrap();
+    assert_eq!(append(&log, EVENTS, vec![put("c", "3")]), [2]);
+    let read = log.read(EVENTS, 0, ALL).unwrap();
+    assert_eq!((read.records.len(), read.next), (1, 3));
+}
+
+#[test]
+fn a_log_that_is_open_says_by_whom_to_the_next_who_opens_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { command: "clade run".to_owned(), ..Options::default() };
+    let _log = EmbeddedLog::open(dir.path(), options).unwrap();
+    let Err(LogError::InUse(message)) = EmbeddedLog::open(dir.path(), Options::default()) else {
+        panic!("opened twice")
+    };
+    assert!(message.contains(&format!("process {} (clade run)", std::process::id())), "{message}");
+    assert!(message.contains(&dir.path().display().to_string()), "{message}");
+}
+
+#[test]
+fn a_log_is_not_opened_with_another_number_of_partitions() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path(), 2).unwrap());
+    let Err(LogError::Incompatible(message)) = open(dir.path(), 3) else { panic!("opened") };
+    assert!(message.contains("has 2 partitions and cannot be opened with 3"), "{message}");
+    drop(open(dir.path(), 2).unwrap());
+}
+
+#[test]
+fn a_file_that_is_no_log_is_told_by_its_name_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("log.redb");
+    std::fs::write(&file, "something else").unwrap();
+    let Err(LogError::Storage(message)) = open(dir.path(), 2) else { panic!("opened") };
+    assert!(message.contains(&file.display().to_string()), "{message}");
+    assert_eq!(std::fs::read(&file).unwrap(), b"something else");
+}
+
+#[test]
+fn writers_that_append_at_the_same_time_are_all_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), 2).unwrap();
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for writer in 0..8 {
+            let log = &log;
+            scope.spawn(move || {
+                let mut appender = log.writer(&format!("writer {writer}")).unwrap();
+                for number in 0..20 {
+                    appender.append(vec![(IMAGES, put(&format!("{writer} {number}"), "1"))]).unwrap();
+                }
+            });
+        }
+    });
+    let offsets: Vec<Offset> = contents(&log, IMAGES).into_iter().map(|(offset, ..)| offset).collect();
+    assert_eq!(offsets, (0..160).collect::<Vec<_>>());
+    assert!(begun.elapsed() < Duration::from_secs(60));
+}
