@@ -11,3 +11,4 @@ mod log;
 mod oracle;
 mod simulation;
 mod support;
+mod topics;
