@@ -34,9 +34,10 @@ async fn write<T: Send + 'static>(
             None => state.engine.publisher()?,
         };
         let publisher = guard.insert(publisher);
-        let result = write(publisher);
-        if matches!(result, Err(PublishError::Append(_) | PublishError::Log(_))) {
-            // What it has written is not known: the next write finds out.
+        let result = write(publisher).and_then(|result| publisher.flush().map(|()| result));
+        if result.is_err() {
+            // What it has written is not known, and what it was asked to write before the mistake is not wanted: the
+            // next write begins with what is on the log.
             *guard = None;
         }
         drop(guard);

@@ -30,7 +30,7 @@ pub enum Outcome {
 }
 
 impl Publisher {
-    /// Declares a class. A class that follows something else than before starts anew, with the history of that.
+    /// Declares a class; [`flush`](Self::flush) writes it. A class that follows something else than before starts anew, with the history of that.
     pub fn apply_class(&mut self, spec: &ClassSpec) -> Result<Outcome, PublishError> {
         check_name("class", &spec.name)?;
         followed(&spec.from)
@@ -64,11 +64,10 @@ impl Publisher {
             }
         };
         self.track_class(record)?;
-        self.flush()?;
         Ok(outcome)
     }
 
-    /// Deletes a class with its versions.
+    /// Deletes a class with its versions; [`flush`](Self::flush) writes it.
     pub fn delete_class(&mut self, name: &str) -> Result<(), PublishError> {
         let Some(class) = self.catalog.class(name) else {
             return Err(PublishError::NotFound { kind: "class", name: name.to_owned() });
@@ -84,10 +83,10 @@ impl Publisher {
         {
             classes.remove(name);
         }
-        self.flush()
+        Ok(())
     }
 
-    /// Declares a group.
+    /// Declares a group; [`flush`](Self::flush) writes it.
     pub fn apply_group(&mut self, name: &str, selector: &Selector) -> Result<Outcome, PublishError> {
         check_name("group", name)?;
         let outcome = match self.catalog.group(name) {
@@ -99,17 +98,16 @@ impl Publisher {
         let group =
             GroupRecord { name: name.to_owned(), sequence: self.sequence, selector: selector.clone() };
         self.put(CatalogRecord::ImageClassGroup(group));
-        self.flush()?;
         Ok(outcome)
     }
 
-    /// Deletes a group.
+    /// Deletes a group; [`flush`](Self::flush) writes it.
     pub fn delete_group(&mut self, name: &str) -> Result<(), PublishError> {
         if self.catalog.group(name).is_none() {
             return Err(PublishError::NotFound { kind: "group", name: name.to_owned() });
         }
         self.delete(CatalogKey::Group(name.to_owned()));
-        self.flush()
+        Ok(())
     }
 }
 

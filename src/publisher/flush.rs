@@ -172,17 +172,15 @@ impl Publisher {
             groups.push(vec![(at(Topic::DeadLetters, 0), record, Written::Nothing)]);
             self.counts.dead_letters += 1;
         }
-        // One group: no reader may see a class that counts versions it cannot find.
-        let mut group = Group::new();
+        // In their order: versions before the class that counts them, a class that goes before its versions.
         for (key, record) in std::mem::take(&mut self.pending.catalog) {
             self.sequence += 1;
             let record = match record {
                 Some(record) => encode(key.to_string(), &record)?,
                 None => tombstone::<CatalogRecord>(key.to_string(), format!("{key}@{}", self.sequence)),
             };
-            group.push((at(Topic::Catalog, 0), record, Written::Nothing));
+            groups.push(vec![(at(Topic::Catalog, 0), record, Written::Nothing)]);
         }
-        groups.push(group);
         Ok(groups)
     }
 
