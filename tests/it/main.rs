@@ -9,6 +9,7 @@ mod index;
 mod kill;
 mod log;
 mod oracle;
+mod real_data;
 mod simulation;
 mod support;
 mod topics;
