@@ -176,7 +176,7 @@ fn ascend(index: &impl Index, data: &Data) -> f64 {
     let begun = Instant::now();
     for (number, image) in data.images[..asked].iter().enumerate() {
         index.ancestors(image, data.layers(number), |above| {
-            sum = sum.wrapping_add(u64::from(above.as_bytes()[0]))
+            sum = sum.wrapping_add(u64::from(above.as_bytes()[0]));
         });
     }
     std::hint::black_box(sum);

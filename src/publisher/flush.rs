@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::places::TagPlace;
 use super::{PublishError, Publisher};
-use crate::log::{Batch, TopicPartition};
+use crate::log::{Batch, MAX_RECORD_BYTES, TopicPartition};
 use crate::oci::Digest;
 use crate::record::{
-    BuildConfigRecord, CatalogRecord, ImageRecord, Record, TagRecord, Topic, Value, encode, partition_of,
-    tombstone,
+    BuildConfigRecord, CatalogRecord, DeadLetterRecord, ImageRecord, Record, TagRecord, Topic, Value, encode,
+    partition_of, tombstone,
 };
 
 /// One append's worth: large enough for the storage to be fast, small enough for readers to follow closely.
@@ -82,11 +82,20 @@ impl Publisher {
                 Some(mut image) => {
                     image.sequence = self.sequence;
                     let partition = partition_of(&digest, &image.chain(), self.log.partitions());
+                    let record = encode(digest.to_string(), &image)?;
+                    if let Some(problem) = too_large(&record) {
+                        self.pending.dead_letters.push(DeadLetterRecord::new(
+                            format!("image {digest}"),
+                            Some(digest.to_string()),
+                            problem,
+                            record.value.as_deref(),
+                        ));
+                        continue;
+                    }
                     if let Some(before) = before.filter(|before| *before != partition) {
                         let (to, record) = gone_from(before, self.sequence);
                         group.push((to, record, Written::Nothing));
                     }
-                    let record = encode(digest.to_string(), &image)?;
                     group.push((
                         at(Topic::Images, partition),
                         record,
@@ -142,11 +151,13 @@ impl Publisher {
         let place =
             |offset| TagPlace { partitions: partitions.clone(), home, offset, images: images.clone() };
         record.home = true;
-        let mut group = vec![(
-            at(Topic::Tags, home),
-            encode(name.to_owned(), &record)?,
-            Written::Tag(name.to_owned(), place(0)),
-        )];
+        let mut encoded = encode(name.to_owned(), &record)?;
+        while too_large(&encoded).is_some() && !record.history.is_empty() {
+            // Classes that follow the tag have taken its old versions over; a later one does without the oldest.
+            record.history.drain(..record.history.len().div_ceil(4));
+            encoded = encode(name.to_owned(), &record)?;
+        }
+        let mut group = vec![(at(Topic::Tags, home), encoded, Written::Tag(name.to_owned(), place(0)))];
         record.home = false;
         record.history = Vec::new();
         for partition in partitions.iter().filter(|partition| **partition != home) {
@@ -213,6 +224,14 @@ impl Publisher {
         }
         Ok(())
     }
+}
+
+/// What is wrong with a record that no log takes.
+fn too_large(record: &Record) -> Option<String> {
+    let bytes = record.key.len() + record.value.as_ref().map_or(0, Vec::len);
+    (bytes > MAX_RECORD_BYTES).then(|| {
+        format!("its record has {bytes} bytes, more than the {MAX_RECORD_BYTES} that a record may have")
+    })
 }
 
 fn at(topic: Topic, partition: u16) -> TopicPartition {

@@ -27,7 +27,8 @@ use crate::class::Catalog;
 use crate::log::{SharedLog, Writer};
 use crate::oci::Digest;
 use crate::record::{
-    BuildConfigRecord, CatalogRecord, Claim, DeadLetterRecord, ImageRecord, TagItem, TagRecord, Timestamp,
+    BuildConfigRecord, CatalogRecord, Claim, DeadLetterRecord, ImageRecord, TagImage, TagItem, TagRecord,
+    Timestamp,
 };
 use places::Places;
 
@@ -40,6 +41,8 @@ pub enum Observation {
     ImageGone(Digest),
     /// A claim about the base of an image.
     Claim(Digest, Claim),
+    /// The images of an image index, of which a source that tells of tags knows only the digest.
+    ImageIndex(Digest, Vec<TagImage>),
     /// What a tag points at, or pointed at: any part of its history.
     Tag(ObservedTag),
     /// A BuildConfig.
@@ -77,6 +80,8 @@ pub struct Publisher {
     /// By tag name and by image, the classes that have to be looked at when it changes.
     followers: BTreeMap<String, BTreeSet<String>>,
     waiting_classes: HashMap<Digest, BTreeSet<String>>,
+    /// The images of every image index that was seen. A source tells of them again when it starts.
+    indexes: HashMap<Digest, Vec<TagImage>>,
     pending: Pending,
     counts: Counts,
 }
@@ -137,7 +142,8 @@ impl Publisher {
             Observation::Claim(digest, claim) => {
                 self.pending.claims.entry(digest).or_default().insert(claim);
             }
-            Observation::Tag(tag) => self.observe_tag(&tag)?,
+            Observation::ImageIndex(digest, images) => self.observe_index(digest, images)?,
+            Observation::Tag(tag) => self.observe_tag(tag)?,
             Observation::BuildConfig(build_config) => {
                 let key = format!("{}/{}", build_config.namespace, build_config.name);
                 self.pending.build_configs.insert(key, *build_config);

@@ -21,6 +21,7 @@ impl Publisher {
             catalog: Catalog::default(),
             followers: BTreeMap::new(),
             waiting_classes: HashMap::new(),
+            indexes: HashMap::new(),
             pending: Pending::default(),
             counts: Counts::default(),
             log,

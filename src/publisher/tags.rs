@@ -1,14 +1,57 @@
 //! The history of a tag, put together from whatever sources saw of it.
 
+use std::collections::BTreeSet;
+
 use super::{ObservedTag, PublishError, Publisher};
-use crate::oci::Reference;
-use crate::record::{TagItem, TagRecord};
+use crate::oci::{Digest, Reference};
+use crate::record::{TagImage, TagItem, TagRecord};
 
 impl Publisher {
-    pub(super) fn observe_tag(&mut self, seen: &ObservedTag) -> Result<(), PublishError> {
+    /// Remembers an image index, and resolves the tags that point at it already.
+    pub(super) fn observe_index(
+        &mut self,
+        digest: Digest,
+        images: Vec<TagImage>,
+    ) -> Result<(), PublishError> {
+        if self.indexes.insert(digest, images.clone()).is_some_and(|known| known == images) {
+            return Ok(());
+        }
+        let points_there = |tag: &TagRecord| items_of(tag).iter().any(|item| item.digest == Some(digest));
+        let pending = self.pending.tags.values().filter(|tag| points_there(tag)).map(|tag| tag.name.clone());
+        let names: BTreeSet<String> = pending.chain(self.places.tags_of(&digest).cloned()).collect();
+        for name in names {
+            let Some(mut tag) = self.tag(&name)? else { continue };
+            let before = tag.clone();
+            tag.history.iter_mut().chain([&mut tag.current]).for_each(|item| self.resolve(item));
+            if tag != before {
+                self.pending.tags.insert(name, tag);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the images of an image index in the place of its own digest.
+    fn resolve(&self, item: &mut TagItem) {
+        let Some(digest) = item.digest else { return };
+        if is_unresolved(item)
+            && let Some(images) = self.indexes.get(&digest)
+        {
+            item.images.clone_from(images);
+        }
+    }
+
+    pub(super) fn observe_tag(&mut self, mut seen: ObservedTag) -> Result<(), PublishError> {
+        seen.items.iter_mut().for_each(|item| self.resolve(item));
         let name = Reference::tag_name(&seen.repository, &seen.tag);
         let known = self.tag(&name)?;
         let mut items = known.as_ref().map(items_of).unwrap_or_default();
+        for item in &mut seen.items {
+            // What was resolved once stays so, whichever way round a source tells of it the next time.
+            if let Some(known) = items.iter().find(|known| known.digest == item.digest && is_unresolved(item))
+            {
+                item.images.clone_from(&known.images);
+            }
+        }
         let before = items.len();
         for item in &seen.items {
             add(&mut items, item);
@@ -21,8 +64,8 @@ impl Publisher {
         let record = TagRecord {
             name: name.clone(),
             sequence: 0,
-            repository: seen.repository.clone(),
-            tag: seen.tag.clone(),
+            repository: seen.repository,
+            tag: seen.tag,
             current: current.clone(),
             history: history.to_vec(),
             home: true,
@@ -38,6 +81,11 @@ impl Publisher {
             None => self.places.read_tag(&self.log, name),
         }
     }
+}
+
+/// Whether nothing but the digest that the tag points at is known: an image, or an index that is not known yet.
+fn is_unresolved(item: &TagItem) -> bool {
+    item.images.iter().all(|image| Some(image.digest) == item.digest)
 }
 
 /// All items of a tag, oldest first.
@@ -65,7 +113,6 @@ fn add(items: &mut Vec<TagItem>, item: &TagItem) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::Digest;
 
     fn item(second: i64, target: Option<&str>) -> TagItem {
         TagItem {

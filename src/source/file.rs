@@ -15,6 +15,8 @@ pub(super) enum Content {
     Claims,
     /// JSON lines with images.
     Images,
+    /// Kubernetes objects, images first.
+    ImageObjects,
     /// Kubernetes objects.
     Objects,
     /// JSON lines with tags.
@@ -26,6 +28,9 @@ const MAX_LINE: u64 = 64 << 20;
 const MAX_DOCUMENT: u64 = 2 << 30;
 /// So much of a file tells what it holds.
 const SNIFFED: u64 = 64 << 10;
+
+/// As `oc` and as compact JSON print it.
+const IMAGE_KIND: [&str; 2] = ["\"kind\": \"Image\"", "\"kind\":\"Image\""];
 
 /// What the file holds, by its beginning; `None` for something that clade does not read.
 pub(super) fn sniff(path: &Path) -> Result<Option<Content>, SourceError> {
@@ -47,8 +52,10 @@ pub(super) fn sniff(path: &Path) -> Result<Option<Content>, SourceError> {
     let content = match history::kind_of_line(first) {
         Some(content) => Some(content),
         // The first line may be a broken one: another of the beginning may tell.
+        None if IMAGE_KIND.iter().any(|kind| text.contains(kind)) => Some(Content::ImageObjects),
         None if text.contains("\"kind\"") => Some(Content::Objects),
-        None => text.lines().find_map(history::kind_of_line),
+        // Or it is longer than what was looked at.
+        None => text.lines().find_map(history::kind_of_line).or_else(|| history::kind_of_beginning(text)),
     };
     Ok(content)
 }
@@ -58,7 +65,7 @@ pub(super) fn read(path: &Path, advance: &dyn Fn(u64), sink: &mut Sink<'_>) -> R
     let cannot = |error| SourceError::Unreadable { path: path.to_owned(), error };
     let reader = open(path, Box::new(advance)).map_err(cannot)?;
     match sniff(path)? {
-        Some(Content::Objects) => objects(path, reader, sink),
+        Some(Content::Objects | Content::ImageObjects) => objects(path, reader, sink),
         _ => lines(path, reader, sink),
     }
 }

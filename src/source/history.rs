@@ -40,6 +40,16 @@ pub(super) fn kind_of_line(line: &str) -> Option<Content> {
     serde_json::from_str::<Marks>(line.trim()).ok()?.content()
 }
 
+/// What kind of line begins so, of one too long to be looked at whole.
+pub(super) fn kind_of_beginning(text: &str) -> Option<Content> {
+    let fields = [
+        ("\"layers\"", Content::Images),
+        ("\"event\"", Content::Tags),
+        ("\"declared_base\"", Content::Claims),
+    ];
+    fields.into_iter().find_map(|(field, content)| text.contains(field).then_some(content))
+}
+
 /// What a line says, or what is wrong with it.
 pub(super) fn read(line: &[u8]) -> Result<Observation, String> {
     let marks: Marks =

@@ -132,19 +132,10 @@ pub(super) fn read(path: &Path, document: &[u8], sink: &mut Sink<'_>) -> Result<
             }
         }
     }
-    // Manifest lists first: tags are resolved through them.
-    let mut lists = BTreeMap::new();
-    for object in &objects {
-        if object.kind == "Image"
-            && let Ok(Image { metadata, docker_image_manifests: Some(manifests), .. }) =
-                serde_json::from_str::<Image>(object.raw.get())
-            && let Ok(digest) = metadata.name.parse::<Digest>()
-        {
-            lists.insert(digest, manifests);
-        }
-    }
+    // Image streams last: their tags may point at manifest lists that stand behind them.
+    objects.sort_by_key(|object| object.kind == "ImageStream");
     for object in objects {
-        match observations(&object, &lists) {
+        match observations(&object) {
             Ok(observations) => observations.into_iter().try_for_each(&mut *sink)?,
             Err(problem) => {
                 let reason = format!("{} {}: {problem}", object.kind, object.name);
@@ -177,13 +168,11 @@ fn expand<'a>(raw: &'a RawValue, list_kind: &str, place: &str, objects: &mut Vec
     }
 }
 
-type Lists = BTreeMap<Digest, Vec<ImageManifest>>;
-
-fn observations(object: &Object<'_>, lists: &Lists) -> Result<Vec<Observation>, String> {
+fn observations(object: &Object<'_>) -> Result<Vec<Observation>, String> {
     let malformed = |error: serde_json::Error| error.to_string();
     match object.kind.as_str() {
         "Image" => image(serde_json::from_str(object.raw.get()).map_err(malformed)?),
-        "ImageStream" => Ok(image_stream(serde_json::from_str(object.raw.get()).map_err(malformed)?, lists)),
+        "ImageStream" => Ok(image_stream(serde_json::from_str(object.raw.get()).map_err(malformed)?)),
         "BuildConfig" => {
             let build_config: BuildConfig = serde_json::from_str(object.raw.get()).map_err(malformed)?;
             Ok(vec![Observation::BuildConfig(Box::new(build_config.record()))])
@@ -196,9 +185,9 @@ fn observations(object: &Object<'_>, lists: &Lists) -> Result<Vec<Observation>, 
 
 fn image(image: Image) -> Result<Vec<Observation>, String> {
     let digest: Digest = image.metadata.name.parse().map_err(|error| format!("metadata.name: {error}"))?;
-    if image.docker_image_manifests.as_ref().is_some_and(|manifests| !manifests.is_empty()) {
-        // A manifest list: its tags are resolved through it, its manifests are images of their own.
-        return Ok(Vec::new());
+    if let Some(manifests) = image.docker_image_manifests.filter(|manifests| !manifests.is_empty()) {
+        // A manifest list: tags are resolved through it, its manifests are images of their own.
+        return Ok(vec![Observation::ImageIndex(digest, images_of(manifests))]);
     }
     let is_cosign = image
         .docker_image_reference
@@ -251,7 +240,7 @@ fn image(image: Image) -> Result<Vec<Observation>, String> {
     }))])
 }
 
-fn image_stream(stream: ImageStream, lists: &Lists) -> Vec<Observation> {
+fn image_stream(stream: ImageStream) -> Vec<Observation> {
     let repository = match stream.metadata.namespace.as_str() {
         "" => stream.metadata.name,
         namespace => format!("{namespace}/{}", stream.metadata.name),
@@ -266,7 +255,7 @@ fn image_stream(stream: ImageStream, lists: &Lists) -> Vec<Observation> {
         let items = events.items.unwrap_or_default().into_iter().rev().map(|event| TagItem {
             since: event.created,
             digest: Some(event.image),
-            images: images_of(&event.image, lists),
+            images: vec![TagImage { digest: event.image, platform: None }],
         });
         let tag = ObservedTag { repository: repository.clone(), tag: events.tag, items: items.collect() };
         observations.push(Observation::Tag(tag));
@@ -274,23 +263,20 @@ fn image_stream(stream: ImageStream, lists: &Lists) -> Vec<Observation> {
     observations
 }
 
-fn images_of(digest: &Digest, lists: &Lists) -> Vec<TagImage> {
-    match lists.get(digest) {
-        Some(manifests) => manifests
-            .iter()
-            .filter(|manifest| manifest.os != "unknown")
-            .map(|manifest| TagImage {
-                digest: manifest.digest,
-                platform: Some(Platform {
-                    os: manifest.os.clone(),
-                    architecture: manifest.architecture.clone(),
-                    variant: manifest.variant.clone().filter(|variant| !variant.is_empty()),
-                    os_version: None,
-                }),
-            })
-            .collect(),
-        None => vec![TagImage { digest: *digest, platform: None }],
-    }
+fn images_of(manifests: Vec<ImageManifest>) -> Vec<TagImage> {
+    manifests
+        .into_iter()
+        .filter(|manifest| manifest.os != "unknown")
+        .map(|manifest| TagImage {
+            digest: manifest.digest,
+            platform: Some(Platform {
+                os: manifest.os,
+                architecture: manifest.architecture,
+                variant: manifest.variant.filter(|variant| !variant.is_empty()),
+                os_version: None,
+            }),
+        })
+        .collect()
 }
 
 #[derive(Deserialize)]

@@ -11,5 +11,6 @@ mod log;
 mod oracle;
 mod real_data;
 mod simulation;
+mod sources;
 mod support;
 mod topics;

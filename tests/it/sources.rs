@@ -1,0 +1,430 @@
+//! Files and folders as people have them, whole and broken, through the same way that `clade import` takes.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use clade::engine::{Engine, Options};
+use clade::log::{TopicPartition, for_each};
+use clade::oci::Digest;
+use clade::publisher::Counts;
+use clade::query::{Filter, Query};
+use clade::record::{DeadLetterRecord, Topic, decode};
+use clade::source;
+use serde_json::{Value, json};
+
+use crate::support::{class, digest};
+
+/// A data directory and a folder of things to import.
+struct Bench {
+    data: tempfile::TempDir,
+    files: tempfile::TempDir,
+}
+
+/// What came of an import.
+struct Imported {
+    engine: Engine,
+    counts: Counts,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { data: tempfile::tempdir().unwrap(), files: tempfile::tempdir().unwrap() }
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> &Self {
+        let path = self.files.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+        self
+    }
+
+    fn lines(&self, name: &str, lines: &[Value]) -> &Self {
+        self.file(name, lines.iter().map(|line| line.to_string() + "\n").collect::<String>())
+    }
+
+    /// A blob of an image layout; returns its descriptor.
+    fn blob(&self, layout: &str, media_type: &str, content: &Value) -> Value {
+        let content = serde_json::to_vec(content).unwrap();
+        let digest = Digest::of(&content);
+        self.file(&format!("{layout}/blobs/sha256/{}", digest.hex()), &content);
+        json!({"mediaType": media_type, "digest": digest, "size": content.len()})
+    }
+
+    fn import(&self) -> Imported {
+        let engine = Engine::start(self.data.path(), Options::default()).unwrap();
+        let mut publisher = engine.publisher().unwrap();
+        for input in source::find(&[self.files.path().to_owned()]).unwrap() {
+            source::read(&input, &|_| {}, &mut |seen| publisher.observe(seen)).unwrap();
+        }
+        publisher.flush().unwrap();
+        engine.catch_up(|_| {}).unwrap();
+        Imported { counts: publisher.counts(), engine }
+    }
+}
+
+impl Imported {
+    fn query(&self) -> Query {
+        self.engine.catch_up(|_| {}).unwrap();
+        Query::new(self.engine.view().snapshot())
+    }
+
+    fn images(&self) -> usize {
+        self.query().list_images(&Filter::default()).unwrap().len()
+    }
+
+    fn ancestors(&self, of: &str) -> Vec<Digest> {
+        let items = self.query().ancestors(of, &Filter::default()).unwrap();
+        items.into_iter().map(|item| item.digest).collect()
+    }
+
+    /// Where each dead letter stood, without the folder, and why.
+    fn dead_letters(&self) -> Vec<(String, String)> {
+        let mut letters = Vec::new();
+        for partition in 0..self.engine.log().partitions() {
+            for_each(
+                &**self.engine.log(),
+                TopicPartition { topic: Topic::DeadLetters, partition },
+                |stored| {
+                    let letter = decode::<DeadLetterRecord>(&stored.record).unwrap().unwrap();
+                    let place = letter.origin.rsplit('/').next().unwrap_or_default().to_owned();
+                    letters.push((place, letter.reason));
+                },
+            )
+            .unwrap();
+        }
+        letters.sort();
+        letters
+    }
+}
+
+fn image_line(name: &str, layers: &[&str]) -> Value {
+    let layers: Vec<Value> = layers.iter().map(|layer| json!({"digest": digest(layer), "size": 1})).collect();
+    json!({"repository": "test", "digest": digest(name), "layers": layers})
+}
+
+fn tag_line(tag: &str, seen: &str, image: &str) -> Value {
+    let manifests = json!([{"platform": {"os": "linux", "architecture": "amd64"}, "digest": digest(image)}]);
+    json!({"seen": seen, "repository": "test", "tag": tag, "event": "set", "manifests": manifests})
+}
+
+fn gzip(content: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(content.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_history_is_read_plain_or_gzipped_whatever_its_files_are_called() {
+    let bench = Bench::new();
+    let tags = tag_line("1", "2020-01-01T00:00:00Z", "base").to_string() + "\n";
+    bench.lines("anything", &[image_line("base", &["A"]), image_line("app", &["A", "B"])]);
+    let imported = bench.file("b.gz", gzip(&tags)).import();
+    assert_eq!((imported.counts.images, imported.counts.tags, imported.counts.dead_letters), (2, 1, 0));
+    assert_eq!(imported.ancestors(&digest("app").to_string()), [digest("base")]);
+    assert_eq!(imported.query().images("test:1").unwrap(), [digest("base")]);
+}
+
+#[test]
+fn what_is_imported_twice_is_written_once() {
+    let bench = Bench::new();
+    bench.lines("images", &[image_line("base", &["A"])]).lines(
+        "tags",
+        &[tag_line("1", "2020-01-01T00:00:00Z", "base"), tag_line("1", "2020-01-02T00:00:00Z", "new")],
+    );
+    drop(bench.import());
+    let again = bench.import().counts;
+    assert_eq!((again.images, again.unchanged_images, again.tags), (0, 1, 0));
+}
+
+/// A stream whose tag has moved from `old` to a manifest list of two platforms.
+fn openshift() -> Vec<Value> {
+    let layers = |names: &[&str]| -> Vec<Value> {
+        names.iter().map(|name| json!({"name": digest(name), "size": 1})).collect()
+    };
+    let image = |name: &str, order: &str, architecture: &str, names: &[&str]| {
+        json!({
+            "apiVersion": "image.openshift.io/v1", "kind": "Image",
+            "metadata": {"name": digest(name), "annotations": {"image.openshift.io/dockerLayersOrder": order}},
+            "dockerImageReference": format!("registry/base/rhel7@{}", digest(name)),
+            "dockerImageManifestMediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "dockerImageMetadata": {"Architecture": architecture, "Os": "linux"},
+            "dockerImageLayers": layers(names),
+        })
+    };
+    let list = json!({
+        "kind": "Image", "metadata": {"name": digest("list")}, "dockerImageReference": "registry/base/rhel7",
+        "dockerImageManifests": [
+            {"digest": digest("amd"), "os": "linux", "architecture": "amd64"},
+            {"digest": digest("arm"), "os": "linux", "architecture": "arm64"},
+        ],
+    });
+    let event = |created: &str, image: &str| json!({"created": created, "image": digest(image), "dockerImageReference": ""});
+    let stream = json!({
+        "kind": "ImageStream", "metadata": {"name": "rhel7", "namespace": "base"},
+        "status": {"tags": [{"tag": "latest", "items": [
+            event("2020-02-01T00:00:00Z", "list"), event("2020-01-01T00:00:00Z", "old"),
+        ]}]},
+    });
+    let build_config = json!({
+        "kind": "BuildConfig", "metadata": {"name": "api", "namespace": "payments"},
+        "spec": {"strategy": {"type": "Docker", "dockerStrategy": {"from": {"kind": "ImageStreamTag", "name": "rhel7:latest", "namespace": "base"}}},
+                 "output": {"to": {"kind": "ImageStreamTag", "name": "api:latest"}}, "triggers": [{"type": "ImageChange", "imageChange": {}}]},
+        "status": {"lastVersion": 3},
+    });
+    vec![
+        stream,
+        list,
+        image("old", "ascending", "amd64", &["A"]),
+        image("amd", "ascending", "amd64", &["A2"]),
+        image("arm", "ascending", "arm64", &["B2"]),
+        image("app", "descending", "amd64", &["X", "A"]),
+        build_config,
+        json!({"kind": "Pod", "metadata": {"name": "other"}}),
+    ]
+}
+
+fn check_openshift(imported: &Imported) {
+    assert_eq!(imported.dead_letters(), []);
+    assert_eq!((imported.counts.images, imported.counts.tags, imported.counts.build_configs), (4, 1, 1));
+    let mut publisher = imported.engine.publisher().unwrap();
+    publisher.apply_class(&class("rhel7", "base/rhel7:latest", &[])).unwrap();
+    publisher.flush().unwrap();
+    let query = imported.query();
+    assert_eq!(query.images("base/rhel7:latest").unwrap(), [digest("amd"), digest("arm")]);
+    let status = query.list_classes(Some("rhel7")).unwrap().remove(0).status;
+    assert_eq!(status.current.unwrap().images.len(), 2);
+    assert_eq!(status.history.len(), 1, "what the stream had before");
+    let outdated = Filter {
+        class: Some("rhel7".to_owned()),
+        state: Some(clade::record::State::Outdated),
+        ..Filter::default()
+    };
+    let members: Vec<Digest> =
+        query.list_images(&outdated).unwrap().into_iter().map(|image| image.digest).collect();
+    assert!(members.contains(&digest("app")) && members.contains(&digest("old")), "{members:?}");
+}
+
+#[test]
+fn a_list_of_openshift_objects_is_read_whole() {
+    for kind in ["List", "ImageList"] {
+        let bench = Bench::new();
+        let list = json!({"apiVersion": "v1", "kind": kind, "items": openshift()});
+        check_openshift(&bench.file("all.json", serde_json::to_vec_pretty(&list).unwrap()).import());
+    }
+}
+
+#[test]
+fn openshift_objects_are_read_one_a_file_in_any_order_of_files() {
+    for is_turned in [false, true] {
+        let bench = Bench::new();
+        let objects = openshift();
+        for (number, object) in objects.iter().enumerate() {
+            let name = if is_turned { objects.len() - number } else { number };
+            bench.file(&format!("deep/{name}.json"), serde_json::to_vec_pretty(object).unwrap());
+        }
+        check_openshift(&bench.import());
+    }
+}
+
+#[test]
+fn a_manifest_list_that_is_seen_after_the_tags_that_point_at_it_resolves_them() {
+    let bench = Bench::new();
+    let (streams, others): (Vec<Value>, Vec<Value>) =
+        openshift().into_iter().partition(|object| object["kind"] == "ImageStream");
+    bench.file("1.json", serde_json::to_vec(&json!({"kind": "List", "items": streams})).unwrap());
+    drop(bench.import());
+    bench.file("2.json", serde_json::to_vec(&json!({"kind": "List", "items": others})).unwrap());
+    let imported = bench.import();
+    assert_eq!(imported.query().images("base/rhel7:latest").unwrap(), [digest("amd"), digest("arm")]);
+    drop(imported);
+    let again = bench.import().counts;
+    assert_eq!((again.images, again.tags), (0, 0));
+}
+
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+
+/// Writes an image into a layout; returns the descriptor of its manifest.
+fn layout_image(bench: &Bench, layers: &[&str], annotations: &Value) -> Value {
+    let diff_ids: Vec<Digest> = layers.iter().map(|layer| digest(layer)).collect();
+    let config =
+        json!({"os": "linux", "architecture": "amd64", "rootfs": {"type": "layers", "diff_ids": diff_ids}});
+    let config = bench.blob("layout", CONFIG, &config);
+    let layers: Vec<Value> = layers
+        .iter()
+        .map(|layer| json!({"mediaType": "", "digest": digest(&format!("{layer}.gz")), "size": 1}))
+        .collect();
+    bench.blob(
+        "layout",
+        MANIFEST,
+        &json!({"schemaVersion": 2, "config": config, "layers": layers, "annotations": annotations}),
+    )
+}
+
+fn named(mut descriptor: Value, name: &str) -> Value {
+    descriptor["annotations"] = json!({"org.opencontainers.image.ref.name": name});
+    descriptor
+}
+
+#[test]
+fn an_image_layout_is_read_with_its_nested_indexes_and_claims_and_without_what_is_no_image() {
+    let bench = Bench::new();
+    let base = layout_image(&bench, &["A"], &json!({}));
+    let claims = json!({"org.opencontainers.image.base.name": "base:1", "org.opencontainers.image.base.digest": base["digest"]});
+    let app = layout_image(&bench, &["A", "B"], &claims);
+    let attestation = json!({"mediaType": MANIFEST, "digest": digest("attestation"), "size": 1,
+        "platform": {"os": "unknown", "architecture": "unknown"},
+        "annotations": {"vnd.docker.reference.type": "attestation-manifest"}});
+    let nested = bench.blob("layout", INDEX, &json!({"schemaVersion": 2, "manifests": [app, attestation]}));
+    let index = json!({"schemaVersion": 2, "manifests": [named(base.clone(), "1"), named(nested, "app:1")]});
+    bench.file("layout/oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+    let imported = bench.file("layout/index.json", index.to_string()).import();
+    assert_eq!(imported.dead_letters(), []);
+    assert_eq!((imported.counts.images, imported.counts.not_images), (2, 1));
+    let base: Digest = serde_json::from_value(base["digest"].clone()).unwrap();
+    let explanation = imported
+        .query()
+        .explain(&serde_json::from_value::<String>(app["digest"].clone()).unwrap())
+        .unwrap()
+        .remove(0);
+    assert_eq!(explanation.bases[0].digest, base);
+    assert_eq!(explanation.claims[0].by_layers, "proven");
+    assert_eq!(explanation.layer_identity, clade::oci::LayerIdentity::DiffId);
+    assert_eq!(imported.query().images("app:1").unwrap().len(), 1);
+}
+
+#[test]
+fn a_broken_layout_tells_each_fault_and_the_rest_is_imported() {
+    let bench = Bench::new();
+    let good = layout_image(&bench, &["A"], &json!({}));
+    let missing = json!({"mediaType": MANIFEST, "digest": digest("missing"), "size": 1});
+    let wrong = json!({"mediaType": MANIFEST, "digest": digest("wrong"), "size": 1});
+    bench.file(&format!("layout/blobs/sha256/{}", digest("wrong").hex()), "{}");
+    // An index cannot contain its own digest; one whose blob is not checked could. Nested deeper than anybody nests:
+    let mut deep = good.clone();
+    for _ in 0..12 {
+        deep = bench.blob("layout", INDEX, &json!({"schemaVersion": 2, "manifests": [deep]}));
+    }
+    let index = json!({"schemaVersion": 2, "manifests": [missing, wrong, deep, named(good, "good")]});
+    let imported = bench.file("layout/index.json", index.to_string()).import();
+    assert_eq!(imported.images(), 1);
+    let reasons: String = imported.dead_letters().into_iter().map(|(_, reason)| reason + "\n").collect();
+    assert_eq!(imported.dead_letters().len(), 3, "{reasons}");
+    assert!(reasons.contains("more than 8 deep: is there a circle?"), "{reasons}");
+}
+
+#[test]
+fn a_gzip_that_is_cut_off_is_a_dead_letter_and_what_stood_before_is_imported() {
+    let bench = Bench::new();
+    let lines: String = (0..2_000)
+        .map(|n| image_line(&format!("image {n}"), &["A", &format!("layer {n}")]).to_string() + "\n")
+        .collect();
+    let whole = gzip(&lines);
+    let imported = bench
+        .file("images.jsonl.gz", &whole[..whole.len() / 2])
+        .lines("more", &[image_line("x", &["X"])])
+        .import();
+    assert!((500..1_500).contains(&imported.images()), "{}", imported.images());
+    let letters = imported.dead_letters();
+    assert_eq!(letters.len(), 1);
+    assert!(letters[0].0.starts_with("images.jsonl.gz:"), "{letters:?}");
+    assert!(letters[0].1.contains("cut off or damaged; get it again and import it again"), "{letters:?}");
+}
+
+#[test]
+fn every_bad_line_is_a_dead_letter_that_names_it_and_every_good_one_is_imported() {
+    let bench = Bench::new();
+    let good = image_line("good", &["A", "A", "B"]).to_string();
+    let with_digest = |text: &str| good.replace(&digest("good").to_string(), text);
+    let upper = format!("sha256:{}", digest("x").hex().to_uppercase());
+    let lines = [
+        good.clone(),
+        good[..good.len() / 2].to_owned(),
+        "not JSON at all".to_owned(),
+        with_digest(&format!("sha512:{0}{0}", digest("x").hex())),
+        with_digest("sha256:abc"),
+        with_digest(&upper),
+        good.replace("\"test\"", "\"Not A Repository\""),
+        r#"{"something":"else"}"#.to_owned(),
+        json!({"seen": "2020-01-01T00:00:00Z", "repository": "test", "tag": "a tag", "event": "set"})
+            .to_string(),
+        json!({"seen": "yesterday", "repository": "test", "tag": "1", "event": "set"}).to_string(),
+        json!({"seen": "2020-01-01T00:00:00Z", "repository": "test", "tag": "1", "event": "exploded"})
+            .to_string(),
+        String::new(),
+        image_line("last", &["A"]).to_string(),
+    ];
+    let mut content = lines.join("\n").into_bytes();
+    content.extend_from_slice(b"\n{\"repository\":\"\xff\xfe\"}\n");
+    let imported = bench.file("images", content).import();
+    assert_eq!(imported.images(), 2);
+    let places: Vec<String> = imported.dead_letters().into_iter().map(|(place, _)| place).collect();
+    let mut expected: Vec<String> =
+        [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14].iter().map(|n| format!("images:{n}")).collect();
+    expected.sort();
+    assert_eq!(places, expected);
+    let reasons: String = imported.dead_letters().into_iter().map(|(_, reason)| reason + "\n").collect();
+    for told in [
+        "sha256, which is the one supported",
+        "64 lower-case hexadecimal digits",
+        "\"exploded\"",
+        "neither an image",
+    ] {
+        assert!(reasons.contains(told), "{told}: {reasons}");
+    }
+}
+
+#[test]
+fn an_image_of_ten_thousand_layers_is_one_and_one_of_twenty_thousand_is_a_dead_letter() {
+    let bench = Bench::new();
+    let many = |name: &str, count: usize| {
+        let layers: Vec<String> = (0..count).map(|layer| layer.to_string()).collect();
+        image_line(name, &layers.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let imported = bench
+        .lines("images", &[many("tall", 10_000), many("taller", 20_000), image_line("base", &["0", "1"])])
+        .import();
+    assert_eq!(imported.images(), 2);
+    assert_eq!(imported.ancestors(&digest("tall").to_string()), [digest("base")]);
+    let letters = imported.dead_letters();
+    assert_eq!(letters.len(), 1);
+    assert!(letters[0].1.contains("bytes, more than the 1048576 that a record may have"), "{letters:?}");
+}
+
+#[test]
+fn digests_chosen_to_look_alike_are_told_apart() {
+    let bench = Bench::new();
+    // The first sixteen bytes are the same: all that the directory of images looks at.
+    let alike = |last: u32| {
+        let mut bytes = [7; 32];
+        bytes[28..].copy_from_slice(&last.to_le_bytes());
+        Digest::from_bytes(bytes)
+    };
+    let lines: Vec<Value> = (0..3_000_u32)
+        .map(|n| {
+            json!({"repository": "test", "digest": alike(n), "layers": [{"digest": alike(n % 50)}, {"digest": alike(n)}]})
+        })
+        .collect();
+    let imported = bench.lines("images", &lines).import();
+    assert_eq!(imported.images(), 3_000);
+    for n in [0, 1, 49, 2_999] {
+        assert_eq!(imported.query().images(&alike(n).to_string()).unwrap(), [alike(n)]);
+        assert!(imported.engine.view().locate(&alike(n)).unwrap().shard.image(&alike(n)).is_some());
+    }
+}
+
+#[test]
+fn a_file_that_was_named_and_cannot_be_used_is_an_error_with_its_name() {
+    let bench = Bench::new();
+    bench.file("picture.png", [0x89, b'P', b'N', b'G']);
+    for path in [
+        bench.files.path().join("picture.png"),
+        bench.files.path().join("absent"),
+        bench.files.path().to_owned(),
+    ] {
+        let error = source::find(std::slice::from_ref(&path)).unwrap_err().to_string();
+        assert!(error.contains(&path.display().to_string()), "{error}");
+    }
+    assert!(source::find(&[Path::new("/").join("dev").join("null")]).is_err());
+}
