@@ -1,6 +1,7 @@
 //! The HTTP API. The command line asks here too: over TCP where a process runs on the data directory, else in its own
 //! process without a socket.
 
+mod client;
 mod error;
 mod manifest;
 mod read;
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::routing::{delete, get, post};
 
+pub use client::{Client, ClientError, runtime};
 pub use error::ErrorBody;
 pub use manifest::{Manifest, ManifestError};
 
@@ -43,8 +45,12 @@ impl ApiState {
     }
 }
 
-/// The API.
-pub fn router(state: ApiState) -> Router {
+/// Answers until the listener fails.
+pub async fn serve(listener: tokio::net::TcpListener, state: ApiState) -> std::io::Result<()> {
+    axum::serve(listener, router(state)).await
+}
+
+fn router(state: ApiState) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/v1/images", get(read::images))

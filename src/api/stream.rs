@@ -15,7 +15,7 @@ use super::ApiState;
 use super::error::ApiError;
 use crate::log::{Log, Offset, ReadLimit, Stored, TopicPartition};
 use crate::query::lineage::each;
-use crate::record::Topic;
+use crate::record::{Timestamp, Topic};
 
 /// Pieces of an answer that may wait for a slow reader; each is a few dozen lines.
 const PIECES: usize = 16;
@@ -152,7 +152,7 @@ fn put_event(of: TopicPartition, stored: &Stored, lines: &mut Lines) -> bool {
         let found = stored.record.headers.iter().find(|(known, _)| known == name);
         found.map_or("", |(_, value)| value.as_str())
     };
-    let time = jiff::Timestamp::from_millisecond(stored.timestamp).unwrap_or_default().to_string();
+    let time = Timestamp::from_millisecond(stored.timestamp).unwrap_or_default().to_string();
     let data = stored.record.value.as_deref().and_then(|value| serde_json::from_slice(value).ok());
     lines.put(&Event {
         topic: of.topic.name(),

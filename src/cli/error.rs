@@ -47,6 +47,17 @@ impl From<crate::engine::EngineError> for CliError {
     }
 }
 
+impl From<crate::api::ClientError> for CliError {
+    fn from(error: crate::api::ClientError) -> Self {
+        match error {
+            crate::api::ClientError::NotFound(problem) => Self::NotFound(problem),
+            crate::api::ClientError::Invalid(problem) => Self::Usage(problem),
+            crate::api::ClientError::Failed(problem) => Self::Failed(problem),
+            crate::api::ClientError::Sink(error) => error.into(),
+        }
+    }
+}
+
 impl From<crate::publisher::PublishError> for CliError {
     fn from(error: crate::publisher::PublishError) -> Self {
         Self::failed(error)

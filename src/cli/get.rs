@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::args::{FilterArgs, Format, GetArgs, Listed, RelatedArgs, StateArg};
-use super::client::Client;
 use super::error::CliError;
 use super::output::{lines, some, state, structured, table};
+use crate::api::Client;
 use crate::query::answer::{ClassItem, GroupItem, ImageItem, List, TagItem};
 
 /// The parameters of a question; those that are `None` are left out.

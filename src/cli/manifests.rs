@@ -3,11 +3,9 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use axum::http::Method;
-
 use super::args::{ApplyArgs, Declared, DeleteArgs};
-use super::client::Client;
 use super::error::CliError;
+use crate::api::Client;
 use crate::api::write::Applied;
 
 pub(super) fn apply(client: &Client, args: &ApplyArgs) -> Result<(), CliError> {
@@ -15,7 +13,7 @@ pub(super) fn apply(client: &Client, args: &ApplyArgs) -> Result<(), CliError> {
     for path in &args.filenames {
         objects.extend(read(path)?);
     }
-    let applied: Vec<Applied> = client.send(Method::POST, "/v1/apply", Some(&objects))?;
+    let applied: Vec<Applied> = client.post("/v1/apply", &objects)?;
     applied.iter().for_each(tell);
     Ok(())
 }
@@ -26,7 +24,7 @@ pub(super) fn delete(client: &Client, args: &DeleteArgs) -> Result<(), CliError>
         Declared::Group => "groups",
     };
     for name in &args.names {
-        let deleted: Applied = client.send(Method::DELETE, &format!("/v1/{kind}/{name}"), None::<&()>)?;
+        let deleted: Applied = client.delete(&format!("/v1/{kind}/{name}"))?;
         tell(&deleted);
     }
     Ok(())

@@ -19,8 +19,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use args::{Args, Ask, Command};
-use client::Client;
 use error::CliError;
+
+use crate::api::Client;
 
 /// Runs the command line and returns the process's exit code.
 pub fn main() -> ExitCode {
@@ -54,9 +55,9 @@ fn dispatch(args: Args) -> Result<(), CliError> {
     match args.command {
         Command::Import(import) => import::import(&dir, &import),
         Command::Run(run) => run::run(&dir, &run),
-        Command::Apply(apply) => manifests::apply(&Client::open_or_create(&dir)?, &apply),
-        Command::Delete(delete) => manifests::delete(&Client::open(&dir)?, &delete),
-        Command::Ask(asked) => ask(&Client::open(&dir)?, asked),
+        Command::Apply(apply) => manifests::apply(&client::open_or_create(&dir)?, &apply),
+        Command::Delete(delete) => manifests::delete(&client::open(&dir)?, &delete),
+        Command::Ask(asked) => ask(&client::open(&dir)?, asked),
         Command::Demo(demo) => demo::demo(args.data_dir, &demo),
         Command::Generate(generate) => generate::generate(&generate),
         Command::Completion { shell } => {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::args::RunArgs;
-use super::client::{address_file, runtime, start};
+use super::client::{address_file, start};
 use super::error::CliError;
 use super::import::{catch_up, take_in};
-use crate::api::{ApiState, router};
+use crate::api::{self, ApiState, runtime};
 use crate::source;
 
 /// How often the sources are looked at for changes.
@@ -31,7 +31,7 @@ pub(super) fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
         eprintln!("serving {} on {url}; stop with Ctrl-C", dir.display());
         let api = tokio::spawn({
             let state = state.clone();
-            async move { axum::serve(listener, router(state)).await }
+            async move { api::serve(listener, state).await }
         });
         tokio::select! {
             ended = api => Err(CliError::Failed(format!("the API has ended: {ended:?}"))),

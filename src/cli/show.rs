@@ -1,9 +1,9 @@
 //! `clade explain` and `clade usage`.
 
 use super::args::{ExplainArgs, Format, UsageArgs};
-use super::client::Client;
 use super::error::CliError;
 use super::output::{bold, lines, some, state, structured, table};
+use crate::api::Client;
 use crate::oci::Platform;
 use crate::query::answer::{Base, Explanation, List, Usage};
 use crate::record::State;
@@ -50,10 +50,7 @@ fn told(of: &Explanation, is_wide: bool) -> Vec<String> {
     ];
     if !of.layers.is_empty() {
         told.push(String::new());
-        told.push(
-            "  layers that prove it (base first; a line where an image or a class's version ends):"
-                .to_owned(),
-        );
+        told.push("  layers, base first (a line where an image or a class's version ends):".to_owned());
     }
     for layer in &of.layers {
         let ends = !layer.images.is_empty() || !layer.classes.is_empty() || layer.depth == image.layers;

@@ -3,8 +3,8 @@
 use std::io::Write as _;
 
 use super::args::{ExportArgs, Exported, StartArg, SubscribeArgs, Subscribed};
-use super::client::Client;
 use super::error::CliError;
+use crate::api::Client;
 
 pub(super) fn subscribe(client: &Client, args: &SubscribeArgs) -> Result<(), CliError> {
     let topic = match args.topic {
@@ -29,8 +29,8 @@ pub(super) fn export(client: &Client, args: &ExportArgs) -> Result<(), CliError>
 /// Passes an answer on as it comes; what was received is shown at once.
 fn pass_on(client: &Client, path: &str, parameters: &[(&str, &str)]) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
-    client.stream(path, &parameters, |piece| {
+    Ok(client.stream(path, &parameters, |piece| {
         out.write_all(piece)?;
-        Ok(out.flush()?)
-    })
+        out.flush()
+    })?)
 }

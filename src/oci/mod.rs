@@ -12,3 +12,6 @@ pub use digest::{Digest, DigestError};
 pub use layer::{ChainId, LayerChain, LayerIdentity};
 pub use platform::Platform;
 pub use reference::Reference;
+
+/// A point in time as RFC 3339 text, as `2018-01-27T00:00:00Z`.
+pub use jiff::Timestamp;

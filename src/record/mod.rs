@@ -29,5 +29,4 @@ pub use progress::ProgressRecord;
 pub use tag::{TagImage, TagItem, TagRecord};
 pub use topic::{Cleanup, Topic};
 
-/// A point in time as RFC 3339 text, as `2018-01-27T00:00:00Z`.
-pub use jiff::Timestamp;
+pub use crate::oci::Timestamp;

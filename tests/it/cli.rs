@@ -89,7 +89,11 @@ impl Shell {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_clade"));
-        command.args(args).env("CLADE_DATA_DIR", self.path("data")).env_remove("CLADE_LOG");
+        command
+            .args(args)
+            .env("CLADE_DATA_DIR", self.path("data"))
+            .env_remove("CLADE_LOG")
+            .env_remove("COLUMNS");
         command
     }
 

@@ -14,4 +14,5 @@ mod real_data;
 mod simulation;
 mod sources;
 mod support;
+mod tidy;
 mod topics;

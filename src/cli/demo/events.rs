@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::cli::client::Client;
+use crate::api::Client;
 use crate::cli::error::CliError;
 use crate::cli::output::{bold, some, table};
 use crate::record::outdated::Standing;

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::http::Method;
 use clap::Parser;
 use etcetera::BaseStrategy;
 
 use super::args::{Args, Command, DemoArgs};
-use super::client::{Client, start};
+use super::client::start;
 use super::error::CliError;
 use super::output::bold;
 use super::{ask, manifests, progress};
+use crate::api::Client;
 use crate::api::write::Applied;
 use crate::engine::Engine;
 use crate::log::embedded::EmbeddedLog;
@@ -60,11 +60,8 @@ pub(super) fn demo(data_dir: Option<PathBuf>, args: &DemoArgs) -> Result<(), Cli
     );
     let engine = Arc::new(start(&dir, None)?);
     let client = Client::of(&engine)?;
-    let applied: Vec<Applied> = client.send(
-        Method::POST,
-        "/v1/apply",
-        Some(&manifests::parse(CLASSES, Path::new("classes.yaml"))?),
-    )?;
+    let applied: Vec<Applied> =
+        client.post("/v1/apply", &manifests::parse(CLASSES, Path::new("classes.yaml"))?)?;
     eprintln!("{} classes and groups declared; now the registry lives a year", applied.len());
     replay(&engine, args)?;
     eprintln!("done in {:.1} s", begun.elapsed().as_secs_f64());

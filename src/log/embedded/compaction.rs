@@ -7,11 +7,11 @@
 use std::collections::HashMap;
 
 use redb::{Database, ReadableDatabase};
-use sha2::{Digest, Sha256};
 
 use super::frame;
 use super::tables::{PARTITIONS, RECORDS, key, number, topic};
 use crate::log::{LogError, Offset, TopicPartition};
+use crate::oci::Digest;
 use crate::record::{Cleanup, Topic};
 
 /// Records removed in one transaction: appends that wait behind it wait for some milliseconds.
@@ -94,7 +94,7 @@ fn old_records(
         }
         let is_droppable = record.value.is_none() && is_past;
         let mut hash = [0; 16];
-        hash.copy_from_slice(&Sha256::digest(record.key.as_bytes())[..16]);
+        hash.copy_from_slice(&Digest::of(record.key.as_bytes()).as_bytes()[..16]);
         if let Some((before, _)) = last.insert(hash, (offset, is_droppable)) {
             old.push(before);
         }

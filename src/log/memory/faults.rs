@@ -20,7 +20,7 @@ pub struct Rates {
 /// A source of faults: the same seed gives the same faults for the same calls.
 #[derive(Debug, Clone)]
 pub struct Faults {
-    state: u64,
+    random: fastrand::Rng,
     rates: Rates,
 }
 
@@ -39,41 +39,34 @@ impl Faults {
 
     /// Faults by this seed at these rates.
     pub fn seeded(seed: u64, rates: Rates) -> Self {
-        Self { state: seed, rates }
+        Self { random: fastrand::Rng::with_seed(seed), rates }
     }
 
     pub(super) fn append(&mut self) -> Fault {
         let Rates { crash_before, crash_after, unknown, .. } = self.rates;
-        let drawn = self.below(1000);
+        let drawn = self.random.u32(0..1000);
         if drawn < crash_before {
             Fault::CrashBefore
         } else if drawn < crash_before + crash_after {
             Fault::CrashAfter
         } else if drawn < crash_before + crash_after + unknown {
-            Fault::Unknown { appended: self.below(2) == 0 }
+            Fault::Unknown { appended: self.random.bool() }
         } else {
             Fault::None
         }
     }
 
     pub(super) fn compaction(&mut self, partitions: &[TopicPartition]) -> Option<TopicPartition> {
-        let happens = self.below(1000) < self.rates.compaction;
-        let chosen = self.below(u32::try_from(partitions.len()).unwrap_or(u32::MAX).max(1));
-        partitions.get(chosen as usize).copied().filter(|_| happens)
+        let happens = self.random.u32(0..1000) < self.rates.compaction;
+        let chosen = self.random.choice(partitions)?;
+        happens.then_some(*chosen)
     }
 
     pub(super) fn short_read(&mut self, asked: usize) -> usize {
-        if self.below(1000) < self.rates.short_read { asked.min(1 + self.below(3) as usize) } else { asked }
-    }
-
-    /// splitmix64 (Steele, Lea, Flood 2014): small, and good enough to choose faults.
-    fn below(&mut self, bound: u32) -> u32 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        // The remainder is below a u32.
-        u32::try_from(mixed % u64::from(bound)).unwrap_or(0)
+        if self.random.u32(0..1000) < self.rates.short_read {
+            asked.min(self.random.usize(1..4))
+        } else {
+            asked
+        }
     }
 }

@@ -1,0 +1,171 @@
+//! Asking the API: of a running process over TCP, or of an engine in this process without a socket.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::runtime::Runtime;
+use tower::ServiceExt as _;
+
+use super::{ApiState, ErrorBody, router};
+use crate::engine::Engine;
+
+/// A process that does not say within this time that it is well is not asked.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where answers come from. Its calls block.
+pub struct Client {
+    runtime: Runtime,
+    to: To,
+}
+
+enum To {
+    Here(Router),
+    There { base: String, http: HttpClient<HttpConnector, Body> },
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// What was asked about does not exist, or is ambiguous.
+    #[error("{0}")]
+    NotFound(String),
+    /// The question is wrong.
+    #[error("{0}")]
+    Invalid(String),
+    /// Anything else.
+    #[error("{0}")]
+    Failed(String),
+    /// Whoever took the pieces of a streamed answer could not.
+    #[error(transparent)]
+    Sink(#[from] std::io::Error),
+}
+
+impl ClientError {
+    fn failed(error: impl ToString) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// Two threads: this is one command's worth of asking.
+pub fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}
+
+impl Client {
+    /// A client of an engine of this process.
+    pub fn of(engine: &Arc<Engine>) -> std::io::Result<Self> {
+        Ok(Self { runtime: runtime()?, to: To::Here(router(ApiState::new(Arc::clone(engine)))) })
+    }
+
+    /// A client of the process that serves at this address; `None` if none answers there.
+    pub fn at(url: &str) -> std::io::Result<Option<Self>> {
+        let runtime = runtime()?;
+        let http: HttpClient<HttpConnector, Body> = HttpClient::builder(TokioExecutor::new()).build_http();
+        let base = url.trim().to_owned();
+        let Ok(health) = Request::get(format!("{base}/healthz")).body(Body::empty()) else { return Ok(None) };
+        let answer =
+            runtime.block_on(async { tokio::time::timeout(HEALTH_TIMEOUT, http.request(health)).await });
+        let is_well = matches!(answer, Ok(Ok(response)) if response.status().is_success());
+        Ok(is_well.then_some(Self { runtime, to: To::There { base, http } }))
+    }
+
+    /// Asks for something and reads all of the answer.
+    pub fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.json(Method::GET, &with(path, parameters)?, Body::empty())
+    }
+
+    /// Sends something.
+    pub fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).map_err(ClientError::failed)?;
+        self.json(Method::POST, path, Body::from(body))
+    }
+
+    /// Deletes something.
+    pub fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.json(Method::DELETE, path, Body::empty())
+    }
+
+    /// Asks for something and gives its pieces to `each` as they come.
+    pub fn stream(
+        &self,
+        path: &str,
+        parameters: &impl Serialize,
+        mut each: impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> Result<(), ClientError> {
+        let path = with(path, parameters)?;
+        self.runtime.block_on(async {
+            let mut body = self.request(Method::GET, &path, Body::empty()).await?.into_body();
+            while let Some(frame) = body.frame().await {
+                if let Ok(piece) = frame.map_err(ClientError::failed)?.into_data() {
+                    each(&piece)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn json<T: DeserializeOwned>(&self, method: Method, path: &str, body: Body) -> Result<T, ClientError> {
+        self.runtime.block_on(async {
+            let response = self.request(method, path, body).await?;
+            let body = response.into_body().collect().await.map_err(ClientError::failed)?.to_bytes();
+            serde_json::from_slice(&body).map_err(|error| {
+                ClientError::Failed(format!(
+                    "the answer cannot be read ({error}): is the running clade of another version?"
+                ))
+            })
+        })
+    }
+
+    async fn request(&self, method: Method, path: &str, body: Body) -> Result<Response<Body>, ClientError> {
+        let base = match &self.to {
+            To::Here(_) => "http://localhost",
+            To::There { base, .. } => base,
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{base}{path}"))
+            .header("content-type", "application/json")
+            .body(body)
+            .map_err(ClientError::failed)?;
+        let response = match &self.to {
+            To::Here(router) => router.clone().oneshot(request).await.map_err(ClientError::failed)?,
+            To::There { http, base } => http
+                .request(request)
+                .await
+                .map_err(|error| {
+                    ClientError::Failed(format!("the clade at {base} does not answer: {error}"))
+                })?
+                .map(Body::new),
+        };
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.into_body().collect().await.map_err(ClientError::failed)?.to_bytes();
+        let text = serde_json::from_slice::<ErrorBody>(&body)
+            .map_or_else(|_| String::from_utf8_lossy(&body).into_owned(), |body| body.error);
+        Err(match status {
+            StatusCode::NOT_FOUND | StatusCode::CONFLICT => ClientError::NotFound(text),
+            StatusCode::BAD_REQUEST => ClientError::Invalid(text),
+            _ => ClientError::Failed(text),
+        })
+    }
+}
+
+fn with(path: &str, parameters: &impl Serialize) -> Result<String, ClientError> {
+    let parameters = serde_urlencoded::to_string(parameters).map_err(ClientError::failed)?;
+    Ok(if parameters.is_empty() { path.to_owned() } else { format!("{path}?{parameters}") })
+}

@@ -1,0 +1,189 @@
+//! What ARCHITECTURE.md promises of the source itself.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What each module may import of this crate. Tiers from the vocabulary to the shell; no circle is possible.
+const IMPORTS: &[(&str, &[&str])] = &[
+    ("oci", &[]),
+    ("record", &["oci"]),
+    ("class", &["oci", "record"]),
+    ("index", &["oci"]),
+    ("shard", &["class", "index", "oci", "record"]),
+    ("log", &["oci", "record"]),
+    ("view", &["oci", "record", "shard"]),
+    ("processor", &["log", "oci", "record", "shard", "view"]),
+    ("publisher", &["class", "log", "oci", "record"]),
+    ("query", &["class", "index", "oci", "record", "shard", "view"]),
+    ("source", &["oci", "publisher", "record"]),
+    ("engine", &["log", "processor", "publisher", "record", "view"]),
+    ("api", &["engine", "log", "publisher", "query", "record"]),
+    ("cli", &["api", "engine", "log", "oci", "publisher", "query", "record", "source"]),
+];
+
+/// Pure modules: values in, values out.
+const PURE: &[&str] = &["oci", "record", "class", "index", "shard"];
+const IMPURE: &[&str] = &[
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::process",
+    "std::thread",
+    "std::time",
+    "std::env",
+    "tokio",
+    "tracing",
+    "Timestamp::now",
+    "fastrand",
+];
+
+/// Client libraries, and the one module that knows each.
+const CLIENTS: &[(&str, &str)] = &[
+    ("arc_swap", "view"),
+    ("axum", "api"),
+    ("clap", "cli"),
+    ("comfy_table", "cli"),
+    ("dashmap", "view"),
+    ("etcetera", "cli"),
+    ("flate2", "source"),
+    ("foldhash", "index"),
+    ("hashbrown", "index"),
+    ("hyper_util", "api"),
+    ("http_body", "api"),
+    ("indicatif", "cli"),
+    ("jiff", "oci"),
+    ("murmur2", "record"),
+    ("redb", "log"),
+    ("serde_saphyr", "cli"),
+    ("sha2", "oci"),
+    ("tower", "api"),
+    ("tracing_subscriber", "cli"),
+];
+
+const MOST_LINES: usize = 400;
+
+struct Source {
+    path: PathBuf,
+    module: String,
+    text: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The files below `src`, without comments; `lib.rs` and `main.rs` belong to no module.
+fn sources() -> Vec<Source> {
+    let mut paths = Vec::new();
+    files(&root().join("src"), &mut paths);
+    let source = |path: PathBuf| {
+        let inside = path.strip_prefix(root().join("src")).unwrap().to_owned();
+        let module = inside
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_string_lossy()
+            .trim_end_matches(".rs")
+            .to_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let code = |line: &&str| !line.trim_start().starts_with("//");
+        Source { path, module, text: text.lines().filter(code).collect::<Vec<_>>().join("\n") }
+    };
+    let sources: Vec<Source> = paths
+        .into_iter()
+        .map(source)
+        .filter(|source| source.module != "lib" && source.module != "main")
+        .collect();
+    assert!(sources.len() > 50, "the source is somewhere else");
+    sources
+}
+
+#[test]
+fn every_module_imports_only_from_the_tiers_above_it() {
+    let allowed: BTreeMap<&str, &[&str]> = IMPORTS.iter().copied().collect();
+    for (number, (module, imports)) in IMPORTS.iter().enumerate() {
+        let above: Vec<&str> = IMPORTS[..number].iter().map(|(module, _)| *module).collect();
+        assert!(imports.iter().all(|import| above.contains(import)), "{module} imports from below");
+    }
+    for source in sources() {
+        let imports =
+            allowed.get(source.module.as_str()).unwrap_or_else(|| panic!("{} has no tier", source.module));
+        for (_, rest) in
+            source.text.match_indices("crate::").map(|(at, found)| source.text.split_at(at + found.len()))
+        {
+            let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            let is_inside = name == source.module;
+            assert!(
+                is_inside || imports.contains(&name.as_str()),
+                "{} imports crate::{name}: {} may import {imports:?} only",
+                source.path.display(),
+                source.module
+            );
+        }
+    }
+}
+
+#[test]
+fn pure_modules_know_no_file_no_clock_no_thread_and_no_chance() {
+    for source in sources().iter().filter(|source| PURE.contains(&source.module.as_str())) {
+        for impure in IMPURE {
+            assert!(!source.text.contains(impure), "{} uses {impure}", source.path.display());
+        }
+    }
+}
+
+#[test]
+fn each_client_library_is_used_in_one_module() {
+    let sources = sources();
+    for (library, home) in CLIENTS {
+        let uses = |source: &&Source| {
+            source.text.contains(&format!("{library}::")) || source.text.contains(&format!("use {library}"))
+        };
+        let users: Vec<&Source> = sources.iter().filter(uses).collect();
+        assert!(!users.is_empty(), "nobody uses {library}: take it out of Cargo.toml");
+        for source in users {
+            assert_eq!(source.module, *home, "{} uses {library}", source.path.display());
+        }
+    }
+}
+
+#[test]
+fn no_file_is_longer_than_one_can_take_in() {
+    let mut paths = Vec::new();
+    for dir in ["src", "tests", "benches"] {
+        files(&root().join(dir), &mut paths);
+    }
+    for path in paths {
+        let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+        // Tests are read one at a time.
+        let most = if path.starts_with(root().join("src")) { MOST_LINES } else { 600 };
+        assert!(lines <= most, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn every_file_begins_with_what_it_is_for() {
+    let mut paths = Vec::new();
+    files(&root().join("src"), &mut paths);
+    files(&root().join("tests"), &mut paths);
+    for path in paths {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(
+            text.starts_with("//! ") || path.ends_with("main.rs") || path.ends_with("tests.rs"),
+            "{}",
+            path.display()
+        );
+    }
+}
