@@ -60,7 +60,10 @@ pub(crate) fn run(data: &Data) {
     let unknown = ChainId::from(Digest::of(b"the chain of no image"));
     let begun = Instant::now();
     assert!(shard.index().find_chain(&unknown).is_none());
-    println!("a chain ID that is none's, looked for among all: {:.0} ms", begun.elapsed().as_secs_f64() * 1e3);
+    println!(
+        "a chain ID that is none's, looked for among all: {:.0} ms",
+        begun.elapsed().as_secs_f64() * 1e3
+    );
 }
 
 fn timed(shard: &mut Shard, changes: &[Change]) -> (f64, usize) {

@@ -43,34 +43,41 @@ impl Publisher {
     pub(super) fn observe_tag(&mut self, mut seen: ObservedTag) -> Result<(), PublishError> {
         seen.items.iter_mut().for_each(|item| self.resolve(item));
         let name = Reference::tag_name(&seen.repository, &seen.tag);
-        let known = self.tag(&name)?;
-        let mut items = known.as_ref().map(items_of).unwrap_or_default();
-        for item in &mut seen.items {
+        // Taken out and put back: a history can be long, and is not copied for each of its moments.
+        let pending = self.pending.tags.remove(&name);
+        let is_pending = pending.is_some();
+        let known = match pending {
+            Some(pending) => Some(pending),
+            None => self.places.read_tag(&self.log, &name)?,
+        };
+        let is_known = known.is_some();
+        let mut items = known.map(into_items).unwrap_or_default();
+        let mut has_changed = false;
+        for mut item in seen.items {
             // What was resolved once stays so, whichever way round a source tells of it the next time.
-            if let Some(known) = items.iter().find(|known| known.digest == item.digest && is_unresolved(item))
+            if is_unresolved(&item)
+                && let Some(known) = items.iter().find(|known| known.digest == item.digest)
             {
                 item.images.clone_from(&known.images);
             }
+            let is_new = add(&mut items, item);
+            self.pending.tag_items += usize::from(is_new);
+            has_changed |= is_new;
         }
-        let before = items.len();
-        for item in &seen.items {
-            add(&mut items, item);
+        let Some(current) = items.pop() else { return Ok(()) };
+        if has_changed || is_pending || !is_known {
+            let (repository, tag) = (seen.repository, seen.tag);
+            let record = TagRecord {
+                name: name.clone(),
+                sequence: 0,
+                repository,
+                tag,
+                current,
+                history: items,
+                home: true,
+            };
+            self.pending.tags.insert(name, record);
         }
-        let Some((current, history)) = items.split_last() else { return Ok(()) };
-        if known.is_some() && items.len() == before {
-            return Ok(());
-        }
-        self.pending.tag_items += items.len().saturating_sub(before);
-        let record = TagRecord {
-            name: name.clone(),
-            sequence: 0,
-            repository: seen.repository,
-            tag: seen.tag,
-            current: current.clone(),
-            history: history.to_vec(),
-            home: true,
-        };
-        self.pending.tags.insert(name, record);
         Ok(())
     }
 
@@ -93,21 +100,28 @@ pub(super) fn items_of(record: &TagRecord) -> Vec<TagItem> {
     record.history.iter().chain([&record.current]).cloned().collect()
 }
 
+fn into_items(record: TagRecord) -> Vec<TagItem> {
+    let mut items = record.history;
+    items.push(record.current);
+    items
+}
+
 /// Puts `item` where it belongs in time. One that says what its predecessor says adds nothing: it is left out, and so
-/// is one that stands there already, so that a history can be read twice.
-fn add(items: &mut Vec<TagItem>, item: &TagItem) {
+/// is one that stands there already, so that a history can be read twice. Whether it was put in.
+fn add(items: &mut Vec<TagItem>, item: TagItem) -> bool {
     let at = items.partition_point(|known| known.since <= item.since);
     let is_known =
-        items[..at].iter().rev().take_while(|known| known.since == item.since).any(|k| k.same_target(item));
-    let repeats = at.checked_sub(1).is_some_and(|before| items[before].same_target(item));
+        items[..at].iter().rev().take_while(|known| known.since == item.since).any(|k| k.same_target(&item));
+    let repeats = at.checked_sub(1).is_some_and(|before| items[before].same_target(&item));
     if is_known || repeats {
-        return;
+        return false;
     }
-    items.insert(at, item.clone());
-    // What followed may say the same as the new item; the change then happened earlier than was known.
-    if items.get(at + 1).is_some_and(|next| next.same_target(item)) {
-        items.remove(at + 1);
+    // What follows may say the same as the new item; the change then happened earlier than was known.
+    if items.get(at).is_some_and(|next| next.same_target(&item)) {
+        items.remove(at);
     }
+    items.insert(at, item);
+    true
 }
 
 #[cfg(test)]
@@ -125,7 +139,7 @@ mod tests {
     fn put_together(seen: &[TagItem]) -> Vec<TagItem> {
         let mut items = Vec::new();
         for item in seen {
-            add(&mut items, item);
+            add(&mut items, item.clone());
         }
         items
     }

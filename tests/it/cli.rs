@@ -433,7 +433,11 @@ fn the_demo_tells_what_it_did_and_starts_over_only_in_its_own_directory() {
     assert!(shell.ok(&["get", "classes"]).contains("rhel7"));
     // How many transitions there were on the way depends on how much was processed at once; what they lead to does not.
     let answers = |told: &str| told.split_once("Which base images").unwrap().1.to_owned();
-    assert_eq!(answers(&shell.ok(&["demo", "--images", "1500"])), answers(&told), "the same seed tells the same");
+    assert_eq!(
+        answers(&shell.ok(&["demo", "--images", "1500"])),
+        answers(&told),
+        "the same seed tells the same"
+    );
     let other = Shell::new();
     let (code, message) = other.fails(&["demo"]);
     assert_eq!(code, 2);
@@ -446,7 +450,8 @@ fn the_output_in_the_readme_is_the_demos_own() {
     let shell = Shell::empty();
     let told = shell.ok(&["demo"]);
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let blocks: Vec<&str> = readme.split("```console\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let blocks: Vec<&str> =
+        readme.split("```console\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
     assert!(blocks.len() >= 4, "the README shows what clade prints");
     for block in blocks {
         assert!(told.contains(block), "this is not what the demo prints:\n{block}");

@@ -136,6 +136,18 @@ fn what_is_imported_twice_is_written_once() {
     assert_eq!((again.images, again.unchanged_images, again.tags), (0, 1, 0));
 }
 
+#[test]
+fn a_moment_that_is_learned_of_later_and_was_earlier_is_taken() {
+    let bench = Bench::new();
+    bench.lines("images", &[image_line("base", &["A"])]);
+    bench.lines("tags", &[tag_line("1", "2020-01-02T00:00:00Z", "base")]);
+    drop(bench.import());
+    bench.lines("tags", &[tag_line("1", "2020-01-01T00:00:00Z", "base")]);
+    let imported = bench.import();
+    let tags = imported.query().list_tags(&Filter::default()).unwrap();
+    assert_eq!(tags[0].since.to_string(), "2020-01-01T00:00:00Z");
+}
+
 /// A stream whose tag has moved from `old` to a manifest list of two platforms.
 fn openshift() -> Vec<Value> {
     let layers = |names: &[&str]| -> Vec<Value> {
