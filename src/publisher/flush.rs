@@ -124,6 +124,7 @@ impl Publisher {
             }
         }
         self.pending.tag_items = 0;
+        self.pending.unchanged_tags.clear();
         let mut groups = Vec::with_capacity(self.pending.tags.len());
         for (name, mut record) in std::mem::take(&mut self.pending.tags) {
             self.sequence += 1;

@@ -92,6 +92,8 @@ struct Pending {
     images: BTreeMap<Digest, Option<ImageRecord>>,
     tags: BTreeMap<String, TagRecord>,
     tag_items: usize,
+    /// Tags as they are published, to which nothing new was seen.
+    unchanged_tags: HashMap<String, TagRecord>,
     claims: HashMap<Digest, BTreeSet<Claim>>,
     build_configs: BTreeMap<String, BuildConfigRecord>,
     catalog: Vec<(crate::record::CatalogKey, Option<CatalogRecord>)>,

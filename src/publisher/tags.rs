@@ -6,6 +6,10 @@ use super::{ObservedTag, PublishError, Publisher};
 use crate::oci::{Digest, Reference};
 use crate::record::{TagImage, TagItem, TagRecord};
 
+/// So many tags that were read back are kept until something is written: a history that is read again names each of them
+/// many times.
+const UNCHANGED_TAGS: usize = 16_384;
+
 impl Publisher {
     /// Remembers an image index, and resolves the tags that point at it already.
     pub(super) fn observe_index(
@@ -46,8 +50,8 @@ impl Publisher {
         // Taken out and put back: a history can be long, and is not copied for each of its moments.
         let pending = self.pending.tags.remove(&name);
         let is_pending = pending.is_some();
-        let known = match pending {
-            Some(pending) => Some(pending),
+        let known = match pending.or_else(|| self.pending.unchanged_tags.remove(&name)) {
+            Some(known) => Some(known),
             None => self.places.read_tag(&self.log, &name)?,
         };
         let is_known = known.is_some();
@@ -65,18 +69,22 @@ impl Publisher {
             has_changed |= is_new;
         }
         let Some(current) = items.pop() else { return Ok(()) };
+        let record = TagRecord {
+            name: name.clone(),
+            sequence: 0,
+            repository: seen.repository,
+            tag: seen.tag,
+            current,
+            history: items,
+            home: true,
+        };
         if has_changed || is_pending || !is_known {
-            let (repository, tag) = (seen.repository, seen.tag);
-            let record = TagRecord {
-                name: name.clone(),
-                sequence: 0,
-                repository,
-                tag,
-                current,
-                history: items,
-                home: true,
-            };
             self.pending.tags.insert(name, record);
+        } else {
+            if self.pending.unchanged_tags.len() >= UNCHANGED_TAGS {
+                self.pending.unchanged_tags.clear();
+            }
+            self.pending.unchanged_tags.insert(name, record);
         }
         Ok(())
     }

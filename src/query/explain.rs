@@ -143,9 +143,14 @@ fn verdict(image: &ImageView<'_>, classes: &[ClassStanding], bases: &[Base], cla
         return "has no layers: based on nothing, and nothing is based on it".to_owned();
     }
     if let [base, ..] = bases {
+        // Of its tags the one that the image's own makers name, if they name one.
+        let is_claimed = |tag: &&String| {
+            claims.iter().any(|of| of.claim.name.as_deref().map(Reference::familiar) == Some(tag.as_str()))
+        };
+        let tag = base.tags.iter().find(is_claimed).or(base.tags.first());
         return format!(
             "based on {}, which no class follows",
-            base.tags.first().cloned().unwrap_or_else(|| base.digest.short())
+            tag.cloned().unwrap_or_else(|| base.digest.short())
         );
     }
     match claims.first() {
