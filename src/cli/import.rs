@@ -57,8 +57,7 @@ pub(super) fn take_in(publisher: &mut Publisher, paths: &[PathBuf]) -> Result<Co
 
 /// Waits until everything published is processed.
 pub(super) fn catch_up(engine: &Engine) -> Result<(), CliError> {
-    let lag = engine.lag()?;
-    let bar = progress::count(lag.published, "classifying");
+    let bar = progress::count(0, "classifying");
     engine.catch_up(|lag| {
         bar.set(lag.processed, lag.published);
     })?;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::log::embedded::EmbeddedLog;
-use crate::log::{LogError, SharedLog, TopicPartition, embedded};
+use crate::log::{LogError, Offset, SharedLog, TopicPartition, embedded};
 use crate::processor;
 use crate::publisher::{PublishError, Publisher};
 use crate::record::{Timestamp, Topic};
@@ -48,7 +48,7 @@ pub struct Engine {
     processors: Vec<Supervised>,
 }
 
-/// How far the processors are behind what is published.
+/// How far the processors are behind what was published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lag {
     /// Records that are published.
@@ -91,26 +91,13 @@ impl Engine {
         Publisher::restore(SharedLog::clone(&self.log), Timestamp::now)
     }
 
-    /// How far the processors are behind.
-    pub fn lag(&self) -> Result<Lag, EngineError> {
-        self.check()?;
-        let mut lag = Lag { published: 0, processed: 0 };
-        let catalog = self.log.end(TopicPartition { topic: Topic::Catalog, partition: 0 })?;
-        for committed in self.view.snapshot().partitions {
-            let progress = committed.progress;
-            let partition = progress.partition;
-            lag.published += self.log.end(TopicPartition { topic: Topic::Images, partition })?
-                + self.log.end(TopicPartition { topic: Topic::Tags, partition })?
-                + catalog;
-            lag.processed += progress.images + progress.tags + progress.catalog;
-        }
-        Ok(lag)
-    }
-
-    /// Waits until everything published is processed and seen by readers. `told` is called meanwhile.
+    /// Waits until everything that is published now is processed and seen by readers; what comes meanwhile is not waited
+    /// for. Ends early when a processor gives up. `told` is called meanwhile.
     pub fn catch_up(&self, mut told: impl FnMut(Lag)) -> Result<(), EngineError> {
+        let ends = self.ends()?;
         loop {
-            let lag = self.lag()?;
+            self.check()?;
+            let lag = self.lag(&ends);
             told(lag);
             if lag.processed >= lag.published && self.processors.iter().all(Supervised::has_restored) {
                 return Ok(());
@@ -118,6 +105,28 @@ impl Engine {
             // The processors publish to the view, not to waiters; a look now and then costs nothing.
             std::thread::park_timeout(Duration::from_millis(2));
         }
+    }
+
+    /// The ends of each partition's inputs.
+    fn ends(&self) -> Result<Vec<[Offset; 3]>, LogError> {
+        let catalog = self.log.end(TopicPartition { topic: Topic::Catalog, partition: 0 })?;
+        let ends = |partition| {
+            let end = |topic| self.log.end(TopicPartition { topic, partition });
+            Ok([end(Topic::Images)?, end(Topic::Tags)?, catalog])
+        };
+        (0..self.log.partitions()).map(ends).collect()
+    }
+
+    fn lag(&self, ends: &[[Offset; 3]]) -> Lag {
+        let mut lag = Lag { published: 0, processed: 0 };
+        for (committed, ends) in self.view.snapshot().partitions.iter().zip(ends) {
+            let progress = committed.progress;
+            for (end, at) in ends.iter().zip([progress.images, progress.tags, progress.catalog]) {
+                lag.published += end;
+                lag.processed += at.min(*end);
+            }
+        }
+        lag
     }
 
     /// An error once a processor has given up.

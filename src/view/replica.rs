@@ -91,7 +91,7 @@ impl Replica {
         self.behind_settled = false;
     }
 
-    /// Publishes the state as it is with another progress: records that changed nothing.
+    /// Lays both copies out anew: the working one now, which is then published, the other when it comes back.
     pub fn settle(&mut self) {
         self.own().shard.settle();
         let progress = self.working.progress;

@@ -194,6 +194,24 @@ fn an_embedded_log_drops_events_and_tombstones_when_they_are_past_their_retentio
 }
 
 #[test]
+fn an_embedded_log_compacts_itself_when_half_of_a_partition_may_be_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path(), 2).unwrap();
+    for _ in 0..12 {
+        append(
+            &log,
+            IMAGES,
+            (0..5_000).map(|number| put(&format!("key {}", number % 10), "value")).collect(),
+        );
+    }
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while contents(&log, IMAGES).len() > 10_010 {
+        assert!(Instant::now() < deadline, "{} records are left", contents(&log, IMAGES).len());
+        log.wait(&[(IMAGES, u64::MAX)], Duration::from_millis(50)).unwrap();
+    }
+}
+
+#[test]
 fn the_end_of_a_partition_outlives_all_of_its_records() {
     static NOW: AtomicI64 = AtomicI64::new(0);
     let dir = tempfile::tempdir().unwrap();

@@ -12,7 +12,7 @@ use super::frame;
 use super::tables::{PARTITIONS, RECORDS, key, number, topic};
 use crate::log::{LogError, Offset, TopicPartition};
 use crate::oci::Digest;
-use crate::record::{Cleanup, Topic};
+use crate::record::Cleanup;
 
 /// Records removed in one transaction: appends that wait behind it wait for some milliseconds.
 const REMOVED_AT_ONCE: usize = 10_000;
@@ -21,8 +21,8 @@ const WORTHWHILE: u64 = 50_000;
 
 /// Whether a partition, to which so many records were added since a compaction left so many, has grown so far beyond
 /// its keys that at least half of it may be old.
-pub(super) fn is_due(topic: Topic, since: u64, kept: u64) -> bool {
-    since >= WORTHWHILE.max(kept) && (topic.cleanup() == Cleanup::Compact || since.is_multiple_of(WORTHWHILE))
+pub(super) fn is_due(since: u64, kept: u64) -> bool {
+    since >= WORTHWHILE.max(kept)
 }
 
 /// Compacts every partition.

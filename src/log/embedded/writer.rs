@@ -195,7 +195,7 @@ impl WriterThread {
             let (_, since, kept) = partitions.get(at)?.map_or((0, 0, 0), |value| value.value());
             let since = since + added;
             partitions.insert(at, (ends[&partition], since, kept))?;
-            if compaction::is_due(partition.topic, since, kept) {
+            if compaction::is_due(since, kept) {
                 due.push(partition);
             }
         }
