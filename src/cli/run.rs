@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use super::args::RunArgs;
 use super::client::{address_file, start};
 use super::error::CliError;
@@ -22,6 +24,8 @@ pub(super) fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
     let state = ApiState::new(Arc::clone(&engine));
     let address = address_file(dir);
     let outcome = runtime.block_on(async {
+        // Before anybody can know that there is something to stop.
+        let stop = StopSignals::listen()?;
         let listener = tokio::net::TcpListener::bind(args.listen)
             .await
             .map_err(|error| CliError::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
@@ -36,7 +40,7 @@ pub(super) fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
         tokio::select! {
             ended = api => Err(CliError::Failed(format!("the API has ended: {ended:?}"))),
             failed = watch(state, args.from.clone()) => failed,
-            stopped = stop_signal() => stopped,
+            stopped = stop.received() => stopped,
         }
     });
     // Best effort: a stale address is noticed by whoever uses it.
@@ -45,14 +49,26 @@ pub(super) fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
     outcome
 }
 
-async fn stop_signal() -> Result<(), CliError> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted?,
+/// What asks the process to stop.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    /// From now on these signals do not end the process by themselves.
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
-    eprintln!("stopping");
-    Ok(())
+
+    async fn received(mut self) -> Result<(), CliError> {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        eprintln!("stopping");
+        Ok(())
+    }
 }
 
 type Stamps = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;

@@ -5,6 +5,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -120,8 +121,13 @@ impl Shell {
     }
 
     /// `clade run`, as soon as it serves.
-    fn serve(&self) -> Running {
-        let mut child = self.command(&["run"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    fn serve(&self, args: &[&str]) -> Running {
+        let mut child = self
+            .command(&[&["run"], args].concat())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut url = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
         assert!(url.starts_with("http://127.0.0.1:"), "{url:?}");
@@ -378,7 +384,7 @@ fn transitions_are_subscribed_to_as_one_json_object_a_line() {
 fn while_clade_runs_other_commands_ask_it_and_nobody_else_opens_its_data() {
     let shell = Shell::new();
     let alone = shell.ok(&["get", "images", "-o", "json"]);
-    let running = shell.serve();
+    let running = shell.serve(&[]);
     assert_eq!(shell.ok(&["get", "images", "-o", "json"]), alone);
     assert_eq!(shell.ok(&["delete", "class", "base"]), "imageclass.clade.dev/base deleted\n");
     assert_eq!(shell.json(&["get", "classes", "-o", "json"])["items"], json!([]));
@@ -387,6 +393,34 @@ fn while_clade_runs_other_commands_ask_it_and_nobody_else_opens_its_data() {
     assert!(message.contains(&format!("process {} (clade run)", running.0.id())), "{message}");
     assert!(running.stop());
     assert_eq!(shell.json(&["get", "classes", "-o", "json"])["items"], json!([]));
+}
+
+#[test]
+fn while_clade_runs_it_takes_in_what_is_added_to_its_sources() {
+    let shell = Shell::empty();
+    let _running = shell.serve(&["--from", &shell.path("registry")]);
+    let images = || shell.ok(&["get", "images", "-o", "name"]).lines().count();
+    let until = |expected: usize| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while images() != expected {
+            assert!(Instant::now() < deadline, "{} images instead of {expected}", images());
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+    };
+    until(8);
+    let more =
+        json!({"repository": "shop/more", "digest": digest("more"), "layers": [{"digest": digest("A")}]});
+    std::fs::write(shell.path("registry/more.jsonl"), more.to_string()).unwrap();
+    until(9);
+}
+
+#[test]
+fn a_run_that_was_killed_is_no_obstacle_to_the_next() {
+    let shell = Shell::new();
+    drop(shell.serve(&[]));
+    assert!(shell.dir.path().join("data/api.url").exists(), "it had no time to tidy up");
+    assert_eq!(shell.ok(&["get", "classes", "-o", "name"]), "base\n");
+    assert!(shell.serve(&[]).stop());
 }
 
 /// The largest file that the shell allows (`ulimit -f`, in blocks of 512 bytes or 1,024) stands for a disk that is full.

@@ -10,6 +10,7 @@ mod index;
 mod kill;
 mod log;
 mod oracle;
+mod processor;
 mod real_data;
 mod simulation;
 mod sources;

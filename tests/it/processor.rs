@@ -1,0 +1,116 @@
+//! The processor beyond its conclusions: what readers see when, and what becomes of records that are none.
+
+use std::sync::{Arc, Mutex};
+
+use clade::log::memory::{Faults, MemoryLog};
+use clade::log::{SharedLog, TopicPartition, for_each};
+use clade::processor::{Options, Processor, ProcessorError, Step};
+use clade::record::{DeadLetterRecord, ProgressRecord, Record, Topic, decode, encode};
+use clade::view::View;
+
+use crate::support::{digest, image};
+
+const IMAGES: TopicPartition = TopicPartition { topic: Topic::Images, partition: 0 };
+
+fn log_with(records: Vec<Record>) -> SharedLog {
+    let log: SharedLog = Arc::new(MemoryLog::new(1, Faults::none()));
+    append(&log, records);
+    log
+}
+
+fn append(log: &SharedLog, records: Vec<Record>) {
+    log.writer("test").unwrap().append(records.into_iter().map(|record| (IMAGES, record)).collect()).unwrap();
+}
+
+fn record(name: &str) -> Record {
+    encode(digest(name).to_string(), &image(name, &["A", name])).unwrap()
+}
+
+fn count(view: &View) -> usize {
+    view.snapshot().shards().map(|shard| shard.index().len()).sum()
+}
+
+#[test]
+fn readers_see_a_batch_after_its_commit_and_all_of_it_at_once() {
+    let log = log_with(vec![record("one")]);
+    let view = Arc::new(View::new(1));
+    let seen: Arc<Mutex<Vec<(Step, usize)>>> = Arc::default();
+    let observer = {
+        let (view, seen) = (Arc::clone(&view), Arc::clone(&seen));
+        Arc::new(move |_, step| seen.lock().unwrap().push((step, count(&view))))
+    };
+    let options = Options { observer, ..Options::default() };
+    let mut processor = Processor::restore(SharedLog::clone(&log), &view, 0, options).unwrap();
+    append(&log, vec![record("two"), record("three")]);
+    processor.step().unwrap();
+    assert_eq!(
+        *seen.lock().unwrap(),
+        [
+            (Step::Restored, 0),
+            (Step::Concluded, 0),
+            (Step::Committed, 0),
+            (Step::Published, 1),
+            (Step::Read, 1),
+            (Step::Concluded, 1),
+            (Step::Committed, 1),
+            (Step::Published, 3),
+        ]
+    );
+}
+
+#[test]
+fn a_reader_that_holds_on_keeps_what_it_has_and_stops_nobody() {
+    let log = log_with(vec![record("one")]);
+    let view = Arc::new(View::new(1));
+    let mut processor = Processor::restore(SharedLog::clone(&log), &view, 0, Options::default()).unwrap();
+    let held = view.snapshot();
+    for name in ["two", "three", "four"] {
+        append(&log, vec![record(name)]);
+        processor.step().unwrap();
+    }
+    assert_eq!(held.shards().map(|shard| shard.index().len()).sum::<usize>(), 1);
+    assert_eq!(count(&view), 4);
+}
+
+#[test]
+fn a_record_that_is_none_is_a_dead_letter_with_its_place_and_reason_and_the_others_go_on() {
+    let later = Record {
+        headers: vec![("ce_type".to_owned(), "dev.clade.image.v9".to_owned())],
+        ..record("from a later version")
+    };
+    let half = Record { value: Some(b"{\"digest\":".to_vec()), ..record("half") };
+    let other = Record { key: digest("somebody else").to_string(), ..record("mistaken") };
+    let no_key = Record { key: "no digest".to_owned(), ..record("nameless") };
+    let log = log_with(vec![record("good"), later, half, other, no_key, record("last")]);
+    let view = Arc::new(View::new(1));
+    let mut processor = Processor::restore(SharedLog::clone(&log), &view, 0, Options::default()).unwrap();
+    processor.step().unwrap();
+    assert_eq!(count(&view), 2);
+    let mut letters = Vec::new();
+    for_each(&*log, TopicPartition { topic: Topic::DeadLetters, partition: 0 }, |stored| {
+        letters.extend(decode::<DeadLetterRecord>(&stored.record).unwrap());
+    })
+    .unwrap();
+    let places: Vec<&str> = letters.iter().map(|letter| letter.origin.as_str()).collect();
+    assert_eq!(places, ["images[0]@1", "images[0]@2", "images[0]@3", "images[0]@4"]);
+    let reasons =
+        ["dev.clade.image.v9", "not a valid dev.clade.image", "is about", "is not the digest of an image"];
+    for (letter, reason) in letters.iter().zip(reasons) {
+        assert!(letter.reason.contains(reason), "{}", letter.reason);
+    }
+    // A processor that is restored has nothing to add.
+    let before = log.end(TopicPartition { topic: Topic::DeadLetters, partition: 0 }).unwrap();
+    Processor::restore(SharedLog::clone(&log), &view, 0, Options::default()).unwrap();
+    assert_eq!(log.end(TopicPartition { topic: Topic::DeadLetters, partition: 0 }).unwrap(), before);
+}
+
+#[test]
+fn a_partition_that_was_processed_among_another_number_of_partitions_is_refused() {
+    let log = log_with(Vec::new());
+    let progress =
+        ProgressRecord { partition: 0, partitions: 8, sequence: 1, images: 0, tags: 0, catalog: 0 };
+    let at = TopicPartition { topic: Topic::Progress, partition: 0 };
+    log.writer("test").unwrap().append(vec![(at, encode("0".to_owned(), &progress).unwrap())]).unwrap();
+    let refused = Processor::restore(log, &Arc::new(View::new(1)), 0, Options::default()).err().unwrap();
+    assert!(matches!(refused, ProcessorError::Partitions { before: 8, now: 1, .. }), "{refused}");
+}
