@@ -94,8 +94,12 @@ impl Client {
     }
 
     /// Deletes something.
-    pub fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.json(Method::DELETE, path, Body::empty())
+    pub fn delete<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        self.json(Method::DELETE, &with(path, parameters)?, Body::empty())
     }
 
     /// Asks for something and gives its pieces to `each` as they come.

@@ -11,7 +11,7 @@ pub mod write;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::routing::{delete, get, post};
+use axum::routing::{get, post};
 
 pub use client::{Client, ClientError, runtime};
 pub use error::ErrorBody;
@@ -55,8 +55,8 @@ fn router(state: ApiState) -> Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/v1/images", get(read::images))
         .route("/v1/tags", get(read::tags))
-        .route("/v1/classes", get(read::classes))
-        .route("/v1/groups", get(read::groups))
+        .route("/v1/classes", get(read::classes).delete(write::delete_class))
+        .route("/v1/groups", get(read::groups).delete(write::delete_group))
         .route("/v1/ancestors", get(read::ancestors))
         .route("/v1/descendants", get(read::descendants))
         .route("/v1/explain", get(read::explain))
@@ -64,6 +64,5 @@ fn router(state: ApiState) -> Router {
         .route("/v1/lineage", get(stream::lineage))
         .route("/v1/subscribe/{topic}", get(stream::subscribe))
         .route("/v1/apply", post(write::apply))
-        .route("/v1/{kind}/{name}", delete(write::delete))
         .with_state(state)
 }

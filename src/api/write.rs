@@ -1,7 +1,7 @@
 //! Declarations.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Query as Params, State};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
@@ -87,25 +87,34 @@ fn apply_one(publisher: &mut Publisher, manifest: &Manifest) -> Result<Applied, 
     Ok(Applied { kind: kind.to_owned(), name: name.clone(), outcome: outcome.to_owned() })
 }
 
-pub(super) async fn delete(
+/// Which object is to be deleted.
+#[derive(Deserialize)]
+pub(super) struct Named {
+    name: String,
+}
+
+pub(super) async fn delete_class(
     State(state): State<ApiState>,
-    Path((kind, name)): Path<(String, String)>,
+    Params(Named { name }): Params<Named>,
 ) -> Result<Json<Applied>, ApiError> {
-    match kind.as_str() {
-        "classes" => {
-            write(state, move |publisher| {
-                publisher.delete_class(&name)?;
-                Ok(Applied { kind: "imageclass".to_owned(), name, outcome: "deleted".to_owned() })
-            })
-            .await
-        }
-        "groups" => {
-            write(state, move |publisher| {
-                publisher.delete_group(&name)?;
-                Ok(Applied { kind: "imageclassgroup".to_owned(), name, outcome: "deleted".to_owned() })
-            })
-            .await
-        }
-        _ => Err(ApiError::invalid(format!("cannot delete {kind}: only classes and groups"))),
-    }
+    write(state, move |publisher| {
+        publisher.delete_class(&name)?;
+        Ok(deleted("imageclass", name))
+    })
+    .await
+}
+
+pub(super) async fn delete_group(
+    State(state): State<ApiState>,
+    Params(Named { name }): Params<Named>,
+) -> Result<Json<Applied>, ApiError> {
+    write(state, move |publisher| {
+        publisher.delete_group(&name)?;
+        Ok(deleted("imageclassgroup", name))
+    })
+    .await
+}
+
+fn deleted(kind: &str, name: String) -> Applied {
+    Applied { kind: kind.to_owned(), name, outcome: "deleted".to_owned() }
 }

@@ -24,7 +24,7 @@ pub(super) fn delete(client: &Client, args: &DeleteArgs) -> Result<(), CliError>
         Declared::Group => "groups",
     };
     for name in &args.names {
-        let deleted: Applied = client.delete(&format!("/v1/{kind}/{name}"))?;
+        let deleted: Applied = client.delete(&format!("/v1/{kind}"), &[("name", name)])?;
         tell(&deleted);
     }
     Ok(())
