@@ -13,7 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::ApiState;
 use super::error::ApiError;
-use crate::log::{Log, Offset, ReadLimit, Stored, TopicPartition};
+use crate::log::{Log, LogError, Offset, ReadLimit, Stored, TopicPartition};
 use crate::query::lineage::each;
 use crate::record::{Timestamp, Topic};
 
@@ -101,50 +101,36 @@ pub(super) async fn subscribe(
         ))
     })?;
     Ok(lines(move |lines| {
-        let log = state.engine.log();
-        let partitions = if topic.is_partitioned() { log.partitions() } else { 1 };
-        let mut next: Vec<(TopicPartition, Offset)> =
-            (0..partitions).map(|partition| (TopicPartition { topic, partition }, 0)).collect();
-        if let Start::End = params.from {
-            for (of, offset) in &mut next {
-                *offset = log.end(*of).unwrap_or(0);
-            }
-        }
-        loop {
-            let mut is_at_end = true;
-            for (of, offset) in &mut next {
-                match forward(&**log, *of, offset, lines) {
-                    Ok(true) => is_at_end = false,
-                    Ok(false) => {}
-                    Err(Gone) => return,
-                }
-            }
-            if is_at_end {
-                if !params.follow || !lines.flush() || lines.sender.is_closed() {
-                    return;
-                }
-                if log.wait(&next, LOOK).is_err() {
-                    return;
-                }
-            }
+        if let Err(error) = forward(&**state.engine.log(), topic, &params, lines) {
+            tracing::warn!(%topic, %error, "a subscription has ended");
         }
     }))
 }
 
-/// The reader has gone away.
-struct Gone;
-
-/// Puts out one read's worth of a partition; whether there was any.
-fn forward(log: &dyn Log, of: TopicPartition, offset: &mut Offset, lines: &mut Lines) -> Result<bool, Gone> {
+/// Puts out what the topic has, and what comes, until the reader has gone away or has all that it wanted.
+fn forward(log: &dyn Log, topic: Topic, params: &SubscribeParams, lines: &mut Lines) -> Result<(), LogError> {
     let limit = ReadLimit { records: 1024, bytes: 4 << 20 };
-    let fetched = log.read(of, *offset, limit).map_err(|_| Gone)?;
-    *offset = fetched.next;
-    for stored in &fetched.records {
-        if !put_event(of, stored, lines) {
-            return Err(Gone);
+    let partitions = if topic.is_partitioned() { log.partitions() } else { 1 };
+    let begin = |partition| {
+        Ok(match params.from {
+            Start::Beginning => (partition, 0),
+            Start::End => (partition, log.end(TopicPartition { topic, partition })?),
+        })
+    };
+    let from = (0..partitions).map(begin).collect::<Result<Vec<_>, LogError>>()?;
+    let mut reader = log.reader(topic, &from)?;
+    loop {
+        let fetched = reader.read(limit, LOOK)?;
+        let of = TopicPartition { topic, partition: fetched.partition };
+        if !fetched.records.iter().all(|stored| put_event(of, stored, lines)) {
+            return Ok(());
+        }
+        if fetched.at_end && !params.follow
+            || fetched.records.is_empty() && (!lines.flush() || lines.sender.is_closed())
+        {
+            return Ok(());
         }
     }
-    Ok(!fetched.records.is_empty())
 }
 
 fn put_event(of: TopicPartition, stored: &Stored, lines: &mut Lines) -> bool {

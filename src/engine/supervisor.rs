@@ -92,9 +92,7 @@ fn work(
     let mut processor = Processor::restore(SharedLog::clone(log), view, partition, options.clone())?;
     state.restored.store(true, Ordering::Release);
     while !stop.load(Ordering::Relaxed) {
-        if processor.step()?.records == 0 {
-            processor.wait(IDLE)?;
-        } else {
+        if processor.step(IDLE)?.records > 0 {
             *failures = 0;
         }
     }

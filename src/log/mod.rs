@@ -5,13 +5,17 @@
 //! key has replaced.
 
 pub mod embedded;
+mod error;
+pub mod kafka;
 pub mod memory;
+mod positional;
 mod scan;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use error::{AppendError, LogError};
 pub use scan::for_each;
 
 pub use crate::record::Record;
@@ -49,13 +53,17 @@ pub struct Stored {
 /// Records that become visible together.
 pub type Batch = Vec<(TopicPartition, Record)>;
 
-/// What one read returned.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// What one read of a partition returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
+    /// The partition.
+    pub partition: u16,
     /// The records, in order of their offsets.
     pub records: Vec<Stored>,
-    /// Where to read on; beyond the last record where compaction left a gap.
+    /// Where to read on; beyond the last record where something that is no record stands behind it.
     pub next: Offset,
+    /// Whether none of the reader's partitions had anything more at the moment of the read.
+    pub at_end: bool,
 }
 
 /// How much one read may return: it stops at whichever comes first, but returns one record at least.
@@ -75,67 +83,49 @@ pub trait Log: Send + Sync {
     /// A writer with this name. Every earlier writer of the same name is fenced: its appends fail from now on.
     fn writer(&self, name: &str) -> Result<Box<dyn Writer>, LogError>;
 
-    /// The committed records from `from` on.
-    fn read(&self, from: TopicPartition, offset: Offset, limit: ReadLimit) -> Result<Fetched, LogError>;
+    /// A reader of committed records: of these partitions of a topic, each from the offset beside it on.
+    fn reader(&self, topic: Topic, from: &[(u16, Offset)]) -> Result<Box<dyn Reader>, LogError>;
 
-    /// The offset that the next record will have.
+    /// The committed record at this offset, if it is there still.
+    fn get(&self, from: TopicPartition, offset: Offset) -> Result<Option<Stored>, LogError>;
+
+    /// Beyond every committed record: the next one will have this offset or a higher one.
     fn end(&self, of: TopicPartition) -> Result<Offset, LogError>;
+}
 
-    /// Blocks until one of the partitions has a record at or beyond the offset beside it; `false` after the time-out.
-    fn wait(&self, for_any: &[(TopicPartition, Offset)], timeout: Duration) -> Result<bool, LogError>;
+/// Reads on and on. It is made for one thread, and may fetch ahead.
+pub trait Reader: Send {
+    /// What has come since the last call, of one partition. When there is nothing it says once that the end is reached,
+    /// and from then on waits for `timeout` at the most.
+    fn read(&mut self, limit: ReadLimit, timeout: Duration) -> Result<Fetched, LogError>;
 }
 
 /// The right to append under a name.
 pub trait Writer: Send {
-    /// Appends the batch atomically and returns the offset of each of its records, in the batch's order.
-    fn append(&mut self, batch: Batch) -> Result<Vec<Offset>, AppendError>;
+    /// Begins to append the batch atomically. [`Writer::finish`] must be called before the next batch.
+    fn begin(&mut self, batch: Batch) -> Result<(), AppendError>;
+
+    /// Waits until the batch is committed and returns the offset of each of its records, in the batch's order.
+    fn finish(&mut self) -> Result<Vec<Offset>, AppendError>;
+
+    /// Appends the batch atomically.
+    fn append(&mut self, batch: Batch) -> Result<Vec<Offset>, AppendError> {
+        self.begin(batch)?;
+        self.finish()
+    }
 }
 
 /// A log as the services share it.
 pub type SharedLog = Arc<dyn Log>;
 
-/// Why a log could not be opened or read.
-#[derive(Debug, thiserror::Error)]
-pub enum LogError {
-    /// Another process holds the log open.
-    #[error("{0}")]
-    InUse(String),
-    /// The log was written by a version of clade with another format, or with another number of partitions.
-    #[error("{0}")]
-    Incompatible(String),
-    /// The storage failed: disk full, no permission, damaged file.
-    #[error("{0}")]
-    Storage(String),
-    /// The log was closed under the caller.
-    #[error("the log is closed")]
-    Closed,
-}
-
-/// Why a batch was not, or perhaps not, appended.
-#[derive(Debug, thiserror::Error)]
-pub enum AppendError {
-    /// A newer writer of the same name exists; nothing was appended. Final for this writer.
-    #[error("a newer writer of this name has taken over")]
-    Fenced,
-    /// Nothing was appended, and the writer can go on.
-    #[error("nothing was appended: {0}")]
-    NotAppended(String),
-    /// It is not known whether the batch was appended. The writer must be dropped and what it wrote read back.
-    #[error("it is not known whether the records were appended: {0}")]
-    Unknown(String),
-    /// A record is larger than [`MAX_RECORD_BYTES`]; nothing was appended.
-    #[error(
-        "the record {key:?} for {to} has {bytes} bytes, more than the {MAX_RECORD_BYTES} that a record may have"
-    )]
-    TooLarge {
-        /// The record's key.
-        key: String,
-        /// Where it was to go.
-        to: TopicPartition,
-        /// Its size.
-        bytes: usize,
-    },
-}
-
 /// The largest key and value together: Apache Kafka's default `max.message.bytes`, so that a log can move there.
 pub const MAX_RECORD_BYTES: usize = 1_048_576;
+
+/// Refuses a batch with a record that no log takes.
+fn check_sizes(batch: &Batch) -> Result<(), AppendError> {
+    let too_large = |(to, record): &(TopicPartition, Record)| {
+        let bytes = record.bytes();
+        (bytes > MAX_RECORD_BYTES).then(|| AppendError::TooLarge { key: record.key.clone(), to: *to, bytes })
+    };
+    batch.iter().find_map(too_large).map_or(Ok(()), Err)
+}

@@ -1,21 +1,31 @@
 //! Reading a partition as it is now.
 
+use std::time::{Duration, Instant};
+
 use super::{Log, LogError, ReadLimit, Stored, TopicPartition};
 
 /// Large enough to be fast, small enough not to be noticed in memory.
 const READ: ReadLimit = ReadLimit { records: 8_192, bytes: 16 << 20 };
+/// So long may nothing come while the end is not reached: far longer than a broker takes to start again.
+const STALLED: Duration = Duration::from_secs(60);
 
 /// Calls `visit` with every record that the partition has now, in order.
 pub fn for_each(log: &dyn Log, from: TopicPartition, mut visit: impl FnMut(&Stored)) -> Result<(), LogError> {
-    let end = log.end(from)?;
-    let mut next = 0;
-    while next < end {
-        let fetched = log.read(from, next, READ)?;
+    let mut reader = log.reader(from.topic, &[(from.partition, 0)])?;
+    let mut deadline = Instant::now() + STALLED;
+    loop {
+        let fetched = reader.read(READ, Duration::from_millis(500))?;
         fetched.records.iter().for_each(&mut visit);
-        if fetched.next <= next {
-            break;
+        if fetched.at_end {
+            return Ok(());
         }
-        next = fetched.next;
+        if !fetched.records.is_empty() {
+            deadline = Instant::now() + STALLED;
+        } else if Instant::now() >= deadline {
+            let seconds = STALLED.as_secs();
+            return Err(LogError::Storage(format!(
+                "{from} could not be read to its end: nothing came for {seconds} s"
+            )));
+        }
     }
-    Ok(())
 }

@@ -3,23 +3,35 @@
 use super::{Processor, ProcessorError, Step};
 use crate::log::Batch;
 use crate::record::{ClassificationRecord, DeadLetterRecord, ProgressRecord, Topic, encode, tombstone};
-use crate::shard::Effect;
+use crate::shard::{Change, Effect};
+
+/// What was begun to be appended, and what has to be published once it is.
+pub(super) struct InFlight {
+    changes: Vec<Change>,
+    progress: ProgressRecord,
+}
 
 impl Processor {
-    /// Appends the effects, the dead letters and last the progress. Large results are divided between images; the
-    /// progress stands in the last part, so that after a crash the difference is computed again and the rest follows.
-    pub(super) fn commit(
+    /// Begins to append the effects, the dead letters and last the progress; [`Processor::finish`] ends it. Large
+    /// results are divided between images; the progress stands in the last part, so that after a crash the difference
+    /// is computed again and the rest follows. While a part is on its way, the next is put into words.
+    pub(super) fn begin(
         &mut self,
         effects: Vec<Effect>,
         dead_letters: &[DeadLetterRecord],
-        progress: &ProgressRecord,
+        changes: Vec<Change>,
+        progress: ProgressRecord,
     ) -> Result<(), ProcessorError> {
         let mut effects = effects.into_iter().peekable();
+        let mut is_part_begun = false;
         while effects.len() > self.options.commit_images {
             let part: Vec<Effect> = effects.by_ref().take(self.options.commit_images).collect();
             let batch = self.records(&part, progress.sequence)?;
-            self.writer.append(batch)?;
-            self.at(Step::PartlyCommitted);
+            self.finish()?;
+            if std::mem::replace(&mut is_part_begun, true) {
+                self.finish_part()?;
+            }
+            self.writer.begin(batch)?;
         }
         let part: Vec<Effect> = effects.collect();
         let mut batch = self.records(&part, progress.sequence)?;
@@ -27,9 +39,35 @@ impl Processor {
             batch.push((self.output(Topic::DeadLetters), encode(letter.origin.clone(), letter)?));
         }
         let key = self.partition.to_string();
-        batch.push((self.output(Topic::Progress), encode(key, progress)?));
-        self.writer.append(batch)?;
+        batch.push((self.output(Topic::Progress), encode(key, &progress)?));
+        self.finish()?;
+        if is_part_begun {
+            self.finish_part()?;
+        }
+        self.writer.begin(batch)?;
+        self.in_flight = Some(InFlight { changes, progress });
+        Ok(())
+    }
+
+    fn finish_part(&mut self) -> Result<(), ProcessorError> {
+        self.writer.finish()?;
+        self.at(Step::PartlyCommitted);
+        Ok(())
+    }
+
+    /// Waits until what was begun is committed, and publishes it.
+    pub(super) fn finish(&mut self) -> Result<(), ProcessorError> {
+        let Some(InFlight { changes, progress }) = self.in_flight.take() else { return Ok(()) };
+        self.writer.finish()?;
         self.at(Step::Committed);
+        self.committed = progress;
+        if self.is_restored {
+            self.replica.publish(changes, progress);
+        } else {
+            self.replica.publish_restored(progress);
+            self.is_restored = true;
+        }
+        self.at(Step::Published);
         Ok(())
     }
 

@@ -1,22 +1,34 @@
 //! From the records of the inputs to changes, and to dead letters where a record is none.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Processor, ProcessorError};
-use crate::log::{Offset, ReadLimit, Stored, TopicPartition};
+use crate::log::{Fetched, Log, LogError, Offset, ReadLimit, Reader, Stored, TopicPartition};
 use crate::oci::Digest;
 use crate::record::{
     CatalogKey, CatalogRecord, DeadLetterRecord, DecodeError, ImageRecord, ProgressRecord, TagRecord, Topic,
     decode,
 };
-use crate::shard::Change;
+use crate::shard::{Change, Shard};
+
+/// The three inputs of a partition, read on and on.
+pub(super) struct Inputs {
+    catalog: Box<dyn Reader>,
+    tags: Box<dyn Reader>,
+    images: Box<dyn Reader>,
+    limit: ReadLimit,
+    /// Up to where they were read.
+    progress: ProgressRecord,
+}
 
 /// What one read of all inputs came to.
-pub(super) struct Inputs {
+pub(super) struct Taken {
     pub(super) records: usize,
     pub(super) changes: Vec<(Source, Change)>,
     pub(super) refused: Vec<Refused>,
     pub(super) progress: ProgressRecord,
+    /// Whether all inputs were at their ends.
+    pub(super) at_end: bool,
 }
 
 /// Where a change came from.
@@ -45,63 +57,79 @@ impl Refused {
 /// One read of one input stays below this, whatever its records' size.
 const READ_BYTES: usize = 16 << 20;
 
-impl Processor {
-    /// Reads on from the progress; nothing is changed by it. The catalog is read first and to its end: a conclusion
-    /// about an image needs every class.
-    pub(super) fn read(&self) -> Result<Inputs, ProcessorError> {
-        let [images, tags, catalog] = self.inputs();
-        let mut inputs =
-            Inputs { records: 0, changes: Vec::new(), refused: Vec::new(), progress: self.progress };
-        let end = self.log.end(catalog)?;
-        while inputs.progress.catalog < end {
-            let next = self.read_one(catalog, inputs.progress.catalog, &mut inputs)?;
-            if next <= inputs.progress.catalog {
-                break;
-            }
-            inputs.progress.catalog = next;
-        }
-        inputs.progress.tags = self.read_one(tags, inputs.progress.tags, &mut inputs)?;
-        inputs.progress.images = self.read_one(images, inputs.progress.images, &mut inputs)?;
-        Ok(inputs)
+impl Inputs {
+    /// The inputs of the partition from `progress` on.
+    pub(super) fn open(log: &dyn Log, progress: ProgressRecord, records: usize) -> Result<Self, LogError> {
+        let ProgressRecord { partition, images, tags, catalog, .. } = progress;
+        Ok(Self {
+            catalog: log.reader(Topic::Catalog, &[(0, catalog)])?,
+            tags: log.reader(Topic::Tags, &[(partition, tags)])?,
+            images: log.reader(Topic::Images, &[(partition, images)])?,
+            limit: ReadLimit { records, bytes: READ_BYTES },
+            progress,
+        })
     }
 
-    fn read_one(
-        &self,
-        from: TopicPartition,
-        offset: Offset,
-        inputs: &mut Inputs,
-    ) -> Result<Offset, ProcessorError> {
-        let limit = ReadLimit { records: self.options.batch_records, bytes: READ_BYTES };
-        let fetched = self.log.read(from, offset, limit)?;
-        inputs.records += fetched.records.len();
+    /// Reads on; when there is nothing, waits so long for an image. The catalog is read first and to its end: a
+    /// conclusion about an image needs every class.
+    pub(super) fn read(&mut self, timeout: Duration) -> Result<Taken, LogError> {
+        let Self { catalog, tags, images, limit, progress } = self;
+        let mut taken = Taken {
+            records: 0,
+            changes: Vec::new(),
+            refused: Vec::new(),
+            progress: *progress,
+            at_end: false,
+        };
+        let is_catalog_read = loop {
+            let fetched = catalog.read(*limit, Duration::ZERO)?;
+            progress.catalog = fetched.next;
+            let (is_empty, at_end) = (fetched.records.is_empty(), fetched.at_end);
+            taken.take(TopicPartition { topic: Topic::Catalog, partition: 0 }, fetched);
+            if is_empty || at_end {
+                break at_end;
+            }
+        };
+        let fetched = tags.read(*limit, Duration::ZERO)?;
+        let are_tags_read = fetched.at_end;
+        progress.tags = fetched.next;
+        taken.take(TopicPartition { topic: Topic::Tags, partition: progress.partition }, fetched);
+        let fetched = images.read(*limit, if taken.records == 0 { timeout } else { Duration::ZERO })?;
+        let are_images_read = fetched.at_end;
+        progress.images = fetched.next;
+        taken.take(TopicPartition { topic: Topic::Images, partition: progress.partition }, fetched);
+        taken.progress = *progress;
+        taken.at_end = is_catalog_read && are_tags_read && are_images_read;
+        Ok(taken)
+    }
+}
+
+impl Taken {
+    fn take(&mut self, of: TopicPartition, fetched: Fetched) {
+        self.records += fetched.records.len();
         for stored in fetched.records {
-            let source = Source { of: from, offset: stored.offset, key: stored.record.key.clone() };
-            match change(from.topic, &stored) {
-                Ok(change) => inputs.changes.push((source, change)),
+            let source = Source { of, offset: stored.offset, key: stored.record.key.clone() };
+            match change(of.topic, &stored) {
+                Ok(change) => self.changes.push((source, change)),
                 Err(error) => {
-                    inputs.refused.push(Refused {
-                        source,
-                        reason: error.to_string(),
-                        value: stored.record.value,
-                    });
+                    let (reason, value) = (error.to_string(), stored.record.value);
+                    self.refused.push(Refused { source, reason, value });
                 }
             }
         }
-        Ok(fetched.next)
     }
+}
 
-    /// Applies changes to the working copy. Returns those that it took and those that it refused.
-    pub(super) fn take_in(&mut self, changes: Vec<(Source, Change)>) -> (Vec<Change>, Vec<Refused>) {
-        let shard = self.replica.shard();
-        let (mut taken, mut refused) = (Vec::with_capacity(changes.len()), Vec::new());
-        for (source, change) in changes {
-            match shard.apply(&change) {
-                Ok(()) => taken.push(change),
-                Err(error) => refused.push(Refused { source, reason: error.to_string(), value: None }),
-            }
+/// Applies changes to the shard. Returns those that it took and those that it refused.
+pub(super) fn take_in(shard: &mut Shard, changes: Vec<(Source, Change)>) -> (Vec<Change>, Vec<Refused>) {
+    let (mut taken, mut refused) = (Vec::with_capacity(changes.len()), Vec::new());
+    for (source, change) in changes {
+        match shard.apply(&change) {
+            Ok(()) => taken.push(change),
+            Err(error) => refused.push(Refused { source, reason: error.to_string(), value: None }),
         }
-        (taken, refused)
     }
+    (taken, refused)
 }
 
 /// Why a record is not a change.

@@ -22,7 +22,8 @@ use std::time::Duration;
 use crate::log::{AppendError, LogError, SharedLog, TopicPartition, Writer};
 use crate::record::{ProgressRecord, Topic};
 use crate::view::{Replica, View};
-use input::Refused;
+use commit::InFlight;
+use input::{Inputs, Refused, take_in};
 
 /// Why a processor had to stop. Another one is restored in its place.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,16 @@ pub enum ProcessorError {
     /// A result could not be written as JSON.
     #[error("cannot encode a record: {0}")]
     Encode(#[from] serde_json::Error),
+    /// The inputs do not come to their ends.
+    #[error(
+        "the inputs of partition {partition} could not be read to their ends: nothing came for {seconds} s"
+    )]
+    Stalled {
+        /// The partition.
+        partition: u16,
+        /// How long nothing has come.
+        seconds: u64,
+    },
     /// The partition was processed with another number of partitions.
     #[error(
         "partition {partition} was processed with {before} partitions, and there are {now} now: images would be looked \
@@ -107,8 +118,14 @@ pub struct Processor {
     writer: Box<dyn Writer>,
     partition: u16,
     options: Options,
+    inputs: Inputs,
     replica: Replica,
-    progress: ProgressRecord,
+    /// What was appended last and is not known to be committed.
+    in_flight: Option<InFlight>,
+    /// Counts the batches.
+    sequence: u64,
+    committed: ProgressRecord,
+    is_restored: bool,
     /// Images taken in since the copies were laid out anew.
     unsettled: usize,
 }
@@ -124,55 +141,58 @@ impl Processor {
         // First, so that a predecessor that is still running cannot commit after what is read here.
         let writer = log.writer(&format!("processor-{partition}"))?;
         let replica = Replica::new(Arc::clone(view), partition, log.partitions());
-        let progress = restore::last_progress(&log, partition)?;
-        let mut processor = Self { log, writer, partition, options, replica, progress, unsettled: 0 };
+        let committed = restore::last_progress(&log, partition)?;
+        let beginning = ProgressRecord { images: 0, tags: 0, catalog: 0, ..committed };
+        let inputs = Inputs::open(&*log, beginning, options.batch_records)?;
+        let mut processor = Self {
+            log,
+            writer,
+            partition,
+            options,
+            inputs,
+            replica,
+            in_flight: None,
+            sequence: committed.sequence,
+            committed,
+            is_restored: false,
+            unsettled: 0,
+        };
         processor.read_back()?;
         Ok(processor)
     }
 
-    /// Processes what has come since the last call.
-    pub fn step(&mut self) -> Result<Done, ProcessorError> {
-        let inputs = self.read()?;
-        if inputs.records == 0 {
+    /// Processes what has come since the last call; waits for `timeout` at the most when nothing has.
+    pub fn step(&mut self, timeout: Duration) -> Result<Done, ProcessorError> {
+        // While a batch is on its way to the log the next is read already. If there is none, the batch is all there is
+        // to wait for.
+        let timeout = if self.in_flight.is_some() { Duration::ZERO } else { timeout };
+        let taken = self.inputs.read(timeout)?;
+        if taken.records == 0 {
+            self.finish()?;
             self.settle_if_worthwhile();
             return Ok(Done::default());
         }
         self.at(Step::Read);
-        let mut done = Done { records: inputs.records, ..Done::default() };
-        let (changes, refused) = self.take_in(inputs.changes);
-        let dead_letters: Vec<_> = inputs.refused.into_iter().chain(refused).map(Refused::letter).collect();
+        // The working copy has to be published before it changes again.
+        self.finish()?;
+        let mut done = Done { records: taken.records, ..Done::default() };
+        let (changes, refused) = take_in(self.replica.shard(), taken.changes);
+        let dead_letters: Vec<_> = taken.refused.into_iter().chain(refused).map(Refused::letter).collect();
         let effects = self.replica.shard().drain();
         self.at(Step::Concluded);
         done.classified = effects.len();
         done.transitions = effects.iter().map(|effect| effect.transitions.len()).sum();
         done.dead_letters = dead_letters.len();
-        let progress = ProgressRecord { sequence: self.progress.sequence + 1, ..inputs.progress };
-        self.commit(effects, &dead_letters, &progress)?;
         self.unsettled += changes.len();
-        self.progress = progress;
-        self.replica.publish(changes, progress);
-        self.at(Step::Published);
+        self.sequence += 1;
+        let progress = ProgressRecord { sequence: self.sequence, ..taken.progress };
+        self.begin(effects, &dead_letters, changes, progress)?;
         Ok(done)
     }
 
-    /// Blocks until there is more to do, or the time is over.
-    pub fn wait(&self, timeout: Duration) -> Result<bool, ProcessorError> {
-        let [images, tags, catalog] = self.inputs();
-        let next = &self.progress;
-        Ok(self.log.wait(&[(images, next.images), (tags, next.tags), (catalog, next.catalog)], timeout)?)
-    }
-
-    /// How far it is.
+    /// How far it is: what is committed.
     pub fn progress(&self) -> ProgressRecord {
-        self.progress
-    }
-
-    fn inputs(&self) -> [TopicPartition; 3] {
-        [
-            TopicPartition { topic: Topic::Images, partition: self.partition },
-            TopicPartition { topic: Topic::Tags, partition: self.partition },
-            TopicPartition { topic: Topic::Catalog, partition: 0 },
-        ]
+        self.committed
     }
 
     fn output(&self, topic: Topic) -> TopicPartition {

@@ -2,12 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::input::Refused;
+use super::input::{Refused, take_in};
 use super::{Processor, ProcessorError, Step};
 use crate::log::{SharedLog, TopicPartition, for_each};
 use crate::record::{ClassificationRecord, ProgressRecord, Topic, decode};
 use crate::shard::Change;
+
+/// So long one read waits.
+const LOOK: Duration = Duration::from_millis(100);
+/// So long may nothing come while the end is not reached: far longer than a broker takes to start again.
+const STALLED: Duration = Duration::from_secs(60);
 
 /// The progress that the partition's last processor committed; all zero for the first.
 pub(super) fn last_progress(log: &SharedLog, partition: u16) -> Result<ProgressRecord, ProcessorError> {
@@ -29,15 +35,20 @@ impl Processor {
     pub(super) fn read_back(&mut self) -> Result<(), ProcessorError> {
         self.read_committed()?;
         self.at(Step::Restored);
-        let committed = self.progress;
-        self.progress = ProgressRecord { images: 0, tags: 0, catalog: 0, ..committed };
+        let committed = self.committed;
         let mut dead_letters = Vec::new();
-        loop {
-            let inputs = self.read()?;
-            if inputs.records == 0 && inputs.progress == self.progress {
-                break;
+        let mut deadline = Instant::now() + STALLED;
+        let progress = loop {
+            let taken = self.inputs.read(LOOK)?;
+            if taken.records > 0 {
+                deadline = Instant::now() + STALLED;
+            } else if Instant::now() >= deadline {
+                return Err(ProcessorError::Stalled {
+                    partition: self.partition,
+                    seconds: STALLED.as_secs(),
+                });
             }
-            let (_, refused) = self.take_in(inputs.changes);
+            let (_, refused) = take_in(self.replica.shard(), taken.changes);
             // Those before the committed progress have their dead letters already.
             let is_new = |refused: &Refused| {
                 refused.source.offset
@@ -47,21 +58,24 @@ impl Processor {
                         _ => committed.catalog,
                     }
             };
-            dead_letters
-                .extend(inputs.refused.into_iter().chain(refused).filter(is_new).map(Refused::letter));
-            self.progress = inputs.progress;
-        }
+            dead_letters.extend(taken.refused.into_iter().chain(refused).filter(is_new).map(Refused::letter));
+            if taken.at_end {
+                break taken.progress;
+            }
+        };
         let effects = self.replica.shard().drain();
-        let is_news = !effects.is_empty() || !dead_letters.is_empty() || self.progress != committed;
-        if is_news {
-            self.at(Step::Concluded);
-            self.progress.sequence += 1;
-            let progress = self.progress;
-            self.commit(effects, &dead_letters, &progress)?;
+        let progress = ProgressRecord { sequence: committed.sequence, ..progress };
+        if effects.is_empty() && dead_letters.is_empty() && progress == committed {
+            self.replica.publish_restored(progress);
+            self.is_restored = true;
+            self.at(Step::Published);
+            return Ok(());
         }
-        self.replica.publish_restored(self.progress);
-        self.at(Step::Published);
-        Ok(())
+        self.at(Step::Concluded);
+        let progress = ProgressRecord { sequence: progress.sequence + 1, ..progress };
+        self.sequence = progress.sequence;
+        self.begin(effects, &dead_letters, Vec::new(), progress)?;
+        self.finish()
     }
 
     /// Reads the own output back, to compare with.

@@ -205,7 +205,7 @@ impl Publisher {
                 bytes = 0;
             }
             for (to, record, meaning) in group {
-                bytes += record.key.len() + record.value.as_ref().map_or(0, Vec::len);
+                bytes += record.bytes();
                 batch.push((to, record));
                 written.push(meaning);
             }
@@ -229,7 +229,7 @@ impl Publisher {
 
 /// What is wrong with a record that no log takes.
 fn too_large(record: &Record) -> Option<String> {
-    let bytes = record.key.len() + record.value.as_ref().map_or(0, Vec::len);
+    let bytes = record.bytes();
     (bytes > MAX_RECORD_BYTES).then(|| {
         format!("its record has {bytes} bytes, more than the {MAX_RECORD_BYTES} that a record may have")
     })

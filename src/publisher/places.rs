@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::PublishError;
-use crate::log::{Offset, ReadLimit, SharedLog, TopicPartition};
+use crate::log::{Offset, SharedLog, TopicPartition};
 use crate::oci::Digest;
 use crate::record::{ImageRecord, TagRecord, Topic, Value, decode};
 
@@ -99,11 +99,7 @@ fn read_one<V: Value>(
     from: TopicPartition,
     offset: Offset,
 ) -> Result<Option<V>, PublishError> {
-    let fetched = log.read(from, offset, ReadLimit { records: 1, bytes: usize::MAX })?;
-    match fetched.records.first().filter(|stored| stored.offset == offset) {
-        Some(stored) => Ok(decode(&stored.record)?),
-        None => Ok(None),
-    }
+    log.get(from, offset)?.map_or(Ok(None), |stored| Ok(decode(&stored.record)?))
 }
 
 /// Recognises the same content again. Sixty-four bits: a false match, once in 2^64, would hide one change of an image

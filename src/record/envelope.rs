@@ -17,6 +17,13 @@ pub struct Record {
     pub headers: Vec<(String, String)>,
 }
 
+impl Record {
+    /// The size of its key and value: what is bounded, and what a read counts.
+    pub fn bytes(&self) -> usize {
+        self.key.len() + self.value.as_ref().map_or(0, Vec::len)
+    }
+}
+
 /// The value of a topic.
 pub trait Value: Serialize + DeserializeOwned + JsonSchema {
     /// The topic it stands on.

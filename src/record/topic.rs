@@ -81,12 +81,28 @@ impl Topic {
         }
     }
 
+    /// Its settings on Apache Kafka. A tombstone outlives every reader that is not given up; a record of the largest
+    /// size fits with its headers.
+    pub fn settings(self) -> Vec<(&'static str, String)> {
+        let (policy, retention) = match self.cleanup() {
+            Cleanup::Compact => ("compact", "delete.retention.ms"),
+            Cleanup::Delete => ("delete", "retention.ms"),
+        };
+        vec![
+            ("cleanup.policy", policy.to_owned()),
+            ("max.message.bytes", MAX_MESSAGE_BYTES.to_string()),
+            (retention, self.retention_ms().to_string()),
+        ]
+    }
+
     /// Whether it is divided by the first layer. The others have one partition.
     pub const fn is_partitioned(self) -> bool {
         !matches!(self, Self::Catalog | Self::Buildconfigs)
     }
 }
 
+/// The largest record, with room for its headers and the batch that carries it.
+const MAX_MESSAGE_BYTES: u32 = 1_064_960;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 impl fmt::Display for Topic {

@@ -7,6 +7,7 @@ mod convergence;
 mod domain;
 mod history;
 mod index;
+mod kafka;
 mod kill;
 mod log;
 mod oracle;

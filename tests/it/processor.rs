@@ -1,6 +1,7 @@
 //! The processor beyond its conclusions: what readers see when, and what becomes of records that are none.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use clade::log::memory::{Faults, MemoryLog};
 use clade::log::{SharedLog, TopicPartition, for_each};
@@ -42,7 +43,9 @@ fn readers_see_a_batch_after_its_commit_and_all_of_it_at_once() {
     let options = Options { observer, ..Options::default() };
     let mut processor = Processor::restore(SharedLog::clone(&log), &view, 0, options).unwrap();
     append(&log, vec![record("two"), record("three")]);
-    processor.step().unwrap();
+    // One begins to append, the next finds nothing more and so waits for it.
+    processor.step(Duration::ZERO).unwrap();
+    processor.step(Duration::ZERO).unwrap();
     assert_eq!(
         *seen.lock().unwrap(),
         [
@@ -66,7 +69,8 @@ fn a_reader_that_holds_on_keeps_what_it_has_and_stops_nobody() {
     let held = view.snapshot();
     for name in ["two", "three", "four"] {
         append(&log, vec![record(name)]);
-        processor.step().unwrap();
+        processor.step(Duration::ZERO).unwrap();
+        processor.step(Duration::ZERO).unwrap();
     }
     assert_eq!(held.shards().map(|shard| shard.index().len()).sum::<usize>(), 1);
     assert_eq!(count(&view), 4);
@@ -84,7 +88,7 @@ fn a_record_that_is_none_is_a_dead_letter_with_its_place_and_reason_and_the_othe
     let log = log_with(vec![record("good"), later, half, other, no_key, record("last")]);
     let view = Arc::new(View::new(1));
     let mut processor = Processor::restore(SharedLog::clone(&log), &view, 0, Options::default()).unwrap();
-    processor.step().unwrap();
+    processor.step(Duration::ZERO).unwrap();
     assert_eq!(count(&view), 2);
     let mut letters = Vec::new();
     for_each(&*log, TopicPartition { topic: Topic::DeadLetters, partition: 0 }, |stored| {

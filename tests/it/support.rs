@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clade::log::memory::{Faults, MemoryLog};
 use clade::log::{Log, SharedLog, TopicPartition, for_each};
@@ -160,7 +161,7 @@ impl World {
     pub(crate) fn process(&mut self) -> &mut Self {
         self.publisher.flush().unwrap();
         for processor in &mut self.processors {
-            while processor.step().unwrap().records > 0 {}
+            while processor.step(Duration::ZERO).unwrap().records > 0 {}
         }
         self
     }

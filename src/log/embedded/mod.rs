@@ -16,13 +16,15 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use redb::{Database, ReadableDatabase};
 
 pub use open::Options;
 
-use super::{Fetched, Log, LogError, Offset, ReadLimit, Stored, TopicPartition, Writer};
+use super::positional::{self, Positional, PositionalReader};
+use super::{Fetched, Log, LogError, Offset, ReadLimit, Reader, Stored, TopicPartition, Writer};
+use crate::record::Topic;
 use tables::{RECORDS, key};
 use writer::{EmbeddedWriter, Request};
 
@@ -74,6 +76,10 @@ impl EmbeddedLog {
 }
 
 impl Shared {
+    fn end(&self, of: TopicPartition) -> Offset {
+        self.ends().get(&of).copied().unwrap_or(0)
+    }
+
     fn ends(&self) -> std::sync::MutexGuard<'_, HashMap<TopicPartition, Offset>> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,25 +102,41 @@ impl Log for EmbeddedLog {
             *epoch
         };
         let queue = self.queue.clone().ok_or(LogError::Closed)?;
-        Ok(Box::new(EmbeddedWriter { name: name.to_owned(), epoch, queue }))
+        Ok(Box::new(EmbeddedWriter { name: name.to_owned(), epoch, queue, answer: None }))
     }
 
-    fn read(&self, from: TopicPartition, offset: Offset, limit: ReadLimit) -> Result<Fetched, LogError> {
-        let end = self.end(from)?;
+    fn reader(&self, topic: Topic, from: &[(u16, Offset)]) -> Result<Box<dyn Reader>, LogError> {
+        Ok(Box::new(PositionalReader::new(Arc::clone(&self.shared), topic, from)?))
+    }
+
+    fn get(&self, from: TopicPartition, offset: Offset) -> Result<Option<Stored>, LogError> {
+        positional::get(&self.shared, from, offset)
+    }
+
+    fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {
+        Ok(self.shared.end(of))
+    }
+}
+
+impl Positional for Arc<Shared> {
+    fn read_at(&self, from: TopicPartition, offset: Offset, limit: ReadLimit) -> Result<Fetched, LogError> {
+        let end = self.end(from);
         let storage = |error: redb::Error| LogError::Storage(format!("cannot read {from}: {error}"));
-        let transaction = self.shared.database.begin_read().map_err(|error| storage(error.into()))?;
+        let transaction = self.database.begin_read().map_err(|error| storage(error.into()))?;
         let table = transaction.open_table(RECORDS).map_err(|error| storage(error.into()))?;
-        let mut fetched = Fetched { records: Vec::new(), next: offset };
+        let mut fetched =
+            Fetched { partition: from.partition, records: Vec::new(), next: offset, at_end: true };
         let mut bytes = 0;
         for entry in table.range(key(from, offset)..key(from, end)).map_err(|error| storage(error.into()))? {
             let (at, value) = entry.map_err(|error| storage(error.into()))?;
             let (.., offset) = at.value();
             let (timestamp, record) = frame::decode(value.value())
                 .map_err(|problem| LogError::Storage(format!("{from}@{offset} is damaged: {problem}")))?;
-            bytes += record.key.len() + record.value.as_ref().map_or(0, Vec::len);
+            bytes += record.bytes();
             fetched.records.push(Stored { offset, timestamp, record });
             fetched.next = offset + 1;
             if fetched.records.len() >= limit.records || bytes >= limit.bytes {
+                fetched.at_end = fetched.next >= end;
                 return Ok(fetched);
             }
         }
@@ -122,23 +144,11 @@ impl Log for EmbeddedLog {
         Ok(fetched)
     }
 
-    fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {
-        Ok(self.shared.ends().get(&of).copied().unwrap_or(0))
-    }
-
-    fn wait(&self, for_any: &[(TopicPartition, Offset)], timeout: Duration) -> Result<bool, LogError> {
-        let deadline = Instant::now() + timeout;
-        let mut ends = self.shared.ends();
-        loop {
-            if for_any.iter().any(|(of, offset)| ends.get(of).is_some_and(|end| end > offset)) {
-                return Ok(true);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(false);
-            }
-            ends = self.shared.committed.wait_timeout(ends, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
+    fn wait(&self, for_any: &[(TopicPartition, Offset)], timeout: Duration) {
+        let is_short = |ends: &mut HashMap<TopicPartition, Offset>| {
+            !for_any.iter().any(|(of, offset)| ends.get(of).is_some_and(|end| end > offset))
+        };
+        let _ = self.committed.wait_timeout_while(self.ends(), timeout, is_short);
     }
 }
 

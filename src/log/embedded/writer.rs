@@ -9,7 +9,7 @@ use redb::{Durability, ReadableTable, WriteTransaction};
 
 use super::tables::{PARTITIONS, RECORDS, key, number};
 use super::{Shared, compaction, frame};
-use crate::log::{AppendError, Batch, LogError, MAX_RECORD_BYTES, Offset, TopicPartition, Writer};
+use crate::log::{AppendError, Batch, LogError, Offset, TopicPartition, Writer, check_sizes};
 
 /// Appends that may wait. Each writer has one under way at a time, so there are never more than writers; beyond this
 /// many of them, they wait before queueing instead of after.
@@ -27,19 +27,22 @@ pub(super) struct EmbeddedWriter {
     pub(super) name: String,
     pub(super) epoch: u64,
     pub(super) queue: SyncSender<Request>,
+    /// Where the answer to what was begun comes.
+    pub(super) answer: Option<Receiver<Result<Vec<Offset>, AppendError>>>,
 }
 
 impl Writer for EmbeddedWriter {
-    fn append(&mut self, batch: Batch) -> Result<Vec<Offset>, AppendError> {
-        for (to, record) in &batch {
-            let bytes = record.key.len() + record.value.as_ref().map_or(0, Vec::len);
-            if bytes > MAX_RECORD_BYTES {
-                return Err(AppendError::TooLarge { key: record.key.clone(), to: *to, bytes });
-            }
-        }
+    fn begin(&mut self, batch: Batch) -> Result<(), AppendError> {
+        check_sizes(&batch)?;
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
         let request = Request::Append { name: self.name.clone(), epoch: self.epoch, batch, reply };
         self.queue.send(request).map_err(|_| AppendError::NotAppended("the log is closed".to_owned()))?;
+        self.answer = Some(answer);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<Vec<Offset>, AppendError> {
+        let Some(answer) = self.answer.take() else { return Ok(Vec::new()) };
         answer.recv().unwrap_or_else(|_| Err(AppendError::Unknown("the log's thread has ended".to_owned())))
     }
 }

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 pub use faults::{Faults, Rates};
 
+use super::positional::{self, Positional, PositionalReader};
 use super::{
-    AppendError, Batch, Fetched, Log, LogError, MAX_RECORD_BYTES, Offset, ReadLimit, Stored, TopicPartition,
-    Writer,
+    AppendError, Batch, Fetched, Log, LogError, Offset, ReadLimit, Reader, Stored, TopicPartition, Writer,
+    check_sizes,
 };
-use crate::record::Cleanup;
+use crate::record::{Cleanup, Topic};
 use faults::Fault;
 
 /// A log in memory. Clones share it.
@@ -103,23 +104,37 @@ impl Log for MemoryLog {
         let mut state = self.state();
         let epoch = state.epochs.entry(name.to_owned()).or_default();
         *epoch += 1;
-        Ok(Box::new(MemoryWriter { log: self.clone(), name: name.to_owned(), epoch: *epoch }))
+        Ok(Box::new(MemoryWriter { log: self.clone(), name: name.to_owned(), epoch: *epoch, begun: None }))
     }
 
-    fn read(&self, from: TopicPartition, offset: Offset, limit: ReadLimit) -> Result<Fetched, LogError> {
+    fn reader(&self, topic: Topic, from: &[(u16, Offset)]) -> Result<Box<dyn Reader>, LogError> {
+        Ok(Box::new(PositionalReader::new(self.clone(), topic, from)?))
+    }
+
+    fn get(&self, from: TopicPartition, offset: Offset) -> Result<Option<Stored>, LogError> {
+        positional::get(self, from, offset)
+    }
+
+    fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {
+        Ok(self.state().partitions.get(&of).map_or(0, |partition| partition.end))
+    }
+}
+
+impl Positional for MemoryLog {
+    fn read_at(&self, from: TopicPartition, offset: Offset, limit: ReadLimit) -> Result<Fetched, LogError> {
         let mut state = self.state();
         state.compact_something();
         let records = state.faults.short_read(limit.records);
-        let Some(partition) = state.partitions.get(&from) else {
-            return Ok(Fetched { records: Vec::new(), next: offset });
-        };
-        let mut fetched = Fetched { records: Vec::new(), next: offset };
+        let mut fetched =
+            Fetched { partition: from.partition, records: Vec::new(), next: offset, at_end: true };
+        let Some(partition) = state.partitions.get(&from) else { return Ok(fetched) };
         let mut bytes = 0;
         for (at, stored) in partition.records.range(offset..) {
-            bytes += stored.record.key.len() + stored.record.value.as_ref().map_or(0, Vec::len);
+            bytes += stored.record.bytes();
             fetched.records.push(stored.clone());
             fetched.next = at + 1;
             if fetched.records.len() >= records || bytes >= limit.bytes {
+                fetched.at_end = fetched.next >= partition.end;
                 return Ok(fetched);
             }
         }
@@ -127,22 +142,13 @@ impl Log for MemoryLog {
         Ok(fetched)
     }
 
-    fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {
-        Ok(self.state().partitions.get(&of).map_or(0, |partition| partition.end))
-    }
-
-    fn wait(&self, for_any: &[(TopicPartition, Offset)], timeout: Duration) -> Result<bool, LogError> {
+    fn wait(&self, for_any: &[(TopicPartition, Offset)], timeout: Duration) {
         let has_more = |state: &mut State| {
             for_any
                 .iter()
                 .any(|(of, offset)| state.partitions.get(of).is_some_and(|partition| partition.end > *offset))
         };
-        let (mut state, _) = self
-            .shared
-            .1
-            .wait_timeout_while(self.state(), timeout, |state| !has_more(state))
-            .unwrap_or_else(PoisonError::into_inner);
-        Ok(has_more(&mut state))
+        let _ = self.shared.1.wait_timeout_while(self.state(), timeout, |state| !has_more(state));
     }
 }
 
@@ -150,16 +156,24 @@ struct MemoryWriter {
     log: MemoryLog,
     name: String,
     epoch: u64,
+    /// What became of the batch that was begun.
+    begun: Option<Result<Vec<Offset>, AppendError>>,
 }
 
 impl Writer for MemoryWriter {
-    fn append(&mut self, batch: Batch) -> Result<Vec<Offset>, AppendError> {
-        for (to, record) in &batch {
-            let bytes = record.key.len() + record.value.as_ref().map_or(0, Vec::len);
-            if bytes > MAX_RECORD_BYTES {
-                return Err(AppendError::TooLarge { key: record.key.clone(), to: *to, bytes });
-            }
-        }
+    fn begin(&mut self, batch: Batch) -> Result<(), AppendError> {
+        check_sizes(&batch)?;
+        self.begun = Some(self.write(batch));
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<Vec<Offset>, AppendError> {
+        self.begun.take().unwrap_or_else(|| Ok(Vec::new()))
+    }
+}
+
+impl MemoryWriter {
+    fn write(&self, batch: Batch) -> Result<Vec<Offset>, AppendError> {
         let mut state = self.log.state();
         state.compact_something();
         if state.epochs.get(&self.name).is_some_and(|newest| *newest > self.epoch) {

@@ -1,0 +1,131 @@
+//! What librdkafka calls back: logs, errors, delivered records and OAuth tokens.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{DeliveryResult, ProducerContext};
+
+use super::token::read_token;
+use crate::log::Offset;
+
+/// What a client has met. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Context {
+    token_file: Option<PathBuf>,
+    shared: Arc<Mutex<Met>>,
+}
+
+#[derive(Default)]
+struct Met {
+    /// The last error of the client as a whole, as people can read it.
+    error: Option<String>,
+    /// What does not pass by itself: wrong credentials, an untrusted certificate.
+    refused: Option<String>,
+    /// The offset of each record of the batch that is being written.
+    offsets: Vec<Offset>,
+    /// The first record of it that was not written.
+    failed: Option<KafkaError>,
+}
+
+impl Context {
+    pub(super) fn new(token_file: Option<PathBuf>) -> Self {
+        Self { token_file, shared: Arc::default() }
+    }
+
+    fn met(&self) -> MutexGuard<'_, Met> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last error of the client as a whole.
+    pub(super) fn last_error(&self) -> Option<String> {
+        self.met().error.clone()
+    }
+
+    /// Why the cluster does not let this client in, if it does not.
+    pub(super) fn refused(&self) -> Option<String> {
+        self.met().refused.clone()
+    }
+
+    /// A batch of so many records is going to be written.
+    pub(super) fn expect(&self, records: usize) {
+        let mut met = self.met();
+        met.failed = None;
+        met.offsets.clear();
+        met.offsets.resize(records, 0);
+    }
+
+    /// What became of the batch: the offsets, or the first error.
+    pub(super) fn delivered(&self) -> Result<Vec<Offset>, KafkaError> {
+        let mut met = self.met();
+        match met.failed.take() {
+            Some(error) => Err(error),
+            None => Ok(std::mem::take(&mut met.offsets)),
+        }
+    }
+}
+
+impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        // What matters comes back as an error of a call; the rest is for whoever looks closely.
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!(target: "clade::kafka", fac, "{message}");
+            }
+            _ => tracing::debug!(target: "clade::kafka", fac, "{message}"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "clade::kafka", %error, "{reason}");
+        let mut met = self.met();
+        let text = reason.to_owned();
+        let is_refusal = matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::Authentication
+                    | RDKafkaErrorCode::SaslAuthenticationFailed
+                    | RDKafkaErrorCode::SSL
+            )
+        );
+        if is_refusal {
+            met.refused = Some(text.clone());
+        }
+        met.error = Some(text);
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        let file = self.token_file.as_ref().ok_or(
+            "SASL/OAUTHBEARER needs a token: set sasl.oauthbearer.token.file to the file that has it",
+        )?;
+        read_token(file)
+    }
+}
+
+impl ConsumerContext for Context {}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
+        let mut met = self.met();
+        match result {
+            Ok(message) => {
+                let offset = rdkafka::Message::offset(message);
+                if let Some(place) = met.offsets.get_mut(index) {
+                    *place = offset.unsigned_abs();
+                }
+            }
+            Err((error, _)) => {
+                met.failed.get_or_insert_with(|| error.clone());
+            }
+        }
+    }
+}

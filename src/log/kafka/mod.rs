@@ -1,0 +1,225 @@
+//! The log on Apache Kafka, by librdkafka.
+//!
+//! ```text
+//!   Writer  a producer with a transactional ID: one batch, one transaction
+//!   Reader  a consumer with partitions assigned by hand, read_committed, of one topic
+//! ```
+//!
+//! Every call blocks and every client has threads of its own; none of this is for async workers. Which partitions are
+//! whose is decided elsewhere, by a consumer group: `ownership`.
+
+mod admin;
+mod config;
+mod context;
+mod reader;
+mod token;
+mod writer;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::metadata::Metadata;
+
+pub use admin::{Admin, FoundTopic, MissingTopic};
+pub use config::Config;
+
+use super::{Log, LogError, Offset, Reader, Stored, TopicPartition, Writer};
+use crate::record::Topic;
+use context::Context;
+use reader::KafkaReader;
+use writer::KafkaWriter;
+
+/// So long is a cluster looked for: a broker that is just starting is there by then.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The log on a cluster.
+pub struct KafkaLog {
+    config: Config,
+    names: Names,
+    partitions: u16,
+    /// Asked about ends.
+    consumer: BaseConsumer<Context>,
+}
+
+/// The topics' names on the cluster.
+#[derive(Clone)]
+struct Names(Arc<[String]>);
+
+impl Names {
+    fn new(config: &Config) -> Self {
+        Self(Topic::ALL.iter().map(|topic| config.name(topic.name())).collect())
+    }
+
+    fn of(&self, topic: Topic) -> &str {
+        let place = Topic::ALL.iter().position(|known| *known == topic);
+        place.and_then(|place| self.0.get(place)).map_or("", String::as_str)
+    }
+}
+
+impl KafkaLog {
+    /// Reaches the cluster and checks that all topics are there, with numbers of partitions that fit.
+    pub fn open(config: Config) -> Result<Self, LogError> {
+        let consumer = consumer(&config)?;
+        let metadata = reach(&consumer, &config, PATIENCE)?;
+        let names = Names::new(&config);
+        let partitions = check_topics(&metadata, &names)?;
+        Ok(Self { config, names, partitions, consumer })
+    }
+
+    fn open_reader(&self, topic: Topic, from: &[(u16, Offset)]) -> Result<KafkaReader, LogError> {
+        KafkaReader::new(consumer(&self.config)?, topic, self.names.of(topic), from)
+    }
+}
+
+impl Log for KafkaLog {
+    fn partitions(&self) -> u16 {
+        self.partitions
+    }
+
+    fn writer(&self, name: &str) -> Result<Box<dyn Writer>, LogError> {
+        let context = Context::new(self.config.token_file().map(Into::into));
+        let defaults = [
+            ("compression.type", "lz4"),
+            ("linger.ms", "2"),
+            ("message.max.bytes", "1064960"),
+            ("batch.num.messages", "10000"),
+            ("batch.size", "1000000"),
+            ("queue.buffering.max.kbytes", "262144"),
+            // A paused process is fenced by its successor, not by time; this only bounds how long readers may have
+            // to wait for one that has none.
+            ("transaction.timeout.ms", "30000"),
+            // 100 ms by default, which every wait for an earlier transaction's end would cost.
+            ("retry.backoff.ms", "5"),
+        ];
+        let id = self.config.name(name);
+        let fixed = [("transactional.id", id.as_str()), ("enable.idempotence", "true"), ("acks", "all")];
+        let producer = self
+            .config
+            .client(&defaults, &fixed)
+            .create_with_context(context.clone())
+            .map_err(|error| wrong_property(&error))?;
+        Ok(Box::new(KafkaWriter::new(producer, context, self.names.clone())?))
+    }
+
+    fn reader(&self, topic: Topic, from: &[(u16, Offset)]) -> Result<Box<dyn Reader>, LogError> {
+        Ok(Box::new(self.open_reader(topic, from)?))
+    }
+
+    fn get(&self, from: TopicPartition, offset: Offset) -> Result<Option<Stored>, LogError> {
+        if offset >= self.end(from)? {
+            return Ok(None);
+        }
+        reader::one(self.open_reader(from.topic, &[(from.partition, offset)])?, from, offset, PATIENCE)
+    }
+
+    fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {
+        let (_, end) = self
+            .consumer
+            .fetch_watermarks(self.names.of(of.topic), i32::from(of.partition), PATIENCE)
+            .map_err(|error| reader::failed(of.topic, &error))?;
+        Ok(end.unsigned_abs())
+    }
+}
+
+/// A consumer for partitions that are assigned by hand. It never joins its group, whose name only says whose it is.
+fn consumer(config: &Config) -> Result<BaseConsumer<Context>, LogError> {
+    let group = config.name("clade");
+    let defaults = [
+        // Some 16 MiB a partition wait to be read, at the most; librdkafka's own bounds are 64 MiB and 100,000 records.
+        ("queued.max.messages.kbytes", "16384"),
+        ("queued.min.messages", "20000"),
+        ("fetch.queue.backoff.ms", "5"),
+        ("fetch.error.backoff.ms", "100"),
+    ];
+    let fixed = [
+        ("group.id", group.as_str()),
+        ("enable.auto.commit", "false"),
+        ("enable.partition.eof", "true"),
+        ("isolation.level", "read_committed"),
+        // Where an event topic has dropped what was asked for, reading begins with what is left.
+        ("auto.offset.reset", "earliest"),
+    ];
+    config
+        .client(&defaults, &fixed)
+        .create_with_context(Context::new(config.token_file().map(Into::into)))
+        .map_err(|error| wrong_property(&error))
+}
+
+fn wrong_property(error: &KafkaError) -> LogError {
+    LogError::Configuration(match error {
+        // Its own text repeats the value, which may be a secret.
+        KafkaError::ClientConfig(_, problem, name, _) => format!("the Kafka property {name}: {problem}"),
+        other => format!("cannot make a Kafka client: {other}"),
+    })
+}
+
+/// What the cluster has, once it answers.
+fn reach(
+    consumer: &BaseConsumer<Context>,
+    config: &Config,
+    patience: Duration,
+) -> Result<Metadata, LogError> {
+    let deadline = Instant::now() + patience;
+    loop {
+        // Serves the callbacks, which tell why there is no connection.
+        let _ = consumer.poll(Duration::from_millis(50));
+        let context = consumer.client().context();
+        if let Some(reason) = context.refused() {
+            return Err(LogError::Configuration(format!(
+                "Apache Kafka at {} refuses us: {reason}: check security.protocol, the SASL mechanism and credentials, \
+                 and the certificates",
+                config.bootstrap
+            )));
+        }
+        match consumer.fetch_metadata(None, Duration::from_secs(1)) {
+            Ok(metadata) => return Ok(metadata),
+            Err(error) if Instant::now() >= deadline => {
+                return Err(LogError::Unreachable(format!(
+                    "Apache Kafka at {} does not answer within {} s: {}",
+                    config.bootstrap,
+                    patience.as_secs(),
+                    context.last_error().unwrap_or_else(|| error.to_string())
+                )));
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// The number of partitions, if every topic is there and has as many as it must.
+fn check_topics(metadata: &Metadata, names: &Names) -> Result<u16, LogError> {
+    let count = |topic: Topic| {
+        let found = metadata.topics().iter().find(|found| found.name() == names.of(topic));
+        found.map_or(0, |found| found.partitions().len())
+    };
+    let missing: Vec<&str> =
+        Topic::ALL.into_iter().filter(|topic| count(*topic) == 0).map(|topic| names.of(topic)).collect();
+    if !missing.is_empty() {
+        return Err(LogError::Incompatible(format!(
+            "the cluster has no topic {}: `clade topics apply` creates what is missing",
+            missing.join(", ")
+        )));
+    }
+    let partitions = count(Topic::Images);
+    for topic in Topic::ALL {
+        let expected = if topic.is_partitioned() { partitions } else { 1 };
+        if count(topic) != expected {
+            return Err(LogError::Incompatible(format!(
+                "the topic {} has {} partitions and must have {expected}{}: images would be looked for in the wrong \
+                 place. Never add partitions to a topic of clade; `clade topics migrate` copies everything into new \
+                 topics with another number",
+                names.of(topic),
+                count(topic),
+                if topic.is_partitioned() { ", as images has" } else { "" },
+            )));
+        }
+    }
+    u16::try_from(partitions).map_err(|_| {
+        LogError::Incompatible(format!(
+            "{partitions} partitions are more than clade can count; at most {}",
+            u16::MAX
+        ))
+    })
+}

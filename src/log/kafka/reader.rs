@@ -1,0 +1,197 @@
+//! Reading partitions of one topic on and on, committed records only.
+//!
+//! The end of a partition is known from librdkafka's `PARTITION_EOF`, which fires at the last stable offset: the
+//! markers that end transactions take offsets too, so that no comparison of offsets can tell. The event names the
+//! partition but not the topic, which is why a reader is for one topic.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers as _};
+use rdkafka::{Message as _, TopicPartitionList};
+
+use super::context::Context;
+use crate::log::{Fetched, LogError, Offset, ReadLimit, Reader, Stored, TopicPartition};
+use crate::record::{Record, Topic};
+
+/// A consumer with partitions of a topic assigned by hand.
+pub(super) struct KafkaReader {
+    consumer: BaseConsumer<Context>,
+    topic: Topic,
+    partitions: BTreeMap<u16, Position>,
+    /// Met while another partition was being read.
+    held: Option<(u16, Stored)>,
+}
+
+struct Position {
+    next: Offset,
+    at_end: bool,
+}
+
+impl KafkaReader {
+    pub(super) fn new(
+        consumer: BaseConsumer<Context>,
+        topic: Topic,
+        name: &str,
+        from: &[(u16, Offset)],
+    ) -> Result<Self, LogError> {
+        let mut assignment = TopicPartitionList::with_capacity(from.len());
+        for (partition, offset) in from {
+            let offset = match i64::try_from(*offset) {
+                Ok(0) | Err(_) => rdkafka::Offset::Beginning,
+                Ok(offset) => rdkafka::Offset::Offset(offset),
+            };
+            assignment
+                .add_partition_offset(name, i32::from(*partition), offset)
+                .map_err(|error| failed(topic, &error))?;
+        }
+        consumer.assign(&assignment).map_err(|error| failed(topic, &error))?;
+        let position =
+            |(partition, next): &(u16, Offset)| (*partition, Position { next: *next, at_end: false });
+        Ok(Self { consumer, topic, partitions: from.iter().map(position).collect(), held: None })
+    }
+
+    fn at_end(&self) -> bool {
+        self.held.is_none() && self.partitions.values().all(|position| position.at_end)
+    }
+
+    /// What was read of one partition; of any if nothing was.
+    fn fetched(&self, records: Vec<Stored>, partition: Option<u16>) -> Fetched {
+        let partition = partition.or_else(|| self.partitions.keys().next().copied()).unwrap_or_default();
+        let next = self.partitions.get(&partition).map_or(0, |position| position.next);
+        Fetched { partition, records, next, at_end: self.at_end() }
+    }
+}
+
+impl Reader for KafkaReader {
+    fn read(&mut self, limit: ReadLimit, timeout: Duration) -> Result<Fetched, LogError> {
+        let deadline = Instant::now() + timeout;
+        let was_at_end = self.at_end();
+        let (mut records, mut bytes, mut reading): (Vec<Stored>, usize, Option<u16>) = (Vec::new(), 0, None);
+        loop {
+            let (partition, stored) = match self.held.take() {
+                Some(held) => held,
+                None => {
+                    let wait = match reading {
+                        Some(_) => Duration::ZERO,
+                        None => deadline.saturating_duration_since(Instant::now()),
+                    };
+                    match self.consumer.poll(wait) {
+                        None if reading.is_some() || Instant::now() >= deadline => break,
+                        None => continue,
+                        Some(Ok(message)) => stored(&message),
+                        Some(Err(KafkaError::PartitionEOF(partition))) => {
+                            let partition = u16::try_from(partition).unwrap_or_default();
+                            if let Some(position) = self.partitions.get_mut(&partition) {
+                                position.at_end = true;
+                            }
+                            // That the end is reached is news; that it still is, is none.
+                            if reading.is_none() && self.at_end() && !was_at_end {
+                                break;
+                            }
+                            continue;
+                        }
+                        Some(Err(error)) if passes(&error) => {
+                            tracing::debug!(topic = %self.topic, %error, "reading goes on");
+                            continue;
+                        }
+                        Some(Err(error)) => return Err(failed(self.topic, &error)),
+                    }
+                }
+            };
+            if reading.is_some_and(|reading| reading != partition) {
+                self.held = Some((partition, stored));
+                break;
+            }
+            reading = Some(partition);
+            if let Some(position) = self.partitions.get_mut(&partition) {
+                *position = Position { next: stored.offset + 1, at_end: false };
+            }
+            bytes += stored.record.bytes();
+            records.push(stored);
+            if records.len() >= limit.records || bytes >= limit.bytes {
+                break;
+            }
+        }
+        Ok(self.fetched(records, reading))
+    }
+}
+
+/// What librdkafka puts right by itself.
+fn passes(error: &KafkaError) -> bool {
+    !matches!(error, KafkaError::MessageConsumptionFatal(_))
+        && !matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::UnknownTopic
+                    | RDKafkaErrorCode::UnknownTopicOrPartition
+                    | RDKafkaErrorCode::UnknownPartition
+                    | RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::GroupAuthorizationFailed
+                    | RDKafkaErrorCode::Authentication
+                    | RDKafkaErrorCode::SaslAuthenticationFailed
+            )
+        )
+}
+
+/// A failure to read, in words that say what to do.
+pub(super) fn failed(topic: Topic, error: &KafkaError) -> LogError {
+    match error.rdkafka_error_code() {
+        Some(
+            RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownPartition,
+        ) => LogError::Incompatible(format!(
+            "the topic {topic} or one of its partitions does not exist, or no longer: `clade topics plan` tells what is \
+             missing, `clade topics apply` creates it"
+        )),
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed) => {
+            LogError::Configuration(format!("not allowed to read the topic {topic}: {error}"))
+        }
+        _ => LogError::Storage(format!("cannot read the topic {topic}: {error}")),
+    }
+}
+
+/// A record as a message carries it. Bytes that are no UTF-8 in a key or header are replaced: no key of clade's has any,
+/// and a stranger's record is refused for its key.
+fn stored(message: &BorrowedMessage<'_>) -> (u16, Stored) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers
+            .iter()
+            .map(|header| (header.key.to_owned(), header.value.map(text).unwrap_or_default()))
+            .collect()
+    });
+    let record = Record {
+        key: message.key().map(text).unwrap_or_default(),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers,
+    };
+    let stored = Stored {
+        offset: message.offset().unsigned_abs(),
+        timestamp: message.timestamp().to_millis().unwrap_or(0),
+        record,
+    };
+    (u16::try_from(message.partition()).unwrap_or_default(), stored)
+}
+
+/// The record at an offset that lies before the partition's end: read by a reader made for it. A transaction's end is
+/// told to its writer before readers see it, so that the reader may have to wait for the record.
+pub(super) fn one(
+    mut reader: KafkaReader,
+    from: TopicPartition,
+    offset: Offset,
+    patience: Duration,
+) -> Result<Option<Stored>, LogError> {
+    let deadline = Instant::now() + patience;
+    while Instant::now() < deadline {
+        let fetched = reader.read(ReadLimit { records: 1, bytes: 1 }, Duration::from_millis(100))?;
+        if let Some(stored) = fetched.records.into_iter().next() {
+            return Ok(Some(stored).filter(|stored| stored.offset == offset));
+        }
+    }
+    let seconds = patience.as_secs();
+    Err(LogError::Storage(format!("{from}@{offset} was not to be had within {seconds} s")))
+}

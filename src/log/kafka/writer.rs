@@ -1,0 +1,184 @@
+//! Appending in transactions: a batch is one transaction, a writer's name its transactional ID.
+//!
+//! Whatever goes wrong, the writer says whether nothing was written, or that it is not known; in the second case it must
+//! be dropped, because librdkafka may repeat what it believes lost (it does not speak transactions v2, KIP-890).
+
+use std::time::{Duration, Instant};
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
+use super::Names;
+use super::context::Context;
+use crate::log::{AppendError, Batch, LogError, Offset, Writer, check_sizes};
+
+/// So long may a transaction take to be written and committed. Longer than a broker takes to start again.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// rust-rdkafka's `flush` and `commit_transaction` sleep to the end of their first tenth of a second while records are
+/// in flight. So they are waited for here, in short looks, before the commit.
+const LOOK: Duration = Duration::from_micros(200);
+
+pub(super) struct KafkaWriter {
+    producer: BaseProducer<Context>,
+    context: Context,
+    names: Names,
+    is_open: bool,
+}
+
+impl KafkaWriter {
+    /// Fences every earlier writer with the same transactional ID, and ends what it had begun.
+    pub(super) fn new(
+        producer: BaseProducer<Context>,
+        context: Context,
+        names: Names,
+    ) -> Result<Self, LogError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match producer.init_transactions(Duration::from_secs(5)) {
+                Ok(()) => return Ok(Self { producer, context, names, is_open: false }),
+                Err(error) => {
+                    if let Some(reason) = context.refused() {
+                        return Err(LogError::Configuration(format!("the cluster refuses us: {reason}")));
+                    }
+                    if !is_retriable(&error) || Instant::now() >= deadline {
+                        return Err(LogError::Storage(format!(
+                            "cannot begin to write: {}",
+                            told(&error, &context)
+                        )));
+                    }
+                    std::thread::park_timeout(Duration::from_millis(100));
+                }
+            }
+        }
+    }
+
+    fn send(&self, batch: &Batch) -> Result<(), KafkaError> {
+        let deadline = Instant::now() + PATIENCE;
+        for (index, (to, record)) in batch.iter().enumerate() {
+            let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+            for (key, value) in &record.headers {
+                headers = headers.insert(Header { key, value: Some(value) });
+            }
+            let mut message = BaseRecord::with_opaque_to(self.names.of(to.topic), index)
+                .partition(i32::from(to.partition))
+                .key(&record.key)
+                .headers(headers);
+            if let Some(value) = &record.value {
+                message = message.payload(value);
+            }
+            while let Err((error, refused)) = self.producer.send(message) {
+                let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
+                if !is_full || Instant::now() >= deadline {
+                    return Err(error);
+                }
+                self.producer.poll(Duration::from_millis(1));
+                message = refused;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the transaction without effect. What is not known afterwards, the successor's `init_transactions` settles.
+    fn abort(&mut self) {
+        if std::mem::take(&mut self.is_open)
+            && let Err(error) = self.producer.abort_transaction(Duration::from_secs(5))
+        {
+            tracing::debug!(%error, "a transaction could not be aborted; its successor will");
+        }
+    }
+
+    fn not_appended(&mut self, error: &KafkaError) -> AppendError {
+        if self.is_fenced(error) {
+            self.is_open = false;
+            return AppendError::Fenced;
+        }
+        let text = told(error, &self.context);
+        self.abort();
+        AppendError::NotAppended(text)
+    }
+
+    fn is_fenced(&self, error: &KafkaError) -> bool {
+        let fencing = |code: RDKafkaErrorCode| {
+            matches!(
+                code,
+                RDKafkaErrorCode::Fenced
+                    | RDKafkaErrorCode::ProducerFenced
+                    | RDKafkaErrorCode::InvalidProducerEpoch
+            )
+        };
+        error.rdkafka_error_code().is_some_and(fencing)
+            || self.producer.client().fatal_error().is_some_and(|(code, _)| fencing(code))
+    }
+
+    fn commit(&mut self, deadline: Instant) -> Result<(), AppendError> {
+        loop {
+            let Err(error) = self.producer.commit_transaction(Duration::from_secs(5)) else {
+                self.is_open = false;
+                return Ok(());
+            };
+            if self.is_fenced(&error) {
+                self.is_open = false;
+                return Err(AppendError::Fenced);
+            }
+            if let KafkaError::Transaction(transaction) = &error
+                && transaction.txn_requires_abort()
+            {
+                return Err(self.not_appended(&error));
+            }
+            // Asking again about the same commit is safe; going on without an answer is not.
+            if !is_retriable(&error) || Instant::now() >= deadline {
+                self.is_open = false;
+                return Err(AppendError::Unknown(told(&error, &self.context)));
+            }
+        }
+    }
+}
+
+impl Writer for KafkaWriter {
+    fn begin(&mut self, batch: Batch) -> Result<(), AppendError> {
+        check_sizes(&batch)?;
+        self.context.expect(batch.len());
+        if let Err(error) = self.producer.begin_transaction() {
+            return Err(self.not_appended(&error));
+        }
+        self.is_open = true;
+        self.send(&batch).map_err(|error| self.not_appended(&error))
+    }
+
+    fn finish(&mut self) -> Result<Vec<Offset>, AppendError> {
+        if !self.is_open {
+            return Ok(Vec::new());
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while self.producer.in_flight_count() > 0 {
+            self.producer.poll(LOOK);
+            if Instant::now() >= deadline {
+                let error = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
+                return Err(self.not_appended(&error));
+            }
+        }
+        let offsets = self.context.delivered().map_err(|error| self.not_appended(&error))?;
+        self.commit(deadline)?;
+        Ok(offsets)
+    }
+}
+
+impl Drop for KafkaWriter {
+    fn drop(&mut self) {
+        // Left open, it would hold every reader up until its time-out.
+        self.abort();
+    }
+}
+
+fn is_retriable(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::Transaction(transaction) if transaction.is_retriable())
+}
+
+/// The error, and what the client as a whole had met, which mostly is the reason.
+fn told(error: &KafkaError, context: &Context) -> String {
+    match context.last_error() {
+        Some(reason) => format!("{error} ({reason})"),
+        None => error.to_string(),
+    }
+}

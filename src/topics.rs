@@ -1,0 +1,175 @@
+//! From the topics that clade needs and those that a cluster has to what is to be done. Pure: it changes nothing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::log::kafka::{FoundTopic, MissingTopic};
+use crate::record::Topic;
+
+/// As many partitions as a new installation gets: enough for some dozen processors and a hundred million images, few
+/// enough to be read by one.
+pub const DEFAULT_PARTITIONS: u16 = 16;
+
+/// What the user wants where there is a choice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Partitions of the partitioned topics. Without: as many as they have, or [`DEFAULT_PARTITIONS`].
+    pub partitions: Option<u16>,
+    /// Replicas of each partition. Without: the cluster's default.
+    pub replication: Option<u16>,
+}
+
+/// What differs between what is wanted and what is there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Topics to create.
+    pub missing: Vec<MissingTopic>,
+    /// What is there and is not as it should be. Clade changes none of it.
+    pub differences: Vec<Difference>,
+}
+
+impl Plan {
+    /// Whether clade refuses to run on the cluster as it is.
+    pub fn is_unusable(&self) -> bool {
+        !self.missing.is_empty() || self.differences.iter().any(Difference::is_fatal)
+    }
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Difference {
+    /// Another number of partitions: images would be looked for in the wrong place.
+    Partitions {
+        /// The topic.
+        topic: Topic,
+        /// What it has.
+        found: usize,
+        /// What it must have.
+        expected: u16,
+    },
+    /// Another setting.
+    Setting {
+        /// The topic.
+        topic: Topic,
+        /// The setting's name.
+        setting: &'static str,
+        /// Its value on the cluster.
+        found: String,
+        /// The value that `topics/` gives it.
+        expected: String,
+    },
+}
+
+impl Difference {
+    /// Whether clade refuses to run with it.
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Partitions { .. } => true,
+            Self::Setting { setting, .. } => *setting == "cleanup.policy",
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Partitions { topic, found, expected } => write!(
+                f,
+                "{topic} has {found} partitions instead of {expected}: images would be looked for in the wrong place. \
+                 Partitions cannot be taken away, and adding some sends images elsewhere: `clade topics migrate` \
+                 copies everything into new topics"
+            ),
+            Self::Setting { topic, setting, found, expected } => write!(
+                f,
+                "{topic} has {setting}={found} instead of {expected}: kafka-configs --alter --topic {topic} \
+                 --add-config {setting}={expected}"
+            ),
+        }
+    }
+}
+
+/// Compares.
+pub fn plan(wanted: &Wanted, found: &BTreeMap<Topic, FoundTopic>) -> Plan {
+    let partitions = wanted
+        .partitions
+        .or_else(|| found.get(&Topic::Images).and_then(|images| u16::try_from(images.partitions).ok()))
+        .unwrap_or(DEFAULT_PARTITIONS);
+    let mut plan = Plan::default();
+    for topic in Topic::ALL {
+        let expected = if topic.is_partitioned() { partitions } else { 1 };
+        let settings = topic.settings();
+        let Some(here) = found.get(&topic) else {
+            let replication = wanted.replication;
+            plan.missing.push(MissingTopic { topic, partitions: expected, replication, settings });
+            continue;
+        };
+        if here.partitions != usize::from(expected) {
+            plan.differences.push(Difference::Partitions { topic, found: here.partitions, expected });
+        }
+        for (setting, expected) in settings {
+            let found = here.settings.get(setting).cloned().unwrap_or_default();
+            if found != expected {
+                plan.differences.push(Difference::Setting { topic, setting, found, expected });
+            }
+        }
+    }
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn everything(partitions: usize) -> BTreeMap<Topic, FoundTopic> {
+        let found = |topic: Topic| FoundTopic {
+            partitions: if topic.is_partitioned() { partitions } else { 1 },
+            replication: 1,
+            settings: topic.settings().into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        };
+        Topic::ALL.into_iter().map(|topic| (topic, found(topic))).collect()
+    }
+
+    #[test]
+    fn on_an_empty_cluster_everything_is_missing() {
+        let plan = plan(&Wanted::default(), &BTreeMap::new());
+        assert_eq!(plan.missing.len(), Topic::ALL.len());
+        assert!(plan.missing.iter().all(|missing| {
+            missing.partitions == if missing.topic.is_partitioned() { DEFAULT_PARTITIONS } else { 1 }
+        }));
+        assert!(plan.is_unusable());
+    }
+
+    #[test]
+    fn where_everything_is_as_it_should_be_there_is_nothing_to_do() {
+        assert_eq!(plan(&Wanted::default(), &everything(5)), Plan::default());
+    }
+
+    #[test]
+    fn another_number_of_partitions_is_never_put_right_and_never_run_on() {
+        let mut found = everything(4);
+        if let Some(tags) = found.get_mut(&Topic::Tags) {
+            tags.partitions = 8;
+        }
+        let plan = plan(&Wanted::default(), &found);
+        assert_eq!(plan.differences, [Difference::Partitions { topic: Topic::Tags, found: 8, expected: 4 }]);
+        assert!(plan.is_unusable());
+    }
+
+    #[test]
+    fn another_retention_is_told_and_run_on_but_another_cleanup_policy_is_not() {
+        let mut found = everything(4);
+        let mut set = |topic: Topic, name: &str, value: &str| {
+            found.entry(topic).or_default().settings.insert(name.to_owned(), value.to_owned());
+        };
+        set(Topic::Outdated, "retention.ms", "1000");
+        assert!(!plan(&Wanted::default(), &found.clone()).is_unusable());
+        found
+            .entry(Topic::Images)
+            .or_default()
+            .settings
+            .insert("cleanup.policy".to_owned(), "delete".to_owned());
+        let plan = plan(&Wanted::default(), &found);
+        assert_eq!(plan.differences.len(), 2);
+        assert!(plan.is_unusable());
+    }
+}
