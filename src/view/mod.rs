@@ -8,7 +8,7 @@
 mod directory;
 mod replica;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
@@ -31,6 +31,9 @@ pub struct Committed {
 /// The committed state of every partition of this process.
 pub struct View {
     partitions: Vec<ArcSwap<Committed>>,
+    /// Counts the replicas that each partition has had; the newest alone may publish. Held while publishing, by writers
+    /// alone: readers never wait.
+    replicas: Vec<Mutex<u64>>,
     directory: Directory,
 }
 
@@ -42,7 +45,11 @@ impl View {
                 ProgressRecord { partition, partitions, sequence: 0, images: 0, tags: 0, catalog: 0 };
             ArcSwap::from_pointee(Committed { shard: Shard::new(partition, partitions), progress })
         };
-        Self { partitions: (0..partitions).map(empty).collect(), directory: Directory::default() }
+        Self {
+            partitions: (0..partitions).map(empty).collect(),
+            replicas: (0..partitions).map(|_| Mutex::new(0)).collect(),
+            directory: Directory::default(),
+        }
     }
 
     /// The state of every partition now. What is held does not change; hold it for one answer, not for long: the

@@ -1,6 +1,6 @@
 //! The writing half of one partition's two copies.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Committed, View};
@@ -19,6 +19,8 @@ pub struct Replica {
     behind: Vec<Change>,
     /// The published copy was laid out anew after those changes.
     behind_settled: bool,
+    /// Which of the partition's replicas this is.
+    number: u64,
 }
 
 impl Replica {
@@ -26,7 +28,12 @@ impl Replica {
     pub fn new(view: Arc<View>, partition: u16, partitions: u16) -> Self {
         let progress = ProgressRecord { partition, partitions, sequence: 0, images: 0, tags: 0, catalog: 0 };
         let working = Arc::new(Committed { shard: Shard::new(partition, partitions), progress });
-        Self { view, partition, working, behind: Vec::new(), behind_settled: false }
+        let number = {
+            let mut newest = lock(&view.replicas[usize::from(partition)]);
+            *newest += 1;
+            *newest
+        };
+        Self { view, partition, working, behind: Vec::new(), behind_settled: false, number }
     }
 
     /// The working copy, up to date and nobody else's.
@@ -60,10 +67,15 @@ impl Replica {
     }
 
     /// Makes the working copy, to which exactly `changes` have been applied since the last publication and drained,
-    /// the one that readers see.
+    /// the one that readers see. Does nothing once there is a newer replica of the partition.
     pub fn publish(&mut self, changes: Vec<Change>, progress: ProgressRecord) {
         let state = self.own();
         state.progress = progress;
+        let view = Arc::clone(&self.view);
+        let newest = lock(&view.replicas[usize::from(self.partition)]);
+        if *newest != self.number {
+            return;
+        }
         let published = Arc::clone(&self.working);
         let retired = self.view.partitions[usize::from(self.partition)].swap(published);
         for change in &changes {
@@ -83,6 +95,11 @@ impl Replica {
         state.shard.settle();
         state.progress = progress;
         let copy = Arc::new((*self.working).clone());
+        let view = Arc::clone(&self.view);
+        let newest = lock(&view.replicas[usize::from(self.partition)]);
+        if *newest != self.number {
+            return;
+        }
         for image in copy.shard.images() {
             self.view.directory.put(&image.digest, self.partition);
         }
@@ -98,4 +115,9 @@ impl Replica {
         self.publish(Vec::new(), progress);
         self.behind_settled = true;
     }
+}
+
+/// A number is whole whoever panicked while holding it.
+fn lock(number: &Mutex<u64>) -> MutexGuard<'_, u64> {
+    number.lock().unwrap_or_else(PoisonError::into_inner)
 }
