@@ -4,21 +4,24 @@
 mod client;
 mod error;
 mod manifest;
+mod probe;
 mod read;
 mod stream;
 pub mod write;
 
 use std::sync::{Arc, Mutex};
 
-use axum::Router;
-use axum::routing::{get, post};
+pub use axum::Router;
+use axum::routing::{any, delete, get, post};
 
 pub use client::{Client, ClientError, runtime};
 pub use error::ErrorBody;
 pub use manifest::{Manifest, ManifestError};
+pub use probe::{Readiness, probes};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Role};
 use crate::publisher::Publisher;
+use error::ApiError;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -46,23 +49,60 @@ impl ApiState {
 }
 
 /// Answers until the listener fails.
-pub async fn serve(listener: tokio::net::TcpListener, state: ApiState) -> std::io::Result<()> {
-    axum::serve(listener, router(state)).await
+pub async fn serve(listener: tokio::net::TcpListener, router: Router) -> std::io::Result<()> {
+    axum::serve(listener, router).await
 }
 
-fn router(state: ApiState) -> Router {
-    Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
+/// Everything that the engine's role allows, and the probes.
+pub fn router(state: ApiState) -> Router {
+    let engine = Arc::clone(state.engine());
+    let metrics = engine.metrics().clone();
+    let probes = probes(metrics, Arc::new(move || engine.readiness()));
+    let write = Router::new()
+        .route("/v1/apply", post(write::apply))
+        .route("/v1/classes", delete(write::delete_class))
+        .route("/v1/groups", delete(write::delete_group));
+    let read = Router::new()
         .route("/v1/images", get(read::images))
         .route("/v1/tags", get(read::tags))
-        .route("/v1/classes", get(read::classes).delete(write::delete_class))
-        .route("/v1/groups", get(read::groups).delete(write::delete_group))
+        .route("/v1/classes", get(read::classes))
+        .route("/v1/groups", get(read::groups))
         .route("/v1/ancestors", get(read::ancestors))
         .route("/v1/descendants", get(read::descendants))
         .route("/v1/explain", get(read::explain))
         .route("/v1/usage", get(read::usage))
         .route("/v1/lineage", get(stream::lineage))
-        .route("/v1/subscribe/{topic}", get(stream::subscribe))
-        .route("/v1/apply", post(write::apply))
-        .with_state(state)
+        .route("/v1/subscribe/{topic}", get(stream::subscribe));
+    let routes = match state.engine().role() {
+        Role::Processor => read.merge(write),
+        Role::Follower => read.merge(refuse(
+            &["/v1/apply", "/v1/classes", "/v1/groups"],
+            "this clade only reads: declare and delete at the one that watches (clade watch), with --server",
+        )),
+        Role::Publisher => write.merge(refuse(
+            &[
+                "/v1/images",
+                "/v1/tags",
+                "/v1/ancestors",
+                "/v1/descendants",
+                "/v1/explain",
+                "/v1/usage",
+                "/v1/lineage",
+            ],
+            "this clade only publishes: ask one that serves (clade serve), with --server",
+        )),
+    };
+    routes.with_state(state).merge(probes)
+}
+
+/// Says of what belongs to another process where to go.
+fn refuse(paths: &[&str], reason: &'static str) -> Router<ApiState> {
+    paths.iter().fold(Router::new(), |router, path| {
+        let methods = if matches!(*path, "/v1/classes" | "/v1/groups") {
+            delete(move || async move { ApiError::invalid(reason) })
+        } else {
+            any(move || async move { ApiError::invalid(reason) })
+        };
+        router.route(path, methods)
+    })
 }

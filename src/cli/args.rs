@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use etcetera::BaseStrategy;
 
 use super::error::CliError;
+use super::kafka::KafkaArgs;
 
 /// Which container images are built on what, and is it the current version?
 #[derive(Debug, Parser)]
@@ -24,9 +25,16 @@ pub(super) struct Args {
     #[arg(long, global = true, env = "CLADE_DATA_DIR", value_name = "DIR")]
     pub(super) data_dir: Option<PathBuf>,
 
+    /// Ask the clade that serves here
+    #[arg(long, global = true, env = "CLADE_SERVER", value_name = "URL")]
+    pub(super) server: Option<String>,
+
     /// Log what happens to stderr (CLADE_LOG=filter for more)
     #[arg(long, short, global = true)]
     pub(super) verbose: bool,
+
+    #[command(flatten)]
+    pub(super) kafka: KafkaArgs,
 
     #[command(subcommand)]
     pub(super) command: Command,
@@ -54,6 +62,14 @@ pub(super) enum Command {
     Import(ImportArgs),
     /// Run everything in one process and serve the read API
     Run(RunArgs),
+    /// Publish what sources tell to Apache Kafka, and take declarations
+    Watch(RunArgs),
+    /// Process partitions on Apache Kafka, together with others of this command
+    Process(ProcessArgs),
+    /// Answer questions from Apache Kafka: a read replica
+    Serve(ServeArgs),
+    /// Compare the topics of Apache Kafka with what clade needs, or create them
+    Topics(TopicsArgs),
     /// Declare image classes and groups
     Apply(ApplyArgs),
     /// Delete a class or group
@@ -141,6 +157,58 @@ pub(super) struct RunArgs {
     /// Partitions of a new data directory
     #[arg(long, value_name = "N")]
     pub(super) partitions: Option<u16>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Start as many as you like; they share the partitions, and take over from one that ends.
+
+Example:
+  clade process --kafka kafka:9092 --listen 0.0.0.0:9090")]
+pub(super) struct ProcessArgs {
+    /// Where /metrics, /healthz and /readyz listen; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    pub(super) listen: std::net::SocketAddr,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  clade serve --kafka kafka:9092 --listen 0.0.0.0:7878
+  clade get classes --server http://127.0.0.1:7878")]
+pub(super) struct ServeArgs {
+    /// Where the API listens; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    pub(super) listen: std::net::SocketAddr,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Nothing that exists is ever changed or deleted.
+
+Examples:
+  clade topics plan --kafka kafka:9092
+  clade topics apply --kafka kafka:9092 --partitions 32 --replication-factor 3")]
+pub(super) struct TopicsArgs {
+    /// What to do
+    pub(super) command: TopicsCommand,
+    /// Partitions of new topics; every later one must have as many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) partitions: Option<u16>,
+    /// Replicas of each partition of new topics [default: the cluster's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(super) replication_factor: Option<u16>,
+}
+
+/// What is done with the topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum TopicsCommand {
+    /// Tell what is missing and what differs
+    Plan,
+    /// Create what is missing
+    Apply,
+    /// Tell, and fail if clade could not run
+    Check,
 }
 
 #[derive(Debug, clap::Args)]

@@ -8,10 +8,32 @@ use super::progress;
 use crate::api::Client;
 use crate::engine::{Engine, Options};
 use crate::log::embedded::{self, EmbeddedLog};
+use crate::log::kafka::{Config, KafkaLog};
+use crate::processor;
 
 /// The file in which a running process tells where its API is.
 pub(super) fn address_file(dir: &Path) -> PathBuf {
     dir.join("api.url")
+}
+
+/// A client of the server that was named; else of a follower of the cluster, started for this command; else of what
+/// the data directory has.
+pub(super) fn of(
+    server: Option<&str>,
+    cluster: Option<Config>,
+    local: impl FnOnce() -> Result<Client, CliError>,
+) -> Result<Client, CliError> {
+    if let Some(url) = server {
+        return Client::at(url)?.ok_or_else(|| {
+            CliError::Failed(format!("no clade answers at {url}: is it running, and is that its address?"))
+        });
+    }
+    let Some(cluster) = cluster else { return local() };
+    let waiting = progress::spinner("reading the cluster's topics");
+    let engine = Engine::follow(Arc::new(KafkaLog::open(cluster)?), &processor::Options::default())?;
+    engine.wait_until_restored()?;
+    waiting.finish();
+    Ok(Client::of(&Arc::new(engine))?)
 }
 
 /// A client for data that exists.

@@ -69,3 +69,9 @@ impl From<std::io::Error> for CliError {
         if error.kind() == std::io::ErrorKind::BrokenPipe { Self::ClosedOutput } else { Self::failed(error) }
     }
 }
+
+impl From<crate::log::LogError> for CliError {
+    fn from(error: crate::log::LogError) -> Self {
+        crate::engine::EngineError::Log(error).into()
+    }
+}

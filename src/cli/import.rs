@@ -1,6 +1,7 @@
 //! `clade import`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::ImportArgs;
@@ -8,7 +9,10 @@ use super::client::start;
 use super::error::CliError;
 use super::progress;
 use crate::engine::Engine;
+use crate::log::SharedLog;
+use crate::log::kafka::{Config, KafkaLog};
 use crate::publisher::{Counts, Publisher};
+use crate::record::Timestamp;
 use crate::source::{self, SourceError};
 
 pub(super) fn import(dir: &Path, args: &ImportArgs) -> Result<(), CliError> {
@@ -27,6 +31,24 @@ pub(super) fn import(dir: &Path, args: &ImportArgs) -> Result<(), CliError> {
         (begun.elapsed() - read).as_secs_f64(),
         dir.display()
     );
+    Ok(())
+}
+
+/// Publishes to a cluster, whose processors do the rest.
+pub(super) fn publish(cluster: Config, args: &ImportArgs) -> Result<(), CliError> {
+    let begun = Instant::now();
+    if args.partitions.is_some() {
+        return Err(CliError::Usage(
+            "--partitions is for a new data directory; a cluster has its own: clade topics".to_owned(),
+        ));
+    }
+    let waiting = progress::spinner("reading what is published");
+    let log: SharedLog = Arc::new(KafkaLog::open(cluster)?);
+    let mut publisher = Publisher::restore(log, Timestamp::now)?;
+    waiting.finish();
+    let counts = take_in(&mut publisher, &args.paths)?;
+    report(&counts, publisher.claims_of_unknown_images());
+    eprintln!("published in {:.1} s; `clade process` classifies", begun.elapsed().as_secs_f64());
     Ok(())
 }
 

@@ -7,12 +7,15 @@ mod error;
 mod generate;
 mod get;
 mod import;
+mod kafka;
 mod manifests;
 mod output;
 mod progress;
 mod run;
+mod services;
 mod show;
 mod stream;
+mod topics;
 
 use std::process::ExitCode;
 
@@ -52,12 +55,28 @@ fn telemetry(verbose: bool) {
 
 fn dispatch(args: Args) -> Result<(), CliError> {
     let dir = args.data_dir()?;
+    let cluster = args.kafka.config()?;
     match args.command {
-        Command::Import(import) => import::import(&dir, &import),
+        Command::Import(import) => match cluster {
+            Some(cluster) => import::publish(cluster, &import),
+            None => import::import(&dir, &import),
+        },
         Command::Run(run) => run::run(&dir, &run),
-        Command::Apply(apply) => manifests::apply(&client::open_or_create(&dir)?, &apply),
-        Command::Delete(delete) => manifests::delete(&client::open(&dir)?, &delete),
-        Command::Ask(asked) => ask(&client::open(&dir)?, asked),
+        Command::Watch(watch) => services::watch(args.kafka.required()?, &watch),
+        Command::Process(process) => services::process(args.kafka.required()?, &process),
+        Command::Serve(serve) => services::serve(args.kafka.required()?, &serve),
+        Command::Topics(asked) => topics::topics(args.kafka.required()?, &asked),
+        Command::Apply(apply) => {
+            let client = client::of(args.server.as_deref(), cluster, || client::open_or_create(&dir))?;
+            manifests::apply(&client, &apply)
+        }
+        Command::Delete(delete) => {
+            let client = client::of(args.server.as_deref(), cluster, || client::open(&dir))?;
+            manifests::delete(&client, &delete)
+        }
+        Command::Ask(asked) => {
+            ask(&client::of(args.server.as_deref(), cluster, || client::open(&dir))?, asked)
+        }
         Command::Demo(demo) => demo::demo(args.data_dir, &demo),
         Command::Generate(generate) => generate::generate(&generate),
         Command::Completion { shell } => {

@@ -1,6 +1,7 @@
 //! `clade run`.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -20,31 +21,47 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(super) fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
     let engine = Arc::new(start(dir, args.partitions)?);
     catch_up(&engine)?;
-    let runtime = runtime()?;
     let state = ApiState::new(Arc::clone(&engine));
     let address = address_file(dir);
+    let outcome = serve_until(
+        args.listen,
+        api::router(state.clone()),
+        |url| {
+            std::fs::write(&address, url)?;
+            eprintln!("serving {} on {url}; stop with Ctrl-C", dir.display());
+            Ok(())
+        },
+        watch(state, args.from.clone()),
+    );
+    // Best effort: a stale address is noticed by whoever uses it.
+    let _ = std::fs::remove_file(&address);
+    outcome
+}
+
+/// Answers on an address until the process is asked to stop, or `work` ends.
+pub(super) fn serve_until(
+    listen: SocketAddr,
+    router: api::Router,
+    told: impl FnOnce(&str) -> Result<(), CliError>,
+    work: impl Future<Output = Result<(), CliError>>,
+) -> Result<(), CliError> {
+    let runtime = runtime()?;
     let outcome = runtime.block_on(async {
         // Before anybody can know that there is something to stop.
         let stop = StopSignals::listen()?;
-        let listener = tokio::net::TcpListener::bind(args.listen)
+        let listener = tokio::net::TcpListener::bind(listen)
             .await
-            .map_err(|error| CliError::Failed(format!("cannot listen on {}: {error}", args.listen)))?;
+            .map_err(|error| CliError::Failed(format!("cannot listen on {listen}: {error}")))?;
         let url = format!("http://{}", listener.local_addr()?);
-        std::fs::write(&address, &url)?;
+        told(&url)?;
         println!("{url}");
-        eprintln!("serving {} on {url}; stop with Ctrl-C", dir.display());
-        let api = tokio::spawn({
-            let state = state.clone();
-            async move { api::serve(listener, state).await }
-        });
+        let api = tokio::spawn(api::serve(listener, router));
         tokio::select! {
             ended = api => Err(CliError::Failed(format!("the API has ended: {ended:?}"))),
-            failed = watch(state, args.from.clone()) => failed,
+            ended = work => ended,
             stopped = stop.received() => stopped,
         }
     });
-    // Best effort: a stale address is noticed by whoever uses it.
-    let _ = std::fs::remove_file(&address);
     runtime.shutdown_timeout(Duration::from_secs(5));
     outcome
 }
@@ -74,7 +91,7 @@ impl StopSignals {
 type Stamps = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
 /// Takes the sources in, again and again as they change. Returns when something essential has failed.
-async fn watch(state: ApiState, paths: Vec<PathBuf>) -> Result<(), CliError> {
+pub(super) async fn watch(state: ApiState, paths: Vec<PathBuf>) -> Result<(), CliError> {
     let mut seen = Stamps::new();
     loop {
         state.engine().check()?;

@@ -1,10 +1,11 @@
-//! Everything in one process: the embedded log, a processor a partition, and the view that they publish.
+//! The workers of this process, a thread a partition: processors on the embedded log, followers of a cluster's log, or
+//! (`member`) those processors of a cluster that are this process's.
 
+pub mod member;
 mod supervisor;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::log::embedded::EmbeddedLog;
@@ -12,8 +13,9 @@ use crate::log::{LogError, Offset, SharedLog, TopicPartition, embedded};
 use crate::processor;
 use crate::publisher::{PublishError, Publisher};
 use crate::record::{Timestamp, Topic};
+use crate::telemetry::Metrics;
 use crate::view::View;
-use supervisor::Supervised;
+use supervisor::{Supervised, Work};
 
 /// How an engine is started.
 #[derive(Clone, Default)]
@@ -22,6 +24,17 @@ pub struct Options {
     pub log: embedded::Options,
     /// How the processors work.
     pub processor: processor::Options,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Everything: publishes, processes and answers.
+    Processor,
+    /// Reads what others publish, and answers.
+    Follower,
+    /// Publishes.
+    Publisher,
 }
 
 /// Why an engine could not start or go on.
@@ -44,8 +57,9 @@ pub enum EngineError {
 pub struct Engine {
     log: SharedLog,
     view: Arc<View>,
-    stop: Arc<AtomicBool>,
     processors: Vec<Supervised>,
+    role: Role,
+    metrics: Metrics,
 }
 
 /// How far the processors are behind what was published.
@@ -62,18 +76,37 @@ impl Engine {
     pub fn start(dir: &Path, options: Options) -> Result<Self, EngineError> {
         let log: SharedLog = Arc::new(EmbeddedLog::open(dir, options.log)?);
         let view = Arc::new(View::new(log.partitions()));
-        let stop = Arc::new(AtomicBool::new(false));
-        let start = |partition| {
-            supervisor::start(
-                partition,
-                SharedLog::clone(&log),
-                Arc::clone(&view),
-                Arc::clone(&stop),
-                options.processor.clone(),
-            )
-        };
+        Self::with(log, &view, Work::Process(Some(Arc::clone(&view))), &options.processor)
+    }
+
+    /// Follows every partition of a log that others process, for readers.
+    pub fn follow(log: SharedLog, options: &processor::Options) -> Result<Self, EngineError> {
+        let view = Arc::new(View::new(log.partitions()));
+        Self::with(log, &view, Work::Follow(Arc::clone(&view)), options)
+    }
+
+    /// Reads and processes nothing: for a process that only publishes.
+    pub fn publish_only(log: SharedLog) -> Self {
+        let (view, metrics) = (Arc::new(View::new(0)), Metrics::default());
+        Self { log, view, processors: Vec::new(), role: Role::Publisher, metrics }
+    }
+
+    fn with(
+        log: SharedLog,
+        view: &Arc<View>,
+        work: Work,
+        options: &processor::Options,
+    ) -> Result<Self, EngineError> {
+        let start =
+            |partition| supervisor::start(partition, SharedLog::clone(&log), work.clone(), options.clone());
         let processors = (0..log.partitions()).map(start).collect::<Result<_, _>>()?;
-        Ok(Self { log, view, stop, processors })
+        Ok(Self {
+            log,
+            view: Arc::clone(view),
+            processors,
+            role: if matches!(work, Work::Follow(_)) { Role::Follower } else { Role::Processor },
+            metrics: options.metrics.clone(),
+        })
     }
 
     /// What readers see.
@@ -84,6 +117,16 @@ impl Engine {
     /// The log.
     pub fn log(&self) -> &SharedLog {
         &self.log
+    }
+
+    /// What this process does.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// What it tells of itself.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// A publisher. It fences any earlier one.
@@ -99,12 +142,28 @@ impl Engine {
             self.check()?;
             let lag = self.lag(&ends);
             told(lag);
-            if lag.processed >= lag.published && self.processors.iter().all(Supervised::has_restored) {
+            // The ends of a cluster's partitions lie behind markers that no reader sees, and are reached all the same.
+            let is_read = self.role == Role::Follower && self.processors.iter().all(Supervised::is_at_end);
+            if self.role == Role::Publisher {
+                return Ok(());
+            }
+            if (is_read || lag.processed >= lag.published)
+                && self.processors.iter().all(Supervised::has_restored)
+            {
                 return Ok(());
             }
             // The processors publish to the view, not to waiters; a look now and then costs nothing.
             std::thread::park_timeout(Duration::from_millis(2));
         }
+    }
+
+    /// Waits until every partition was brought up to date once. Ends early when a worker gives up.
+    pub fn wait_until_restored(&self) -> Result<(), EngineError> {
+        while !self.processors.iter().all(Supervised::has_restored) {
+            self.check()?;
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+        Ok(())
     }
 
     /// The ends of each partition's inputs.
@@ -129,6 +188,16 @@ impl Engine {
         lag
     }
 
+    /// Whether every partition is up to date; if not, what is behind.
+    pub fn readiness(&self) -> Result<(), String> {
+        self.check().map_err(|error| error.to_string())?;
+        let behind = |of: &&Supervised| !of.has_restored() || !of.is_at_end();
+        match self.processors.iter().filter(behind).count() {
+            0 => Ok(()),
+            behind => Err(format!("{behind} of {} partitions are behind", self.processors.len())),
+        }
+    }
+
     /// An error once a processor has given up.
     pub fn check(&self) -> Result<(), EngineError> {
         match self.processors.iter().find_map(Supervised::failure) {
@@ -140,9 +209,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        for processor in &mut self.processors {
-            processor.join();
-        }
+        // All at once; each is waited for as it is dropped.
+        self.processors.iter().for_each(Supervised::stop);
     }
 }

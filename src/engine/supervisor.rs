@@ -1,21 +1,35 @@
-//! One thread a processor: restores it, lets it work, restores another when it fails, and gives up in the end.
+//! One thread a partition: restores its worker, lets it work, restores another when it fails, and gives up in the end.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::log::{LogError, SharedLog};
-use crate::processor::{self, Processor, ProcessorError};
+use crate::log::{AppendError, LogError, SharedLog};
+use crate::processor::{Follower, Options, Processor, ProcessorError};
+use crate::record::ProgressRecord;
+use crate::telemetry;
 use crate::view::View;
 
-/// So many failures without a success between them, and the processor is given up: what is wrong does not pass.
+/// So many failures without a success between them, and the worker is given up: what is wrong does not pass.
 const FAILURES: u32 = 5;
-/// A processor that waits for records looks this often whether it is to stop.
+/// A worker that waits for records looks this often whether it is to stop.
 const IDLE: Duration = Duration::from_millis(20);
+/// Who was fenced waits for this long: if a newer processor has the partition by right, this one learns of it meanwhile
+/// and stops, instead of taking the partition back.
+const FENCED: Duration = Duration::from_secs(3);
 
-/// A supervised processor.
+/// What is done with a partition.
+#[derive(Clone)]
+pub(super) enum Work {
+    /// Processed; shown, if there is a view.
+    Process(Option<Arc<View>>),
+    /// Followed and shown.
+    Follow(Arc<View>),
+}
+
+/// A supervised worker. Dropping it stops it and waits for it.
 pub(super) struct Supervised {
     partition: u16,
     thread: Option<JoinHandle<()>>,
@@ -24,14 +38,37 @@ pub(super) struct Supervised {
 
 #[derive(Default)]
 struct State {
+    stop: AtomicBool,
     restored: AtomicBool,
+    at_end: AtomicBool,
+    progress: Mutex<Option<ProgressRecord>>,
     failure: Mutex<Option<String>>,
 }
 
 impl Supervised {
+    /// The partition.
+    pub(super) fn partition(&self) -> u16 {
+        self.partition
+    }
+
+    /// Whether its thread has ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// Whether it has brought its partition up to date once.
     pub(super) fn has_restored(&self) -> bool {
         self.state.restored.load(Ordering::Acquire)
+    }
+
+    /// Whether it had nothing more to do at its last look.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.state.at_end.load(Ordering::Acquire)
+    }
+
+    /// What it has committed.
+    pub(super) fn progress(&self) -> Option<ProgressRecord> {
+        *self.state.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Why it has given up, if it has.
@@ -39,12 +76,24 @@ impl Supervised {
         let failure = self.state.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let panicked = || {
             let ended = self.thread.as_ref().is_some_and(JoinHandle::is_finished);
-            ended.then(|| "it has panicked; this is a bug in clade".to_owned())
+            let is_told = self.state.stop.load(Ordering::Acquire);
+            (ended && !is_told).then(|| "it has panicked; this is a bug in clade".to_owned())
         };
         failure.or_else(panicked).map(|reason| (self.partition, reason))
     }
 
-    pub(super) fn join(&mut self) {
+    /// Tells it to stop, without waiting for it.
+    pub(super) fn stop(&self) {
+        self.state.stop.store(true, Ordering::Release);
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        self.stop();
         if let Some(thread) = self.thread.take() {
             // A panic was told by `failure`.
             let _ = thread.join();
@@ -55,48 +104,101 @@ impl Supervised {
 pub(super) fn start(
     partition: u16,
     log: SharedLog,
-    view: Arc<View>,
-    stop: Arc<AtomicBool>,
-    options: processor::Options,
+    work: Work,
+    options: Options,
 ) -> Result<Supervised, LogError> {
     let state = Arc::new(State::default());
     let shared = Arc::clone(&state);
     let thread = std::thread::Builder::new()
-        .name(format!("processor-{partition}"))
-        .spawn(move || {
-            let mut failures = 0;
-            while let Err(error) = work(partition, &log, &view, &options, &stop, &shared, &mut failures) {
-                failures += 1;
-                let is_final = matches!(error, ProcessorError::Partitions { .. });
-                if is_final || failures >= FAILURES {
-                    *shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
-                    return;
-                }
-                tracing::warn!(partition, %error, failures, "processor failed; restoring another");
-                std::thread::park_timeout(backoff(failures));
-            }
-        })
+        .name(format!("partition-{partition}"))
+        .spawn(move || supervise(partition, &log, &work, &options, &shared))
         .map_err(|error| LogError::Storage(format!("cannot start a processor's thread: {error}")))?;
     Ok(Supervised { partition, thread: Some(thread), state })
 }
 
-fn work(
+fn supervise(partition: u16, log: &SharedLog, work: &Work, options: &Options, state: &State) {
+    let mut failures = 0;
+    loop {
+        let result = match work {
+            Work::Process(view) => process(partition, log, view.as_ref(), options, state, &mut failures),
+            Work::Follow(view) => follow(partition, log, view, options, state, &mut failures),
+        };
+        let Err(error) = result else { return };
+        if state.stop.load(Ordering::Acquire) {
+            return;
+        }
+        failures += 1;
+        let is_final = matches!(
+            error,
+            ProcessorError::Partitions { .. }
+                | ProcessorError::Log(LogError::Incompatible(_) | LogError::Configuration(_))
+        );
+        if is_final || failures >= FAILURES {
+            *state.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            return;
+        }
+        options.metrics.failures.inc();
+        tracing::warn!(partition, %error, failures, "processor failed; restoring another");
+        let is_fenced = matches!(error, ProcessorError::Append(AppendError::Fenced));
+        wait(if is_fenced { FENCED } else { Duration::ZERO } + backoff(failures), state);
+    }
+}
+
+fn process(
     partition: u16,
     log: &SharedLog,
-    view: &Arc<View>,
-    options: &processor::Options,
-    stop: &AtomicBool,
+    view: Option<&Arc<View>>,
+    options: &Options,
     state: &State,
     failures: &mut u32,
 ) -> Result<(), ProcessorError> {
+    let begun = Instant::now();
     let mut processor = Processor::restore(SharedLog::clone(log), view, partition, options.clone())?;
+    options.metrics.restore.observe(begun.elapsed().as_secs_f64());
+    telemetry::set(&options.metrics.restored, partition, 1);
     state.restored.store(true, Ordering::Release);
-    while !stop.load(Ordering::Relaxed) {
-        if processor.step(IDLE)?.records > 0 {
+    while !state.stop.load(Ordering::Acquire) {
+        let records = processor.step(IDLE)?.records;
+        if records > 0 {
             *failures = 0;
         }
+        state.at_end.store(records == 0, Ordering::Release);
+        let progress = processor.progress();
+        telemetry::set(&options.metrics.progress, partition, progress.images);
+        *state.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+    }
+    processor.close()
+}
+
+fn follow(
+    partition: u16,
+    log: &SharedLog,
+    view: &Arc<View>,
+    options: &Options,
+    state: &State,
+    failures: &mut u32,
+) -> Result<(), ProcessorError> {
+    let mut follower = Follower::restore(log, view, partition, options)?;
+    state.restored.store(true, Ordering::Release);
+    while !state.stop.load(Ordering::Acquire) {
+        if follower.step(IDLE)? > 0 {
+            *failures = 0;
+        }
+        state.at_end.store(follower.at_end(), Ordering::Release);
     }
     Ok(())
+}
+
+/// Waits, but not when it is to stop.
+fn wait(time: Duration, state: &State) {
+    let deadline = Instant::now() + time;
+    while !state.stop.load(Ordering::Acquire) {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        std::thread::park_timeout(left);
+    }
 }
 
 /// 100 ms, doubled each time, up to a half more by chance, so that several do not try again at once.

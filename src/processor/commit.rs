@@ -1,5 +1,7 @@
 //! From effects to records on the log.
 
+use std::time::Instant;
+
 use super::{Processor, ProcessorError, Step};
 use crate::log::Batch;
 use crate::record::{ClassificationRecord, DeadLetterRecord, ProgressRecord, Topic, encode, tombstone};
@@ -9,6 +11,7 @@ use crate::shard::{Change, Effect};
 pub(super) struct InFlight {
     changes: Vec<Change>,
     progress: ProgressRecord,
+    begun: Instant,
 }
 
 impl Processor {
@@ -45,7 +48,7 @@ impl Processor {
             self.finish_part()?;
         }
         self.writer.begin(batch)?;
-        self.in_flight = Some(InFlight { changes, progress });
+        self.in_flight = Some(InFlight { changes, progress, begun: Instant::now() });
         Ok(())
     }
 
@@ -57,14 +60,15 @@ impl Processor {
 
     /// Waits until what was begun is committed, and publishes it.
     pub(super) fn finish(&mut self) -> Result<(), ProcessorError> {
-        let Some(InFlight { changes, progress }) = self.in_flight.take() else { return Ok(()) };
+        let Some(InFlight { changes, progress, begun }) = self.in_flight.take() else { return Ok(()) };
         self.writer.finish()?;
+        self.options.metrics.commit.observe(begun.elapsed().as_secs_f64());
         self.at(Step::Committed);
         self.committed = progress;
         if self.is_restored {
-            self.replica.publish(changes, progress);
+            self.state.publish(changes, progress);
         } else {
-            self.replica.publish_restored(progress);
+            self.state.publish_restored(progress);
             self.is_restored = true;
         }
         self.at(Step::Published);

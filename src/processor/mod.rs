@@ -13,17 +13,22 @@
 //! dropped and another restored in its place; it never goes on from a state that may not be committed.
 
 mod commit;
+mod follower;
 mod input;
 mod restore;
+mod state;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::log::{AppendError, LogError, SharedLog, TopicPartition, Writer};
 use crate::record::{ProgressRecord, Topic};
-use crate::view::{Replica, View};
+use crate::telemetry::{self, Metrics};
+use crate::view::View;
 use commit::InFlight;
+pub use follower::Follower;
 use input::{Inputs, Refused, take_in};
+use state::State;
 
 /// Why a processor had to stop. Another one is restored in its place.
 #[derive(Debug, thiserror::Error)]
@@ -91,11 +96,18 @@ pub struct Options {
     pub commit_images: usize,
     /// Told of each step.
     pub observer: Observer,
+    /// Told of what was done.
+    pub metrics: Metrics,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { batch_records: 8_192, commit_images: 4_096, observer: Arc::new(|_, _| {}) }
+        Self {
+            batch_records: 8_192,
+            commit_images: 4_096,
+            observer: Arc::new(|_, _| {}),
+            metrics: Metrics::default(),
+        }
     }
 }
 
@@ -119,7 +131,7 @@ pub struct Processor {
     partition: u16,
     options: Options,
     inputs: Inputs,
-    replica: Replica,
+    state: State,
     /// What was appended last and is not known to be committed.
     in_flight: Option<InFlight>,
     /// Counts the batches.
@@ -131,16 +143,17 @@ pub struct Processor {
 }
 
 impl Processor {
-    /// Takes the partition over from whoever had it, and brings its state up to the end of its inputs.
+    /// Takes the partition over from whoever had it, and brings its state up to the end of its inputs. It shows its
+    /// state in the view, if there is one.
     pub fn restore(
         log: SharedLog,
-        view: &Arc<View>,
+        view: Option<&Arc<View>>,
         partition: u16,
         options: Options,
     ) -> Result<Self, ProcessorError> {
         // First, so that a predecessor that is still running cannot commit after what is read here.
         let writer = log.writer(&format!("processor-{partition}"))?;
-        let replica = Replica::new(Arc::clone(view), partition, log.partitions());
+        let state = State::new(view, partition, log.partitions());
         let committed = restore::last_progress(&log, partition)?;
         let beginning = ProgressRecord { images: 0, tags: 0, catalog: 0, ..committed };
         let inputs = Inputs::open(&*log, beginning, options.batch_records)?;
@@ -150,7 +163,7 @@ impl Processor {
             partition,
             options,
             inputs,
-            replica,
+            state,
             in_flight: None,
             sequence: committed.sequence,
             committed,
@@ -173,21 +186,37 @@ impl Processor {
             return Ok(Done::default());
         }
         self.at(Step::Read);
-        // The working copy has to be published before it changes again.
-        self.finish()?;
+        if self.state.is_shown() {
+            // The working copy has to be published before it changes again.
+            self.finish()?;
+        }
         let mut done = Done { records: taken.records, ..Done::default() };
-        let (changes, refused) = take_in(self.replica.shard(), taken.changes);
+        let (changes, refused) = take_in(self.state.shard(), taken.changes);
         let dead_letters: Vec<_> = taken.refused.into_iter().chain(refused).map(Refused::letter).collect();
-        let effects = self.replica.shard().drain();
+        let effects = self.state.shard().drain();
+        let images = self.state.shard().index().len();
+        telemetry::set(&self.options.metrics.images, self.partition, images as u64);
         self.at(Step::Concluded);
         done.classified = effects.len();
         done.transitions = effects.iter().map(|effect| effect.transitions.len()).sum();
         done.dead_letters = dead_letters.len();
+        let metrics = &self.options.metrics;
+        metrics.records.inc_by(done.records as u64);
+        #[allow(clippy::cast_precision_loss, reason = "a batch has a few thousand records")]
+        metrics.batch.observe(done.records as f64);
+        metrics.classifications.inc_by(done.classified as u64);
+        metrics.transitions.inc_by(done.transitions as u64);
+        metrics.dead_letters.inc_by(done.dead_letters as u64);
         self.unsettled += changes.len();
         self.sequence += 1;
         let progress = ProgressRecord { sequence: self.sequence, ..taken.progress };
         self.begin(effects, &dead_letters, changes, progress)?;
         Ok(done)
+    }
+
+    /// Commits what is under way, and stops.
+    pub fn close(mut self) -> Result<(), ProcessorError> {
+        self.finish()
     }
 
     /// How far it is: what is committed.
@@ -208,7 +237,7 @@ impl Processor {
     fn settle_if_worthwhile(&mut self) {
         const WORTHWHILE: usize = 65_536;
         if self.unsettled >= WORTHWHILE {
-            self.replica.settle();
+            self.state.settle();
             self.unsettled = 0;
         }
     }

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::input::{Refused, take_in};
+use super::input::{Inputs, Refused, Taken, take_in};
 use super::{Processor, ProcessorError, Step};
 use crate::log::{SharedLog, TopicPartition, for_each};
 use crate::record::{ClassificationRecord, ProgressRecord, Topic, decode};
 use crate::shard::Change;
+use crate::telemetry;
 
 /// So long one read waits.
 const LOOK: Duration = Duration::from_millis(100);
@@ -30,6 +31,28 @@ pub(super) fn last_progress(log: &SharedLog, partition: u16) -> Result<ProgressR
     Ok(last)
 }
 
+/// Reads the inputs to their ends and gives `each` what it read.
+pub(super) fn to_the_end(
+    inputs: &mut Inputs,
+    partition: u16,
+    mut each: impl FnMut(Taken),
+) -> Result<ProgressRecord, ProcessorError> {
+    let mut deadline = Instant::now() + STALLED;
+    loop {
+        let taken = inputs.read(LOOK)?;
+        if taken.records > 0 {
+            deadline = Instant::now() + STALLED;
+        } else if Instant::now() >= deadline {
+            return Err(ProcessorError::Stalled { partition, seconds: STALLED.as_secs() });
+        }
+        let (at_end, progress) = (taken.at_end, taken.progress);
+        each(taken);
+        if at_end {
+            return Ok(progress);
+        }
+    }
+}
+
 impl Processor {
     /// Rebuilds the state from the log, commits what follows from it and had not been committed, and publishes.
     pub(super) fn read_back(&mut self) -> Result<(), ProcessorError> {
@@ -37,18 +60,9 @@ impl Processor {
         self.at(Step::Restored);
         let committed = self.committed;
         let mut dead_letters = Vec::new();
-        let mut deadline = Instant::now() + STALLED;
-        let progress = loop {
-            let taken = self.inputs.read(LOOK)?;
-            if taken.records > 0 {
-                deadline = Instant::now() + STALLED;
-            } else if Instant::now() >= deadline {
-                return Err(ProcessorError::Stalled {
-                    partition: self.partition,
-                    seconds: STALLED.as_secs(),
-                });
-            }
-            let (_, refused) = take_in(self.replica.shard(), taken.changes);
+        let Self { inputs, state, partition, .. } = self;
+        let progress = to_the_end(inputs, *partition, |taken| {
+            let (_, refused) = take_in(state.shard(), taken.changes);
             // Those before the committed progress have their dead letters already.
             let is_new = |refused: &Refused| {
                 refused.source.offset
@@ -59,14 +73,13 @@ impl Processor {
                     }
             };
             dead_letters.extend(taken.refused.into_iter().chain(refused).filter(is_new).map(Refused::letter));
-            if taken.at_end {
-                break taken.progress;
-            }
-        };
-        let effects = self.replica.shard().drain();
+        })?;
+        let effects = self.state.shard().drain();
+        let images = self.state.shard().index().len();
+        telemetry::set(&self.options.metrics.images, self.partition, images as u64);
         let progress = ProgressRecord { sequence: committed.sequence, ..progress };
         if effects.is_empty() && dead_letters.is_empty() && progress == committed {
-            self.replica.publish_restored(progress);
+            self.state.publish_restored(progress);
             self.is_restored = true;
             self.at(Step::Published);
             return Ok(());
@@ -92,7 +105,7 @@ impl Processor {
                 }
             }
         })?;
-        let shard = self.replica.shard();
+        let shard = self.state.shard();
         for classification in committed.into_values() {
             // Taking back what was committed touches no chain, so it cannot fail.
             let _ = shard.apply(&Change::Committed(Arc::new(classification)));

@@ -41,7 +41,7 @@ fn readers_see_a_batch_after_its_commit_and_all_of_it_at_once() {
         Arc::new(move |_, step| seen.lock().unwrap().push((step, count(&view))))
     };
     let options = Options { observer, ..Options::default() };
-    let mut processor = Processor::restore(SharedLog::clone(&log), &view, 0, options).unwrap();
+    let mut processor = Processor::restore(SharedLog::clone(&log), Some(&view), 0, options).unwrap();
     append(&log, vec![record("two"), record("three")]);
     // One begins to append, the next finds nothing more and so waits for it.
     processor.step(Duration::ZERO).unwrap();
@@ -65,7 +65,8 @@ fn readers_see_a_batch_after_its_commit_and_all_of_it_at_once() {
 fn a_reader_that_holds_on_keeps_what_it_has_and_stops_nobody() {
     let log = log_with(vec![record("one")]);
     let view = Arc::new(View::new(1));
-    let mut processor = Processor::restore(SharedLog::clone(&log), &view, 0, Options::default()).unwrap();
+    let mut processor =
+        Processor::restore(SharedLog::clone(&log), Some(&view), 0, Options::default()).unwrap();
     let held = view.snapshot();
     for name in ["two", "three", "four"] {
         append(&log, vec![record(name)]);
@@ -87,7 +88,8 @@ fn a_record_that_is_none_is_a_dead_letter_with_its_place_and_reason_and_the_othe
     let no_key = Record { key: "no digest".to_owned(), ..record("nameless") };
     let log = log_with(vec![record("good"), later, half, other, no_key, record("last")]);
     let view = Arc::new(View::new(1));
-    let mut processor = Processor::restore(SharedLog::clone(&log), &view, 0, Options::default()).unwrap();
+    let mut processor =
+        Processor::restore(SharedLog::clone(&log), Some(&view), 0, Options::default()).unwrap();
     processor.step(Duration::ZERO).unwrap();
     assert_eq!(count(&view), 2);
     let mut letters = Vec::new();
@@ -104,7 +106,7 @@ fn a_record_that_is_none_is_a_dead_letter_with_its_place_and_reason_and_the_othe
     }
     // A processor that is restored has nothing to add.
     let before = log.end(TopicPartition { topic: Topic::DeadLetters, partition: 0 }).unwrap();
-    Processor::restore(SharedLog::clone(&log), &view, 0, Options::default()).unwrap();
+    Processor::restore(SharedLog::clone(&log), Some(&view), 0, Options::default()).unwrap();
     assert_eq!(log.end(TopicPartition { topic: Topic::DeadLetters, partition: 0 }).unwrap(), before);
 }
 
@@ -115,6 +117,6 @@ fn a_partition_that_was_processed_among_another_number_of_partitions_is_refused(
         ProgressRecord { partition: 0, partitions: 8, sequence: 1, images: 0, tags: 0, catalog: 0 };
     let at = TopicPartition { topic: Topic::Progress, partition: 0 };
     log.writer("test").unwrap().append(vec![(at, encode("0".to_owned(), &progress).unwrap())]).unwrap();
-    let refused = Processor::restore(log, &Arc::new(View::new(1)), 0, Options::default()).err().unwrap();
+    let refused = Processor::restore(log, None, 0, Options::default()).err().unwrap();
     assert!(matches!(refused, ProcessorError::Partitions { before: 8, now: 1, .. }), "{refused}");
 }

@@ -171,7 +171,7 @@ impl Simulation {
                     commit_images: self.random.usize(1..5),
                     ..Options::default()
                 };
-                Processor::restore(SharedLog::clone(&self.log), &self.view, partition, options)
+                Processor::restore(SharedLog::clone(&self.log), Some(&self.view), partition, options)
                     .map(|processor| *slot = Some(processor))
             }
         };

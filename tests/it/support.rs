@@ -127,7 +127,7 @@ impl World {
         let view = Arc::new(View::new(log.partitions()));
         let publisher = Publisher::restore(SharedLog::clone(&log), || Timestamp::UNIX_EPOCH).unwrap();
         let restore = |partition| {
-            Processor::restore(SharedLog::clone(&log), &view, partition, Options::default()).unwrap()
+            Processor::restore(SharedLog::clone(&log), Some(&view), partition, Options::default()).unwrap()
         };
         let processors = (0..log.partitions()).map(restore).collect();
         Self { log, view, publisher, processors, second: 0 }

@@ -11,15 +11,19 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("index", &["oci"]),
     ("shard", &["class", "index", "oci", "record"]),
     ("log", &["oci", "record"]),
+    ("telemetry", &[]),
     ("topics", &["log", "record"]),
     ("view", &["oci", "record", "shard"]),
-    ("processor", &["log", "oci", "record", "shard", "view"]),
+    ("processor", &["log", "oci", "record", "shard", "telemetry", "view"]),
     ("publisher", &["class", "log", "oci", "record"]),
     ("query", &["class", "index", "oci", "record", "shard", "view"]),
     ("source", &["oci", "publisher", "record"]),
-    ("engine", &["log", "processor", "publisher", "record", "view"]),
-    ("api", &["engine", "log", "publisher", "query", "record"]),
-    ("cli", &["api", "engine", "log", "oci", "publisher", "query", "record", "source"]),
+    ("engine", &["log", "processor", "publisher", "record", "telemetry", "view"]),
+    ("api", &["engine", "log", "publisher", "query", "record", "telemetry"]),
+    (
+        "cli",
+        &["api", "engine", "log", "oci", "processor", "publisher", "query", "record", "source", "topics"],
+    ),
 ];
 
 /// Pure modules: values in, values out.
@@ -56,6 +60,7 @@ const CLIENTS: &[(&str, &str)] = &[
     ("jiff", "oci"),
     ("murmur2", "record"),
     ("pollster", "log"),
+    ("prometheus", "telemetry"),
     ("rdkafka", "log"),
     ("redb", "log"),
     ("serde_saphyr", "cli"),

@@ -4,13 +4,14 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::ConsumerContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
+use rdkafka::{ClientContext, TopicPartitionList};
 
+use super::ownership::Change;
 use super::token::read_token;
 use crate::log::Offset;
 
@@ -27,6 +28,8 @@ struct Met {
     error: Option<String>,
     /// What does not pass by itself: wrong credentials, an untrusted certificate.
     refused: Option<String>,
+    /// What the consumer group has given and taken.
+    changes: Vec<Change>,
     /// The offset of each record of the batch that is being written.
     offsets: Vec<Offset>,
     /// The first record of it that was not written.
@@ -50,6 +53,11 @@ impl Context {
     /// Why the cluster does not let this client in, if it does not.
     pub(super) fn refused(&self) -> Option<String> {
         self.met().refused.clone()
+    }
+
+    /// What the group has given and taken since the last call.
+    pub(super) fn take_changes(&self) -> Vec<Change> {
+        std::mem::take(&mut self.met().changes)
     }
 
     /// A batch of so many records is going to be written.
@@ -109,7 +117,29 @@ impl ClientContext for Context {
     }
 }
 
-impl ConsumerContext for Context {}
+impl ConsumerContext for Context {
+    /// Only notes what has changed: whoever polls acts on it.
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let partitions = |list: &TopicPartitionList| {
+            list.elements().iter().filter_map(|element| u16::try_from(element.partition()).ok()).collect()
+        };
+        let change = match rebalance {
+            Rebalance::Assign(list) => Change::Gained(partitions(list)),
+            Rebalance::Revoke(list) => Change::Lost(partitions(list)),
+            Rebalance::Error(error) => return tracing::warn!(%error, "a rebalance failed"),
+        };
+        self.met().changes.push(change);
+    }
+
+    /// Nothing is read through the group.
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(list) = rebalance
+            && let Err(error) = consumer.pause(list)
+        {
+            tracing::debug!(%error, "partitions could not be paused");
+        }
+    }
+}
 
 impl ProducerContext for Context {
     type DeliveryOpaque = usize;

@@ -11,6 +11,7 @@
 mod admin;
 mod config;
 mod context;
+mod ownership;
 mod reader;
 mod token;
 mod writer;
@@ -24,6 +25,7 @@ use rdkafka::metadata::Metadata;
 
 pub use admin::{Admin, FoundTopic, MissingTopic};
 pub use config::Config;
+pub use ownership::{Change, Ownership};
 
 use super::{Log, LogError, Offset, Reader, Stored, TopicPartition, Writer};
 use crate::record::Topic;

@@ -1,0 +1,84 @@
+//! The services on Apache Kafka, a process each: `clade watch`, `clade process`, `clade serve`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::args::{ProcessArgs, RunArgs, ServeArgs};
+use super::error::CliError;
+use super::run::{serve_until, watch as watch_sources};
+use crate::api::{self, ApiState};
+use crate::engine::{Engine, member};
+use crate::log::kafka::{Config, KafkaLog};
+use crate::processor::Options;
+
+/// How often a service looks whether what it depends on has failed.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Publishes what the sources tell, and takes declarations.
+pub(super) fn watch(cluster: Config, args: &RunArgs) -> Result<(), CliError> {
+    if args.partitions.is_some() {
+        return Err(CliError::Usage(
+            "--partitions is for a new data directory; a cluster's topics have theirs: clade topics"
+                .to_owned(),
+        ));
+    }
+    let bootstrap = cluster.bootstrap.clone();
+    let engine = Arc::new(Engine::publish_only(Arc::new(KafkaLog::open(cluster)?)));
+    let state = ApiState::new(engine);
+    let told = |url: &str| {
+        eprintln!("publishing to {bootstrap}; declarations on {url}; stop with Ctrl-C");
+        Ok(())
+    };
+    serve_until(args.listen, api::router(state.clone()), told, watch_sources(state, args.from.clone()))
+}
+
+/// Processes the partitions that the group gives it.
+pub(super) fn process(cluster: Config, args: &ProcessArgs) -> Result<(), CliError> {
+    let bootstrap = cluster.bootstrap.clone();
+    let log = Arc::new(KafkaLog::open(cluster)?);
+    let options = Options::default();
+    let metrics = options.metrics.clone();
+    let stop = Arc::new(AtomicBool::new(false));
+    let member = std::thread::Builder::new().name("member".to_owned()).spawn({
+        let stop = Arc::clone(&stop);
+        move || member::run(log, &options, &stop)
+    })?;
+    let told = |url: &str| {
+        eprintln!("processing on {bootstrap}; metrics on {url}/metrics; stop with Ctrl-C");
+        Ok(())
+    };
+    let work = async {
+        while !member.is_finished() {
+            tokio::time::sleep(LOOK).await;
+        }
+        // What it has ended with is told below.
+        Ok(())
+    };
+    let served = serve_until(args.listen, api::probes(metrics, Arc::new(|| Ok(()))), told, work);
+    stop.store(true, Ordering::Relaxed);
+    let ended =
+        member.join().map_err(|_| CliError::failed("the processor has panicked; this is a bug in clade"))?;
+    served?;
+    Ok(ended?)
+}
+
+/// Answers questions.
+pub(super) fn serve(cluster: Config, args: &ServeArgs) -> Result<(), CliError> {
+    let bootstrap = cluster.bootstrap.clone();
+    let engine = Arc::new(Engine::follow(Arc::new(KafkaLog::open(cluster)?), &Options::default())?);
+    let state = ApiState::new(Arc::clone(&engine));
+    let told = |url: &str| {
+        eprintln!(
+            "answering on {url} from {bootstrap}; {url}/readyz tells when it is up to date; stop with Ctrl-C"
+        );
+        Ok(())
+    };
+    let work = async {
+        loop {
+            engine.check()?;
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    serve_until(args.listen, api::router(state), told, work)
+}

@@ -1,0 +1,54 @@
+//! The state that a processor works on: shown to readers of this process, or to nobody.
+
+use std::sync::Arc;
+
+use crate::record::ProgressRecord;
+use crate::shard::{Change, Shard};
+use crate::view::{Replica, View};
+
+/// Where nobody reads, one copy is enough, and the next batch can be concluded while the last is on its way.
+pub(super) enum State {
+    Shown(Replica),
+    Unseen(Box<Shard>),
+}
+
+impl State {
+    pub(super) fn new(view: Option<&Arc<View>>, partition: u16, partitions: u16) -> Self {
+        match view {
+            Some(view) => Self::Shown(Replica::new(Arc::clone(view), partition, partitions)),
+            None => Self::Unseen(Box::new(Shard::new(partition, partitions))),
+        }
+    }
+
+    /// Whether what was concluded has to be published before more is.
+    pub(super) fn is_shown(&self) -> bool {
+        matches!(self, Self::Shown(_))
+    }
+
+    pub(super) fn shard(&mut self) -> &mut Shard {
+        match self {
+            Self::Shown(replica) => replica.shard(),
+            Self::Unseen(shard) => shard,
+        }
+    }
+
+    pub(super) fn publish(&mut self, changes: Vec<Change>, progress: ProgressRecord) {
+        if let Self::Shown(replica) = self {
+            replica.publish(changes, progress);
+        }
+    }
+
+    pub(super) fn publish_restored(&mut self, progress: ProgressRecord) {
+        match self {
+            Self::Shown(replica) => replica.publish_restored(progress),
+            Self::Unseen(shard) => shard.settle(),
+        }
+    }
+
+    pub(super) fn settle(&mut self) {
+        match self {
+            Self::Shown(replica) => replica.settle(),
+            Self::Unseen(shard) => shard.settle(),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What a process tells of itself to Prometheus. Names are `clade_<name>_<unit>[_total]`.
+
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntGaugeVec, Opts, Registry, TextEncoder, exponential_buckets,
+};
+
+/// The metrics of the workers of one process. Clones share them.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Registry,
+    /// Records read from the inputs.
+    pub records: IntCounter,
+    /// Records of one batch.
+    pub batch: Histogram,
+    /// From the beginning of an append to its commit, in seconds.
+    pub commit: Histogram,
+    /// From taking a partition over to its being up to date, in seconds.
+    pub restore: Histogram,
+    /// Images whose classification was written or deleted.
+    pub classifications: IntCounter,
+    /// Transitions written.
+    pub transitions: IntCounter,
+    /// Dead letters written.
+    pub dead_letters: IntCounter,
+    /// Workers that failed and were restored.
+    pub failures: IntCounter,
+    /// By partition: records that are published and not processed.
+    pub lag: IntGaugeVec,
+    /// By partition: records read while it is being restored and after.
+    pub progress: IntGaugeVec,
+    /// By partition: 1 once it was brought up to date.
+    pub restored: IntGaugeVec,
+    /// By partition: images in the index.
+    pub images: IntGaugeVec,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let registry = Registry::new();
+        let seconds = exponential_buckets(0.001, 2.0, 16).unwrap_or_default();
+        let sizes = exponential_buckets(1.0, 4.0, 9).unwrap_or_default();
+        Self {
+            records: counter(&registry, "clade_records_total", "records read from the inputs"),
+            batch: histogram(&registry, "clade_batch_records", "records of one batch", sizes),
+            commit: histogram(&registry, "clade_commit_seconds", "from append to commit", seconds.clone()),
+            restore: histogram(
+                &registry,
+                "clade_restore_seconds",
+                "from taking a partition over to its being up to date",
+                seconds.iter().map(|bound| bound * 10.0).collect(),
+            ),
+            classifications: counter(
+                &registry,
+                "clade_classifications_total",
+                "classifications written or deleted",
+            ),
+            transitions: counter(&registry, "clade_transitions_total", "transitions written"),
+            dead_letters: counter(&registry, "clade_dead_letters_total", "dead letters written"),
+            failures: counter(
+                &registry,
+                "clade_worker_failures_total",
+                "workers that failed and were restored",
+            ),
+            lag: gauges(&registry, "clade_lag_records", "records published and not processed"),
+            progress: gauges(&registry, "clade_progress_records", "offset of images up to which was read"),
+            restored: gauges(
+                &registry,
+                "clade_partition_restored",
+                "1 once the partition was brought up to date",
+            ),
+            images: gauges(&registry, "clade_index_images", "images in the index"),
+            registry,
+        }
+    }
+}
+
+impl Metrics {
+    /// Everything, in Prometheus's text format.
+    pub fn text(&self) -> String {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+
+    /// Forgets a partition that is another process's now.
+    pub fn forget(&self, partition: u16) {
+        for gauges in [&self.lag, &self.progress, &self.restored, &self.images] {
+            // It may never have been told of.
+            let _ = gauges.remove_label_values(&[&partition.to_string()]);
+        }
+    }
+}
+
+/// Sets the gauge of a partition.
+pub fn set(gauges: &IntGaugeVec, partition: u16, value: u64) {
+    gauges.with_label_values(&[&partition.to_string()]).set(i64::try_from(value).unwrap_or(i64::MAX));
+}
+
+// The names are constants and differ, so that making and registering a metric cannot fail; a metric that it did fail for
+// would count for itself alone.
+
+#[allow(clippy::expect_used, reason = "constant names, checked by the test below")]
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    let counter = IntCounter::new(name, help).expect("a valid name");
+    let _ = registry.register(Box::new(counter.clone()));
+    counter
+}
+
+#[allow(clippy::expect_used, reason = "constant names, checked by the test below")]
+fn histogram(registry: &Registry, name: &str, help: &str, buckets: Vec<f64>) -> Histogram {
+    let histogram =
+        Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)).expect("a valid name");
+    let _ = registry.register(Box::new(histogram.clone()));
+    histogram
+}
+
+#[allow(clippy::expect_used, reason = "constant names, checked by the test below")]
+fn gauges(registry: &Registry, name: &str, help: &str) -> IntGaugeVec {
+    let gauges = IntGaugeVec::new(Opts::new(name, help), &["partition"]).expect("a valid name");
+    let _ = registry.register(Box::new(gauges.clone()));
+    gauges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_told_under_its_own_name() {
+        let metrics = Metrics::default();
+        set(&metrics.lag, 3, 7);
+        metrics.transitions.inc_by(2);
+        let text = metrics.text();
+        assert!(text.contains("clade_lag_records{partition=\"3\"} 7"), "{text}");
+        assert!(text.contains("clade_transitions_total 2"), "{text}");
+        metrics.forget(3);
+        assert!(!metrics.text().contains("partition=\"3\""));
+        assert_eq!(text.matches("# TYPE clade_").count(), 9, "{text}");
+    }
+}
