@@ -59,7 +59,8 @@ fn take_in(dir: &Path, observer: processor::Observer) {
 
 fn engine(dir: &Path, observer: processor::Observer) -> Engine {
     // Small parts, so that a commit has several.
-    let processor = processor::Options { batch_records: 50, commit_images: 5, observer, ..Default::default() };
+    let processor =
+        processor::Options { batch_records: 50, commit_images: 5, observer, ..Default::default() };
     let log = embedded::Options { partitions: Some(2), ..embedded::Options::default() };
     Engine::start(dir, Options { log, processor }).unwrap()
 }

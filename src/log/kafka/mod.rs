@@ -12,6 +12,7 @@ mod admin;
 mod config;
 mod context;
 mod ownership;
+mod pool;
 mod reader;
 mod token;
 mod writer;
@@ -30,6 +31,7 @@ pub use ownership::{Change, Ownership};
 use super::{Log, LogError, Offset, Reader, Stored, TopicPartition, Writer};
 use crate::record::Topic;
 use context::Context;
+use pool::Pool;
 use reader::KafkaReader;
 use writer::KafkaWriter;
 
@@ -41,8 +43,7 @@ pub struct KafkaLog {
     config: Config,
     names: Names,
     partitions: u16,
-    /// Asked about ends.
-    consumer: BaseConsumer<Context>,
+    pool: Pool,
 }
 
 /// The topics' names on the cluster.
@@ -67,11 +68,11 @@ impl KafkaLog {
         let metadata = reach(&consumer, &config, PATIENCE)?;
         let names = Names::new(&config);
         let partitions = check_topics(&metadata, &names)?;
-        Ok(Self { config, names, partitions, consumer })
+        Ok(Self { pool: Pool::new(config.clone(), consumer), config, names, partitions })
     }
 
     fn open_reader(&self, topic: Topic, from: &[(u16, Offset)]) -> Result<KafkaReader, LogError> {
-        KafkaReader::new(consumer(&self.config)?, topic, self.names.of(topic), from)
+        KafkaReader::new(self.pool.clone(), topic, self.names.of(topic), from)
     }
 }
 
@@ -117,10 +118,11 @@ impl Log for KafkaLog {
     }
 
     fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {
-        let (_, end) = self
-            .consumer
+        let consumer = self.pool.take()?;
+        let (_, end) = consumer
             .fetch_watermarks(self.names.of(of.topic), i32::from(of.partition), PATIENCE)
             .map_err(|error| reader::failed(of.topic, &error))?;
+        self.pool.give_back(consumer);
         Ok(end.unsigned_abs())
     }
 }
@@ -133,6 +135,8 @@ fn consumer(config: &Config) -> Result<BaseConsumer<Context>, LogError> {
         ("queued.max.messages.kbytes", "16384"),
         ("queued.min.messages", "20000"),
         ("fetch.queue.backoff.ms", "5"),
+        // How long a broker may hold a request for news back: an end that nothing comes behind is known after this.
+        ("fetch.wait.max.ms", "100"),
         ("fetch.error.backoff.ms", "100"),
     ];
     let fixed = [

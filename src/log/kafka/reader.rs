@@ -13,12 +13,16 @@ use rdkafka::message::{BorrowedMessage, Headers as _};
 use rdkafka::{Message as _, TopicPartitionList};
 
 use super::context::Context;
+use super::pool::Pool;
 use crate::log::{Fetched, LogError, Offset, ReadLimit, Reader, Stored, TopicPartition};
 use crate::record::{Record, Topic};
 
 /// A consumer with partitions of a topic assigned by hand.
 pub(super) struct KafkaReader {
-    consumer: BaseConsumer<Context>,
+    /// There until the reader is dropped.
+    consumer: Option<BaseConsumer<Context>>,
+    pool: Pool,
+    has_failed: bool,
     topic: Topic,
     partitions: BTreeMap<u16, Position>,
     /// Met while another partition was being read.
@@ -32,7 +36,7 @@ struct Position {
 
 impl KafkaReader {
     pub(super) fn new(
-        consumer: BaseConsumer<Context>,
+        pool: Pool,
         topic: Topic,
         name: &str,
         from: &[(u16, Offset)],
@@ -47,10 +51,18 @@ impl KafkaReader {
                 .add_partition_offset(name, i32::from(*partition), offset)
                 .map_err(|error| failed(topic, &error))?;
         }
+        let consumer = pool.take()?;
         consumer.assign(&assignment).map_err(|error| failed(topic, &error))?;
         let position =
             |(partition, next): &(u16, Offset)| (*partition, Position { next: *next, at_end: false });
-        Ok(Self { consumer, topic, partitions: from.iter().map(position).collect(), held: None })
+        Ok(Self {
+            consumer: Some(consumer),
+            pool,
+            has_failed: false,
+            topic,
+            partitions: from.iter().map(position).collect(),
+            held: None,
+        })
     }
 
     fn at_end(&self) -> bool {
@@ -62,6 +74,14 @@ impl KafkaReader {
         let partition = partition.or_else(|| self.partitions.keys().next().copied()).unwrap_or_default();
         let next = self.partitions.get(&partition).map_or(0, |position| position.next);
         Fetched { partition, records, next, at_end: self.at_end() }
+    }
+}
+
+impl Drop for KafkaReader {
+    fn drop(&mut self) {
+        if let Some(consumer) = self.consumer.take().filter(|_| !self.has_failed) {
+            self.pool.give_back(consumer);
+        }
     }
 }
 
@@ -78,7 +98,8 @@ impl Reader for KafkaReader {
                         Some(_) => Duration::ZERO,
                         None => deadline.saturating_duration_since(Instant::now()),
                     };
-                    match self.consumer.poll(wait) {
+                    let Some(consumer) = &self.consumer else { return Err(LogError::Closed) };
+                    match consumer.poll(wait) {
                         None if reading.is_some() || Instant::now() >= deadline => break,
                         None => continue,
                         Some(Ok(message)) => stored(&message),
@@ -97,7 +118,10 @@ impl Reader for KafkaReader {
                             tracing::debug!(topic = %self.topic, %error, "reading goes on");
                             continue;
                         }
-                        Some(Err(error)) => return Err(failed(self.topic, &error)),
+                        Some(Err(error)) => {
+                            self.has_failed = true;
+                            return Err(failed(self.topic, &error));
+                        }
                     }
                 }
             };

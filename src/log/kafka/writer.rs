@@ -150,7 +150,8 @@ impl Writer for KafkaWriter {
         if !self.is_open {
             return Ok(Vec::new());
         }
-        let deadline = Instant::now() + PATIENCE;
+        let begun = Instant::now();
+        let deadline = begun + PATIENCE;
         while self.producer.in_flight_count() > 0 {
             self.producer.poll(LOOK);
             if Instant::now() >= deadline {
@@ -159,7 +160,14 @@ impl Writer for KafkaWriter {
             }
         }
         let offsets = self.context.delivered().map_err(|error| self.not_appended(&error))?;
+        let acknowledged = Instant::now();
         self.commit(deadline)?;
+        tracing::debug!(
+            records = offsets.len(),
+            acknowledge = ?acknowledged - begun,
+            commit = ?acknowledged.elapsed(),
+            "committed"
+        );
         Ok(offsets)
     }
 }

@@ -1,0 +1,46 @@
+//! Consumers that are connected and idle. A new one takes more than half a second until its first record: it has to find
+//! the cluster and its group's coordinator, and to leave again. A restore makes several readers one after another.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+
+use super::context::Context;
+use super::{Config, consumer};
+use crate::log::LogError;
+
+/// More than these are not kept: each has a few threads.
+const KEPT: usize = 4;
+
+/// Makes consumers and takes them back. Clones share it.
+#[derive(Clone)]
+pub(super) struct Pool {
+    config: Config,
+    idle: Arc<Mutex<Vec<BaseConsumer<Context>>>>,
+}
+
+impl Pool {
+    pub(super) fn new(config: Config, first: BaseConsumer<Context>) -> Self {
+        Self { config, idle: Arc::new(Mutex::new(vec![first])) }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<BaseConsumer<Context>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A consumer without an assignment.
+    pub(super) fn take(&self) -> Result<BaseConsumer<Context>, LogError> {
+        let kept = self.idle().pop();
+        kept.map_or_else(|| consumer(&self.config), Ok)
+    }
+
+    /// Takes a consumer back that has met no error.
+    pub(super) fn give_back(&self, consumer: BaseConsumer<Context>) {
+        if consumer.unassign().is_ok() {
+            let mut idle = self.idle();
+            if idle.len() < KEPT {
+                idle.push(consumer);
+            }
+        }
+    }
+}
