@@ -35,15 +35,18 @@ pub(crate) fn fresh_config(partitions: u16) -> Config {
     config
 }
 
-/// A log on new topics.
-pub(crate) fn fresh(partitions: u16) -> (KafkaLog, ()) {
-    let config = fresh_config(partitions);
-    // A topic is known everywhere a moment after it was created.
+/// The log on topics that were just created: they are known everywhere a moment later.
+pub(crate) fn open(config: &Config) -> KafkaLog {
     let opened = (0..100).find_map(|_| {
         KafkaLog::open(config.clone()).ok().or_else(|| {
             std::thread::park_timeout(std::time::Duration::from_millis(50));
             None
         })
     });
-    (opened.expect("topics that were created are there"), ())
+    opened.expect("topics that were created are there")
+}
+
+/// A log on new topics.
+pub(crate) fn fresh(partitions: u16) -> (KafkaLog, ()) {
+    (open(&fresh_config(partitions)), ())
 }

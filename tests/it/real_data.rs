@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use clade::engine::{Engine, Options};
 use clade::oci::Digest;
-use clade::publisher::ClassSpec;
+use clade::publisher::{ClassSpec, Publisher};
 use clade::query::answer::{Lineage, TagItem};
 use clade::query::{Filter, Query, lineage};
 use clade::record::State;
@@ -18,7 +18,7 @@ use clade::source;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
-struct Declared {
+pub(crate) struct Declared {
     digest: Digest,
     declared_base: String,
     check: String,
@@ -41,12 +41,12 @@ const ON_A_BASE_THAT_IS_GONE: usize = 5;
 /// And these on one whose newest version has no image for their platform: outdated for clade, left out by the script.
 const ON_A_BASE_WITHOUT_THEIR_PLATFORM: usize = 56;
 
-fn data() -> Option<PathBuf> {
+pub(crate) fn data() -> Option<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     dir.join("images.jsonl.gz").exists().then_some(dir)
 }
 
-fn declared(dir: &Path) -> Vec<Declared> {
+pub(crate) fn declared(dir: &Path) -> Vec<Declared> {
     let file = std::fs::File::open(dir.join("declared-bases.jsonl.gz")).unwrap();
     let lines = BufReader::new(flate2::read::MultiGzDecoder::new(file)).lines();
     lines.map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
@@ -59,7 +59,13 @@ fn class_of(base: &str) -> String {
 
 fn import(dir: &Path, data: &Path, declared: &[Declared]) -> Engine {
     let engine = Engine::start(dir, Options::default()).unwrap();
-    let mut publisher = engine.publisher().unwrap();
+    publish(&mut engine.publisher().unwrap(), data, declared);
+    engine.catch_up(|_| {}).unwrap();
+    engine
+}
+
+/// Publishes all of the data, and a class for each declared base.
+pub(crate) fn publish(publisher: &mut Publisher, data: &Path, declared: &[Declared]) {
     for input in source::find(&[data.to_owned()]).unwrap() {
         source::read(&input, &|_| {}, &mut |observation| publisher.observe(observation)).unwrap();
     }
@@ -72,8 +78,6 @@ fn import(dir: &Path, data: &Path, declared: &[Declared]) -> Engine {
     }
     publisher.flush().unwrap();
     assert_eq!(publisher.counts().dead_letters, 0);
-    engine.catch_up(|_| {}).unwrap();
-    engine
 }
 
 #[test]

@@ -1,0 +1,306 @@
+//! Several processes' worth of clade on a real Apache Kafka: the same answers as in one process, and clear words where
+//! something is wrong with the cluster.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use clade::engine::{Engine, member};
+use clade::log::kafka::{Admin, Config, KafkaLog, MissingTopic};
+use clade::log::{Log, LogError, SharedLog, TopicPartition};
+use clade::oci::Digest;
+use clade::processor::Options;
+use clade::publisher::Publisher;
+use clade::query::{Filter, Query};
+use clade::record::outdated::Standing;
+use clade::record::{ClassificationRecord, DeadLetterRecord, Record, Timestamp, Topic, encode};
+
+use crate::kafka::{bootstrap, folder, fresh_config};
+use crate::support::{class, digest, fold, image, transitions};
+
+/// A member of the group of processors, on a thread.
+pub(crate) struct Member {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Member {
+    pub(crate) fn start(config: &Config) -> Self {
+        let (stop, config) = (Arc::new(AtomicBool::new(false)), config.clone());
+        let thread = std::thread::spawn({
+            let stop = Arc::clone(&stop);
+            move || {
+                let log = Arc::new(KafkaLog::open(config).unwrap());
+                member::run(log, &Options::default(), &stop).unwrap();
+            }
+        });
+        Self { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let ended = self.thread.take().unwrap().join();
+        assert!(ended.is_ok() || std::thread::panicking(), "a member has failed");
+    }
+}
+
+/// Looks again and again until it is so, for two minutes at the most.
+pub(crate) fn eventually<T: PartialEq + std::fmt::Debug>(expected: &T, mut look: impl FnMut() -> T) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        let found = look();
+        if found == *expected || Instant::now() >= deadline {
+            assert!(found == *expected, "after two minutes it is still not as expected");
+            return;
+        }
+        std::thread::park_timeout(Duration::from_millis(200));
+    }
+}
+
+/// Where the transitions of each image in each class have led.
+fn ends(log: &dyn Log) -> BTreeMap<(Digest, String), Option<Standing>> {
+    transitions(log).into_iter().map(|event| ((event.digest, event.class), event.to)).collect()
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: make test"]
+fn two_processors_on_kafka_come_to_what_one_process_comes_to_on_all_of_the_real_images() {
+    let Some(data) = crate::real_data::data() else { return println!("skipped: there is no ../shared/data") };
+    let declared = crate::real_data::declared(&data);
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Engine::start(dir.path(), clade::engine::Options::default()).unwrap();
+    crate::real_data::publish(&mut engine.publisher().unwrap(), &data, &declared);
+    engine.catch_up(|_| {}).unwrap();
+    let expected: BTreeMap<String, ClassificationRecord> = fold(&**engine.log());
+
+    let config = fresh_config(4);
+    let log: SharedLog = Arc::new(crate::kafka::open(&config));
+    let (one, two) = (Member::start(&config), Member::start(&config));
+    let mut publisher = Publisher::restore(SharedLog::clone(&log), Timestamp::now).unwrap();
+    crate::real_data::publish(&mut publisher, &data, &declared);
+    eventually(&expected, || fold(&*log));
+    drop((one, two));
+    assert_eq!(fold::<ClassificationRecord>(&*log), expected);
+    assert_eq!(ends(&*log), ends(&**engine.log()));
+    // And a read replica answers the same.
+    let replica = Engine::follow(log, &Options::default()).unwrap();
+    replica.wait_until_restored().unwrap();
+    let all = |engine: &Engine| Query::new(engine.view().snapshot()).list_images(&Filter::default()).unwrap();
+    assert_eq!(all(&replica), all(&engine));
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: make test"]
+fn when_a_processor_ends_another_takes_its_partitions_over_and_nothing_is_said_twice() {
+    let config = fresh_config(4);
+    let log: SharedLog = Arc::new(crate::kafka::open(&config));
+    let mut publisher = Publisher::restore(SharedLog::clone(&log), Timestamp::now).unwrap();
+    publisher.apply_class(&class("os", "base/os:latest", &[])).unwrap();
+    let mut members = vec![Member::start(&config), Member::start(&config)];
+    for round in 0..6_i64 {
+        let base = format!("os {round}");
+        publisher.observe(image_of(&base, &[&base])).unwrap();
+        publisher.observe(crate::support::tag("base/os:latest", round * 60, &[&base])).unwrap();
+        for number in 0..50 {
+            let name = format!("app {round} {number}");
+            publisher.observe(image_of(&name, &[&base, &name])).unwrap();
+        }
+        publisher.flush().unwrap();
+        let expected = usize::try_from(51 * (round + 1)).unwrap();
+        eventually(&expected, || fold::<ClassificationRecord>(&*log).len());
+        members.remove(0);
+        members.push(Member::start(&config));
+    }
+    drop(members);
+    crate::oracle::Oracle::of(&*log).check_outputs(&*log);
+}
+
+fn image_of(name: &str, layers: &[&str]) -> clade::publisher::Observation {
+    clade::publisher::Observation::Image(Box::new(image(name, layers)))
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: make test"]
+fn what_a_stranger_writes_becomes_a_dead_letter_and_everything_else_goes_on() {
+    let config = fresh_config(1);
+    let log = crate::kafka::open(&config);
+    let good = encode(digest("good").to_string(), &image("good", &["A"])).unwrap();
+    let half = Record { value: Some(b"{\"digest\":".to_vec()), ..encode_image("half") };
+    let later = Record {
+        headers: vec![("ce_type".to_owned(), "dev.clade.image.v9".to_owned())],
+        ..encode_image("later")
+    };
+    let to = TopicPartition { topic: Topic::Images, partition: 0 };
+    let batch = vec![(to, half), (to, good), (to, later)];
+    log.writer("stranger").unwrap().append(batch).unwrap();
+    let member = Member::start(&config);
+    let origins = || fold::<DeadLetterRecord>(&log).into_keys().collect::<Vec<_>>();
+    eventually(&vec!["images[0]@0".to_owned(), "images[0]@2".to_owned()], origins);
+    drop(member);
+    let letters: BTreeMap<String, DeadLetterRecord> = fold(&log);
+    assert!(letters["images[0]@2"].reason.contains("upgrade"), "{letters:?}");
+}
+
+fn encode_image(name: &str) -> Record {
+    encode(digest(name).to_string(), &image(name, &[name])).unwrap()
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: make test"]
+fn topics_that_are_missing_or_have_a_wrong_number_of_partitions_are_refused_by_name() {
+    let config = Config::new(&bootstrap(), &crate::kafka::fresh_prefix());
+    let message = |result: Result<KafkaLog, LogError>| match result {
+        Err(LogError::Incompatible(message)) => message,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("opened"),
+    };
+    let missing = message(KafkaLog::open(config.clone()));
+    assert!(missing.contains("images") && missing.contains("clade topics apply"), "{missing}");
+    let topic = |topic: Topic| MissingTopic {
+        topic,
+        partitions: if topic == Topic::Tags {
+            3
+        } else if topic.is_partitioned() {
+            2
+        } else {
+            1
+        },
+        replication: None,
+        settings: topic.settings(),
+    };
+    Admin::open(config.clone()).unwrap().create(&Topic::ALL.map(topic)).unwrap();
+    let told = || match KafkaLog::open(config.clone()) {
+        Err(LogError::Incompatible(message)) => message.contains("tags has 3 partitions and must have 2"),
+        _ => false,
+    };
+    eventually(&true, told);
+}
+
+fn clade(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_clade")).args(arguments).output().unwrap()
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: make test"]
+fn a_cluster_that_does_not_answer_is_told_by_its_address_and_reason() {
+    let output = clade(&["topics", "plan", "--kafka", "127.0.0.1:1"]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(
+        error.contains("127.0.0.1:1 does not answer within 30 s") && error.contains("refused"),
+        "{error}"
+    );
+}
+
+/// `clade topics plan` on the SASL_SSL listener.
+fn plan_with(properties: &[String]) -> Output {
+    let sasl = std::fs::read_to_string(folder().join("sasl")).unwrap();
+    let mut arguments =
+        vec!["topics", "plan", "--kafka", sasl.trim(), "--kafka-config", "security.protocol=SASL_SSL"];
+    for property in properties {
+        arguments.extend(["--kafka-config", property]);
+    }
+    clade(&arguments)
+}
+
+fn ca() -> String {
+    format!("ssl.ca.location={}", folder().join("ca.pem").display())
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: make test"]
+fn credentials_are_taken_by_every_mechanism_and_wrong_ones_are_told_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let file = dir.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.display().to_string()
+    };
+    let (right, wrong) = (write("right", "secret\n"), write("wrong", "hidden-word\n"));
+    for mechanism in ["PLAIN", "SCRAM-SHA-512"] {
+        let with = |password: &str| {
+            plan_with(&[
+                ca(),
+                format!("sasl.mechanism={mechanism}"),
+                "sasl.username=clade".to_owned(),
+                format!("sasl.password.file={password}"),
+            ])
+        };
+        let output = with(&right);
+        assert!(output.status.success(), "{mechanism}: {}", String::from_utf8_lossy(&output.stderr));
+        let begun = Instant::now();
+        let output = with(&wrong);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{mechanism}: {error}");
+        assert!(
+            error.contains("refuses us") && error.to_lowercase().contains("authentication"),
+            "{mechanism}: {error}"
+        );
+        assert!(!error.contains("hidden-word"), "a secret is printed: {error}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{mechanism}: {error}");
+    }
+    let token = write("token", &unsecured_token());
+    let output = plan_with(&[
+        ca(),
+        "sasl.mechanism=OAUTHBEARER".to_owned(),
+        format!("sasl.oauthbearer.token.file={token}"),
+    ]);
+    assert!(output.status.success(), "OAUTHBEARER: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A JSON Web Token as Kafka's own handler for tests takes it: unsigned, and young.
+fn unsecured_token() -> String {
+    let now = Timestamp::now().as_second();
+    let encode = |json: String| data_encoding::BASE64URL_NOPAD.encode(json.as_bytes());
+    let claims = format!("{{\"sub\":\"clade\",\"iat\":{now},\"exp\":{}}}", now + 600);
+    format!("{}.{}.", encode("{\"alg\":\"none\"}".to_owned()), encode(claims))
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: make test"]
+fn a_certificate_that_nobody_vouches_for_is_told_at_once() {
+    let output = plan_with(&[
+        "sasl.mechanism=PLAIN".to_owned(),
+        "sasl.username=clade".to_owned(),
+        "sasl.password=secret".to_owned(),
+    ]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("refuses us") && error.contains("certificate"), "{error}");
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: make test"]
+fn a_property_that_does_not_exist_is_told_by_its_name_and_not_by_its_value() {
+    let output =
+        clade(&["topics", "plan", "--kafka", &bootstrap(), "--kafka-config", "sasl.pasword=hidden-word"]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(error.contains("sasl.pasword") && !error.contains("hidden-word"), "{error}");
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: make test"]
+fn topics_are_planned_created_and_checked_and_nothing_is_created_twice() {
+    let prefix = crate::kafka::fresh_prefix();
+    let kafka = bootstrap();
+    let topics = |command: &str, more: &[&str]| {
+        let output =
+            clade(&[&["topics", command, "--kafka", &kafka, "--kafka-prefix", &prefix], more].concat());
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, plan) = topics("plan", &["--partitions", "3"]);
+    assert!(
+        code == Some(0) && plan.contains(&format!("+ {prefix}images: to be created, 3 partitions")),
+        "{plan}"
+    );
+    assert_eq!(topics("check", &[]).0, Some(1));
+    assert_eq!(topics("apply", &["--partitions", "3"]).1.lines().count(), Topic::ALL.len());
+    eventually(&(Some(0), "all 8 topics are as they should be\n".to_owned()), || topics("check", &[]));
+    assert_eq!(topics("apply", &[]), (Some(0), String::new()));
+    let (code, check) = topics("check", &["--partitions", "4"]);
+    assert!(code == Some(1) && check.contains("has 3 partitions instead of 4"), "{check}");
+}
