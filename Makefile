@@ -4,15 +4,30 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/clade
 DENY_VERSION := 0.19.0
 DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
-.PHONY: demo test lint deny bench-index tools
+# A real Apache Kafka for tests: kept in the cache, started for one run, stopped whatever comes of it.
+WITH_KAFKA := tests/kafka/with-broker.sh
+
+.PHONY: demo demo-kafka test lint deny faults bench-index tools
 
 ## Shows clade's main job on a made-up registry.
 demo: tools
 	cargo run --release --quiet --locked -- demo
 
-## Everything that must pass: format, lints, licences, tests.
+## The same on a real Apache Kafka: topics, two processors, a read replica.
+demo-kafka: tools
+	cargo build --release --quiet --locked
+	$(WITH_KAFKA) tests/kafka/demo.sh target/release/clade
+
+## Everything that must pass: format, lints, licences, tests, those on a real Apache Kafka included.
 test: lint deny
-	cargo test --locked
+	cargo test --locked --no-run
+	$(WITH_KAFKA) cargo test --locked -- --include-ignored --skip what_the_killed_process_does
+
+## Kills, pauses and restarts at random under load on a real Apache Kafka: make faults SEED=1 ROUNDS=100
+faults: tools
+	cargo test --release --locked --no-run
+	CLADE_FAULTS_SEED=$(or $(SEED),1) CLADE_FAULTS_ROUNDS=$(or $(ROUNDS),100) $(WITH_KAFKA) \
+		cargo test --release --locked --test it faults:: -- --include-ignored --nocapture
 
 ## Format and lints.
 lint: tools
@@ -34,3 +49,5 @@ $(DENY): | tools
 tools:
 	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust with rustup (https://rustup.rs)"; exit 1; }
 	@command -v cc >/dev/null || { echo "cc is missing: install a C compiler, as build-essential of Debian"; exit 1; }
+	@command -v pkg-config >/dev/null || { echo "pkg-config is missing: install pkg-config of Debian"; exit 1; }
+	@pkg-config --exists libssl zlib || { echo "OpenSSL or zlib is missing: install libssl-dev and zlib1g-dev of Debian"; exit 1; }

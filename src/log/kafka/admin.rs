@@ -8,7 +8,7 @@ use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::context::Context;
-use super::{Config, Names, PATIENCE, consumer, reach, wrong_property};
+use super::{Config, FOLLOWING, Names, PATIENCE, consumer, reach, wrong_property};
 use crate::log::LogError;
 use crate::record::Topic;
 
@@ -50,7 +50,7 @@ pub struct Admin {
 impl Admin {
     /// Reaches the cluster.
     pub fn open(config: Config) -> Result<Self, LogError> {
-        let consumer = consumer(&config)?;
+        let consumer = consumer(&config, FOLLOWING)?;
         reach(&consumer, &config, PATIENCE)?;
         let client = config
             .client(&[], &[])

@@ -106,7 +106,10 @@ impl ClientContext for Context {
         if is_refusal {
             met.refused = Some(text.clone());
         }
-        met.error = Some(text);
+        // That all brokers are down says less than why one is.
+        if met.error.is_none() || error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            met.error = Some(text);
+        }
     }
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {

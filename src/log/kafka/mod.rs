@@ -43,7 +43,10 @@ pub struct KafkaLog {
     config: Config,
     names: Names,
     partitions: u16,
+    /// For readers that go on and on.
     pool: Pool,
+    /// For single records.
+    singles: Pool,
 }
 
 /// The topics' names on the cluster.
@@ -64,15 +67,22 @@ impl Names {
 impl KafkaLog {
     /// Reaches the cluster and checks that all topics are there, with numbers of partitions that fit.
     pub fn open(config: Config) -> Result<Self, LogError> {
-        let consumer = consumer(&config)?;
+        let consumer = consumer(&config, FOLLOWING)?;
         let metadata = reach(&consumer, &config, PATIENCE)?;
         let names = Names::new(&config);
         let partitions = check_topics(&metadata, &names)?;
-        Ok(Self { pool: Pool::new(config.clone(), consumer), config, names, partitions })
+        let single = self::consumer(&config, SINGLE)?;
+        Ok(Self {
+            pool: Pool::new(config.clone(), FOLLOWING, consumer),
+            singles: Pool::new(config.clone(), SINGLE, single),
+            config,
+            names,
+            partitions,
+        })
     }
 
-    fn open_reader(&self, topic: Topic, from: &[(u16, Offset)]) -> Result<KafkaReader, LogError> {
-        KafkaReader::new(self.pool.clone(), topic, self.names.of(topic), from)
+    fn open_reader(&self, of: &Pool, topic: Topic, from: &[(u16, Offset)]) -> Result<KafkaReader, LogError> {
+        KafkaReader::new(of.clone(), topic, self.names.of(topic), from)
     }
 }
 
@@ -107,14 +117,15 @@ impl Log for KafkaLog {
     }
 
     fn reader(&self, topic: Topic, from: &[(u16, Offset)]) -> Result<Box<dyn Reader>, LogError> {
-        Ok(Box::new(self.open_reader(topic, from)?))
+        Ok(Box::new(self.open_reader(&self.pool, topic, from)?))
     }
 
     fn get(&self, from: TopicPartition, offset: Offset) -> Result<Option<Stored>, LogError> {
         if offset >= self.end(from)? {
             return Ok(None);
         }
-        reader::one(self.open_reader(from.topic, &[(from.partition, offset)])?, from, offset, PATIENCE)
+        let reader = self.open_reader(&self.singles, from.topic, &[(from.partition, offset)])?;
+        reader::one(reader, from, offset, PATIENCE)
     }
 
     fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {
@@ -127,18 +138,21 @@ impl Log for KafkaLog {
     }
 }
 
+/// Some 16 MiB a partition wait to be read, at the most; librdkafka's own bounds are 64 MiB and 100,000 records. A
+/// broker holds a request for news back for so long at the most: an end that nothing comes behind is known after that.
+const FOLLOWING: &[(&str, &str)] = &[
+    ("queued.max.messages.kbytes", "16384"),
+    ("queued.min.messages", "20000"),
+    ("fetch.wait.max.ms", "100"),
+];
+/// Nothing is fetched ahead, and no request waits at the end: the next record that is asked for would wait behind it.
+const SINGLE: &[(&str, &str)] =
+    &[("queued.min.messages", "1"), ("fetch.message.max.bytes", "65536"), ("fetch.wait.max.ms", "1")];
+
 /// A consumer for partitions that are assigned by hand. It never joins its group, whose name only says whose it is.
-fn consumer(config: &Config) -> Result<BaseConsumer<Context>, LogError> {
+fn consumer(config: &Config, purpose: &[(&str, &str)]) -> Result<BaseConsumer<Context>, LogError> {
     let group = config.name("clade");
-    let defaults = [
-        // Some 16 MiB a partition wait to be read, at the most; librdkafka's own bounds are 64 MiB and 100,000 records.
-        ("queued.max.messages.kbytes", "16384"),
-        ("queued.min.messages", "20000"),
-        ("fetch.queue.backoff.ms", "5"),
-        // How long a broker may hold a request for news back: an end that nothing comes behind is known after this.
-        ("fetch.wait.max.ms", "100"),
-        ("fetch.error.backoff.ms", "100"),
-    ];
+    let defaults = [purpose, &[("fetch.queue.backoff.ms", "5"), ("fetch.error.backoff.ms", "100")]].concat();
     let fixed = [
         ("group.id", group.as_str()),
         ("enable.auto.commit", "false"),

@@ -16,12 +16,17 @@ const KEPT: usize = 4;
 #[derive(Clone)]
 pub(super) struct Pool {
     config: Config,
+    purpose: &'static [(&'static str, &'static str)],
     idle: Arc<Mutex<Vec<BaseConsumer<Context>>>>,
 }
 
 impl Pool {
-    pub(super) fn new(config: Config, first: BaseConsumer<Context>) -> Self {
-        Self { config, idle: Arc::new(Mutex::new(vec![first])) }
+    pub(super) fn new(
+        config: Config,
+        purpose: &'static [(&'static str, &'static str)],
+        first: BaseConsumer<Context>,
+    ) -> Self {
+        Self { config, purpose, idle: Arc::new(Mutex::new(vec![first])) }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<BaseConsumer<Context>>> {
@@ -31,7 +36,7 @@ impl Pool {
     /// A consumer without an assignment.
     pub(super) fn take(&self) -> Result<BaseConsumer<Context>, LogError> {
         let kept = self.idle().pop();
-        kept.map_or_else(|| consumer(&self.config), Ok)
+        kept.map_or_else(|| consumer(&self.config, self.purpose), Ok)
     }
 
     /// Takes a consumer back that has met no error.
