@@ -6,6 +6,7 @@ mod cli;
 mod cluster;
 mod convergence;
 mod domain;
+mod faults;
 mod history;
 mod index;
 mod kafka;

@@ -11,7 +11,7 @@ use clade::record::{
     VersionRecord, decode,
 };
 
-use crate::support::fold;
+use crate::support::{fold, try_fold};
 
 /// All there is, as it stands on the log.
 pub(crate) struct Oracle {
@@ -184,15 +184,17 @@ impl Oracle {
         })
     }
 
+    /// Whether the classifications are what they should be: while they are processed, they are not yet.
+    pub(crate) fn is_reached(&self, log: &dyn Log) -> bool {
+        written(log).is_ok_and(|written| written == self.classifications())
+    }
+
     /// What stands on the log is what it should be.
     pub(crate) fn check_outputs(&self, log: &dyn Log) {
-        let written: BTreeMap<Digest, Classification> = fold::<ClassificationRecord>(log)
-            .into_values()
-            .map(|record| {
-                assert_eq!(record.platform, self.images[&record.digest].platform);
-                (record.digest, Classification { classes: record.classes, groups: record.groups })
-            })
-            .collect();
+        for record in fold::<ClassificationRecord>(log).into_values() {
+            assert_eq!(record.platform, self.images[&record.digest].platform);
+        }
+        let written = written(log).unwrap();
         assert_eq!(written, self.classifications());
         self.check_transitions(log, &written);
     }
@@ -234,4 +236,11 @@ impl Oracle {
             .collect();
         assert_eq!(standings, expected);
     }
+}
+
+fn written(log: &dyn Log) -> Result<BTreeMap<Digest, Classification>, String> {
+    let of = |record: ClassificationRecord| {
+        (record.digest, Classification { classes: record.classes, groups: record.groups })
+    };
+    Ok(try_fold::<ClassificationRecord>(log)?.into_values().map(of).collect())
 }

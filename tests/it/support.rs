@@ -77,6 +77,11 @@ pub(crate) fn having(label: &str) -> Selector {
 
 /// The last value of every key of a topic, over all partitions; a key that stands in two of them is an error.
 pub(crate) fn fold<V: Value>(log: &dyn Log) -> BTreeMap<String, V> {
+    try_fold(log).unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+/// The same where records are still being written: while an image goes from one partition to another, it stands in both.
+pub(crate) fn try_fold<V: Value>(log: &dyn Log) -> Result<BTreeMap<String, V>, String> {
     let mut all = BTreeMap::new();
     for partition in 0..log.partitions() {
         let mut here = BTreeMap::new();
@@ -94,10 +99,12 @@ pub(crate) fn fold<V: Value>(log: &dyn Log) -> BTreeMap<String, V> {
         })
         .unwrap();
         for (key, value) in here {
-            assert!(all.insert(key.clone(), value).is_none(), "{key} stands in two partitions");
+            if all.insert(key.clone(), value).is_some() {
+                return Err(format!("{key} stands in two partitions"));
+            }
         }
     }
-    all
+    Ok(all)
 }
 
 /// Every transition, in the order of each partition.

@@ -1,0 +1,350 @@
+//! Real processes on a real cluster, under load, with what goes wrong in production: whatever happens, nothing is lost and
+//! nothing is said twice.
+//!
+//! `make faults SEED=1 ROUNDS=100`; `make test` runs a few rounds.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clade::log::kafka::{Admin, Config, KafkaLog};
+use clade::log::{Log, Offset, ReadLimit, Reader, SharedLog};
+use clade::publisher::Publisher;
+use clade::record::{Record, Timestamp, Topic, TransitionRecord, decode};
+
+use crate::history::{Fact, publish, random_fact};
+use crate::oracle::Oracle;
+
+const PARTITIONS: u16 = 4;
+const PROCESSORS: usize = 2;
+/// A transaction that is open for longer is aborted by the cluster; a process is paused for longer than that.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the load goes on after each fault.
+const ROUND: Duration = Duration::from_millis(1_500);
+
+#[test]
+#[ignore = "needs Apache Kafka: make test"]
+fn whatever_happens_to_processes_and_brokers_nothing_is_lost_and_nothing_is_said_twice() {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let seed = number("CLADE_FAULTS_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
+    let rounds = number("CLADE_FAULTS_ROUNDS").unwrap_or(8);
+    println!("again: make faults SEED={seed} ROUNDS={rounds}");
+    let mut run = Run::new(seed);
+    for round in 0..rounds {
+        run.round(round);
+    }
+    run.end(rounds);
+}
+
+/// A broker of this test's own, since it is stopped and killed.
+struct Broker(tempfile::TempDir);
+
+impl Broker {
+    fn start() -> Self {
+        let broker = Self(tempfile::tempdir().unwrap());
+        broker.run(&["start", &broker.dir().display().to_string()]);
+        broker
+    }
+
+    fn dir(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn run(&self, arguments: &[&str]) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/broker.sh");
+        // To a file: what the broker inherits must not keep a pipe of ours open.
+        let log = File::create(self.dir().join("broker.log")).unwrap();
+        let status = Command::new(script)
+            .args(arguments)
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .status()
+            .unwrap();
+        assert!(status.success(), "broker.sh {arguments:?} failed");
+    }
+
+    fn restart(&self, is_killed: bool) {
+        let dir = self.dir().display().to_string();
+        if is_killed {
+            let pid = std::fs::read_to_string(self.dir().join("node1/pid")).unwrap();
+            signal("KILL", pid.trim());
+            eventually_gone(pid.trim());
+        } else {
+            self.run(&["stop", &dir]);
+        }
+        self.run(&["restart", &dir, "1"]);
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.run(&["stop", &self.dir().display().to_string()]);
+    }
+}
+
+fn signal(name: &str, pid: &str) {
+    let _ = Command::new("kill").args([&format!("-{name}"), pid]).stderr(Stdio::null()).status();
+}
+
+fn eventually_gone(pid: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while Path::new("/proc").join(pid).join("fd").exists() && Instant::now() < deadline {
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// A `clade process`.
+struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    fn signal(&self, name: &str) {
+        signal(name, &self.child.id().to_string());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+struct Run {
+    random: fastrand::Rng,
+    broker: Broker,
+    config: Config,
+    log: SharedLog,
+    processes: Vec<Process>,
+    started: usize,
+    publisher: Option<Publisher>,
+    unsure: Vec<Fact>,
+    facts: u64,
+    garbage: u64,
+    second: i64,
+    subscriber: Subscriber,
+    met: BTreeMap<&'static str, u64>,
+}
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let broker = Broker::start();
+        let bootstrap = std::fs::read_to_string(broker.dir().join("bootstrap")).unwrap();
+        let config = Config::new(bootstrap.trim(), "");
+        let admin = Admin::open(config.clone()).unwrap();
+        let wanted = clade::topics::Wanted { partitions: Some(PARTITIONS), replication: None };
+        admin.create(&clade::topics::plan(&wanted, &admin.find().unwrap()).missing).unwrap();
+        let log: SharedLog = Arc::new(crate::kafka::open(&config));
+        let subscriber = Subscriber::new(&config);
+        let mut run = Self {
+            random: fastrand::Rng::with_seed(seed),
+            broker,
+            config,
+            log,
+            processes: Vec::new(),
+            started: 0,
+            publisher: None,
+            unsure: Vec::new(),
+            facts: 0,
+            garbage: 0,
+            second: 0,
+            subscriber,
+            met: BTreeMap::new(),
+        };
+        while run.processes.len() < PROCESSORS {
+            run.start();
+        }
+        run
+    }
+
+    fn start(&mut self) {
+        self.started += 1;
+        let path = self.broker.dir().join(format!("process{}.log", self.started));
+        let log = File::create(&path).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_clade"))
+            .args(["process", "--verbose", "--kafka", &self.config.bootstrap])
+            .args(["--kafka-config", &format!("transaction.timeout.ms={}", TRANSACTION_TIMEOUT.as_millis())])
+            .args(["--kafka-config", "session.timeout.ms=6000"])
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.processes.push(Process { child, log: path });
+    }
+
+    fn round(&mut self, round: u64) {
+        let victim = self.random.usize(0..self.processes.len());
+        let fault = match self.random.u8(0..12) {
+            0..=4 => {
+                self.processes.remove(victim);
+                self.load(ROUND / 2);
+                self.start();
+                "killed"
+            }
+            5..=7 => {
+                self.processes[victim].signal("STOP");
+                self.load(TRANSACTION_TIMEOUT + ROUND);
+                self.processes[victim].signal("CONT");
+                "paused"
+            }
+            8 => {
+                self.start();
+                self.load(ROUND);
+                // Asked to stop, it hands its partitions over.
+                let leaving = self.processes.remove(victim);
+                leaving.signal("TERM");
+                self.load(ROUND);
+                "rebalanced"
+            }
+            9 => {
+                self.broker.restart(false);
+                "broker restarted"
+            }
+            10 => {
+                self.broker.restart(true);
+                "broker killed"
+            }
+            _ => {
+                self.garbage();
+                "bad record"
+            }
+        };
+        *self.met.entry(fault).or_default() += 1;
+        println!(
+            "round {round}: {fault}, {} facts, {} transitions seen",
+            self.facts,
+            self.subscriber.seen.len()
+        );
+        self.load(ROUND);
+        self.replace_ended();
+    }
+
+    /// A process that has given up says why; whoever runs it starts another.
+    fn replace_ended(&mut self) {
+        for at in 0..self.processes.len() {
+            if let Some(status) = self.processes[at].child.try_wait().unwrap() {
+                let said = std::fs::read_to_string(&self.processes[at].log).unwrap();
+                let last = said.lines().last().unwrap_or_default().to_owned();
+                println!("a processor gave up ({status}): {last}");
+                assert!(last.starts_with("error: ") && last.len() > 20, "it says why: {said}");
+                *self.met.entry("gave up").or_default() += 1;
+                self.processes.swap_remove(at);
+                self.start();
+                return;
+            }
+        }
+    }
+
+    fn load(&mut self, time: Duration) {
+        let deadline = Instant::now() + time;
+        while Instant::now() < deadline {
+            for _ in 0..self.random.usize(1..30) {
+                let fact = random_fact(&mut self.random, &mut self.second);
+                self.unsure.push(fact);
+            }
+            if self.publish().is_err() {
+                *self.met.entry("publisher failed").or_default() += 1;
+                self.publisher = None;
+            }
+            self.subscriber.read(Duration::from_millis(20));
+        }
+    }
+
+    /// Publishes what is not known to be published. What failed is published again by the next publisher.
+    fn publish(&mut self) -> Result<(), String> {
+        let publisher = match &mut self.publisher {
+            Some(publisher) => publisher,
+            none => {
+                let restored = Publisher::restore(SharedLog::clone(&self.log), || Timestamp::UNIX_EPOCH);
+                none.insert(restored.map_err(|error| error.to_string())?)
+            }
+        };
+        for fact in &self.unsure {
+            publish(publisher, fact).map_err(|error| error.to_string())?;
+        }
+        publisher.flush().map_err(|error| error.to_string())?;
+        self.facts += self.unsure.len() as u64;
+        self.unsure.clear();
+        Ok(())
+    }
+
+    fn garbage(&mut self) {
+        let partition = self.random.u16(0..PARTITIONS);
+        let to = clade::log::TopicPartition { topic: Topic::Images, partition };
+        let key = format!("garbage {}", self.garbage);
+        let record = Record { key, value: Some(b"{\"half\":".to_vec()), headers: Vec::new() };
+        self.log.writer("stranger").unwrap().append(vec![(to, record)]).unwrap();
+        self.garbage += 1;
+    }
+
+    fn end(mut self, rounds: u64) {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while self.publish().is_err() && Instant::now() < deadline {
+            self.publisher = None;
+        }
+        let log: Arc<KafkaLog> = Arc::new(crate::kafka::open(&self.config));
+        let oracle = Oracle::of(&*log);
+        // Until all is processed, the outputs are not yet what they should be.
+        while !oracle.is_reached(&*log) && Instant::now() < deadline {
+            self.subscriber.read(Duration::from_millis(100));
+            self.replace_ended();
+        }
+        oracle.check_outputs(&*log);
+        let letters = crate::support::fold::<clade::record::DeadLetterRecord>(&*log);
+        assert_eq!(letters.len() as u64, self.garbage, "each bad record has one dead letter");
+        self.subscriber.read_to_the_end();
+        let kept: BTreeMap<_, _> =
+            crate::support::transitions(&*log).into_iter().map(|event| (event.id, event)).collect();
+        assert_eq!(self.subscriber.seen, kept, "a subscriber has seen exactly what stands on the topic");
+        println!(
+            "{rounds} rounds, {} facts, {} transitions, {} bad records: nothing lost, nothing twice; {:?}",
+            self.facts,
+            kept.len(),
+            self.garbage,
+            self.met
+        );
+    }
+}
+
+/// Somebody who follows the transitions all the while, and notes each.
+struct Subscriber {
+    reader: Box<dyn Reader>,
+    seen: BTreeMap<clade::oci::Digest, TransitionRecord>,
+    last: BTreeMap<u16, Offset>,
+}
+
+impl Subscriber {
+    fn new(config: &Config) -> Self {
+        let from: Vec<(u16, Offset)> = (0..PARTITIONS).map(|partition| (partition, 0)).collect();
+        let reader = crate::kafka::open(config).reader(Topic::Outdated, &from).unwrap();
+        Self { reader, seen: BTreeMap::new(), last: BTreeMap::new() }
+    }
+
+    /// Reads what there is; whether that was all.
+    fn read(&mut self, timeout: Duration) -> bool {
+        let limit = ReadLimit { records: 10_000, bytes: usize::MAX };
+        let fetched = self.reader.read(limit, timeout).unwrap();
+        for stored in fetched.records {
+            let last = self.last.insert(fetched.partition, stored.offset);
+            assert!(last.is_none_or(|last| last < stored.offset), "offsets go up");
+            let event = decode::<TransitionRecord>(&stored.record).unwrap().unwrap();
+            if let Some(twice) = self.seen.insert(event.id, event) {
+                panic!("seen twice: {twice:#?}");
+            }
+        }
+        fetched.at_end
+    }
+
+    fn read_to_the_end(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut quiet = 0;
+        while quiet < 5 && Instant::now() < deadline {
+            quiet = if self.read(Duration::from_millis(200)) { quiet + 1 } else { 0 };
+        }
+    }
+}
