@@ -188,13 +188,18 @@ Nothing that exists is ever changed or deleted.
 
 Examples:
   clade topics plan --kafka kafka:9092
-  clade topics apply --kafka kafka:9092 --partitions 32 --replication-factor 3")]
+  clade topics apply --kafka kafka:9092 --partitions 32 --replication-factor 3
+  clade topics migrate --kafka kafka:9092 --to-prefix v2. --partitions 64
+      stop the publisher and the processors, migrate, and start them with --kafka-prefix v2.")]
 pub(super) struct TopicsArgs {
     /// What to do
     pub(super) command: TopicsCommand,
     /// Partitions of new topics; every later one must have as many
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) partitions: Option<u16>,
+    /// The prefix of the topics to migrate to
+    #[arg(long, value_name = "TEXT")]
+    pub(super) to_prefix: Option<String>,
     /// Replicas of each partition of new topics [default: the cluster's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) replication_factor: Option<u16>,
@@ -209,6 +214,8 @@ pub(super) enum TopicsCommand {
     Apply,
     /// Tell, and fail if clade could not run
     Check,
+    /// Copy everything into new topics with another prefix, and another number of partitions
+    Migrate,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,17 +1,25 @@
 //! `clade topics`.
 
+use std::sync::Arc;
+
 use super::args::{TopicsArgs, TopicsCommand};
 use super::error::CliError;
-use crate::log::kafka::{Admin, Config};
-use crate::record::Topic;
+use super::progress;
+use crate::log::Log as _;
+use crate::log::kafka::{Admin, Config, KafkaLog};
+use crate::publisher::{Migrated, Publisher};
+use crate::record::{Timestamp, Topic};
 use crate::topics::{self, Plan, Wanted};
 
 pub(super) fn topics(config: Config, args: &TopicsArgs) -> Result<(), CliError> {
+    if args.command == TopicsCommand::Migrate {
+        return migrate(config, args);
+    }
     let wanted = Wanted { partitions: args.partitions, replication: args.replication_factor };
     let admin = Admin::open(config)?;
     let plan = topics::plan(&wanted, &admin.find()?);
     match args.command {
-        TopicsCommand::Plan => show(&plan, &admin),
+        TopicsCommand::Plan | TopicsCommand::Migrate => show(&plan, &admin),
         TopicsCommand::Apply => {
             admin.create(&plan.missing)?;
             for missing in &plan.missing {
@@ -54,5 +62,32 @@ fn refuse_unusable(plan: &Plan) -> Result<(), CliError> {
     if plan.is_unusable() {
         return Err(CliError::Failed("clade cannot run on these topics; see above".to_owned()));
     }
+    Ok(())
+}
+
+/// Copies everything into topics with another prefix, which are created if they are missing.
+fn migrate(config: Config, args: &TopicsArgs) -> Result<(), CliError> {
+    let Some(prefix) = args.to_prefix.as_deref().filter(|prefix| *prefix != config.prefix) else {
+        return Err(CliError::Usage(
+            "say where to: --to-prefix TEXT, another prefix than the topics have".to_owned(),
+        ));
+    };
+    let new = config.with_prefix(prefix);
+    let old = KafkaLog::open(config)?;
+    let admin = Admin::open(new.clone())?;
+    let partitions = args.partitions.unwrap_or_else(|| old.partitions());
+    let wanted = Wanted { partitions: Some(partitions), replication: args.replication_factor };
+    let plan = topics::plan(&wanted, &admin.find()?);
+    admin.create(&plan.missing)?;
+    refuse_unusable(&Plan { missing: Vec::new(), ..plan })?;
+    let log = KafkaLog::open_when_created(new)?;
+    let waiting = progress::spinner("copying");
+    let migrated = Publisher::restore(Arc::new(log), Timestamp::now)?.migrate(&old)?;
+    waiting.finish();
+    let Migrated { images, tags, catalog, classifications } = migrated;
+    eprintln!(
+        "copied {images} images, {tags} tags, {catalog} records of the catalog and {classifications} classifications; \
+         start everything with --kafka-prefix {prefix}"
+    );
     Ok(())
 }

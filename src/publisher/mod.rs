@@ -12,6 +12,7 @@
 mod catalog;
 mod error;
 mod flush;
+mod migrate;
 mod places;
 mod restore;
 mod tags;
@@ -22,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub use catalog::{ClassSpec, Outcome};
 pub use error::PublishError;
+pub use migrate::Migrated;
 
 use crate::class::Catalog;
 use crate::log::{SharedLog, Writer};

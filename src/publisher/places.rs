@@ -42,6 +42,10 @@ impl Places {
         self.images.get(digest)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.images.is_empty() && self.tags.is_empty()
+    }
+
     pub(super) fn tag(&self, name: &str) -> Option<&TagPlace> {
         self.tags.get(name)
     }

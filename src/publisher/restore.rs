@@ -107,7 +107,7 @@ impl Publisher {
 
 /// The sequence that a record was written with. It stands in the record's id, which a tombstone has too: a class that
 /// is created anew must not get the generation of the deleted one.
-fn sequence_of(stored: &Stored) -> u64 {
+pub(super) fn sequence_of(stored: &Stored) -> u64 {
     let id = stored.record.headers.iter().find(|(name, _)| name == "ce_id").map(|(_, id)| id.as_str());
     id.and_then(|id| id.rsplit_once('@')).and_then(|(_, sequence)| sequence.parse().ok()).unwrap_or(0)
 }

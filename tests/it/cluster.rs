@@ -314,3 +314,50 @@ fn topics_are_planned_created_and_checked_and_nothing_is_created_twice() {
     let (code, check) = topics("check", &["--partitions", "4"]);
     assert!(code == Some(1) && check.contains("has 3 partitions instead of 4"), "{check}");
 }
+
+#[test]
+#[ignore = "needs Apache Kafka: make test"]
+fn migrating_to_another_number_of_partitions_keeps_everything_and_announces_nothing_again() {
+    let old = fresh_config(2);
+    let log: SharedLog = Arc::new(crate::kafka::open(&old));
+    let mut publisher = Publisher::restore(SharedLog::clone(&log), Timestamp::now).unwrap();
+    publisher.apply_class(&class("os", "base/os:latest", &[])).unwrap();
+    for number in 0..30_i64 {
+        let (base, app) = (format!("os {}", number / 10), format!("app {number}"));
+        publisher.observe(image_of(&base, &[&base])).unwrap();
+        publisher.observe(crate::support::tag("base/os:latest", number * 60, &[&base])).unwrap();
+        publisher.observe(image_of(&app, &[&base, &app])).unwrap();
+        publisher.observe(crate::support::tag(&format!("app:{number}"), number * 60, &[&app])).unwrap();
+    }
+    publisher.flush().unwrap();
+    let member = Member::start(&old);
+    eventually(&33, || fold::<ClassificationRecord>(&*log).len());
+    drop((member, publisher));
+
+    let prefix = crate::kafka::fresh_prefix();
+    let migrate = ["topics", "migrate", "--kafka", &old.bootstrap, "--kafka-prefix", &old.prefix];
+    let output = clade(&[&migrate[..], &["--to-prefix", &prefix, "--partitions", "5"]].concat());
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && told.contains("copied 33 images, 31 tags"), "{told}");
+    let again = clade(&[&migrate[..], &["--to-prefix", &prefix, "--partitions", "5"]].concat());
+    assert!(String::from_utf8_lossy(&again.stderr).contains("not empty"), "{again:?}");
+
+    let new = old.with_prefix(&prefix);
+    let moved: SharedLog = Arc::new(crate::kafka::open(&new));
+    assert_eq!(moved.partitions(), 5);
+    let member = Member::start(&new);
+    let replica = Engine::follow(SharedLog::clone(&moved), &Options::default()).unwrap();
+    replica.wait_until_restored().unwrap();
+    // A new version of the base: all is outdated, and only that is announced.
+    let mut publisher = Publisher::restore(SharedLog::clone(&moved), Timestamp::now).unwrap();
+    publisher.observe(image_of("os 9", &["os 9"])).unwrap();
+    publisher.observe(crate::support::tag("base/os:latest", 9_999, &["os 9"])).unwrap();
+    publisher.flush().unwrap();
+    eventually(&34, || fold::<ClassificationRecord>(&*moved).len());
+    drop(member);
+    assert_eq!(classifications(&*moved).len(), 34);
+    let announced = transitions(&*moved);
+    assert_eq!(announced.iter().filter(|event| event.from.is_none()).count(), 1, "{announced:#?}");
+    let tags = Query::new(replica.view().snapshot()).list_tags(&Filter::default()).unwrap();
+    assert_eq!(tags.len(), 31);
+}

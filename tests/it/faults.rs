@@ -91,7 +91,12 @@ fn signal(name: &str, pid: &str) {
 
 fn eventually_gone(pid: &str) {
     let deadline = Instant::now() + Duration::from_secs(30);
-    while Path::new("/proc").join(pid).join("fd").exists() && Instant::now() < deadline {
+    // One that has ended may stay in the table until somebody asks for it.
+    let runs = || {
+        std::fs::read_to_string(Path::new("/proc").join(pid).join("status"))
+            .is_ok_and(|status| !status.contains("State:\tZ"))
+    };
+    while runs() && Instant::now() < deadline {
         std::thread::park_timeout(Duration::from_millis(20));
     }
 }

@@ -37,13 +37,7 @@ pub(crate) fn fresh_config(partitions: u16) -> Config {
 
 /// The log on topics that were just created: they are known everywhere a moment later.
 pub(crate) fn open(config: &Config) -> KafkaLog {
-    let opened = (0..100).find_map(|_| {
-        KafkaLog::open(config.clone()).ok().or_else(|| {
-            std::thread::park_timeout(std::time::Duration::from_millis(50));
-            None
-        })
-    });
-    opened.expect("topics that were created are there")
+    KafkaLog::open_when_created(config.clone()).unwrap()
 }
 
 /// A log on new topics.

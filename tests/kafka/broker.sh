@@ -18,7 +18,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/clade/kafka-$version
 fail() { echo "broker.sh: $*" >&2; exit 1; }
 need() { command -v "$1" >/dev/null || fail "$1 is missing: install $2"; }
 
-java_() { java -cp "$cache/libs/*" -Dlog4j2.configurationFile="$here/log4j2.properties" "$@"; }
+java_() { exec java -cp "$cache/libs/*" -Dlog4j2.configurationFile="$here/log4j2.properties" "$@"; }
 
 fetch() {
   [ -d "$cache/libs" ] && return
@@ -57,17 +57,22 @@ certificates() { # DIR: a CA and a certificate of 127.0.0.1, for the SASL_SSL li
 
 join() { local IFS=,; echo "$*"; }
 
+runs() { # PID: whether the process runs; one that has ended may stay in the table until somebody asks for it
+  [ -r "/proc/$1/stat" ] && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
+}
+
 start_node() { # DIR NODE
   local node=$1/node$2 log=$1/node$2/server.log
-  java_ -Xms256m -Xmx1g -XX:+UseG1GC kafka.Kafka "$node/server.properties" >>"$log" 2>&1 &
+  # In a subshell that becomes the process, so that the number is the process's own.
+  (java_ -Xms256m -Xmx1g -XX:+UseG1GC kafka.Kafka "$node/server.properties" >>"$log" 2>&1) &
   echo $! >"$node/pid"
 }
 
 wait_ready() { # DIR NODE: until the node says that it serves
   local node=$1/node$2 before=$3 try
   for try in $(seq 1 600); do
-    tail -c +"$((before + 1))" "$node/server.log" 2>/dev/null | grep -q "Kafka Server started" && return
-    kill -0 "$(cat "$node/pid")" 2>/dev/null || fail "node $2 has ended: see $node/server.log"
+    grep -q "Kafka Server started" <(tail -c +"$((before + 1))" "$node/server.log" 2>/dev/null) && return
+    runs "$(cat "$node/pid")" || fail "node $2 has ended: see $node/server.log"
     sleep 0.1
   done
   fail "node $2 did not start within 60 s: see $node/server.log"
@@ -78,7 +83,7 @@ start() {
   fetch
   mkdir -p "$dir"
   read -ra ports <<<"$(free_ports $((nodes * 3)))"
-  cluster=$(java_ kafka.tools.StorageTool random-uuid | tail -1)
+  cluster=$(java_ kafka.tools.StorageTool random-uuid)
   certificates "$dir"
   for node in $(seq 1 "$nodes"); do
     bootstrap+=("127.0.0.1:${ports[$((node - 1))]}")
@@ -117,8 +122,8 @@ ssl.keystore.location=$dir/broker.p12
 ssl.keystore.password=changeit
 ssl.key.password=changeit
 CONF
-    java_ kafka.tools.StorageTool format -t "$cluster" -c "$dir/node$node/server.properties" \
-      --add-scram 'SCRAM-SHA-512=[name=clade,password=secret]' >"$dir/node$node/format.log" 2>&1 \
+    (java_ kafka.tools.StorageTool format -t "$cluster" -c "$dir/node$node/server.properties" \
+      --add-scram 'SCRAM-SHA-512=[name=clade,password=secret]') >"$dir/node$node/format.log" 2>&1 \
       || fail "cannot format node $node: see $dir/node$node/format.log"
     start_node "$dir" "$node"
   done
@@ -139,8 +144,8 @@ stop() {
   for pid in "$1"/node*/pid; do kill "$(cat "$pid")" 2>/dev/null || true; done
   for pid in "$1"/node*/pid; do
     local try
-    for try in $(seq 1 300); do kill -0 "$(cat "$pid")" 2>/dev/null || break; sleep 0.1; done
-    kill -9 "$(cat "$pid")" 2>/dev/null && echo "$pid did not stop within 30 s and was killed" >&2 || true
+    for try in $(seq 1 300); do runs "$(cat "$pid")" || break; sleep 0.1; done
+    runs "$(cat "$pid")" && kill -9 "$(cat "$pid")" 2>/dev/null && echo "$pid did not stop within 30 s and was killed" >&2 || true
   done
 }
 

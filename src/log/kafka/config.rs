@@ -31,6 +31,12 @@ impl Config {
         Self { bootstrap: bootstrap.to_owned(), prefix: prefix.to_owned(), ..Self::default() }
     }
 
+    /// The same cluster with another prefix.
+    #[must_use]
+    pub fn with_prefix(&self, prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), ..self.clone() }
+    }
+
     /// Sets a property of librdkafka; the last one wins. `NAME.file` takes the value from a file, without the line
     /// break at its end.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), LogError> {

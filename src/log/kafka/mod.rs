@@ -81,6 +81,19 @@ impl KafkaLog {
         })
     }
 
+    /// The same for topics that were created a moment ago, of which not every broker may know yet.
+    pub fn open_when_created(config: Config) -> Result<Self, LogError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match Self::open(config.clone()) {
+                Err(LogError::Incompatible(_)) if Instant::now() < deadline => {
+                    std::thread::park_timeout(Duration::from_millis(100));
+                }
+                result => return result,
+            }
+        }
+    }
+
     fn open_reader(&self, of: &Pool, topic: Topic, from: &[(u16, Offset)]) -> Result<KafkaReader, LogError> {
         KafkaReader::new(of.clone(), topic, self.names.of(topic), from)
     }

@@ -1,0 +1,137 @@
+//! Taking everything over from another log: the way to another number of partitions.
+//!
+//! What is true of an image does not depend on its partition, so the records are copied as they are and only put
+//! elsewhere. Classifications come along: the new processors compare with them, so that nothing is announced again.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::restore::sequence_of;
+use super::{PublishError, Publisher};
+use crate::log::{Batch, Log, Stored, TopicPartition, for_each};
+use crate::oci::Digest;
+use crate::record::{
+    BuildConfigRecord, CatalogKey, CatalogRecord, ImageRecord, Record, TagRecord, Topic, Value, decode,
+};
+
+/// So many records are appended at once.
+const BATCH: usize = 4_096;
+
+/// What was taken over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Migrated {
+    /// Images.
+    pub images: usize,
+    /// Tags.
+    pub tags: usize,
+    /// Classes, their versions, and groups.
+    pub catalog: usize,
+    /// Classifications.
+    pub classifications: usize,
+}
+
+impl Publisher {
+    /// Takes everything over from `old`, whose publisher and processors have to rest meanwhile. This log must be empty.
+    pub fn migrate(&mut self, old: &dyn Log) -> Result<Migrated, PublishError> {
+        if !self.places.is_empty() || self.catalog.classes().next().is_some() {
+            return Err(PublishError::Invalid(
+                "the new topics are not empty: migrate into topics that were just created (clade topics apply)"
+                    .to_owned(),
+            ));
+        }
+        let mut migrated = Migrated::default();
+        let mut catalog: Vec<(CatalogKey, CatalogRecord)> = Vec::new();
+        for_each(old, TopicPartition { topic: Topic::Catalog, partition: 0 }, |stored| {
+            self.sequence = self.sequence.max(sequence_of(stored));
+            if let Some(key) = CatalogKey::parse(&stored.record.key) {
+                catalog.retain(|(known, _)| *known != key);
+                catalog.extend(
+                    decode::<CatalogRecord>(&stored.record).ok().flatten().map(|record| (key, record)),
+                );
+            }
+        })?;
+        for partition in 0..old.partitions() {
+            migrated.images += self.take_images(old, partition)?;
+        }
+        migrated.tags = self.take_tags(old)?;
+        for (key, config) in self.last::<BuildConfigRecord>(old, 0)? {
+            self.pending.build_configs.insert(key, config);
+        }
+        self.flush()?;
+        for partition in 0..old.partitions() {
+            migrated.classifications += self.copy_classifications(old, partition)?;
+        }
+        // Last: without classes the new processors conclude nothing, and so revoke nothing that is still to come.
+        migrated.catalog = catalog.len();
+        for (key, record) in catalog {
+            self.catalog.apply(&key, Some(record.clone()));
+            self.pending.catalog.push((key, Some(record)));
+        }
+        self.pending.classes = self.catalog.classes().map(|class| class.record.name.clone()).collect();
+        self.flush()?;
+        Ok(migrated)
+    }
+
+    /// The last value of every key of a partition.
+    fn last<V: Value>(&mut self, old: &dyn Log, partition: u16) -> Result<BTreeMap<String, V>, PublishError> {
+        let mut last = BTreeMap::new();
+        for_each(old, TopicPartition { topic: V::TOPIC, partition }, |stored: &Stored| {
+            self.sequence = self.sequence.max(sequence_of(stored));
+            match decode::<V>(&stored.record) {
+                Ok(Some(value)) => {
+                    last.insert(stored.record.key.clone(), value);
+                }
+                // What cannot be read was a dead letter there already.
+                Ok(None) | Err(_) => {
+                    last.remove(&stored.record.key);
+                }
+            }
+        })?;
+        Ok(last)
+    }
+
+    fn take_images(&mut self, old: &dyn Log, partition: u16) -> Result<usize, PublishError> {
+        let images = self.last::<ImageRecord>(old, partition)?;
+        let count = images.len();
+        for image in images.into_values() {
+            self.pending.images.insert(image.digest, Some(image));
+        }
+        self.flush()?;
+        Ok(count)
+    }
+
+    fn take_tags(&mut self, old: &dyn Log) -> Result<usize, PublishError> {
+        for partition in 0..old.partitions() {
+            for (name, tag) in self.last::<TagRecord>(old, partition)? {
+                // The one with the history, and of two the later.
+                let is_newer = self.pending.tags.get(&name).is_none_or(|known| known.sequence < tag.sequence);
+                if tag.home && is_newer {
+                    self.pending.tags.insert(name, tag);
+                }
+            }
+        }
+        Ok(self.pending.tags.len())
+    }
+
+    fn copy_classifications(&mut self, old: &dyn Log, partition: u16) -> Result<usize, PublishError> {
+        let mut last: HashMap<String, Record> = HashMap::new();
+        for_each(old, TopicPartition { topic: Topic::Classifications, partition }, |stored| {
+            last.insert(stored.record.key.clone(), stored.record.clone());
+        })?;
+        let place = |record: Record| {
+            let image: Digest = record.key.parse().ok()?;
+            let partition = self.places.image(&image)?.partition;
+            record
+                .value
+                .is_some()
+                .then_some((TopicPartition { topic: Topic::Classifications, partition }, record))
+        };
+        let records: Batch = last.into_values().filter_map(place).collect();
+        let count = records.len();
+        let mut records = records.into_iter().peekable();
+        while records.peek().is_some() {
+            let batch: Batch = records.by_ref().take(BATCH).collect();
+            self.writer.append(batch)?;
+        }
+        Ok(count)
+    }
+}
