@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::log::{AppendError, LogError, SharedLog};
+use crate::log::{AppendError, LogError, Offset, SharedLog, TopicPartition};
 use crate::processor::{Follower, Options, Processor, ProcessorError};
-use crate::record::ProgressRecord;
-use crate::telemetry;
+use crate::record::{ProgressRecord, Topic};
+use crate::telemetry::{self, Metrics};
 use crate::view::View;
 
 /// So many failures without a success between them, and the worker is given up: what is wrong does not pass.
@@ -123,10 +123,10 @@ fn supervise(partition: u16, log: &SharedLog, work: &Work, options: &Options, st
             Work::Process(view) => process(partition, log, view.as_ref(), options, state, &mut failures),
             Work::Follow(view) => follow(partition, log, view, options, state, &mut failures),
         };
-        let Err(error) = result else { return };
-        if state.stop.load(Ordering::Acquire) {
-            return;
-        }
+        let error = match result {
+            Err(error) if !state.stop.load(Ordering::Acquire) => error,
+            _ => return options.metrics.forget(partition),
+        };
         failures += 1;
         let is_final = matches!(
             error,
@@ -155,7 +155,7 @@ fn process(
     let begun = Instant::now();
     let mut processor = Processor::restore(SharedLog::clone(log), view, partition, options.clone())?;
     options.metrics.restore.observe(begun.elapsed().as_secs_f64());
-    telemetry::set(&options.metrics.restored, partition, 1);
+    let mut gauges = Gauges::restored(partition, log, &options.metrics);
     state.restored.store(true, Ordering::Release);
     while !state.stop.load(Ordering::Acquire) {
         let records = processor.step(IDLE)?.records;
@@ -164,7 +164,7 @@ fn process(
         }
         state.at_end.store(records == 0, Ordering::Release);
         let progress = processor.progress();
-        telemetry::set(&options.metrics.progress, partition, progress.images);
+        gauges.tell(progress.images, records == 0)?;
         *state.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
     }
     processor.close()
@@ -178,15 +178,48 @@ fn follow(
     state: &State,
     failures: &mut u32,
 ) -> Result<(), ProcessorError> {
+    let begun = Instant::now();
     let mut follower = Follower::restore(log, view, partition, options)?;
+    options.metrics.restore.observe(begun.elapsed().as_secs_f64());
+    let mut gauges = Gauges::restored(partition, log, &options.metrics);
     state.restored.store(true, Ordering::Release);
     while !state.stop.load(Ordering::Acquire) {
         if follower.step(IDLE)? > 0 {
             *failures = 0;
         }
         state.at_end.store(follower.at_end(), Ordering::Release);
+        gauges.tell(follower.images_read(), follower.at_end())?;
     }
     Ok(())
+}
+
+/// What is told of one partition, once a second.
+struct Gauges<'a> {
+    partition: u16,
+    log: &'a SharedLog,
+    metrics: &'a Metrics,
+    told: Instant,
+}
+
+impl<'a> Gauges<'a> {
+    fn restored(partition: u16, log: &'a SharedLog, metrics: &'a Metrics) -> Self {
+        telemetry::set(&metrics.restored, partition, 1);
+        telemetry::set(&metrics.lag, partition, 0);
+        Self { partition, log, metrics, told: Instant::now() }
+    }
+
+    /// `images` of the partition's images have been read; at their end, nothing lags, whatever stands behind it.
+    fn tell(&mut self, images: Offset, at_end: bool) -> Result<(), LogError> {
+        if self.told.elapsed() < Duration::from_secs(1) {
+            return Ok(());
+        }
+        self.told = Instant::now();
+        let of = TopicPartition { topic: Topic::Images, partition: self.partition };
+        let lag = if at_end { 0 } else { self.log.end(of)?.saturating_sub(images) };
+        telemetry::set(&self.metrics.lag, self.partition, lag);
+        telemetry::set(&self.metrics.progress, self.partition, images);
+        Ok(())
+    }
 }
 
 /// Waits, but not when it is to stop.

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::input::{Inputs, take_in};
 use super::{Options, ProcessorError, restore};
-use crate::log::SharedLog;
+use crate::log::{Offset, SharedLog};
 use crate::record::ProgressRecord;
+use crate::telemetry;
 use crate::view::{Replica, View};
 
 /// Follows the inputs of one partition and shows what they mean.
@@ -34,6 +35,8 @@ impl Follower {
         // What follows from it is known now; that somebody else commits it is nothing to wait for.
         replica.shard().drain();
         replica.publish_restored(progress);
+        let images = replica.shard().index().len();
+        telemetry::set(&options.metrics.images, partition, images as u64);
         Ok(Self { inputs, replica, at_end: true })
     }
 
@@ -48,6 +51,11 @@ impl Follower {
             self.replica.publish(changes, taken.progress);
         }
         Ok(taken.records)
+    }
+
+    /// Up to where the images were read.
+    pub fn images_read(&self) -> Offset {
+        self.inputs.progress().images
     }
 
     /// Whether there was nothing more to take in at the last look.

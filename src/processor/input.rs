@@ -70,6 +70,11 @@ impl Inputs {
         })
     }
 
+    /// Up to where they were read.
+    pub(super) fn progress(&self) -> ProgressRecord {
+        self.progress
+    }
+
     /// Reads on; when there is nothing, waits so long for an image. The catalog is read first and to its end: a
     /// conclusion about an image needs every class.
     pub(super) fn read(&mut self, timeout: Duration) -> Result<Taken, LogError> {

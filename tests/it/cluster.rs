@@ -2,7 +2,8 @@
 //! something is wrong with the cluster.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Output};
+use std::io::BufRead as _;
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -360,4 +361,38 @@ fn migrating_to_another_number_of_partitions_keeps_everything_and_announces_noth
     assert_eq!(announced.iter().filter(|event| event.from.is_none()).count(), 1, "{announced:#?}");
     let tags = Query::new(replica.view().snapshot()).list_tags(&Filter::default()).unwrap();
     assert_eq!(tags.len(), 31);
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: make test"]
+fn a_consumer_in_another_language_reads_classifications_that_fit_their_schema() {
+    let config = fresh_config(2);
+    let log: SharedLog = Arc::new(crate::kafka::open(&config));
+    let mut publisher = Publisher::restore(SharedLog::clone(&log), Timestamp::now).unwrap();
+    publisher.apply_class(&class("os", "base/os:latest", &[("os", "one")])).unwrap();
+    publisher.apply_group("os", &crate::support::having("os")).unwrap();
+    publisher.observe(image_of("base", &["base"])).unwrap();
+    publisher.observe(image_of("app", &["base", "app"])).unwrap();
+    publisher.observe(crate::support::tag("base/os:latest", 60, &["base"])).unwrap();
+    publisher.flush().unwrap();
+    let _member = Member::start(&config);
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = Command::new(root.join("tests/kafka/python.sh")).stderr(Stdio::inherit()).output().unwrap();
+    let mut consumer = Command::new(String::from_utf8(python.stdout).unwrap().trim())
+        .arg(root.join("topics/consume.py"))
+        .args([&config.bootstrap, &config.prefix])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = std::io::BufReader::new(consumer.stdout.take().unwrap()).lines();
+    let mut lines: Vec<String> = lines.take(2).map(|line| line.unwrap()).collect();
+    consumer.kill().unwrap();
+    consumer.wait().unwrap();
+    lines.sort();
+    let mut expected: Vec<String> = ["app", "base"]
+        .iter()
+        .map(|name| format!("{} dev.clade.classification.v1 os:current", digest(name)))
+        .collect();
+    expected.sort();
+    assert_eq!(lines, expected);
 }

@@ -5,6 +5,7 @@
 mod cli;
 mod cluster;
 mod convergence;
+mod deploy;
 mod domain;
 mod faults;
 mod history;
