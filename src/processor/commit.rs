@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::input::Traces;
 use super::{Processor, ProcessorError, Step};
 use crate::log::Batch;
 use crate::record::{ClassificationRecord, DeadLetterRecord, ProgressRecord, Topic, encode, tombstone};
@@ -23,13 +24,14 @@ impl Processor {
         effects: Vec<Effect>,
         dead_letters: &[DeadLetterRecord],
         changes: Vec<Change>,
+        traces: &Traces,
         progress: ProgressRecord,
     ) -> Result<(), ProcessorError> {
         let mut effects = effects.into_iter().peekable();
         let mut is_part_begun = false;
         while effects.len() > self.options.commit_images {
             let part: Vec<Effect> = effects.by_ref().take(self.options.commit_images).collect();
-            let batch = self.records(&part, progress.sequence)?;
+            let batch = self.records(&part, traces, progress.sequence)?;
             self.finish()?;
             if std::mem::replace(&mut is_part_begun, true) {
                 self.finish_part()?;
@@ -37,7 +39,7 @@ impl Processor {
             self.writer.begin(batch)?;
         }
         let part: Vec<Effect> = effects.collect();
-        let mut batch = self.records(&part, progress.sequence)?;
+        let mut batch = self.records(&part, traces, progress.sequence)?;
         for letter in dead_letters {
             batch.push((self.output(Topic::DeadLetters), encode(letter.origin.clone(), letter)?));
         }
@@ -75,13 +77,15 @@ impl Processor {
         Ok(())
     }
 
-    fn records(&self, effects: &[Effect], sequence: u64) -> Result<Batch, ProcessorError> {
+    fn records(&self, effects: &[Effect], traces: &Traces, sequence: u64) -> Result<Batch, ProcessorError> {
         let mut batch = Batch::with_capacity(effects.len() * 2);
         for effect in effects {
             let key = effect.digest.to_string();
             for transition in &effect.transitions {
-                batch.push((self.output(Topic::Outdated), encode(key.clone(), transition)?));
+                let trace = traces.child(&key, &transition.class);
+                batch.push((self.output(Topic::Outdated), encode(key.clone(), transition)?.traced(trace)));
             }
+            let trace = traces.child(&key, "classification");
             let record = match &effect.classification {
                 Some(classification) => encode(key, classification)?,
                 None => {
@@ -89,7 +93,7 @@ impl Processor {
                     tombstone::<ClassificationRecord>(key, id)
                 }
             };
-            batch.push((self.output(Topic::Classifications), record));
+            batch.push((self.output(Topic::Classifications), record.traced(trace)));
         }
         Ok(batch)
     }

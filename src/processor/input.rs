@@ -1,5 +1,6 @@
 //! From the records of the inputs to changes, and to dead letters where a record is none.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use crate::log::{Fetched, Log, LogError, Offset, ReadLimit, Reader, Stored, Topi
 use crate::oci::Digest;
 use crate::record::{
     CatalogKey, CatalogRecord, DeadLetterRecord, DecodeError, ImageRecord, ProgressRecord, TagRecord, Topic,
-    decode,
+    TraceContext, decode,
 };
 use crate::shard::{Change, Shard};
 
@@ -37,6 +38,7 @@ pub(super) struct Source {
     pub(super) of: TopicPartition,
     pub(super) offset: Offset,
     pub(super) key: String,
+    pub(super) trace: Option<TraceContext>,
 }
 
 /// A record that could not be used.
@@ -49,7 +51,7 @@ pub(super) struct Refused {
 
 impl Refused {
     pub(super) fn letter(self) -> DeadLetterRecord {
-        let Source { of, offset, key } = self.source;
+        let Source { of, offset, key, .. } = self.source;
         DeadLetterRecord::new(format!("{of}@{offset}"), Some(key), self.reason, self.value.as_deref())
     }
 }
@@ -113,7 +115,12 @@ impl Taken {
     fn take(&mut self, of: TopicPartition, fetched: Fetched) {
         self.records += fetched.records.len();
         for stored in fetched.records {
-            let source = Source { of, offset: stored.offset, key: stored.record.key.clone() };
+            let source = Source {
+                of,
+                offset: stored.offset,
+                key: stored.record.key.clone(),
+                trace: stored.record.trace(),
+            };
             match change(of.topic, &stored) {
                 Ok(change) => self.changes.push((source, change)),
                 Err(error) => {
@@ -122,6 +129,35 @@ impl Taken {
                 }
             }
         }
+    }
+}
+
+/// Where what is concluded from a batch comes from: an image's own record, else the last of the catalog's.
+#[derive(Default)]
+pub(super) struct Traces {
+    images: HashMap<String, TraceContext>,
+    catalog: Option<TraceContext>,
+}
+
+impl Traces {
+    pub(super) fn of(changes: &[(Source, Change)]) -> Self {
+        let mut traces = Self::default();
+        for (source, _) in changes {
+            match (source.of.topic, source.trace) {
+                (Topic::Images, Some(trace)) => {
+                    traces.images.insert(source.key.clone(), trace);
+                }
+                (Topic::Catalog, Some(trace)) => traces.catalog = Some(trace),
+                _ => {}
+            }
+        }
+        traces
+    }
+
+    /// The trace context of what is written about an image.
+    pub(super) fn child(&self, image: &str, name: &str) -> Option<TraceContext> {
+        let cause = self.images.get(image).or(self.catalog.as_ref())?;
+        Some(cause.child(name))
     }
 }
 

@@ -27,7 +27,7 @@ use crate::telemetry::{self, Metrics};
 use crate::view::View;
 use commit::InFlight;
 pub use follower::Follower;
-use input::{Inputs, Refused, take_in};
+use input::{Inputs, Refused, Traces, take_in};
 use state::State;
 
 /// Why a processor had to stop. Another one is restored in its place.
@@ -191,6 +191,7 @@ impl Processor {
             self.finish()?;
         }
         let mut done = Done { records: taken.records, ..Done::default() };
+        let traces = Traces::of(&taken.changes);
         let (changes, refused) = take_in(self.state.shard(), taken.changes);
         let dead_letters: Vec<_> = taken.refused.into_iter().chain(refused).map(Refused::letter).collect();
         let effects = self.state.shard().drain();
@@ -210,7 +211,7 @@ impl Processor {
         self.unsettled += changes.len();
         self.sequence += 1;
         let progress = ProgressRecord { sequence: self.sequence, ..taken.progress };
-        self.begin(effects, &dead_letters, changes, progress)?;
+        self.begin(effects, &dead_letters, changes, &traces, progress)?;
         Ok(done)
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::input::{Inputs, Refused, Taken, take_in};
+use super::input::{Inputs, Refused, Taken, Traces, take_in};
 use super::{Processor, ProcessorError, Step};
 use crate::log::{SharedLog, TopicPartition, for_each};
 use crate::record::{ClassificationRecord, ProgressRecord, Topic, decode};
@@ -87,7 +87,7 @@ impl Processor {
         self.at(Step::Concluded);
         let progress = ProgressRecord { sequence: progress.sequence + 1, ..progress };
         self.sequence = progress.sequence;
-        self.begin(effects, &dead_letters, Vec::new(), progress)?;
+        self.begin(effects, &dead_letters, Vec::new(), &Traces::default(), progress)?;
         self.finish()
     }
 

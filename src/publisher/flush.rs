@@ -7,8 +7,8 @@ use super::{PublishError, Publisher};
 use crate::log::{Batch, MAX_RECORD_BYTES, TopicPartition};
 use crate::oci::Digest;
 use crate::record::{
-    BuildConfigRecord, CatalogRecord, DeadLetterRecord, ImageRecord, Record, TagRecord, Topic, Value, encode,
-    partition_of, tombstone,
+    BuildConfigRecord, CatalogRecord, DeadLetterRecord, ImageRecord, Record, TagRecord, Topic, TraceContext,
+    Value, encode, partition_of, tombstone,
 };
 
 /// One append's worth: large enough for the storage to be fast, small enough for readers to follow closely.
@@ -204,9 +204,11 @@ impl Publisher {
                 self.append_batch(std::mem::take(&mut batch), std::mem::take(&mut written))?;
                 bytes = 0;
             }
+            self.traces += 1;
+            let trace = TraceContext::root(&format!("{:x}-{}", self.instance, self.traces));
             for (to, record, meaning) in group {
                 bytes += record.bytes();
-                batch.push((to, record));
+                batch.push((to, record.traced(Some(trace))));
                 written.push(meaning);
             }
         }

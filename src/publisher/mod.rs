@@ -76,6 +76,10 @@ pub struct Publisher {
     log: SharedLog,
     writer: Box<dyn Writer>,
     clock: fn() -> Timestamp,
+    /// Tells the traces of this publisher from those of every other.
+    instance: u64,
+    /// Counts the traces.
+    traces: u64,
     sequence: u64,
     places: Places,
     catalog: Catalog,

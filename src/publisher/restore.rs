@@ -1,6 +1,7 @@
 //! Finding out what was published before.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher as _, RandomState};
 
 use super::places::{Places, TagPlace};
 use super::{Counts, Pending, PublishError, Publisher};
@@ -16,6 +17,8 @@ impl Publisher {
         let mut publisher = Self {
             writer,
             clock,
+            instance: RandomState::new().hash_one(0),
+            traces: 0,
             sequence: 0,
             places: Places::default(),
             catalog: Catalog::default(),

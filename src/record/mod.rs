@@ -16,6 +16,7 @@ pub mod topic;
 
 mod envelope;
 mod partition;
+mod trace;
 
 pub use build_config::BuildConfigRecord;
 pub use catalog::{CatalogKey, CatalogRecord, ClassRecord, GroupRecord, VersionRecord};
@@ -28,5 +29,6 @@ pub use partition::partition_of;
 pub use progress::ProgressRecord;
 pub use tag::{TagImage, TagItem, TagRecord};
 pub use topic::{Cleanup, Topic};
+pub use trace::TraceContext;
 
 pub use crate::oci::Timestamp;

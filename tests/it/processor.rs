@@ -120,3 +120,28 @@ fn a_partition_that_was_processed_among_another_number_of_partitions_is_refused(
     let refused = Processor::restore(log, None, 0, Options::default()).err().unwrap();
     assert!(matches!(refused, ProcessorError::Partitions { before: 8, now: 1, .. }), "{refused}");
 }
+
+#[test]
+fn what_comes_of_an_image_stands_in_the_trace_of_the_image() {
+    let mut world = crate::support::World::new();
+    world.class("os", "base:latest").images(&[("base", &["A"])]).tag("base:latest", &["base"]).process();
+    world.images(&[("app", &["A", "B"])]).process();
+    let trace = |topic: Topic| {
+        let mut found = None;
+        for partition in 0..world.log.partitions() {
+            for_each(&*world.log, TopicPartition { topic, partition }, |stored| {
+                if stored.record.key == digest("app").to_string() {
+                    found = stored.record.trace().map(|trace| trace.to_string());
+                }
+            })
+            .unwrap();
+        }
+        found.unwrap_or_else(|| panic!("{topic} has no trace"))
+    };
+    let (image, classification) = (trace(Topic::Images), trace(Topic::Classifications));
+    let transition = trace(Topic::Outdated);
+    // The same trace, three spans.
+    assert_eq!(image[..35], classification[..35]);
+    assert_eq!(image[..35], transition[..35]);
+    assert!(image != classification && image != transition && classification != transition);
+}

@@ -1,5 +1,7 @@
 //! What can be typed.
 
+mod services;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -7,6 +9,7 @@ use etcetera::BaseStrategy;
 
 use super::error::CliError;
 use super::kafka::KafkaArgs;
+pub(in crate::cli) use services::{ProcessArgs, RunArgs, ServeArgs, TopicsArgs, TopicsCommand};
 
 /// Which container images are built on what, and is it the current version?
 #[derive(Debug, Parser)]
@@ -20,29 +23,29 @@ Examples:
   clade apply -f classes.yaml                   declare image classes
   clade get tags --class rhel7 --state outdated which tags sit on an old rhel7?
   clade explain php:7.1-apache                  what is it built on, and how do we know?")]
-pub(super) struct Args {
+pub(in crate::cli) struct Args {
     /// Where clade keeps its data [default: clade in the XDG data directory]
     #[arg(long, global = true, env = "CLADE_DATA_DIR", value_name = "DIR")]
-    pub(super) data_dir: Option<PathBuf>,
+    pub(in crate::cli) data_dir: Option<PathBuf>,
 
     /// Ask the clade that serves here
     #[arg(long, global = true, env = "CLADE_SERVER", value_name = "URL")]
-    pub(super) server: Option<String>,
+    pub(in crate::cli) server: Option<String>,
 
     /// Log what happens to stderr (CLADE_LOG=filter for more)
     #[arg(long, short, global = true)]
-    pub(super) verbose: bool,
+    pub(in crate::cli) verbose: bool,
 
     #[command(flatten)]
-    pub(super) kafka: KafkaArgs,
+    pub(in crate::cli) kafka: KafkaArgs,
 
     #[command(subcommand)]
-    pub(super) command: Command,
+    pub(in crate::cli) command: Command,
 }
 
 impl Args {
     /// The data directory: as given, or the default.
-    pub(super) fn data_dir(&self) -> Result<PathBuf, CliError> {
+    pub(in crate::cli) fn data_dir(&self) -> Result<PathBuf, CliError> {
         match &self.data_dir {
             Some(dir) => Ok(dir.clone()),
             None => etcetera::choose_base_strategy()
@@ -57,7 +60,7 @@ impl Args {
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(in crate::cli) enum Command {
     /// Take images, tags and BuildConfigs in from files and folders
     Import(ImportArgs),
     /// Run everything in one process and serve the read API
@@ -89,7 +92,7 @@ pub(super) enum Command {
 
 /// What is answered without changing anything.
 #[derive(Debug, Subcommand)]
-pub(super) enum Ask {
+pub(in crate::cli) enum Ask {
     /// List images, tags, classes or groups
     Get(GetArgs),
     /// List the images that an image is based on, nearest first
@@ -108,7 +111,7 @@ pub(super) enum Ask {
 
 /// How answers are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
-pub(super) enum Format {
+pub(in crate::cli) enum Format {
     /// Columns for people
     #[default]
     Table,
@@ -132,90 +135,13 @@ Examples:
   clade import images.jsonl.gz tags.jsonl.gz
   oc get images,imagestreams,buildconfigs -A -o json > cluster.json && clade import cluster.json
   skopeo copy docker://alpine oci:alpine:latest && clade import alpine/")]
-pub(super) struct ImportArgs {
+pub(in crate::cli) struct ImportArgs {
     /// Files and folders
     #[arg(required = true, value_name = "FILE|DIR")]
-    pub(super) paths: Vec<PathBuf>,
+    pub(in crate::cli) paths: Vec<PathBuf>,
     /// Partitions of a new data directory
     #[arg(long, value_name = "N")]
-    pub(super) partitions: Option<u16>,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-While it runs, the other commands on the same data directory ask it.
-
-Example:
-  clade run --from registry/ --listen 127.0.0.1:7878")]
-pub(super) struct RunArgs {
-    /// Where the API listens; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
-    pub(super) listen: std::net::SocketAddr,
-    /// Files and folders to take in at the start, and again whenever they change
-    #[arg(long, value_name = "FILE|DIR")]
-    pub(super) from: Vec<PathBuf>,
-    /// Partitions of a new data directory
-    #[arg(long, value_name = "N")]
-    pub(super) partitions: Option<u16>,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Start as many as you like; they share the partitions, and take over from one that ends.
-
-Example:
-  clade process --kafka kafka:9092 --listen 0.0.0.0:9090")]
-pub(super) struct ProcessArgs {
-    /// Where /metrics, /healthz and /readyz listen; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
-    pub(super) listen: std::net::SocketAddr,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Example:
-  clade serve --kafka kafka:9092 --listen 0.0.0.0:7878
-  clade get classes --server http://127.0.0.1:7878")]
-pub(super) struct ServeArgs {
-    /// Where the API listens; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
-    pub(super) listen: std::net::SocketAddr,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Nothing that exists is ever changed or deleted.
-
-Examples:
-  clade topics plan --kafka kafka:9092
-  clade topics apply --kafka kafka:9092 --partitions 32 --replication-factor 3
-  clade topics migrate --kafka kafka:9092 --to-prefix v2. --partitions 64
-      stop the publisher and the processors, migrate, and start them with --kafka-prefix v2.")]
-pub(super) struct TopicsArgs {
-    /// What to do
-    pub(super) command: TopicsCommand,
-    /// Partitions of new topics; every later one must have as many
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(super) partitions: Option<u16>,
-    /// The prefix of the topics to migrate to
-    #[arg(long, value_name = "TEXT")]
-    pub(super) to_prefix: Option<String>,
-    /// Replicas of each partition of new topics [default: the cluster's]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(super) replication_factor: Option<u16>,
-}
-
-/// What is done with the topics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum TopicsCommand {
-    /// Tell what is missing and what differs
-    Plan,
-    /// Create what is missing
-    Apply,
-    /// Tell, and fail if clade could not run
-    Check,
-    /// Copy everything into new topics with another prefix, and another number of partitions
-    Migrate,
+    pub(in crate::cli) partitions: Option<u16>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -230,24 +156,24 @@ Example of a file:
   kind: ImageClassGroup
   metadata: {name: os}
   spec: {selector: {matchExpressions: [{key: os, operator: Exists}]}}")]
-pub(super) struct ApplyArgs {
+pub(in crate::cli) struct ApplyArgs {
     /// Manifests, YAML or JSON; - for standard input
     #[arg(short, long = "filename", required = true, value_name = "FILE")]
-    pub(super) filenames: Vec<PathBuf>,
+    pub(in crate::cli) filenames: Vec<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct DeleteArgs {
+pub(in crate::cli) struct DeleteArgs {
     /// What to delete
-    pub(super) kind: Declared,
+    pub(in crate::cli) kind: Declared,
     /// Their names
     #[arg(required = true)]
-    pub(super) names: Vec<String>,
+    pub(in crate::cli) names: Vec<String>,
 }
 
 /// What is declared, and so can be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Declared {
+pub(in crate::cli) enum Declared {
     /// An image class
     #[value(aliases = ["classes", "imageclass", "imageclasses", "imgclass"])]
     Class,
@@ -263,24 +189,24 @@ Examples:
   clade get images --class rhel7 --state outdated -o wide
   clade get tags --group os=rhel7 -o json
   clade get images --platform linux/arm64 --repository php -o name")]
-pub(super) struct GetArgs {
+pub(in crate::cli) struct GetArgs {
     /// What to list
-    pub(super) kind: Listed,
+    pub(in crate::cli) kind: Listed,
     /// One class or group by name
-    pub(super) name: Option<String>,
+    pub(in crate::cli) name: Option<String>,
     #[command(flatten)]
-    pub(super) filter: FilterArgs,
+    pub(in crate::cli) filter: FilterArgs,
     /// At most so many images or tags
     #[arg(long, value_name = "N")]
-    pub(super) limit: Option<usize>,
+    pub(in crate::cli) limit: Option<usize>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
-    pub(super) output: Format,
+    pub(in crate::cli) output: Format,
 }
 
 /// What can be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Listed {
+pub(in crate::cli) enum Listed {
     /// Images
     #[value(alias = "image")]
     Images,
@@ -297,27 +223,27 @@ pub(super) enum Listed {
 
 /// Which images are meant.
 #[derive(Debug, Default, clap::Args)]
-pub(super) struct FilterArgs {
+pub(in crate::cli) struct FilterArgs {
     /// Members of this class
     #[arg(long, value_name = "CLASS")]
-    pub(super) class: Option<String>,
+    pub(in crate::cli) class: Option<String>,
     /// Members of a class of this group, as os or os=rhel7
     #[arg(long, value_name = "GROUP[=CLASS]")]
-    pub(super) group: Option<String>,
+    pub(in crate::cli) group: Option<String>,
     /// In this state in that class, or in any
     #[arg(long, value_enum)]
-    pub(super) state: Option<StateArg>,
+    pub(in crate::cli) state: Option<StateArg>,
     /// On this platform, as linux/arm64
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
-    pub(super) platform: Option<String>,
+    pub(in crate::cli) platform: Option<String>,
     /// In this repository
     #[arg(long, value_name = "NAME")]
-    pub(super) repository: Option<String>,
+    pub(in crate::cli) repository: Option<String>,
 }
 
 /// The state of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum StateArg {
+pub(in crate::cli) enum StateArg {
     /// Built on the current version
     Current,
     /// Built on an earlier version
@@ -328,62 +254,62 @@ pub(super) enum StateArg {
 #[command(
     after_help = "REF is a tag (php:7.1), a digest (sha256:…), the beginning of a digest, or a chain ID."
 )]
-pub(super) struct RelatedArgs {
+pub(in crate::cli) struct RelatedArgs {
     /// Of which image
     #[arg(value_name = "REF")]
-    pub(super) reference: String,
+    pub(in crate::cli) reference: String,
     #[command(flatten)]
-    pub(super) filter: FilterArgs,
+    pub(in crate::cli) filter: FilterArgs,
     /// At most so many
     #[arg(long, value_name = "N")]
-    pub(super) limit: Option<usize>,
+    pub(in crate::cli) limit: Option<usize>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
-    pub(super) output: Format,
+    pub(in crate::cli) output: Format,
 }
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "REF is a tag (php:7.1), a digest (sha256:…) or the beginning of a digest.")]
-pub(super) struct ExplainArgs {
+pub(in crate::cli) struct ExplainArgs {
     /// Which image
     #[arg(value_name = "REF")]
-    pub(super) reference: String,
+    pub(in crate::cli) reference: String,
     /// Only the image for this platform of a tag
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
-    pub(super) platform: Option<String>,
+    pub(in crate::cli) platform: Option<String>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
-    pub(super) output: Format,
+    pub(in crate::cli) output: Format,
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct UsageArgs {
+pub(in crate::cli) struct UsageArgs {
     /// The class
     #[arg(long, value_name = "CLASS")]
-    pub(super) class: String,
+    pub(in crate::cli) class: String,
     /// At most so many repositories, those with the most images
     #[arg(long, value_name = "N")]
-    pub(super) limit: Option<usize>,
+    pub(in crate::cli) limit: Option<usize>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
-    pub(super) output: Format,
+    pub(in crate::cli) output: Format,
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct SubscribeArgs {
+pub(in crate::cli) struct SubscribeArgs {
     /// What to subscribe to
-    pub(super) topic: Subscribed,
+    pub(in crate::cli) topic: Subscribed,
     /// Go on as more comes, until interrupted
     #[arg(long, short)]
-    pub(super) follow: bool,
+    pub(in crate::cli) follow: bool,
     /// Where to begin
     #[arg(long, value_enum, default_value = "beginning")]
-    pub(super) from: StartArg,
+    pub(in crate::cli) from: StartArg,
 }
 
 /// What can be subscribed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Subscribed {
+pub(in crate::cli) enum Subscribed {
     /// What each image is
     Classifications,
     /// Images that entered or left a class, or became outdated or current in it
@@ -394,7 +320,7 @@ pub(super) enum Subscribed {
 
 /// Where a subscription begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum StartArg {
+pub(in crate::cli) enum StartArg {
     /// With the oldest record
     Beginning,
     /// With the next record
@@ -402,40 +328,40 @@ pub(super) enum StartArg {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct ExportArgs {
+pub(in crate::cli) struct ExportArgs {
     /// What to export
-    pub(super) what: Exported,
+    pub(in crate::cli) what: Exported,
 }
 
 /// What can be exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Exported {
+pub(in crate::cli) enum Exported {
     /// Every image with its bases, equivalents, classes and claims
     Lineage,
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct DemoArgs {
+pub(in crate::cli) struct DemoArgs {
     /// What decides the generated history
     #[arg(long, default_value_t = 7)]
-    pub(super) seed: u64,
+    pub(in crate::cli) seed: u64,
     /// How many images
     #[arg(long, default_value_t = 5_000)]
-    pub(super) images: u64,
+    pub(in crate::cli) images: u64,
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct GenerateArgs {
+pub(in crate::cli) struct GenerateArgs {
     /// Folder to write images.jsonl and tags.jsonl into
     #[arg(value_name = "DIR")]
-    pub(super) dir: PathBuf,
+    pub(in crate::cli) dir: PathBuf,
     /// What decides the generated history
     #[arg(long, default_value_t = 7)]
-    pub(super) seed: u64,
+    pub(in crate::cli) seed: u64,
     /// How many images
     #[arg(long, default_value_t = 10_000)]
-    pub(super) images: u64,
+    pub(in crate::cli) images: u64,
     /// Over how many days: the fewer, the fewer versions of the base images
     #[arg(long, default_value_t = 365)]
-    pub(super) days: u32,
+    pub(in crate::cli) days: u32,
 }

@@ -1,0 +1,82 @@
+//! The arguments of what runs on and on, and of the topics.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+While it runs, the other commands on the same data directory ask it.
+
+Example:
+  clade run --from registry/ --listen 127.0.0.1:7878")]
+pub(in crate::cli) struct RunArgs {
+    /// Where the API listens; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    pub(in crate::cli) listen: std::net::SocketAddr,
+    /// Files and folders to take in at the start, and again whenever they change
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(in crate::cli) from: Vec<PathBuf>,
+    /// Partitions of a new data directory
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) partitions: Option<u16>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Start as many as you like; they share the partitions, and take over from one that ends.
+
+Example:
+  clade process --kafka kafka:9092 --listen 0.0.0.0:9090")]
+pub(in crate::cli) struct ProcessArgs {
+    /// Where /metrics, /healthz and /readyz listen; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    pub(in crate::cli) listen: std::net::SocketAddr,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  clade serve --kafka kafka:9092 --listen 0.0.0.0:7878
+  clade get classes --server http://127.0.0.1:7878")]
+pub(in crate::cli) struct ServeArgs {
+    /// Where the API listens; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    pub(in crate::cli) listen: std::net::SocketAddr,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Nothing that exists is ever changed or deleted.
+
+Examples:
+  clade topics plan --kafka kafka:9092
+  clade topics apply --kafka kafka:9092 --partitions 32 --replication-factor 3
+  clade topics migrate --kafka kafka:9092 --to-prefix v2. --partitions 64
+      stop the publisher and the processors, migrate, and start them with --kafka-prefix v2.")]
+pub(in crate::cli) struct TopicsArgs {
+    /// What to do
+    pub(in crate::cli) command: TopicsCommand,
+    /// Partitions of new topics; every later one must have as many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(in crate::cli) partitions: Option<u16>,
+    /// The prefix of the topics to migrate to
+    #[arg(long, value_name = "TEXT")]
+    pub(in crate::cli) to_prefix: Option<String>,
+    /// Replicas of each partition of new topics [default: the cluster's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(in crate::cli) replication_factor: Option<u16>,
+}
+
+/// What is done with the topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum TopicsCommand {
+    /// Tell what is missing and what differs
+    Plan,
+    /// Create what is missing
+    Apply,
+    /// Tell, and fail if clade could not run
+    Check,
+    /// Copy everything into new topics with another prefix, and another number of partitions
+    Migrate,
+}

@@ -1,0 +1,121 @@
+//! Trace context in the header `traceparent`, as W3C Trace Context level 1 writes it: what was seen in one place can be
+//! followed to everything that came of it.
+
+use std::fmt;
+
+use super::Record;
+use crate::oci::Digest;
+
+const HEADER: &str = "traceparent";
+
+/// A place in a trace. IDs are taken from hashes, so that the core needs no chance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TraceContext {
+    trace: [u8; 16],
+    span: [u8; 8],
+}
+
+impl TraceContext {
+    /// The beginning of a trace; `seed` must not have been used before.
+    pub fn root(seed: &str) -> Self {
+        let hash = Digest::of(seed.as_bytes());
+        let (mut trace, mut span) = ([0; 16], [0; 8]);
+        trace.copy_from_slice(&hash.as_bytes()[..16]);
+        span.copy_from_slice(&hash.as_bytes()[16..24]);
+        Self { trace, span }
+    }
+
+    /// What follows from this; `name` tells it from others that do.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Self {
+        let hash = Digest::of(format!("{self} {name}").as_bytes());
+        let mut span = [0; 8];
+        span.copy_from_slice(&hash.as_bytes()[..8]);
+        Self { span, ..*self }
+    }
+
+    /// Reads a `traceparent`; `None` if it is none, or of a version that has other fields.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('-');
+        let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let is_known = version == "00" && flags.len() == 2 && parts.next().is_none();
+        let context = Self { trace: hex(trace)?, span: hex(span)? };
+        (is_known && context.trace != [0; 16] && context.span != [0; 8]).then_some(context)
+    }
+}
+
+/// Exactly so many bytes of lower-case hexadecimal digits.
+fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; N];
+    let text = text.as_bytes();
+    if text.len() != 2 * N {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+impl fmt::Display for TraceContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("00-")?;
+        self.trace.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str("-")?;
+        self.span.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str("-01")
+    }
+}
+
+impl Record {
+    /// Where it stands in its trace, if it says so.
+    pub fn trace(&self) -> Option<TraceContext> {
+        let (_, text) = self.headers.iter().find(|(name, _)| name == HEADER)?;
+        TraceContext::parse(text)
+    }
+
+    /// The record with its place in a trace.
+    #[must_use]
+    pub fn traced(mut self, trace: Option<TraceContext>) -> Self {
+        self.headers.extend(trace.map(|trace| (HEADER.to_owned(), trace.to_string())));
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_specification_is_read_and_written() {
+        let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(TraceContext::parse(text).map(|context| context.to_string()), Some(text.to_owned()));
+    }
+
+    #[test]
+    fn what_is_no_trace_context_is_left_alone() {
+        for text in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e473é-00f067aa0ba902b7-01",
+        ] {
+            assert_eq!(TraceContext::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_child_stays_in_the_trace_with_a_span_of_its_own() {
+        let root = TraceContext::root("one");
+        let (a, b) = (root.child("a"), root.child("b"));
+        assert!(a.trace == root.trace && a.span != root.span && a.span != b.span);
+        assert_ne!(TraceContext::root("two").trace, root.trace);
+    }
+}
