@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -93,17 +93,23 @@ type Stamps = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 /// Takes the sources in, again and again as they change. Returns when something essential has failed.
 pub(super) async fn watch(state: ApiState, paths: Vec<PathBuf>) -> Result<(), CliError> {
     let mut seen = Stamps::new();
+    // What failed is tried again, ever more rarely: a file may be half written, a cluster away.
+    let (mut failures, mut again) = (0_u32, Instant::now());
     loop {
         state.engine().check()?;
         let stamps = stamps(&paths);
-        if stamps != seen {
+        if stamps != seen || failures > 0 && Instant::now() >= again {
             seen = stamps;
             let (state, paths) = (state.clone(), paths.clone());
             let taken = tokio::task::spawn_blocking(move || take_in_changed(&state, &paths));
             match taken.await.map_err(CliError::failed)? {
-                Ok(()) => {}
-                // A file that is being written may be whole at the next look.
-                Err(error) => eprintln!("warning: {error}"),
+                Ok(()) => failures = 0,
+                Err(error) => {
+                    failures += 1;
+                    let wait = LOOK * 2_u32.pow(failures.min(5));
+                    again = Instant::now() + wait;
+                    eprintln!("warning: {error}; trying again in {} s, or when it changes", wait.as_secs());
+                }
             }
         }
         tokio::time::sleep(LOOK).await;

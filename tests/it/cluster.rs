@@ -396,3 +396,28 @@ fn a_consumer_in_another_language_reads_classifications_that_fit_their_schema() 
     expected.sort();
     assert_eq!(lines, expected);
 }
+
+#[test]
+#[ignore = "needs Apache Kafka: make test"]
+fn a_processor_whose_topic_is_deleted_ends_and_says_so() {
+    let config = fresh_config(1);
+    drop(crate::kafka::open(&config));
+    let mut processor = Command::new(env!("CARGO_BIN_EXE_clade"))
+        .args(["process", "--kafka", &config.bootstrap, "--kafka-prefix", &config.prefix])
+        .args(["--kafka-config", "topic.metadata.refresh.interval.ms=500"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut url = String::new();
+    std::io::BufReader::new(processor.stdout.take().unwrap()).read_line(&mut url).unwrap();
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/broker.sh");
+    let (dir, images) = (folder().display().to_string(), format!("{}images", config.prefix));
+    let deleted = Command::new(script).args(["delete", &dir, &images]).status().unwrap();
+    assert!(deleted.success());
+    eventually(&true, || processor.try_wait().unwrap().is_some());
+    let output = processor.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("the topic images") && error.contains("clade topics apply"), "{error}");
+}

@@ -63,7 +63,8 @@ impl Broker {
             .stderr(log)
             .status()
             .unwrap();
-        assert!(status.success(), "broker.sh {arguments:?} failed");
+        let said = std::fs::read_to_string(self.dir().join("broker.log")).unwrap();
+        assert!(status.success(), "broker.sh {arguments:?} failed: {said}");
     }
 
     fn restart(&self, is_killed: bool) {

@@ -5,6 +5,7 @@
 #   broker.sh start DIR [--nodes N] start N nodes (1 or 3) on free ports of 127.0.0.1, data and logs below DIR;
 #                                   prints the bootstrap servers
 #   broker.sh restart DIR NODE      start a node that was stopped or killed again, on its old ports
+#   broker.sh delete DIR TOPIC      delete a topic
 #   broker.sh stop DIR              stop all nodes cleanly
 #
 # Below DIR, each node N has nodeN/pid, nodeN/server.properties and nodeN/server.log; DIR/bootstrap holds the bootstrap
@@ -39,10 +40,16 @@ fetch() {
 
 free_ports() { # N ports that nobody listens on now
   need python3 "Python 3"
+  # Below those that the kernel gives to outgoing connections: a client that looks for a broker that is down could be
+  # given the broker's own port, and would then be connected with itself.
   python3 - "$1" <<'PY'
-import socket, sys
-sockets = [socket.socket() for _ in range(int(sys.argv[1]))]
-for s in sockets: s.bind(("127.0.0.1", 0))
+import random, socket, sys
+sockets = []
+while len(sockets) < int(sys.argv[1]):
+    s = socket.socket()
+    try: s.bind(("127.0.0.1", random.randrange(15000, 32000)))
+    except OSError: continue
+    sockets.append(s)
 print(*(s.getsockname()[1] for s in sockets))
 PY
 }
@@ -70,12 +77,12 @@ start_node() { # DIR NODE
 
 wait_ready() { # DIR NODE: until the node says that it serves
   local node=$1/node$2 before=$3 try
-  for try in $(seq 1 600); do
+  for try in $(seq 1 1200); do
     grep -q "Kafka Server started" <(tail -c +"$((before + 1))" "$node/server.log" 2>/dev/null) && return
     runs "$(cat "$node/pid")" || fail "node $2 has ended: see $node/server.log"
     sleep 0.1
   done
-  fail "node $2 did not start within 60 s: see $node/server.log"
+  fail "node $2 did not start within 120 s: see $node/server.log"
 }
 
 start() {
@@ -155,6 +162,7 @@ case "${1:-}" in
     [ $# -ge 2 ] || fail "start where? broker.sh start DIR [--nodes N]"
     start "$(mkdir -p "$2" && cd "$2" && pwd)" "$([ "${3:-}" = --nodes ] && echo "${4:-1}" || echo 1)" ;;
   restart) restart "$2" "$3" ;;
+  delete) java_ org.apache.kafka.tools.TopicCommand --bootstrap-server "$(cat "$2/bootstrap")" --delete --topic "$3" ;;
   stop) stop "$2" ;;
-  *) sed -n '2,12s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+  *) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac

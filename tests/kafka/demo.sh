@@ -34,7 +34,7 @@ for try in $(seq 1 300); do
   sleep 0.2
 done
 say "What the read replica answers" get classes --server "$server"
-say "" usage --class openjdk8 --limit 3 --server "$server"
+say "Who uses what is licensed" usage --class openjdk8 --limit 3 --server "$server"
 printf '\n# Prometheus asks each process\n$ curl %s/metrics\n' "$(cat "$dir/one")"
 python3 - "$(cat "$dir/one")" <<'PY'
 import sys, urllib.request
