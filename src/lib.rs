@@ -13,6 +13,7 @@ pub mod shard;
 
 // Adapters: the only users of each client library.
 pub mod log;
+pub mod snapshot;
 pub mod telemetry;
 pub mod topics;
 pub mod view;

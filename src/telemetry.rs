@@ -24,6 +24,10 @@ pub struct Metrics {
     pub dead_letters: IntCounter,
     /// Workers that failed and were restored.
     pub failures: IntCounter,
+    /// Snapshots written.
+    pub snapshots: IntCounter,
+    /// Snapshots that were found and were of no use.
+    pub discarded_snapshots: IntCounter,
     /// By partition: records that are published and not processed.
     pub lag: IntGaugeVec,
     /// By partition: records read while it is being restored and after.
@@ -56,6 +60,12 @@ impl Default for Metrics {
             ),
             transitions: counter(&registry, "clade_transitions_total", "transitions written"),
             dead_letters: counter(&registry, "clade_dead_letters_total", "dead letters written"),
+            snapshots: counter(&registry, "clade_snapshots_total", "snapshots written"),
+            discarded_snapshots: counter(
+                &registry,
+                "clade_discarded_snapshots_total",
+                "snapshots found that were damaged, too old or of something else",
+            ),
             failures: counter(
                 &registry,
                 "clade_worker_failures_total",
@@ -133,6 +143,6 @@ mod tests {
         assert!(text.contains("clade_transitions_total 2"), "{text}");
         metrics.forget(3);
         assert!(!metrics.text().contains("partition=\"3\""));
-        assert_eq!(text.matches("# TYPE clade_").count(), 9, "{text}");
+        assert_eq!(text.matches("# TYPE clade_").count(), 11, "{text}");
     }
 }

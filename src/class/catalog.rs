@@ -80,6 +80,19 @@ impl Catalog {
         self.classes.values().filter(|class| group.selector.selects(&class.record.labels))
     }
 
+    /// Every record that the catalog was built up from and that still counts, in an order in which it can be built up
+    /// anew.
+    pub fn records(&self) -> impl Iterator<Item = CatalogRecord> + '_ {
+        let version = |version: &Arc<VersionRecord>| CatalogRecord::ImageClassVersion((**version).clone());
+        let of_class = move |class: &Class| {
+            let record = CatalogRecord::ImageClass((*class.record).clone());
+            class.versions.values().map(version).chain([record]).collect::<Vec<_>>()
+        };
+        let groups = self.groups.values().map(|group| CatalogRecord::ImageClassGroup((**group).clone()));
+        let unclaimed = self.unclaimed.values().flat_map(BTreeMap::values).map(version);
+        groups.chain(self.classes.values().flat_map(of_class)).chain(unclaimed)
+    }
+
     /// The groups of an image with these memberships: of each group its classes, nearest first.
     pub fn classify(&self, classes: Vec<Membership>) -> Classification {
         let mut groups = BTreeMap::new();

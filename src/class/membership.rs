@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::oci::{Digest, Platform};
 use crate::record::{Membership, State};
 
@@ -25,7 +27,7 @@ pub struct Candidate<'a> {
 }
 
 /// What is concluded of one image, apart from which image it is: thousands of images share one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Classification {
     /// The classes it is a member of, by name.
     pub classes: Vec<Membership>,

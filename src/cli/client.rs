@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::error::CliError;
 use super::progress;
@@ -10,6 +11,10 @@ use crate::engine::{Engine, Options};
 use crate::log::embedded::{self, EmbeddedLog};
 use crate::log::kafka::{Config, KafkaLog};
 use crate::processor;
+use crate::snapshot::Snapshots;
+
+/// In a data directory, snapshots are mostly taken when a command ends; this is for those that run on and on.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
 
 /// The file in which a running process tells where its API is.
 pub(super) fn address_file(dir: &Path) -> PathBuf {
@@ -66,7 +71,9 @@ pub(super) fn start(dir: &Path, partitions: Option<u16>) -> Result<Engine, CliEr
     let log =
         embedded::Options { partitions, command: format!("clade {command}"), ..embedded::Options::default() };
     let waiting = progress::spinner("opening the data directory");
-    let engine = Engine::start(dir, Options { log, ..Options::default() });
+    let snapshots = Some(Snapshots::new(dir.join("snapshots"), SNAPSHOT_EVERY));
+    let processor = processor::Options { snapshots, ..processor::Options::default() };
+    let engine = Engine::start(dir, Options { log, processor });
     waiting.finish();
     Ok(engine?)
 }

@@ -37,7 +37,7 @@ pub(super) fn watch(cluster: Config, args: &RunArgs) -> Result<(), CliError> {
 pub(super) fn process(cluster: Config, args: &ProcessArgs) -> Result<(), CliError> {
     let bootstrap = cluster.bootstrap.clone();
     let log = Arc::new(KafkaLog::open(cluster)?);
-    let options = Options::default();
+    let options = Options { snapshots: args.snapshots.kept(), ..Options::default() };
     let metrics = options.metrics.clone();
     let stop = Arc::new(AtomicBool::new(false));
     let member = std::thread::Builder::new().name("member".to_owned()).spawn({
@@ -66,7 +66,8 @@ pub(super) fn process(cluster: Config, args: &ProcessArgs) -> Result<(), CliErro
 /// Answers questions.
 pub(super) fn serve(cluster: Config, args: &ServeArgs) -> Result<(), CliError> {
     let bootstrap = cluster.bootstrap.clone();
-    let engine = Arc::new(Engine::follow(Arc::new(KafkaLog::open(cluster)?), &Options::default())?);
+    let options = Options { snapshots: args.snapshots.kept(), ..Options::default() };
+    let engine = Arc::new(Engine::follow(Arc::new(KafkaLog::open(cluster)?), &options)?);
     let state = ApiState::new(Arc::clone(&engine));
     let told = |url: &str| {
         eprintln!(

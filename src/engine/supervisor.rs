@@ -190,6 +190,7 @@ fn follow(
         state.at_end.store(follower.at_end(), Ordering::Release);
         gauges.tell(follower.images_read(), follower.at_end())?;
     }
+    follower.close();
     Ok(())
 }
 

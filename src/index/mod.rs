@@ -168,6 +168,11 @@ impl ChainIndex {
         self.nodes[node.0].count
     }
 
+    /// The layers between a node's parent and itself, base first.
+    pub fn own_layers(&self, node: NodeId) -> &[Digest] {
+        self.segment(node.0)
+    }
+
     /// The layers that lead to a node, base first.
     pub fn layers(&self, node: NodeId) -> Vec<Digest> {
         let mut parts = Vec::new();

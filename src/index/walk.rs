@@ -1,6 +1,6 @@
 //! Walking up and down. Nothing recurses: a chain can be thousands of nodes deep.
 
-use super::{ChainIndex, ImageId, NONE, NodeId, is_root};
+use super::{ChainIndex, ImageId, NONE, NodeId, ROOTS, is_root, root};
 
 impl ChainIndex {
     /// The node above; `None` for the uppermost.
@@ -16,6 +16,14 @@ impl ChainIndex {
     /// The nodes directly below.
     pub fn children(&self, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         self.family(node.0).iter().copied().map(NodeId)
+    }
+
+    /// All nodes, each before what is below it.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
+        ROOTS.map(root).into_iter().flat_map(move |root| {
+            let next = move |node: &u32| self.next_in_subtree(root, *node);
+            std::iter::successors(next(&root), next).map(NodeId)
+        })
     }
 
     /// The images at a node: those whose last chain it is.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Log, LogError, ReadLimit, Stored, TopicPartition};
+use super::{Log, LogError, Offset, ReadLimit, Stored, TopicPartition};
 
 /// Large enough to be fast, small enough not to be noticed in memory.
 const READ: ReadLimit = ReadLimit { records: 8_192, bytes: 16 << 20 };
@@ -10,8 +10,18 @@ const READ: ReadLimit = ReadLimit { records: 8_192, bytes: 16 << 20 };
 const STALLED: Duration = Duration::from_secs(60);
 
 /// Calls `visit` with every record that the partition has now, in order.
-pub fn for_each(log: &dyn Log, from: TopicPartition, mut visit: impl FnMut(&Stored)) -> Result<(), LogError> {
-    let mut reader = log.reader(from.topic, &[(from.partition, 0)])?;
+pub fn for_each(log: &dyn Log, of: TopicPartition, visit: impl FnMut(&Stored)) -> Result<(), LogError> {
+    for_each_from(log, of, 0, visit)
+}
+
+/// [`for_each`] of the records from an offset on.
+pub fn for_each_from(
+    log: &dyn Log,
+    of: TopicPartition,
+    from: Offset,
+    mut visit: impl FnMut(&Stored),
+) -> Result<(), LogError> {
+    let mut reader = log.reader(of.topic, &[(of.partition, from)])?;
     let mut deadline = Instant::now() + STALLED;
     loop {
         let fetched = reader.read(READ, Duration::from_millis(500))?;
@@ -24,7 +34,7 @@ pub fn for_each(log: &dyn Log, from: TopicPartition, mut visit: impl FnMut(&Stor
         } else if Instant::now() >= deadline {
             let seconds = STALLED.as_secs();
             return Err(LogError::Storage(format!(
-                "{from} could not be read to its end: nothing came for {seconds} s"
+                "{of} could not be read to its end: nothing came for {seconds} s"
             )));
         }
     }

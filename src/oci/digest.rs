@@ -116,16 +116,21 @@ impl fmt::Debug for Digest {
     }
 }
 
+/// Text in formats that people read, the raw bytes in others.
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(ascii(&self.text()))
+        if serializer.is_human_readable() {
+            serializer.serialize_str(ascii(&self.text()))
+        } else {
+            serializer.serialize_bytes(&self.0)
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl de::Visitor<'_> for Text {
+        struct Form;
+        impl de::Visitor<'_> for Form {
             type Value = Digest;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a sha256 digest")
@@ -133,8 +138,16 @@ impl<'de> Deserialize<'de> for Digest {
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Digest, E> {
                 text.parse().map_err(E::custom)
             }
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Digest, E> {
+                bytes.try_into().map(Digest).map_err(|_| E::invalid_length(bytes.len(), &self))
+            }
         }
-        deserializer.deserialize_str(Text)
+        // Inside of a tagged enum serde has forgotten which kind of format it reads: the form must not depend on it.
+        if deserializer.is_human_readable() {
+            deserializer.deserialize_str(Form)
+        } else {
+            deserializer.deserialize_bytes(Form)
+        }
     }
 }
 

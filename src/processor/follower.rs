@@ -4,17 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::input::{Inputs, take_in};
-use super::{Options, ProcessorError, restore};
+use super::restore::{self, Who};
+use super::{Options, ProcessorError, Unsaved};
 use crate::log::{Offset, SharedLog};
-use crate::record::ProgressRecord;
+use crate::snapshot::Position;
 use crate::telemetry;
 use crate::view::{Replica, View};
 
 /// Follows the inputs of one partition and shows what they mean.
 pub struct Follower {
+    partition: u16,
     inputs: Inputs,
     replica: Replica,
     at_end: bool,
+    options: Options,
+    unsaved: Unsaved,
 }
 
 impl Follower {
@@ -25,11 +29,12 @@ impl Follower {
         partition: u16,
         options: &Options,
     ) -> Result<Self, ProcessorError> {
-        let partitions = log.partitions();
-        let beginning = ProgressRecord { partition, partitions, sequence: 0, images: 0, tags: 0, catalog: 0 };
-        let mut inputs = Inputs::open(&**log, beginning, options.batch_records)?;
-        let mut replica = Replica::new(Arc::clone(view), partition, partitions);
+        let start = restore::start(log, partition, Who::Replica, options)?;
+        let mut inputs = Inputs::open(&**log, start.progress, options.batch_records)?;
+        let mut replica = Replica::new(Arc::clone(view), partition, start.shard);
+        let mut records = 0;
         let progress = restore::to_the_end(&mut inputs, partition, |taken| {
+            records += taken.records;
             take_in(replica.shard(), taken.changes);
         })?;
         // What follows from it is known now; that somebody else commits it is nothing to wait for.
@@ -37,7 +42,18 @@ impl Follower {
         replica.publish_restored(progress);
         let images = replica.shard().index().len();
         telemetry::set(&options.metrics.images, partition, images as u64);
-        Ok(Self { inputs, replica, at_end: true })
+        let mut follower = Self {
+            partition,
+            inputs,
+            replica,
+            at_end: true,
+            options: options.clone(),
+            unsaved: Unsaved::new(records, images),
+        };
+        if follower.unsaved.is_much() {
+            follower.snapshot();
+        }
+        Ok(follower)
     }
 
     /// Takes in what has come since the last call; waits for `timeout` at the most when nothing has. Returns how many
@@ -48,9 +64,30 @@ impl Follower {
         if taken.records > 0 {
             let (changes, _) = take_in(self.replica.shard(), taken.changes);
             self.replica.shard().drain();
+            let images = self.replica.shard().index().len();
+            telemetry::set(&self.options.metrics.images, self.partition, images as u64);
             self.replica.publish(changes, taken.progress);
+            self.unsaved.add(taken.records, images);
+        }
+        if self.options.snapshots.as_ref().is_some_and(|snapshots| self.unsaved.is_due(snapshots)) {
+            self.snapshot();
         }
         Ok(taken.records)
+    }
+
+    /// Takes a snapshot, if any are kept and it is worth its cost. For who stops.
+    pub fn close(mut self) {
+        if self.unsaved.is_much() {
+            self.snapshot();
+        }
+    }
+
+    fn snapshot(&mut self) {
+        let Self { inputs, replica, options, unsaved, partition, .. } = self;
+        if let Some(snapshots) = &options.snapshots {
+            let position = Position { progress: inputs.progress(), output: None };
+            unsaved.save(snapshots, *partition, position, replica.shard(), &options.metrics);
+        }
     }
 
     /// Up to where the images were read.

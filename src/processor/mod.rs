@@ -16,6 +16,7 @@ mod commit;
 mod follower;
 mod input;
 mod restore;
+mod snapshot;
 mod state;
 
 use std::sync::Arc;
@@ -23,11 +24,14 @@ use std::time::Duration;
 
 use crate::log::{AppendError, LogError, SharedLog, TopicPartition, Writer};
 use crate::record::{ProgressRecord, Topic};
+use crate::snapshot::Snapshots;
 use crate::telemetry::{self, Metrics};
 use crate::view::View;
 use commit::InFlight;
 pub use follower::Follower;
 use input::{Inputs, Refused, Traces, take_in};
+use restore::{Start, Who};
+use snapshot::Unsaved;
 use state::State;
 
 /// Why a processor had to stop. Another one is restored in its place.
@@ -98,6 +102,8 @@ pub struct Options {
     pub observer: Observer,
     /// Told of what was done.
     pub metrics: Metrics,
+    /// Where snapshots are kept; without, a restart reads the log from its beginning.
+    pub snapshots: Option<Snapshots>,
 }
 
 impl Default for Options {
@@ -107,6 +113,7 @@ impl Default for Options {
             commit_images: 4_096,
             observer: Arc::new(|_, _| {}),
             metrics: Metrics::default(),
+            snapshots: None,
         }
     }
 }
@@ -140,6 +147,7 @@ pub struct Processor {
     is_restored: bool,
     /// Images taken in since the copies were laid out anew.
     unsettled: usize,
+    unsaved: Unsaved,
 }
 
 impl Processor {
@@ -153,10 +161,10 @@ impl Processor {
     ) -> Result<Self, ProcessorError> {
         // First, so that a predecessor that is still running cannot commit after what is read here.
         let writer = log.writer(&format!("processor-{partition}"))?;
-        let state = State::new(view, partition, log.partitions());
-        let committed = restore::last_progress(&log, partition)?;
-        let beginning = ProgressRecord { images: 0, tags: 0, catalog: 0, ..committed };
-        let inputs = Inputs::open(&*log, beginning, options.batch_records)?;
+        let start = restore::start(&log, partition, Who::Processor, &options)?;
+        let Start { committed, progress, classifications, shard } = start;
+        let state = State::new(view, partition, shard);
+        let inputs = Inputs::open(&*log, progress, options.batch_records)?;
         let mut processor = Self {
             log,
             writer,
@@ -169,13 +177,15 @@ impl Processor {
             committed,
             is_restored: false,
             unsettled: 0,
+            unsaved: Unsaved::new(0, 0),
         };
-        processor.read_back()?;
+        processor.read_back(classifications)?;
         Ok(processor)
     }
 
     /// Processes what has come since the last call; waits for `timeout` at the most when nothing has.
     pub fn step(&mut self, timeout: Duration) -> Result<Done, ProcessorError> {
+        self.snapshot_if(Unsaved::is_due)?;
         // While a batch is on its way to the log the next is read already. If there is none, the batch is all there is
         // to wait for.
         let timeout = if self.in_flight.is_some() { Duration::ZERO } else { timeout };
@@ -209,15 +219,17 @@ impl Processor {
         metrics.transitions.inc_by(done.transitions as u64);
         metrics.dead_letters.inc_by(done.dead_letters as u64);
         self.unsettled += changes.len();
+        self.unsaved.add(done.records, images);
         self.sequence += 1;
         let progress = ProgressRecord { sequence: self.sequence, ..taken.progress };
         self.begin(effects, &dead_letters, changes, &traces, progress)?;
         Ok(done)
     }
 
-    /// Commits what is under way, and stops.
+    /// Commits what is under way, takes a snapshot if it is of use, and stops.
     pub fn close(mut self) -> Result<(), ProcessorError> {
-        self.finish()
+        self.finish()?;
+        self.snapshot_if(|unsaved, _| unsaved.is_much())
     }
 
     /// How far it is: what is committed.

@@ -1,14 +1,15 @@
 //! Taking a partition over: what was committed, then every input to its end, then the difference.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::input::{Inputs, Refused, Taken, Traces, take_in};
-use super::{Processor, ProcessorError, Step};
-use crate::log::{SharedLog, TopicPartition, for_each};
+use super::{Options, Processor, ProcessorError, Step, Unsaved};
+use crate::log::{LogError, Offset, SharedLog, TopicPartition, for_each_from};
+use crate::oci::Digest;
 use crate::record::{ClassificationRecord, ProgressRecord, Topic, decode};
-use crate::shard::Change;
+use crate::shard::{Change, Shard};
+use crate::snapshot::{Found, Position, Unusable};
 use crate::telemetry;
 
 /// So long one read waits.
@@ -16,18 +17,127 @@ const LOOK: Duration = Duration::from_millis(100);
 /// So long may nothing come while the end is not reached: far longer than a broker takes to start again.
 const STALLED: Duration = Duration::from_secs(60);
 
-/// The progress that the partition's last processor committed; all zero for the first.
-pub(super) fn last_progress(log: &SharedLog, partition: u16) -> Result<ProgressRecord, ProcessorError> {
-    let now = log.partitions();
-    let mut last = ProgressRecord { partition, partitions: now, sequence: 0, images: 0, tags: 0, catalog: 0 };
-    for_each(&**log, TopicPartition { topic: Topic::Progress, partition }, |stored| {
-        if let Ok(Some(progress)) = decode::<ProgressRecord>(&stored.record) {
-            last = progress;
+/// Where a processor begins.
+pub(super) struct Start {
+    /// What the partition's last processor committed; all zero for the first.
+    pub(super) committed: ProgressRecord,
+    /// From where on the inputs have to be read.
+    pub(super) progress: ProgressRecord,
+    /// From where on the own output has to be read.
+    pub(super) classifications: Offset,
+    /// What is known up to there.
+    pub(super) shard: Shard,
+}
+
+/// Who begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    /// It goes on from what is committed.
+    Processor,
+    /// It commits nothing, so whatever was concluded will do.
+    Replica,
+}
+
+/// Begins at the partition's snapshot if there is one of use, else at the beginning of the log.
+pub(super) fn start(
+    log: &SharedLog,
+    partition: u16,
+    who: Who,
+    options: &Options,
+) -> Result<Start, ProcessorError> {
+    let discard = |unusable: &Unusable| {
+        options.metrics.discarded_snapshots.inc();
+        tracing::warn!(
+            partition,
+            "a snapshot is of no use, so the log is read from its beginning: {unusable}"
+        );
+    };
+    let found = match options.snapshots.as_ref().map_or(Ok(None), |snapshots| snapshots.find(partition)) {
+        Ok(Some(found)) if who == Who::Processor && found.position().output.is_none() => {
+            Err(Unusable::OfReplica)
         }
-    })?;
+        found => found,
+    };
+    let found = found.unwrap_or_else(|unusable| {
+        discard(&unusable);
+        None
+    });
+    let committed = last_progress(log, partition, found.as_ref().map(Found::position))?;
+    let beginning = ProgressRecord { images: 0, tags: 0, catalog: 0, ..committed };
+    let start = Start {
+        committed,
+        progress: beginning,
+        classifications: 0,
+        shard: Shard::new(partition, committed.partitions),
+    };
+    let Some(found) = found else { return Ok(start) };
+    let position = found.position();
+    let shard = match is_within(log, partition, position)? {
+        true => found.shard(&committed),
+        false => Err(Unusable::OtherLog("they end before it")),
+    };
+    Ok(match shard {
+        Ok(shard) => Start {
+            progress: ProgressRecord { sequence: committed.sequence, ..position.progress },
+            classifications: position.output.map_or(0, |output| output.classifications),
+            shard,
+            ..start
+        },
+        Err(unusable) => {
+            discard(&unusable);
+            start
+        }
+    })
+}
+
+/// Whether the log has everything that the snapshot was taken after.
+fn is_within(log: &SharedLog, partition: u16, position: Position) -> Result<bool, LogError> {
+    let Position { progress, output } = position;
+    let ends = [
+        (Topic::Images, partition, progress.images),
+        (Topic::Tags, partition, progress.tags),
+        (Topic::Catalog, 0, progress.catalog),
+        (Topic::Classifications, partition, output.map_or(0, |output| output.classifications)),
+    ];
+    for (topic, partition, offset) in ends {
+        if log.end(TopicPartition { topic, partition })? < offset {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The progress that the partition's last processor committed.
+fn last_progress(
+    log: &SharedLog,
+    partition: u16,
+    snapshot: Option<Position>,
+) -> Result<ProgressRecord, ProcessorError> {
+    let now = log.partitions();
+    let of = TopicPartition { topic: Topic::Progress, partition };
+    let last_from = |from| {
+        let mut last = None;
+        for_each_from(&**log, of, from, |stored| {
+            if let Ok(Some(progress)) = decode::<ProgressRecord>(&stored.record) {
+                last = Some(progress);
+            }
+        })?;
+        Ok::<_, LogError>(last)
+    };
+    // Behind every snapshot of a processor there is one, unless the topic is another.
+    let output = snapshot.and_then(|position| position.output);
+    let mut last = match output {
+        Some(output) if output.progress <= log.end(of)? => last_from(output.progress)?,
+        _ => None,
+    };
+    if last.is_none() {
+        last = last_from(0)?;
+    }
+    let mut last = last.unwrap_or_else(|| ProgressRecord::beginning(partition, now));
     if last.partitions != now {
         return Err(ProcessorError::Partitions { partition, before: last.partitions, now });
     }
+    last.lineage.get_or_insert_with(|| fastrand::u64(..1 << 53));
     Ok(last)
 }
 
@@ -55,13 +165,13 @@ pub(super) fn to_the_end(
 
 impl Processor {
     /// Rebuilds the state from the log, commits what follows from it and had not been committed, and publishes.
-    pub(super) fn read_back(&mut self) -> Result<(), ProcessorError> {
-        self.read_committed()?;
-        self.at(Step::Restored);
+    pub(super) fn read_back(&mut self, classifications: Offset) -> Result<(), ProcessorError> {
         let committed = self.committed;
         let mut dead_letters = Vec::new();
+        let mut records = 0;
         let Self { inputs, state, partition, .. } = self;
         let progress = to_the_end(inputs, *partition, |taken| {
+            records += taken.records;
             let (_, refused) = take_in(state.shard(), taken.changes);
             // Those before the committed progress have their dead letters already.
             let is_new = |refused: &Refused| {
@@ -74,8 +184,11 @@ impl Processor {
             };
             dead_letters.extend(taken.refused.into_iter().chain(refused).filter(is_new).map(Refused::letter));
         })?;
+        self.read_committed(classifications)?;
+        self.at(Step::Restored);
         let effects = self.state.shard().drain();
         let images = self.state.shard().index().len();
+        self.unsaved = Unsaved::new(records, images);
         telemetry::set(&self.options.metrics.images, self.partition, images as u64);
         let progress = ProgressRecord { sequence: committed.sequence, ..progress };
         if effects.is_empty() && dead_letters.is_empty() && progress == committed {
@@ -91,25 +204,18 @@ impl Processor {
         self.finish()
     }
 
-    /// Reads the own output back, to compare with.
-    fn read_committed(&mut self) -> Result<(), ProcessorError> {
-        let mut committed: HashMap<String, ClassificationRecord> = HashMap::new();
-        for_each(&*self.log, self.output(Topic::Classifications), |stored| {
-            match decode::<ClassificationRecord>(&stored.record) {
-                Ok(Some(classification)) => {
-                    committed.insert(stored.record.key.clone(), classification);
-                }
-                // What a stranger wrote here is as good as nothing: the difference replaces it.
-                Ok(None) | Err(_) => {
-                    committed.remove(&stored.record.key);
-                }
-            }
-        })?;
+    /// Reads the own output back, to compare with. Last, so that it is compared with what the inputs say in the end.
+    fn read_committed(&mut self, from: Offset) -> Result<(), ProcessorError> {
+        let of = self.output(Topic::Classifications);
         let shard = self.state.shard();
-        for classification in committed.into_values() {
+        for_each_from(&*self.log, of, from, |stored| {
+            // What a stranger wrote here is as good as nothing: the difference replaces it.
+            let Ok(digest) = stored.record.key.parse::<Digest>() else { return };
+            let record = decode::<ClassificationRecord>(&stored.record).ok().flatten();
+            let record = record.filter(|record| record.digest == digest);
             // Taking back what was committed touches no chain, so it cannot fail.
-            let _ = shard.apply(&Change::Committed(Arc::new(classification)));
-        }
+            let _ = shard.apply(&Change::Committed(digest, record.map(Arc::new)));
+        })?;
         Ok(())
     }
 }

@@ -13,10 +13,11 @@ pub(super) enum State {
 }
 
 impl State {
-    pub(super) fn new(view: Option<&Arc<View>>, partition: u16, partitions: u16) -> Self {
+    /// Begins with `shard`, which nobody sees yet.
+    pub(super) fn new(view: Option<&Arc<View>>, partition: u16, shard: Shard) -> Self {
         match view {
-            Some(view) => Self::Shown(Replica::new(Arc::clone(view), partition, partitions)),
-            None => Self::Unseen(Box::new(Shard::new(partition, partitions))),
+            Some(view) => Self::Shown(Replica::new(Arc::clone(view), partition, shard)),
+            None => Self::Unseen(Box::new(shard)),
         }
     }
 

@@ -21,6 +21,17 @@ pub struct ProgressRecord {
     pub tags: u64,
     /// Next offset of `catalog`.
     pub catalog: u64,
+    /// Chosen by chance when the partition was first processed, below 2^53: tells the topics from others that once had
+    /// their names. Absent before anything was processed, and in the first records of the format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<u64>,
+}
+
+impl ProgressRecord {
+    /// Of a partition of which nothing was processed.
+    pub const fn beginning(partition: u16, partitions: u16) -> Self {
+        Self { partition, partitions, sequence: 0, images: 0, tags: 0, catalog: 0, lineage: None }
+    }
 }
 
 impl Value for ProgressRecord {

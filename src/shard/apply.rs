@@ -21,7 +21,8 @@ impl Shard {
             Change::Tag(record) => self.tags.put(record),
             Change::TagGone(name) => self.tags.remove(name),
             Change::Catalog(key, record) => return self.apply_catalog(key, record.as_deref()),
-            Change::Committed(record) => self.restore(record),
+            Change::Committed(_, Some(record)) => self.restore(record),
+            Change::Committed(digest, None) => self.restore_nothing(digest),
         }
         Ok(())
     }
@@ -85,16 +86,33 @@ impl Shard {
     fn restore(&mut self, record: &ClassificationRecord) {
         let content = Classification { classes: record.classes.clone(), groups: record.groups.clone() };
         let classification = self.classifications.acquire(content);
+        let platform = self.platforms.acquire(record.platform.clone());
         if let Some(id) = self.index.image(&record.digest) {
             self.set_classification(id, Some(classification));
+            if self.rows[id.index()].platform == platform {
+                self.misstated.remove(&id);
+            } else {
+                self.misstated.insert(id);
+            }
+            self.platforms.release(platform);
             self.dirty_images.insert(id);
             return;
         }
-        let platform = self.platforms.acquire(record.platform.clone());
         let orphan = Orphan { sequence: record.sequence, platform, classification };
         if let Some(replaced) = self.orphans.insert(record.digest, orphan) {
             self.platforms.release(replaced.platform);
             self.classifications.release(replaced.classification);
+        }
+    }
+
+    fn restore_nothing(&mut self, digest: &Digest) {
+        if let Some(id) = self.index.image(digest) {
+            self.set_classification(id, None);
+            self.misstated.remove(&id);
+            self.dirty_images.insert(id);
+        } else if let Some(orphan) = self.orphans.remove(digest) {
+            self.platforms.release(orphan.platform);
+            self.classifications.release(orphan.classification);
         }
     }
 
@@ -106,7 +124,11 @@ impl Shard {
         }
     }
 
-    fn apply_catalog(&mut self, key: &CatalogKey, record: Option<&CatalogRecord>) -> Result<(), IndexError> {
+    pub(super) fn apply_catalog(
+        &mut self,
+        key: &CatalogKey,
+        record: Option<&CatalogRecord>,
+    ) -> Result<(), IndexError> {
         let CatalogChange { classes, versions, added, removed } = self.catalog.apply(key, record.cloned());
         for version in removed {
             for (node, mark) in self.marks.remove(&version.class, version.number) {

@@ -8,6 +8,13 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Interned(u32);
 
+impl Interned {
+    /// The number as an index into what is kept by number.
+    pub(super) fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// Keeps each value once and counts who uses it: the last user's release frees it.
 #[derive(Debug, Clone)]
 pub(super) struct Interner<T> {
@@ -30,7 +37,16 @@ impl<T: Eq + Hash> Interner<T> {
             self.retain(number);
             return number;
         }
-        let value = Arc::new(value);
+        self.acquire_shared(Arc::new(value))
+    }
+
+    /// [`Interner::acquire`] of a value that is shared already.
+    pub(super) fn acquire_shared(&mut self, value: Arc<T>) -> Interned {
+        if let Some(number) = self.numbers.get(&value) {
+            let number = Interned(*number);
+            self.retain(number);
+            return number;
+        }
         let entry = Some((Arc::clone(&value), 1));
         let number = match self.free.pop() {
             Some(number) => {
@@ -70,6 +86,11 @@ impl<T: Eq + Hash> Interner<T> {
     /// The value with this number, which somebody must still use.
     pub(super) fn get(&self, number: Interned) -> Option<&Arc<T>> {
         self.values.get(number.0 as usize)?.as_ref().map(|(value, _)| value)
+    }
+
+    /// What stands under each number; nothing where one is free.
+    pub(super) fn slots(&self) -> impl Iterator<Item = Option<&Arc<T>>> {
+        self.values.iter().map(|slot| slot.as_ref().map(|(value, _)| value))
     }
 
     /// How many distinct values are in use.

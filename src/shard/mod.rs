@@ -17,6 +17,7 @@ mod drain;
 mod interner;
 mod marks;
 mod query;
+mod snapshot;
 mod tags;
 
 use std::collections::{BTreeSet, HashMap};
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 pub use drain::Effect;
 pub use query::ImageView;
+pub use snapshot::{ShardSnapshot, SnapshotError};
 pub use tags::Tag;
 
 use crate::class::{Catalog, Classification};
@@ -48,8 +50,8 @@ pub enum Change {
     TagGone(String),
     /// A record of the catalog came, or (`None`) was deleted.
     Catalog(CatalogKey, Option<Arc<CatalogRecord>>),
-    /// What was committed before a restart about an image.
-    Committed(Arc<ClassificationRecord>),
+    /// What was committed before a restart about an image; `None` for nothing (any more).
+    Committed(Digest, Option<Arc<ClassificationRecord>>),
 }
 
 /// The state of one partition.
@@ -106,6 +108,11 @@ impl Shard {
             misstated: BTreeSet::new(),
             released: Vec::new(),
         }
+    }
+
+    /// Among how many partitions it is one.
+    pub fn partitions(&self) -> u16 {
+        self.partitions
     }
 
     /// The chains and images.

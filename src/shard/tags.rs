@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::oci::Digest;
 use crate::record::{TagImage, TagRecord, Timestamp};
 
 /// A tag as it stands. Its history stays on the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tag {
     /// The full name.
     pub name: String,
@@ -47,14 +49,18 @@ impl Tags {
     pub(super) fn put(&mut self, record: &TagRecord) {
         self.remove(&record.name);
         let Some(digest) = record.current.digest else { return };
-        let tag = Arc::new(Tag {
+        self.insert(Arc::new(Tag {
             name: record.name.clone(),
             sequence: record.sequence,
             repository: record.repository.clone(),
             since: record.current.since,
             digest,
             images: record.current.images.clone(),
-        });
+        }));
+    }
+
+    /// Takes a tag in whose name has none.
+    pub(super) fn insert(&mut self, tag: Arc<Tag>) {
         for digest in targets(&tag) {
             let tags = self.by_digest.entry(digest).or_default();
             let at = tags.partition_point(|other| other.name < tag.name);

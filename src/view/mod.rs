@@ -41,8 +41,7 @@ impl View {
     /// A view of `partitions` empty partitions.
     pub fn new(partitions: u16) -> Self {
         let empty = |partition| {
-            let progress =
-                ProgressRecord { partition, partitions, sequence: 0, images: 0, tags: 0, catalog: 0 };
+            let progress = ProgressRecord::beginning(partition, partitions);
             ArcSwap::from_pointee(Committed { shard: Shard::new(partition, partitions), progress })
         };
         Self {

@@ -24,10 +24,10 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Starts the partition over with an empty working copy. Readers keep what they see until the first publication.
-    pub fn new(view: Arc<View>, partition: u16, partitions: u16) -> Self {
-        let progress = ProgressRecord { partition, partitions, sequence: 0, images: 0, tags: 0, catalog: 0 };
-        let working = Arc::new(Committed { shard: Shard::new(partition, partitions), progress });
+    /// Starts the partition over with `shard` as working copy. Readers keep what they see until the first publication.
+    pub fn new(view: Arc<View>, partition: u16, shard: Shard) -> Self {
+        let progress = ProgressRecord::beginning(partition, shard.partitions());
+        let working = Arc::new(Committed { shard, progress });
         let number = {
             let mut newest = lock(&view.replicas[usize::from(partition)]);
             *newest += 1;

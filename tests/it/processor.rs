@@ -113,8 +113,7 @@ fn a_record_that_is_none_is_a_dead_letter_with_its_place_and_reason_and_the_othe
 #[test]
 fn a_partition_that_was_processed_among_another_number_of_partitions_is_refused() {
     let log = log_with(Vec::new());
-    let progress =
-        ProgressRecord { partition: 0, partitions: 8, sequence: 1, images: 0, tags: 0, catalog: 0 };
+    let progress = ProgressRecord { sequence: 1, ..ProgressRecord::beginning(0, 8) };
     let at = TopicPartition { topic: Topic::Progress, partition: 0 };
     log.writer("test").unwrap().append(vec![(at, encode("0".to_owned(), &progress).unwrap())]).unwrap();
     let refused = Processor::restore(log, None, 0, Options::default()).err().unwrap();

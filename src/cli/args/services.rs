@@ -1,8 +1,11 @@
 //! The arguments of what runs on and on, and of the topics.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::ValueEnum;
+
+use crate::snapshot::Snapshots;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -22,6 +25,24 @@ pub(in crate::cli) struct RunArgs {
     pub(in crate::cli) partitions: Option<u16>,
 }
 
+/// Snapshots of what a process works on.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct SnapshotArgs {
+    /// Keep snapshots here, so that a restart reads only what has come since; one directory a process
+    #[arg(long, env = "CLADE_SNAPSHOTS", value_name = "DIR")]
+    snapshots: Option<PathBuf>,
+    /// How often one is taken of each partition in which much has changed
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    snapshot_interval: u64,
+}
+
+impl SnapshotArgs {
+    /// The snapshots, if any are to be kept.
+    pub(in crate::cli) fn kept(&self) -> Option<Snapshots> {
+        self.snapshots.as_ref().map(|dir| Snapshots::new(dir, Duration::from_secs(self.snapshot_interval)))
+    }
+}
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Start as many as you like; they share the partitions, and take over from one that ends.
@@ -32,6 +53,8 @@ pub(in crate::cli) struct ProcessArgs {
     /// Where /metrics, /healthz and /readyz listen; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub(in crate::cli) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(in crate::cli) snapshots: SnapshotArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -43,6 +66,8 @@ pub(in crate::cli) struct ServeArgs {
     /// Where the API listens; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub(in crate::cli) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(in crate::cli) snapshots: SnapshotArgs,
 }
 
 #[derive(Debug, clap::Args)]
