@@ -26,6 +26,8 @@ pub struct Metrics {
     pub failures: IntCounter,
     /// Snapshots written.
     pub snapshots: IntCounter,
+    /// Snapshots that a worker began with.
+    pub used_snapshots: IntCounter,
     /// Snapshots that were found and were of no use.
     pub discarded_snapshots: IntCounter,
     /// By partition: records that are published and not processed.
@@ -61,6 +63,11 @@ impl Default for Metrics {
             transitions: counter(&registry, "clade_transitions_total", "transitions written"),
             dead_letters: counter(&registry, "clade_dead_letters_total", "dead letters written"),
             snapshots: counter(&registry, "clade_snapshots_total", "snapshots written"),
+            used_snapshots: counter(
+                &registry,
+                "clade_used_snapshots_total",
+                "snapshots that a partition was taken over with",
+            ),
             discarded_snapshots: counter(
                 &registry,
                 "clade_discarded_snapshots_total",
@@ -143,6 +150,6 @@ mod tests {
         assert!(text.contains("clade_transitions_total 2"), "{text}");
         metrics.forget(3);
         assert!(!metrics.text().contains("partition=\"3\""));
-        assert_eq!(text.matches("# TYPE clade_").count(), 11, "{text}");
+        assert_eq!(text.matches("# TYPE clade_").count(), 12, "{text}");
     }
 }

@@ -77,12 +77,16 @@ pub(super) fn start(
         false => Err(Unusable::OtherLog("they end before it")),
     };
     Ok(match shard {
-        Ok(shard) => Start {
-            progress: ProgressRecord { sequence: committed.sequence, ..position.progress },
-            classifications: position.output.map_or(0, |output| output.classifications),
-            shard,
-            ..start
-        },
+        Ok(shard) => {
+            options.metrics.used_snapshots.inc();
+            tracing::info!(partition, images = shard.index().len(), "begins with a snapshot");
+            Start {
+                progress: ProgressRecord { sequence: committed.sequence, ..position.progress },
+                classifications: position.output.map_or(0, |output| output.classifications),
+                shard,
+                ..start
+            }
+        }
         Err(unusable) => {
             discard(&unusable);
             start

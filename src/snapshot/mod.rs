@@ -22,6 +22,7 @@ use crate::shard::{Shard, SnapshotError};
 pub struct Snapshots {
     dir: PathBuf,
     every: Duration,
+    oldest: Duration,
 }
 
 /// Where in the log a snapshot was taken.
@@ -105,7 +106,13 @@ fn oldest() -> Duration {
 impl Snapshots {
     /// Snapshots in `dir`, which is made when the first is written; one a partition every so often.
     pub fn new(dir: impl Into<PathBuf>, every: Duration) -> Self {
-        Self { dir: dir.into(), every }
+        Self { dir: dir.into(), every, oldest: oldest() }
+    }
+
+    /// Discards what is older: for topics that forget deletions earlier than `topics/` says.
+    #[must_use]
+    pub fn no_older_than(self, oldest: Duration) -> Self {
+        Self { oldest, ..self }
     }
 
     /// How often one is taken of a partition in which anything changes.
@@ -123,10 +130,10 @@ impl Snapshots {
             return Err(Unusable::OtherVersion(header.clade));
         }
         let age = now().saturating_sub(header.taken);
-        let limit = oldest();
-        if u128::from(age) > limit.as_millis() {
+        if u128::from(age) >= self.oldest.as_millis() {
             let hours = |time: Duration| time.as_secs() / 3600;
-            return Err(Unusable::TooOld { age: hours(Duration::from_millis(age)), limit: hours(limit) });
+            let age = hours(Duration::from_millis(age));
+            return Err(Unusable::TooOld { age, limit: hours(self.oldest) });
         }
         let at = content.len() - rest.len();
         let mut body = content;

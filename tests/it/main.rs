@@ -17,6 +17,7 @@ mod oracle;
 mod processor;
 mod real_data;
 mod simulation;
+mod snapshot;
 mod sources;
 mod support;
 mod tidy;

@@ -11,6 +11,8 @@ use clade::log::{AppendError, SharedLog, TopicPartition, for_each};
 use clade::processor::{Options, Processor, ProcessorError};
 use clade::publisher::Publisher;
 use clade::record::{DeadLetterRecord, Record, Timestamp, Topic, decode};
+use clade::snapshot::Snapshots;
+use clade::telemetry::Metrics;
 use clade::view::View;
 
 use crate::history::{Fact, publish, random_fact};
@@ -40,9 +42,13 @@ fn whatever_fails_the_end_is_the_same_and_every_transition_stands_once() {
     }
     println!("histories {seeds:?}: {failures:?}");
     // A simulation that meets no fault proves nothing.
-    let Failures { publishers, processors, zombies, bad_records } = failures;
+    let Failures { publishers, processors, zombies, bad_records, .. } = failures;
+    let Failures { spoilt_snapshots, used_snapshots, discarded_snapshots, .. } = failures;
+    let rare = [zombies, bad_records, spoilt_snapshots, used_snapshots, discarded_snapshots];
     assert!(
-        publishers > 0 && processors > 0 && (seeds.end - seeds.start < 10 || zombies > 0 && bad_records > 0)
+        publishers > 0
+            && processors > 0
+            && (seeds.end - seeds.start < 10 || rare.into_iter().all(|count| count > 0))
     );
 }
 
@@ -53,6 +59,9 @@ struct Failures {
     processors: u64,
     zombies: u64,
     bad_records: u64,
+    spoilt_snapshots: u64,
+    used_snapshots: u64,
+    discarded_snapshots: u64,
 }
 
 impl Failures {
@@ -61,6 +70,9 @@ impl Failures {
         self.processors += other.processors;
         self.zombies += other.zombies;
         self.bad_records += other.bad_records;
+        self.spoilt_snapshots += other.spoilt_snapshots;
+        self.used_snapshots += other.used_snapshots;
+        self.discarded_snapshots += other.discarded_snapshots;
     }
 }
 
@@ -76,6 +88,8 @@ struct Simulation {
     processors: Vec<Option<Processor>>,
     /// Processors that do not know that they were replaced.
     zombies: Vec<Processor>,
+    snapshots: tempfile::TempDir,
+    metrics: Metrics,
     met: Failures,
 }
 
@@ -92,6 +106,8 @@ impl Simulation {
             unsure: Vec::new(),
             processors: (0..PARTITIONS).map(|_| None).collect(),
             zombies: Vec::new(),
+            snapshots: tempfile::tempdir().unwrap(),
+            metrics: Metrics::default(),
             met: Failures::default(),
         }
     }
@@ -99,11 +115,12 @@ impl Simulation {
     fn run(mut self) -> Failures {
         for _ in 0..STEPS {
             let partition = self.random.u16(0..PARTITIONS);
-            match self.random.u8(0..20) {
+            match self.random.u8(0..21) {
                 0..=9 => self.publish(),
                 10..=16 => self.process(partition),
                 17 => self.replace(partition),
                 18 => self.let_a_zombie_work(),
+                19 => self.spoil_a_snapshot(partition),
                 _ => self.write_garbage(partition),
             }
         }
@@ -126,6 +143,8 @@ impl Simulation {
         oracle.check_outputs(&*self.log);
         self.check_readers(&oracle);
         self.check_dead_letters();
+        self.met.used_snapshots = self.metrics.used_snapshots.get();
+        self.met.discarded_snapshots = self.metrics.discarded_snapshots.get();
         self.met
     }
 
@@ -166,9 +185,13 @@ impl Simulation {
         let result = match slot {
             Some(processor) => processor.step(Duration::ZERO).map(drop),
             None => {
+                // Some take a snapshot whenever anything has changed, some never.
+                let every = if self.random.bool() { Duration::ZERO } else { Duration::MAX };
                 let options = Options {
                     batch_records: self.random.usize(1..20),
                     commit_images: self.random.usize(1..5),
+                    metrics: self.metrics.clone(),
+                    snapshots: Some(Snapshots::new(self.snapshots.path(), every)),
                     ..Options::default()
                 };
                 Processor::restore(SharedLog::clone(&self.log), Some(&self.view), partition, options)
@@ -203,6 +226,20 @@ impl Simulation {
                 Err(error) => panic!("a zombie fails with {error}"),
             }
         }
+    }
+
+    /// A file is deleted, cut off or damaged.
+    fn spoil_a_snapshot(&mut self, partition: u16) {
+        let path = self.snapshots.path().join(format!("partition-{partition}.snapshot"));
+        let Ok(mut bytes) = std::fs::read(&path) else { return };
+        let at = self.random.usize(0..bytes.len().max(1));
+        match self.random.u8(0..3) {
+            0 => return std::fs::remove_file(&path).unwrap(),
+            1 => bytes.truncate(at),
+            _ => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << self.random.u8(0..8)),
+        }
+        std::fs::write(&path, bytes).unwrap();
+        self.met.spoilt_snapshots += 1;
     }
 
     /// A record that is none, by a stranger.

@@ -3,17 +3,25 @@
 //!
 //! `make faults SEED=1 ROUNDS=100`; `make test` runs a few rounds.
 
+mod broker;
+mod process;
+mod subscriber;
+
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use clade::log::SharedLog;
 use clade::log::kafka::{Admin, Config, KafkaLog};
-use clade::log::{Log, Offset, ReadLimit, Reader, SharedLog};
 use clade::publisher::Publisher;
-use clade::record::{Record, Timestamp, Topic, TransitionRecord, decode};
+use clade::record::{Record, Timestamp, Topic};
+
+use broker::Broker;
+use process::{Process, spoil};
+use subscriber::Subscriber;
 
 use crate::history::{Fact, publish, random_fact};
 use crate::oracle::Oracle;
@@ -37,88 +45,6 @@ fn whatever_happens_to_processes_and_brokers_nothing_is_lost_and_nothing_is_said
         run.round(round);
     }
     run.end(rounds);
-}
-
-/// A broker of this test's own, since it is stopped and killed.
-struct Broker(tempfile::TempDir);
-
-impl Broker {
-    fn start() -> Self {
-        let broker = Self(tempfile::tempdir().unwrap());
-        broker.run(&["start", &broker.dir().display().to_string()]);
-        broker
-    }
-
-    fn dir(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn run(&self, arguments: &[&str]) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/broker.sh");
-        // To a file: what the broker inherits must not keep a pipe of ours open.
-        let log = File::create(self.dir().join("broker.log")).unwrap();
-        let status = Command::new(script)
-            .args(arguments)
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .status()
-            .unwrap();
-        let said = std::fs::read_to_string(self.dir().join("broker.log")).unwrap();
-        assert!(status.success(), "broker.sh {arguments:?} failed: {said}");
-    }
-
-    fn restart(&self, is_killed: bool) {
-        let dir = self.dir().display().to_string();
-        if is_killed {
-            let pid = std::fs::read_to_string(self.dir().join("node1/pid")).unwrap();
-            signal("KILL", pid.trim());
-            eventually_gone(pid.trim());
-        } else {
-            self.run(&["stop", &dir]);
-        }
-        self.run(&["restart", &dir, "1"]);
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        self.run(&["stop", &self.dir().display().to_string()]);
-    }
-}
-
-fn signal(name: &str, pid: &str) {
-    let _ = Command::new("kill").args([&format!("-{name}"), pid]).stderr(Stdio::null()).status();
-}
-
-fn eventually_gone(pid: &str) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    // One that has ended may stay in the table until somebody asks for it.
-    let runs = || {
-        std::fs::read_to_string(Path::new("/proc").join(pid).join("status"))
-            .is_ok_and(|status| !status.contains("State:\tZ"))
-    };
-    while runs() && Instant::now() < deadline {
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
-}
-
-/// A `clade process`.
-struct Process {
-    child: Child,
-    log: PathBuf,
-}
-
-impl Process {
-    fn signal(&self, name: &str) {
-        signal(name, &self.child.id().to_string());
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 struct Run {
@@ -169,28 +95,47 @@ impl Run {
     }
 
     fn start(&mut self) {
+        let snapshots = self.broker.dir().join(format!("snapshots{}", self.started + 1));
+        self.start_with(snapshots);
+    }
+
+    /// Starts a processor with the snapshots that an earlier one has left.
+    fn start_with(&mut self, snapshots: PathBuf) {
         self.started += 1;
         let path = self.broker.dir().join(format!("process{}.log", self.started));
         let log = File::create(&path).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_clade"))
             .args(["process", "--verbose", "--kafka", &self.config.bootstrap])
             .args(["--kafka-config", &format!("transaction.timeout.ms={}", TRANSACTION_TIMEOUT.as_millis())])
-            .args(["--kafka-config", "session.timeout.ms=6000"])
+            .args(["--kafka-config", "session.timeout.ms=6000", "--snapshot-interval", "1", "--snapshots"])
+            .arg(&snapshots)
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .unwrap();
-        self.processes.push(Process { child, log: path });
+        self.processes.push(Process { child, log: path, snapshots });
     }
 
     fn round(&mut self, round: u64) {
         let victim = self.random.usize(0..self.processes.len());
-        let fault = match self.random.u8(0..12) {
+        let fault = match self.random.u8(0..14) {
             0..=4 => {
-                self.processes.remove(victim);
+                let killed = self.processes.remove(victim).snapshots.clone();
                 self.load(ROUND / 2);
-                self.start();
+                // On the same machine, or on another.
+                match self.random.bool() {
+                    true => self.start_with(killed),
+                    false => self.start(),
+                }
                 "killed"
+            }
+            12..=13 => {
+                let killed = self.processes.remove(victim);
+                let (files, snapshots) = (killed.files(), killed.snapshots.clone());
+                drop(killed);
+                files.iter().for_each(|file| spoil(file, &mut self.random));
+                self.start_with(snapshots);
+                "snapshots spoilt"
             }
             5..=7 => {
                 self.processes[victim].signal("STOP");
@@ -279,6 +224,12 @@ impl Run {
         Ok(())
     }
 
+    /// How often the processes have said so.
+    fn count(&self, said: &str) -> u64 {
+        let logs = (1..=self.started).map(|number| self.broker.dir().join(format!("process{number}.log")));
+        logs.map(|log| std::fs::read_to_string(log).unwrap().matches(said).count() as u64).sum()
+    }
+
     fn garbage(&mut self) {
         let partition = self.random.u16(0..PARTITIONS);
         let to = clade::log::TopicPartition { topic: Topic::Images, partition };
@@ -307,6 +258,8 @@ impl Run {
         let kept: BTreeMap<_, _> =
             crate::support::transitions(&*log).into_iter().map(|event| (event.id, event)).collect();
         assert_eq!(self.subscriber.seen, kept, "a subscriber has seen exactly what stands on the topic");
+        *self.met.entry("began with a snapshot").or_default() += self.count("begins with a snapshot");
+        *self.met.entry("discarded a snapshot").or_default() += self.count("a snapshot is of no use");
         println!(
             "{rounds} rounds, {} facts, {} transitions, {} bad records: nothing lost, nothing twice; {:?}",
             self.facts,
@@ -314,43 +267,5 @@ impl Run {
             self.garbage,
             self.met
         );
-    }
-}
-
-/// Somebody who follows the transitions all the while, and notes each.
-struct Subscriber {
-    reader: Box<dyn Reader>,
-    seen: BTreeMap<clade::oci::Digest, TransitionRecord>,
-    last: BTreeMap<u16, Offset>,
-}
-
-impl Subscriber {
-    fn new(config: &Config) -> Self {
-        let from: Vec<(u16, Offset)> = (0..PARTITIONS).map(|partition| (partition, 0)).collect();
-        let reader = crate::kafka::open(config).reader(Topic::Outdated, &from).unwrap();
-        Self { reader, seen: BTreeMap::new(), last: BTreeMap::new() }
-    }
-
-    /// Reads what there is; whether that was all.
-    fn read(&mut self, timeout: Duration) -> bool {
-        let limit = ReadLimit { records: 10_000, bytes: usize::MAX };
-        let fetched = self.reader.read(limit, timeout).unwrap();
-        for stored in fetched.records {
-            let last = self.last.insert(fetched.partition, stored.offset);
-            assert!(last.is_none_or(|last| last < stored.offset), "offsets go up");
-            let event = decode::<TransitionRecord>(&stored.record).unwrap().unwrap();
-            if let Some(twice) = self.seen.insert(event.id, event) {
-                panic!("seen twice: {twice:#?}");
-            }
-        }
-        fetched.at_end
-    }
-
-    fn read_to_the_end(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let mut quiet = 0;
-        while quiet < 5 && Instant::now() < deadline {
-            quiet = if self.read(Duration::from_millis(200)) { quiet + 1 } else { 0 };
-        }
     }
 }
