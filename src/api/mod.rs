@@ -17,7 +17,7 @@ use axum::routing::{any, delete, get, post};
 pub use client::{Client, ClientError, runtime};
 pub use error::ErrorBody;
 pub use manifest::{Manifest, ManifestError};
-pub use probe::{Readiness, probes};
+pub use probe::{Status, probes};
 
 use crate::engine::{Engine, Role};
 use crate::publisher::Publisher;
@@ -57,7 +57,8 @@ pub async fn serve(listener: tokio::net::TcpListener, router: Router) -> std::io
 pub fn router(state: ApiState) -> Router {
     let engine = Arc::clone(state.engine());
     let metrics = engine.metrics().clone();
-    let probes = probes(metrics, Arc::new(move || engine.readiness()));
+    let status = move || Status::new(engine.status(), engine.check().err().map(|error| error.to_string()));
+    let probes = probes(metrics, Arc::new(status));
     let write = Router::new()
         .route("/v1/apply", post(write::apply))
         .route("/v1/classes", delete(write::delete_class))

@@ -1,29 +1,67 @@
-//! What an orchestrator and Prometheus ask: `/healthz`, `/readyz`, `/metrics`.
+//! What an orchestrator, Prometheus and people ask about the process itself: `/healthz`, `/readyz`, `/metrics`,
+//! `/v1/status`.
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use tokio::task::spawn_blocking;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
 
+use crate::engine::PartitionStatus;
+use crate::query::answer::API_VERSION;
 use crate::telemetry::Metrics;
 
-/// Whether the process can do its work now; why not, if not. May block for a moment.
-pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+/// A process that is further behind, in seconds, is not ready. Below that it is better than none: under load nobody is
+/// up to date at every moment.
+const MOST_BEHIND: u64 = 60;
+
+/// How a process is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The version of the API's objects.
+    pub api_version: String,
+    /// `Status`.
+    pub kind: String,
+    /// Its partitions.
+    pub partitions: Vec<PartitionStatus>,
+    /// Why it cannot go on, if it cannot.
+    pub failure: Option<String>,
+}
+
+impl Status {
+    /// The status of a process that works on these partitions.
+    pub fn new(partitions: Vec<PartitionStatus>, failure: Option<String>) -> Self {
+        Self { api_version: API_VERSION.to_owned(), kind: "Status".to_owned(), partitions, failure }
+    }
+
+    /// Why it is not ready, if it is not.
+    fn unready(&self) -> Option<String> {
+        let lacks = |of: &&PartitionStatus| !of.restored || of.behind_seconds.is_none_or(|s| s > MOST_BEHIND);
+        let (lacking, all) = (self.partitions.iter().filter(lacks).count(), self.partitions.len());
+        let told =
+            || format!("{lacking} of {all} partitions are not up to date; /v1/status tells how far they are");
+        self.failure.clone().or_else(|| (lacking > 0).then(told))
+    }
+}
+
+/// Where the status comes from.
+pub type Source = Arc<dyn Fn() -> Status + Send + Sync>;
 
 /// The routes.
-pub fn probes(metrics: Metrics, readiness: Readiness) -> Router {
+pub fn probes(metrics: Metrics, status: Source) -> Router {
+    let asked = Arc::clone(&status);
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(move || async move { metrics.text() }))
+        .route("/v1/status", get(move || async move { Json(asked()) }))
         .route(
             "/readyz",
             get(move || async move {
-                match spawn_blocking(move || readiness()).await {
-                    Ok(Ok(())) => (StatusCode::OK, "ok\n".to_owned()),
-                    Ok(Err(reason)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
-                    Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+                match status().unready() {
+                    None => (StatusCode::OK, "ok\n".to_owned()),
+                    Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
                 }
             }),
         )

@@ -14,6 +14,7 @@ mod progress;
 mod run;
 mod services;
 mod show;
+mod status;
 mod stream;
 mod topics;
 
@@ -93,6 +94,7 @@ fn ask(client: &Client, asked: Ask) -> Result<(), CliError> {
         Ask::Descendants(asked) => get::related(client, "descendants", &asked),
         Ask::Explain(asked) => show::explain(client, &asked),
         Ask::Usage(asked) => show::usage(client, &asked),
+        Ask::Status(asked) => status::status(client, &asked),
         Ask::Subscribe(subscribe) => stream::subscribe(client, &subscribe),
         Ask::Export(export) => stream::export(client, &export),
     }

@@ -1,10 +1,9 @@
 //! The services on Apache Kafka, a process each: `clade watch`, `clade process`, `clade serve`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::args::{ProcessArgs, RunArgs, ServeArgs};
+use super::args::{ProcessArgs, ServeArgs, WatchArgs};
 use super::error::CliError;
 use super::run::{serve_until, watch as watch_sources};
 use crate::api::{self, ApiState};
@@ -16,13 +15,7 @@ use crate::processor::Options;
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Publishes what the sources tell, and takes declarations.
-pub(super) fn watch(cluster: Config, args: &RunArgs) -> Result<(), CliError> {
-    if args.partitions.is_some() {
-        return Err(CliError::Usage(
-            "--partitions is for a new data directory; a cluster's topics have theirs: clade topics"
-                .to_owned(),
-        ));
-    }
+pub(super) fn watch(cluster: Config, args: &WatchArgs) -> Result<(), CliError> {
     let bootstrap = cluster.bootstrap.clone();
     let engine = Arc::new(Engine::publish_only(Arc::new(KafkaLog::open(cluster)?)));
     let state = ApiState::new(engine);
@@ -39,11 +32,13 @@ pub(super) fn process(cluster: Config, args: &ProcessArgs) -> Result<(), CliErro
     let log = Arc::new(KafkaLog::open(cluster)?);
     let options = Options { snapshots: args.snapshots.kept(), ..Options::default() };
     let metrics = options.metrics.clone();
-    let stop = Arc::new(AtomicBool::new(false));
+    let handle = member::Handle::default();
     let member = std::thread::Builder::new().name("member".to_owned()).spawn({
-        let stop = Arc::clone(&stop);
-        move || member::run(log, &options, &stop)
+        let handle = handle.clone();
+        move || member::run(log, &options, &handle)
     })?;
+    let asked = handle.clone();
+    let status = move || api::Status::new(asked.status(), None);
     let told = |url: &str| {
         eprintln!("processing on {bootstrap}; metrics on {url}/metrics; stop with Ctrl-C");
         Ok(())
@@ -55,8 +50,8 @@ pub(super) fn process(cluster: Config, args: &ProcessArgs) -> Result<(), CliErro
         // What it has ended with is told below.
         Ok(())
     };
-    let served = serve_until(args.listen, api::probes(metrics, Arc::new(|| Ok(()))), told, work);
-    stop.store(true, Ordering::Relaxed);
+    let served = serve_until(args.listen, api::probes(metrics, Arc::new(status)), told, work);
+    handle.stop();
     let ended =
         member.join().map_err(|_| CliError::failed("the processor has panicked; this is a bug in clade"))?;
     served?;

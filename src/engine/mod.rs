@@ -2,6 +2,7 @@
 //! (`member`) those processors of a cluster that are this process's.
 
 pub mod member;
+mod status;
 mod supervisor;
 
 use std::path::Path;
@@ -15,6 +16,7 @@ use crate::publisher::{PublishError, Publisher};
 use crate::record::{Timestamp, Topic};
 use crate::telemetry::Metrics;
 use crate::view::View;
+pub use status::PartitionStatus;
 use supervisor::{Supervised, Work};
 
 /// How an engine is started.
@@ -188,14 +190,9 @@ impl Engine {
         lag
     }
 
-    /// Whether every partition is up to date; if not, what is behind.
-    pub fn readiness(&self) -> Result<(), String> {
-        self.check().map_err(|error| error.to_string())?;
-        let behind = |of: &&Supervised| !of.has_restored() || !of.is_at_end();
-        match self.processors.iter().filter(behind).count() {
-            0 => Ok(()),
-            behind => Err(format!("{behind} of {} partitions are behind", self.processors.len())),
-        }
+    /// How each partition is doing.
+    pub fn status(&self) -> Vec<PartitionStatus> {
+        self.processors.iter().map(Supervised::status).collect()
     }
 
     /// An error once a processor has given up.

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::log::{AppendError, LogError, Offset, SharedLog, TopicPartition};
+use super::status::{Board, PartitionStatus, Teller};
+use crate::log::{AppendError, LogError, SharedLog};
 use crate::processor::{Follower, Options, Processor, ProcessorError};
-use crate::record::{ProgressRecord, Topic};
-use crate::telemetry::{self, Metrics};
+use crate::record::ProgressRecord;
 use crate::view::View;
 
 /// So many failures without a success between them, and the worker is given up: what is wrong does not pass.
@@ -39,9 +39,7 @@ pub(super) struct Supervised {
 #[derive(Default)]
 struct State {
     stop: AtomicBool,
-    restored: AtomicBool,
-    at_end: AtomicBool,
-    progress: Mutex<Option<ProgressRecord>>,
+    board: Board,
     failure: Mutex<Option<String>>,
 }
 
@@ -58,17 +56,22 @@ impl Supervised {
 
     /// Whether it has brought its partition up to date once.
     pub(super) fn has_restored(&self) -> bool {
-        self.state.restored.load(Ordering::Acquire)
+        self.state.board.has_restored()
     }
 
     /// Whether it had nothing more to do at its last look.
     pub(super) fn is_at_end(&self) -> bool {
-        self.state.at_end.load(Ordering::Acquire)
+        self.state.board.is_at_end()
     }
 
     /// What it has committed.
     pub(super) fn progress(&self) -> Option<ProgressRecord> {
-        *self.state.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.board.progress()
+    }
+
+    /// How it is doing.
+    pub(super) fn status(&self) -> PartitionStatus {
+        self.state.board.status(self.partition)
     }
 
     /// Why it has given up, if it has.
@@ -155,17 +158,13 @@ fn process(
     let begun = Instant::now();
     let mut processor = Processor::restore(SharedLog::clone(log), view, partition, options.clone())?;
     options.metrics.restore.observe(begun.elapsed().as_secs_f64());
-    let mut gauges = Gauges::restored(partition, log, &options.metrics);
-    state.restored.store(true, Ordering::Release);
+    let mut teller = Teller::restored(partition, log, &options.metrics, &state.board, processor.images());
     while !state.stop.load(Ordering::Acquire) {
         let records = processor.step(IDLE)?.records;
         if records > 0 {
             *failures = 0;
         }
-        state.at_end.store(records == 0, Ordering::Release);
-        let progress = processor.progress();
-        gauges.tell(progress.images, records == 0)?;
-        *state.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+        teller.tell(processor.progress(), records == 0, processor.images())?;
     }
     processor.close()
 }
@@ -181,46 +180,15 @@ fn follow(
     let begun = Instant::now();
     let mut follower = Follower::restore(log, view, partition, options)?;
     options.metrics.restore.observe(begun.elapsed().as_secs_f64());
-    let mut gauges = Gauges::restored(partition, log, &options.metrics);
-    state.restored.store(true, Ordering::Release);
+    let mut teller = Teller::restored(partition, log, &options.metrics, &state.board, follower.images());
     while !state.stop.load(Ordering::Acquire) {
         if follower.step(IDLE)? > 0 {
             *failures = 0;
         }
-        state.at_end.store(follower.at_end(), Ordering::Release);
-        gauges.tell(follower.images_read(), follower.at_end())?;
+        teller.tell(follower.progress(), follower.at_end(), follower.images())?;
     }
     follower.close();
     Ok(())
-}
-
-/// What is told of one partition, once a second.
-struct Gauges<'a> {
-    partition: u16,
-    log: &'a SharedLog,
-    metrics: &'a Metrics,
-    told: Instant,
-}
-
-impl<'a> Gauges<'a> {
-    fn restored(partition: u16, log: &'a SharedLog, metrics: &'a Metrics) -> Self {
-        telemetry::set(&metrics.restored, partition, 1);
-        telemetry::set(&metrics.lag, partition, 0);
-        Self { partition, log, metrics, told: Instant::now() }
-    }
-
-    /// `images` of the partition's images have been read; at their end, nothing lags, whatever stands behind it.
-    fn tell(&mut self, images: Offset, at_end: bool) -> Result<(), LogError> {
-        if self.told.elapsed() < Duration::from_secs(1) {
-            return Ok(());
-        }
-        self.told = Instant::now();
-        let of = TopicPartition { topic: Topic::Images, partition: self.partition };
-        let lag = if at_end { 0 } else { self.log.end(of)?.saturating_sub(images) };
-        telemetry::set(&self.metrics.lag, self.partition, lag);
-        telemetry::set(&self.metrics.progress, self.partition, images);
-        Ok(())
-    }
 }
 
 /// Waits, but not when it is to stop.

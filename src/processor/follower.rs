@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::input::{Inputs, take_in};
 use super::restore::{self, Who};
 use super::{Options, ProcessorError, Unsaved};
-use crate::log::{Offset, SharedLog};
+use crate::log::SharedLog;
+use crate::record::ProgressRecord;
 use crate::snapshot::Position;
 use crate::telemetry;
 use crate::view::{Replica, View};
@@ -90,9 +91,14 @@ impl Follower {
         }
     }
 
-    /// Up to where the images were read.
-    pub fn images_read(&self) -> Offset {
-        self.inputs.progress().images
+    /// Up to where the inputs were read.
+    pub fn progress(&self) -> ProgressRecord {
+        self.inputs.progress()
+    }
+
+    /// How many images the partition has.
+    pub fn images(&self) -> usize {
+        self.unsaved.images()
     }
 
     /// Whether there was nothing more to take in at the last look.

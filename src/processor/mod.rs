@@ -237,6 +237,11 @@ impl Processor {
         self.committed
     }
 
+    /// How many images the partition has.
+    pub fn images(&self) -> usize {
+        self.unsaved.images()
+    }
+
     fn output(&self, topic: Topic) -> TopicPartition {
         TopicPartition { topic, partition: self.partition }
     }

@@ -29,6 +29,10 @@ impl Unsaved {
         self.images = images;
     }
 
+    pub(super) fn images(&self) -> usize {
+        self.images
+    }
+
     /// Whether a snapshot is worth its cost. To read a hundredth of the records again costs less.
     pub(super) fn is_much(&self) -> bool {
         self.records > 0 && self.records >= self.images / 100

@@ -183,6 +183,7 @@ fn answers_for_people_look_as_they_did() {
         ("explain.txt", "explain shop/app1:1"),
         ("explain-wide.txt", "explain shop/other -o wide"),
         ("usage.txt", "usage --class base"),
+        ("status.txt", "status"),
     ] {
         expect(name, &shell.ok(&args.split(' ').collect::<Vec<_>>()));
     }
@@ -195,6 +196,10 @@ fn the_help_of_every_command_looks_as_it_did() {
     for command in [
         "import",
         "run",
+        "watch",
+        "process",
+        "serve",
+        "topics",
         "apply",
         "delete",
         "get",
@@ -202,6 +207,7 @@ fn the_help_of_every_command_looks_as_it_did() {
         "descendants",
         "explain",
         "usage",
+        "status",
         "subscribe",
         "export",
         "demo",

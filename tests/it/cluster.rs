@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::io::BufRead as _;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -24,27 +23,27 @@ use crate::support::{class, digest, fold, image, transitions};
 
 /// A member of the group of processors, on a thread.
 pub(crate) struct Member {
-    stop: Arc<AtomicBool>,
+    handle: member::Handle,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Member {
     pub(crate) fn start(config: &Config) -> Self {
-        let (stop, config) = (Arc::new(AtomicBool::new(false)), config.clone());
+        let (handle, config) = (member::Handle::default(), config.clone());
         let thread = std::thread::spawn({
-            let stop = Arc::clone(&stop);
+            let handle = handle.clone();
             move || {
                 let log = Arc::new(KafkaLog::open(config).unwrap());
-                member::run(log, &Options::default(), &stop).unwrap();
+                member::run(log, &Options::default(), &handle).unwrap();
             }
         });
-        Self { stop, thread: Some(thread) }
+        Self { handle, thread: Some(thread) }
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.handle.stop();
         let ended = self.thread.take().unwrap().join();
         assert!(ended.is_ok() || std::thread::panicking(), "a member has failed");
     }

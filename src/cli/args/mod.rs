@@ -9,7 +9,7 @@ use etcetera::BaseStrategy;
 
 use super::error::CliError;
 use super::kafka::KafkaArgs;
-pub(in crate::cli) use services::{ProcessArgs, RunArgs, ServeArgs, TopicsArgs, TopicsCommand};
+pub(in crate::cli) use services::{ProcessArgs, RunArgs, ServeArgs, TopicsArgs, TopicsCommand, WatchArgs};
 
 /// Which container images are built on what, and is it the current version?
 #[derive(Debug, Parser)]
@@ -66,7 +66,7 @@ pub(in crate::cli) enum Command {
     /// Run everything in one process and serve the read API
     Run(RunArgs),
     /// Publish what sources tell to Apache Kafka, and take declarations
-    Watch(RunArgs),
+    Watch(WatchArgs),
     /// Process partitions on Apache Kafka, together with others of this command
     Process(ProcessArgs),
     /// Answer questions from Apache Kafka: a read replica
@@ -103,6 +103,8 @@ pub(in crate::cli) enum Ask {
     Explain(ExplainArgs),
     /// Count who uses a class
     Usage(UsageArgs),
+    /// Tell how far behind the answers are, by partition
+    Status(StatusArgs),
     /// Follow classifications or transitions, one JSON object a line
     Subscribe(SubscribeArgs),
     /// Write everything out, one JSON object a line
@@ -290,6 +292,13 @@ pub(in crate::cli) struct UsageArgs {
     /// At most so many repositories, those with the most images
     #[arg(long, value_name = "N")]
     pub(in crate::cli) limit: Option<usize>,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(in crate::cli) output: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct StatusArgs {
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     pub(in crate::cli) output: Format,

@@ -25,6 +25,22 @@ pub(in crate::cli) struct RunArgs {
     pub(in crate::cli) partitions: Option<u16>,
 }
 
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Run one of these. A clade import on the same cluster interrupts it for a moment, and it goes on.
+
+Example:
+  clade watch --kafka kafka:9092 --from registry/ --listen 0.0.0.0:7879
+  clade apply --server http://127.0.0.1:7879 -f classes.yaml")]
+pub(in crate::cli) struct WatchArgs {
+    /// Where declarations are taken, and metrics told; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    pub(in crate::cli) listen: std::net::SocketAddr,
+    /// Files and folders to take in at the start, and again whenever they change
+    #[arg(long, value_name = "FILE|DIR")]
+    pub(in crate::cli) from: Vec<PathBuf>,
+}
+
 /// Snapshots of what a process works on.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct SnapshotArgs {
