@@ -160,11 +160,11 @@ fn process(
     options.metrics.restore.observe(begun.elapsed().as_secs_f64());
     let mut teller = Teller::restored(partition, log, &options.metrics, &state.board, processor.images());
     while !state.stop.load(Ordering::Acquire) {
-        let records = processor.step(IDLE)?.records;
-        if records > 0 {
+        let done = processor.step(IDLE)?;
+        if done.records > 0 {
             *failures = 0;
         }
-        teller.tell(processor.progress(), records == 0, processor.images())?;
+        teller.tell(processor.progress(), done.at_end, processor.images())?;
     }
     processor.close()
 }

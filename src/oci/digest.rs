@@ -34,6 +34,18 @@ impl Digest {
         Self(bytes)
     }
 
+    /// The digest that a text in the source names. One that is none does not compile.
+    pub(super) const fn constant(text: &str) -> Self {
+        let (_, hex) = text.as_bytes().split_at(PREFIX.len());
+        match hex.first_chunk::<64>() {
+            Some(hex) => match from_hex(hex) {
+                Some(bytes) => Self(bytes),
+                None => panic!("not hexadecimal"),
+            },
+            None => panic!("too short"),
+        }
+    }
+
     /// The digest of `content`.
     pub fn of(content: &[u8]) -> Self {
         Self(Sha256::digest(content).into())
@@ -58,7 +70,6 @@ impl Digest {
 
     /// The whole text as ASCII bytes; hashing a chain needs it without an allocation.
     pub fn text(&self) -> [u8; 71] {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0; 71];
         text[..PREFIX.len()].copy_from_slice(PREFIX.as_bytes());
         for (byte, pair) in self.0.iter().zip(text[PREFIX.len()..].chunks_exact_mut(2)) {
@@ -70,6 +81,7 @@ impl Digest {
 }
 
 const PREFIX: &str = "sha256:";
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 fn ascii(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
@@ -85,24 +97,38 @@ impl FromStr for Digest {
                 _ => DigestError::NoAlgorithm(text.to_owned()),
             });
         };
-        let wrong = || DigestError::Encoding(text.to_owned());
-        let hex: &[u8; 64] = hex.as_bytes().try_into().map_err(|_| wrong())?;
-        let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
-            *byte = nibble(pair[0]).ok_or_else(wrong)? << 4 | nibble(pair[1]).ok_or_else(wrong)?;
-        }
-        Ok(Self(bytes))
+        let hex: Option<&[u8; 64]> = hex.as_bytes().try_into().ok();
+        hex.and_then(from_hex).map(Self).ok_or_else(|| DigestError::Encoding(text.to_owned()))
     }
 }
 
-/// Upper case is refused, as the specification has it: two spellings of one digest would be two keys.
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+const fn from_hex(hex: &[u8; 64]) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    // Looked at once, at the end: most of what is read is right.
+    let mut wrong = 0;
+    let mut at = 0;
+    while at < bytes.len() {
+        let (high, low) = (NIBBLES[hex[2 * at] as usize], NIBBLES[hex[2 * at + 1] as usize]);
+        wrong |= high | low;
+        bytes[at] = high << 4 | low & 15;
+        at += 1;
     }
+    if wrong & NO_NIBBLE == 0 { Some(bytes) } else { None }
 }
+
+const NO_NIBBLE: u8 = 0x80;
+
+/// The value of each hexadecimal digit. Upper case is refused, as the specification has it: two spellings of one digest
+/// would be two keys.
+const NIBBLES: [u8; 256] = {
+    let mut values = [NO_NIBBLE; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[HEX[value as usize] as usize] = value;
+        value += 1;
+    }
+    values
+};
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

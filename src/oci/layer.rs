@@ -33,10 +33,16 @@ pub const EMPTY_LAYERS: [&str; 4] = [
     "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
 ];
 
+const EMPTY_DIGESTS: [Digest; 4] = [
+    Digest::constant(EMPTY_LAYERS[0]),
+    Digest::constant(EMPTY_LAYERS[1]),
+    Digest::constant(EMPTY_LAYERS[2]),
+    Digest::constant(EMPTY_LAYERS[3]),
+];
+
 /// Whether the layer with this digest carries no content.
 pub fn is_empty_layer(layer: &Digest) -> bool {
-    let text = layer.text();
-    EMPTY_LAYERS.iter().any(|empty| empty.as_bytes() == text)
+    EMPTY_DIGESTS.contains(layer)
 }
 
 /// The non-empty layers of one image, base first, and what they are known by.

@@ -129,6 +129,8 @@ pub struct Done {
     pub transitions: usize,
     /// Records that could not be used.
     pub dead_letters: usize,
+    /// Whether all that is published has been processed and committed.
+    pub at_end: bool,
 }
 
 /// The processor of one partition.
@@ -193,7 +195,7 @@ impl Processor {
         if taken.records == 0 {
             self.finish()?;
             self.settle_if_worthwhile();
-            return Ok(Done::default());
+            return Ok(Done { at_end: taken.at_end, ..Done::default() });
         }
         self.at(Step::Read);
         if self.state.is_shown() {

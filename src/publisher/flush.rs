@@ -165,7 +165,8 @@ impl Publisher {
             group.push((at(Topic::Tags, *partition), encode(name.to_owned(), &record)?, Written::Nothing));
         }
         for partition in before.iter().flat_map(|place| place.partitions.difference(&partitions)) {
-            let record = tombstone::<TagRecord>(name.to_owned(), record.id());
+            let id = format!("{name}@{}", record.sequence);
+            let record = tombstone::<TagRecord>(name.to_owned(), id);
             group.push((at(Topic::Tags, *partition), record, Written::Nothing));
         }
         Ok(group)

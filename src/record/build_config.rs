@@ -52,7 +52,7 @@ impl Value for BuildConfigRecord {
     const TOPIC: Topic = Topic::Buildconfigs;
     const TYPE: &'static str = "dev.clade.build-config";
     const VERSION: u32 = 1;
-    fn id(&self) -> String {
+    fn id(&self, _: &[u8]) -> String {
         format!("{}/{}@{}", self.namespace, self.name, self.sequence)
     }
 }

@@ -230,7 +230,7 @@ impl Value for CatalogRecord {
     const TOPIC: Topic = Topic::Catalog;
     const TYPE: &'static str = "dev.clade.catalog";
     const VERSION: u32 = 1;
-    fn id(&self) -> String {
+    fn id(&self, _: &[u8]) -> String {
         match self {
             Self::ImageClass(class) => format!("{}@{}", self.key(), class.sequence),
             Self::ImageClassVersion(version) => format!("{}@{}", self.key(), version.digest),

@@ -37,7 +37,7 @@ impl Value for DeadLetterRecord {
     const TOPIC: Topic = Topic::DeadLetters;
     const TYPE: &'static str = "dev.clade.dead-letter";
     const VERSION: u32 = 1;
-    fn id(&self) -> String {
+    fn id(&self, _: &[u8]) -> String {
         self.origin.clone()
     }
 }

@@ -32,8 +32,8 @@ pub trait Value: Serialize + DeserializeOwned + JsonSchema {
     const TYPE: &'static str;
     /// The version of the format. A change that an old reader would misread makes a new one.
     const VERSION: u32;
-    /// The CloudEvents id: the same for the same event, however often it is written.
-    fn id(&self) -> String;
+    /// The CloudEvents id: the same for the same event, however often it is written. `json` is the value, encoded.
+    fn id(&self, json: &[u8]) -> String;
 }
 
 /// Why a record could not be read.
@@ -61,7 +61,7 @@ const TYPE_HEADER: &str = "ce_type";
 /// The record that carries `value` under `key`.
 pub fn encode<V: Value>(key: String, value: &V) -> Result<Record, serde_json::Error> {
     let json = serde_json::to_vec(value)?;
-    Ok(Record { headers: headers::<V>(value.id(), &key, true), key, value: Some(json) })
+    Ok(Record { headers: headers::<V>(value.id(&json), &key, true), key, value: Some(json) })
 }
 
 /// The record that deletes `key` from a topic of `V`; `id` tells this deletion from others of the key.

@@ -93,7 +93,7 @@ impl Value for ImageRecord {
     const TOPIC: Topic = Topic::Images;
     const TYPE: &'static str = "dev.clade.image";
     const VERSION: u32 = 1;
-    fn id(&self) -> String {
+    fn id(&self, _: &[u8]) -> String {
         format!("{}@{}", self.digest, self.sequence)
     }
 }

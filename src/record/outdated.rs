@@ -46,7 +46,7 @@ impl Value for TransitionRecord {
     const TOPIC: Topic = Topic::Outdated;
     const TYPE: &'static str = "dev.clade.outdated";
     const VERSION: u32 = 1;
-    fn id(&self) -> String {
+    fn id(&self, _: &[u8]) -> String {
         self.id.to_string()
     }
 }

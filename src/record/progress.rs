@@ -38,7 +38,7 @@ impl Value for ProgressRecord {
     const TOPIC: Topic = Topic::Progress;
     const TYPE: &'static str = "dev.clade.progress";
     const VERSION: u32 = 1;
-    fn id(&self) -> String {
+    fn id(&self, _: &[u8]) -> String {
         format!("{}@{}", self.partition, self.sequence)
     }
 }

@@ -65,7 +65,7 @@ impl Value for TagRecord {
     const TOPIC: Topic = Topic::Tags;
     const TYPE: &'static str = "dev.clade.tag";
     const VERSION: u32 = 1;
-    fn id(&self) -> String {
+    fn id(&self, _: &[u8]) -> String {
         format!("{}@{}", self.name, self.sequence)
     }
 }

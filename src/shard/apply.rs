@@ -30,8 +30,8 @@ impl Shard {
     fn put_image(&mut self, record: &ImageRecord) -> Result<(), IndexError> {
         let inserted = self.index.insert(record.digest, &record.chain())?;
         let id = inserted.image;
-        let platform = self.platforms.acquire(record.platform.clone());
-        let repositories = self.repositories.acquire(record.repositories.clone());
+        let platform = self.platforms.acquire_copy(&record.platform);
+        let repositories = self.repositories.acquire_copy(&record.repositories);
         let mut row = Row { sequence: record.sequence, platform, repositories, classification: None };
         if inserted.change == crate::index::Change::Added {
             if let Some(orphan) = self.orphans.remove(&record.digest) {
@@ -86,7 +86,7 @@ impl Shard {
     fn restore(&mut self, record: &ClassificationRecord) {
         let content = Classification { classes: record.classes.clone(), groups: record.groups.clone() };
         let classification = self.classifications.acquire(content);
-        let platform = self.platforms.acquire(record.platform.clone());
+        let platform = self.platforms.acquire_copy(&record.platform);
         if let Some(id) = self.index.image(&record.digest) {
             self.set_classification(id, Some(classification));
             if self.rows[id.index()].platform == platform {
@@ -161,7 +161,7 @@ impl Shard {
                 class: version.class.clone(),
                 version: version.number,
                 digest: image.digest,
-                platform: self.platforms.acquire(image.platform.clone()),
+                platform: self.platforms.acquire_copy(&image.platform),
             };
             self.marks.add(node, mark);
         }

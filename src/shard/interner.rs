@@ -40,6 +40,20 @@ impl<T: Eq + Hash> Interner<T> {
         self.acquire_shared(Arc::new(value))
     }
 
+    /// [`Interner::acquire`] of a value that is copied only if it is new.
+    pub(super) fn acquire_copy(&mut self, value: &T) -> Interned
+    where
+        T: Clone,
+    {
+        match self.numbers.get(value).copied().map(Interned) {
+            Some(number) => {
+                self.retain(number);
+                number
+            }
+            None => self.acquire_shared(Arc::new(value.clone())),
+        }
+    }
+
     /// [`Interner::acquire`] of a value that is shared already.
     pub(super) fn acquire_shared(&mut self, value: Arc<T>) -> Interned {
         if let Some(number) = self.numbers.get(&value) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use clade::engine::{Engine, member};
+use clade::engine::{Engine, PartitionStatus, member};
 use clade::log::kafka::{Admin, Config, KafkaLog, MissingTopic};
 use clade::log::{Log, LogError, SharedLog, TopicPartition};
 use clade::oci::Digest;
@@ -38,6 +38,10 @@ impl Member {
             }
         });
         Self { handle, thread: Some(thread) }
+    }
+
+    pub(crate) fn status(&self) -> Vec<PartitionStatus> {
+        self.handle.status()
     }
 }
 

@@ -16,6 +16,7 @@ mod log;
 mod oracle;
 mod processor;
 mod real_data;
+mod real_events;
 mod simulation;
 mod snapshot;
 mod sources;

@@ -70,6 +70,12 @@ pub(crate) fn publish(publisher: &mut Publisher, data: &Path, declared: &[Declar
         source::read(&input, &|_| {}, &mut |observation| publisher.observe(observation)).unwrap();
     }
     publisher.flush().unwrap();
+    declare(publisher, declared);
+    assert_eq!(publisher.counts().dead_letters, 0);
+}
+
+/// Declares a class for each declared base.
+pub(crate) fn declare(publisher: &mut Publisher, declared: &[Declared]) {
     let bases: BTreeSet<&str> = declared.iter().map(|line| line.declared_base.as_str()).collect();
     for base in bases.into_iter().filter(|base| *base != "scratch") {
         let from =
@@ -77,7 +83,6 @@ pub(crate) fn publish(publisher: &mut Publisher, data: &Path, declared: &[Declar
         publisher.apply_class(&ClassSpec { name: class_of(base), labels: BTreeMap::new(), from }).unwrap();
     }
     publisher.flush().unwrap();
-    assert_eq!(publisher.counts().dead_letters, 0);
 }
 
 #[test]
