@@ -26,8 +26,8 @@ fn image_name(number: usize) -> String {
 }
 
 /// An image whose layers are decided by its number, mostly: few letters, so that chains share beginnings.
-fn random_image(random: &mut fastrand::Rng) -> ImageRecord {
-    let number = random.usize(0..IMAGES);
+fn random_image(random: &mut fastrand::Rng, among: usize) -> ImageRecord {
+    let number = random.usize(0..among);
     let mut of_number = fastrand::Rng::with_seed(number as u64);
     // Now and then a digest comes back with other layers: a record that was wrong is put right.
     let source = if random.u8(0..10) == 0 { random } else { &mut of_number };
@@ -49,17 +49,22 @@ fn random_image(random: &mut fastrand::Rng) -> ImageRecord {
     made
 }
 
-/// The next fact; `second` goes on with each tag that moves.
+/// The next fact, about few images; `second` goes on with each tag that moves.
 pub(crate) fn random_fact(random: &mut fastrand::Rng, second: &mut i64) -> Fact {
+    random_fact_among(IMAGES, random, second)
+}
+
+/// The next fact, about so many images.
+pub(crate) fn random_fact_among(images: usize, random: &mut fastrand::Rng, second: &mut i64) -> Fact {
     let name =
         |random: &mut fastrand::Rng, what: &str, among: usize| format!("{what}{}", random.usize(0..among));
     match random.u8(0..20) {
-        0..=7 => Fact::Image(Box::new(random_image(random))),
-        8 => Fact::ImageGone(random.usize(0..IMAGES)),
+        0..=7 => Fact::Image(Box::new(random_image(random, images))),
+        8 => Fact::ImageGone(random.usize(0..images)),
         9..=13 => {
             *second += 1;
-            let images = (0..random.usize(0..4)).map(|_| random.usize(0..IMAGES)).collect();
-            Fact::Tag { name: name(random, "base:", 4), second: *second, images }
+            let pointed_at = (0..random.usize(0..4)).map(|_| random.usize(0..images)).collect();
+            Fact::Tag { name: name(random, "base:", 4), second: *second, images: pointed_at }
         }
         14..=16 => Fact::Class {
             name: name(random, "class", 4),

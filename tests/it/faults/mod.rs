@@ -23,11 +23,13 @@ use broker::Broker;
 use process::{Process, spoil};
 use subscriber::Subscriber;
 
-use crate::history::{Fact, publish, random_fact};
+use crate::history::{Fact, publish, random_fact_among};
 use crate::oracle::Oracle;
 
 const PARTITIONS: u16 = 4;
 const PROCESSORS: usize = 2;
+/// So many come, change and go.
+const IMAGES: usize = 2_000;
 /// A transaction that is open for longer is aborted by the cluster; a process is paused for longer than that.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the load goes on after each fault.
@@ -194,8 +196,8 @@ impl Run {
     fn load(&mut self, time: Duration) {
         let deadline = Instant::now() + time;
         while Instant::now() < deadline {
-            for _ in 0..self.random.usize(1..30) {
-                let fact = random_fact(&mut self.random, &mut self.second);
+            for _ in 0..self.random.usize(1..300) {
+                let fact = random_fact_among(IMAGES, &mut self.random, &mut self.second);
                 self.unsure.push(fact);
             }
             if self.publish().is_err() {
