@@ -4,6 +4,7 @@
 
 mod cli;
 mod cluster;
+mod collector;
 mod convergence;
 mod deploy;
 mod domain;
@@ -18,6 +19,7 @@ mod processor;
 mod real_data;
 mod simulation;
 mod sources;
+mod spans;
 mod support;
 mod tidy;
 mod topics;
