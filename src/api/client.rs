@@ -29,7 +29,7 @@ pub struct Client {
 
 enum To {
     Here(Router),
-    There { base: String, http: HttpClient<HttpConnector, Body> },
+    There { base: String, http: Box<HttpClient<HttpConnector, Body>> },
 }
 
 /// Why there is no answer.
@@ -75,7 +75,7 @@ impl Client {
         let answer =
             runtime.block_on(async { tokio::time::timeout(HEALTH_TIMEOUT, http.request(health)).await });
         let is_well = matches!(answer, Ok(Ok(response)) if response.status().is_success());
-        Ok(is_well.then_some(Self { runtime, to: To::There { base, http } }))
+        Ok(is_well.then_some(Self { runtime, to: To::There { base, http: Box::new(http) } }))
     }
 
     /// Asks for something and reads all of the answer.

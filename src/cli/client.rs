@@ -42,7 +42,7 @@ pub(super) fn of(
 }
 
 /// A client for data that exists.
-pub(super) fn open(dir: &Path) -> Result<Client, CliError> {
+pub(super) fn open(dir: &Path, options: &processor::Options) -> Result<Client, CliError> {
     if !EmbeddedLog::exists(dir) {
         return Err(CliError::NotFound(format!(
             "there is no data in {}: import something first (`clade import`, or `clade demo` to look around), or name \
@@ -50,29 +50,33 @@ pub(super) fn open(dir: &Path) -> Result<Client, CliError> {
             dir.display()
         )));
     }
-    open_or_create(dir)
+    open_or_create(dir, options)
 }
 
 /// A client for data that may not exist yet.
-pub(super) fn open_or_create(dir: &Path) -> Result<Client, CliError> {
+pub(super) fn open_or_create(dir: &Path, options: &processor::Options) -> Result<Client, CliError> {
     if let Ok(url) = std::fs::read_to_string(address_file(dir))
         && let Some(client) = Client::at(&url)?
     {
         return Ok(client);
     }
-    let engine = start(dir, None)?;
+    let engine = start(dir, None, options)?;
     engine.catch_up(|_| {})?;
     Ok(Client::of(&Arc::new(engine))?)
 }
 
 /// Starts an engine for this command.
-pub(super) fn start(dir: &Path, partitions: Option<u16>) -> Result<Engine, CliError> {
+pub(super) fn start(
+    dir: &Path,
+    partitions: Option<u16>,
+    options: &processor::Options,
+) -> Result<Engine, CliError> {
     let command = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
     let log =
         embedded::Options { partitions, command: format!("clade {command}"), ..embedded::Options::default() };
     let waiting = progress::spinner("opening the data directory");
     let snapshots = Some(Snapshots::new(dir.join("snapshots"), SNAPSHOT_EVERY));
-    let processor = processor::Options { snapshots, ..processor::Options::default() };
+    let processor = processor::Options { snapshots, ..options.clone() };
     let engine = Engine::start(dir, Options { log, processor });
     waiting.finish();
     Ok(engine?)

@@ -11,13 +11,14 @@ use super::progress;
 use crate::engine::Engine;
 use crate::log::SharedLog;
 use crate::log::kafka::{Config, KafkaLog};
+use crate::processor::Options;
 use crate::publisher::{Counts, Publisher};
 use crate::record::Timestamp;
 use crate::source::{self, SourceError};
 
-pub(super) fn import(dir: &Path, args: &ImportArgs) -> Result<(), CliError> {
+pub(super) fn import(dir: &Path, args: &ImportArgs, options: &Options) -> Result<(), CliError> {
     let begun = Instant::now();
-    let engine = start(dir, args.partitions)?;
+    let engine = start(dir, args.partitions, options)?;
     let mut publisher = engine.publisher()?;
     let counts = take_in(&mut publisher, &args.paths)?;
     let read = begun.elapsed();
@@ -35,7 +36,7 @@ pub(super) fn import(dir: &Path, args: &ImportArgs) -> Result<(), CliError> {
 }
 
 /// Publishes to a cluster, whose processors do the rest.
-pub(super) fn publish(cluster: Config, args: &ImportArgs) -> Result<(), CliError> {
+pub(super) fn publish(cluster: Config, args: &ImportArgs, options: &Options) -> Result<(), CliError> {
     let begun = Instant::now();
     if args.partitions.is_some() {
         return Err(CliError::Usage(
@@ -44,7 +45,7 @@ pub(super) fn publish(cluster: Config, args: &ImportArgs) -> Result<(), CliError
     }
     let waiting = progress::spinner("reading what is published");
     let log: SharedLog = Arc::new(KafkaLog::open(cluster)?);
-    let mut publisher = Publisher::restore(log, Timestamp::now)?;
+    let mut publisher = Publisher::restore(log, Timestamp::now)?.traced(options.spans.clone());
     waiting.finish();
     let counts = take_in(&mut publisher, &args.paths)?;
     report(&counts, publisher.claims_of_unknown_images());

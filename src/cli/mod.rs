@@ -9,6 +9,7 @@ mod get;
 mod import;
 mod kafka;
 mod manifests;
+mod otlp;
 mod output;
 mod progress;
 mod run;
@@ -26,11 +27,13 @@ use args::{Args, Ask, Command};
 use error::CliError;
 
 use crate::api::Client;
+use crate::log::kafka::Config;
+use crate::processor::Options;
 
 /// Runs the command line and returns the process's exit code.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    telemetry(args.verbose);
+    log_to_stderr(args.verbose);
     match dispatch(args) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has seen enough of it.
@@ -43,7 +46,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Log lines go to stderr; standard output is for answers.
-fn telemetry(verbose: bool) {
+fn log_to_stderr(verbose: bool) {
     let default = if verbose { "clade=debug,info" } else { "warn" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("CLADE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
@@ -55,29 +58,38 @@ fn telemetry(verbose: bool) {
 }
 
 fn dispatch(args: Args) -> Result<(), CliError> {
+    let cluster = args.kafka.config()?.filter(|_| args.command.is_for_clusters());
+    let mut options = Options::default();
+    let exporting = args.otlp.start(args.command.service(), cluster.as_ref(), &mut options)?;
+    let outcome = run_command(args, cluster, &options);
+    if let Some(exporting) = exporting {
+        exporting.close();
+    }
+    outcome
+}
+
+fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result<(), CliError> {
     let dir = args.data_dir()?;
-    let cluster = args.kafka.config()?;
+    let server = args.server.as_deref();
     match args.command {
         Command::Import(import) => match cluster {
-            Some(cluster) => import::publish(cluster, &import),
-            None => import::import(&dir, &import),
+            Some(cluster) => import::publish(cluster, &import, options),
+            None => import::import(&dir, &import, options),
         },
-        Command::Run(run) => run::run(&dir, &run),
-        Command::Watch(watch) => services::watch(args.kafka.required()?, &watch),
-        Command::Process(process) => services::process(args.kafka.required()?, &process),
-        Command::Serve(serve) => services::serve(args.kafka.required()?, &serve),
+        Command::Run(run) => run::run(&dir, &run, options),
+        Command::Watch(watch) => services::watch(args.kafka.required()?, &watch, options),
+        Command::Process(process) => services::process(args.kafka.required()?, &process, options),
+        Command::Serve(serve) => services::serve(args.kafka.required()?, &serve, options),
         Command::Topics(asked) => topics::topics(args.kafka.required()?, &asked),
         Command::Apply(apply) => {
-            let client = client::of(args.server.as_deref(), cluster, || client::open_or_create(&dir))?;
+            let client = client::of(server, cluster, || client::open_or_create(&dir, options))?;
             manifests::apply(&client, &apply)
         }
         Command::Delete(delete) => {
-            let client = client::of(args.server.as_deref(), cluster, || client::open(&dir))?;
+            let client = client::of(server, cluster, || client::open(&dir, options))?;
             manifests::delete(&client, &delete)
         }
-        Command::Ask(asked) => {
-            ask(&client::of(args.server.as_deref(), cluster, || client::open(&dir))?, asked)
-        }
+        Command::Ask(asked) => ask(&client::of(server, cluster, || client::open(&dir, options))?, asked),
         Command::Demo(demo) => demo::demo(args.data_dir, &demo),
         Command::Generate(generate) => generate::generate(&generate),
         Command::Completion { shell } => {

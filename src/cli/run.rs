@@ -13,13 +13,14 @@ use super::client::{address_file, start};
 use super::error::CliError;
 use super::import::{catch_up, take_in};
 use crate::api::{self, ApiState, runtime};
+use crate::processor::Options;
 use crate::source;
 
 /// How often the sources are looked at for changes.
 const LOOK: Duration = Duration::from_secs(2);
 
-pub(super) fn run(dir: &Path, args: &RunArgs) -> Result<(), CliError> {
-    let engine = Arc::new(start(dir, args.partitions)?);
+pub(super) fn run(dir: &Path, args: &RunArgs, options: &Options) -> Result<(), CliError> {
+    let engine = Arc::new(start(dir, args.partitions, options)?);
     catch_up(&engine)?;
     let state = ApiState::new(Arc::clone(&engine));
     let address = address_file(dir);

@@ -15,9 +15,9 @@ use crate::processor::Options;
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Publishes what the sources tell, and takes declarations.
-pub(super) fn watch(cluster: Config, args: &WatchArgs) -> Result<(), CliError> {
+pub(super) fn watch(cluster: Config, args: &WatchArgs, options: &Options) -> Result<(), CliError> {
     let bootstrap = cluster.bootstrap.clone();
-    let engine = Arc::new(Engine::publish_only(Arc::new(KafkaLog::open(cluster)?)));
+    let engine = Arc::new(Engine::publish_only(Arc::new(KafkaLog::open(cluster)?), options));
     let state = ApiState::new(engine);
     let told = |url: &str| {
         eprintln!("publishing to {bootstrap}; declarations on {url}; stop with Ctrl-C");
@@ -27,10 +27,10 @@ pub(super) fn watch(cluster: Config, args: &WatchArgs) -> Result<(), CliError> {
 }
 
 /// Processes the partitions that the group gives it.
-pub(super) fn process(cluster: Config, args: &ProcessArgs) -> Result<(), CliError> {
+pub(super) fn process(cluster: Config, args: &ProcessArgs, options: &Options) -> Result<(), CliError> {
     let bootstrap = cluster.bootstrap.clone();
     let log = Arc::new(KafkaLog::open(cluster)?);
-    let options = Options { snapshots: args.snapshots.kept(), ..Options::default() };
+    let options = Options { snapshots: args.snapshots.kept(), ..options.clone() };
     let metrics = options.metrics.clone();
     let handle = member::Handle::default();
     let member = std::thread::Builder::new().name("member".to_owned()).spawn({
@@ -59,9 +59,9 @@ pub(super) fn process(cluster: Config, args: &ProcessArgs) -> Result<(), CliErro
 }
 
 /// Answers questions.
-pub(super) fn serve(cluster: Config, args: &ServeArgs) -> Result<(), CliError> {
+pub(super) fn serve(cluster: Config, args: &ServeArgs, options: &Options) -> Result<(), CliError> {
     let bootstrap = cluster.bootstrap.clone();
-    let options = Options { snapshots: args.snapshots.kept(), ..Options::default() };
+    let options = Options { snapshots: args.snapshots.kept(), ..options.clone() };
     let engine = Arc::new(Engine::follow(Arc::new(KafkaLog::open(cluster)?), &options)?);
     let state = ApiState::new(Arc::clone(&engine));
     let told = |url: &str| {

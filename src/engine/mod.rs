@@ -14,7 +14,7 @@ use crate::log::{LogError, Offset, SharedLog, TopicPartition, embedded};
 use crate::processor;
 use crate::publisher::{PublishError, Publisher};
 use crate::record::{Timestamp, Topic};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Spans};
 use crate::view::View;
 pub use status::PartitionStatus;
 use supervisor::{Supervised, Work};
@@ -62,6 +62,7 @@ pub struct Engine {
     processors: Vec<Supervised>,
     role: Role,
     metrics: Metrics,
+    spans: Spans,
 }
 
 /// How far the processors are behind what was published.
@@ -88,9 +89,15 @@ impl Engine {
     }
 
     /// Reads and processes nothing: for a process that only publishes.
-    pub fn publish_only(log: SharedLog) -> Self {
-        let (view, metrics) = (Arc::new(View::new(0)), Metrics::default());
-        Self { log, view, processors: Vec::new(), role: Role::Publisher, metrics }
+    pub fn publish_only(log: SharedLog, options: &processor::Options) -> Self {
+        Self {
+            log,
+            view: Arc::new(View::new(0)),
+            processors: Vec::new(),
+            role: Role::Publisher,
+            metrics: options.metrics.clone(),
+            spans: options.spans.clone(),
+        }
     }
 
     fn with(
@@ -108,6 +115,7 @@ impl Engine {
             processors,
             role: if matches!(work, Work::Follow(_)) { Role::Follower } else { Role::Processor },
             metrics: options.metrics.clone(),
+            spans: options.spans.clone(),
         })
     }
 
@@ -133,7 +141,7 @@ impl Engine {
 
     /// A publisher. It fences any earlier one.
     pub fn publisher(&self) -> Result<Publisher, PublishError> {
-        Publisher::restore(SharedLog::clone(&self.log), Timestamp::now)
+        Ok(Publisher::restore(SharedLog::clone(&self.log), Timestamp::now)?.traced(self.spans.clone()))
     }
 
     /// Waits until everything that is published now is processed and seen by readers; what comes meanwhile is not waited

@@ -2,16 +2,18 @@
 
 use std::time::Instant;
 
-use super::input::Traces;
+use super::traces::Traces;
 use super::{Processor, ProcessorError, Step};
 use crate::log::Batch;
 use crate::record::{ClassificationRecord, DeadLetterRecord, ProgressRecord, Topic, encode, tombstone};
 use crate::shard::{Change, Effect};
+use crate::telemetry::Span;
 
 /// What was begun to be appended, and what has to be published once it is.
 pub(super) struct InFlight {
     changes: Vec<Change>,
     progress: ProgressRecord,
+    spans: Vec<Span>,
     begun: Instant,
 }
 
@@ -24,14 +26,14 @@ impl Processor {
         effects: Vec<Effect>,
         dead_letters: &[DeadLetterRecord],
         changes: Vec<Change>,
-        traces: &Traces,
+        mut traces: Traces,
         progress: ProgressRecord,
     ) -> Result<(), ProcessorError> {
         let mut effects = effects.into_iter().peekable();
         let mut is_part_begun = false;
         while effects.len() > self.options.commit_images {
             let part: Vec<Effect> = effects.by_ref().take(self.options.commit_images).collect();
-            let batch = self.records(&part, traces, progress.sequence)?;
+            let batch = self.records(&part, &mut traces, progress.sequence)?;
             self.finish()?;
             if std::mem::replace(&mut is_part_begun, true) {
                 self.finish_part()?;
@@ -39,7 +41,7 @@ impl Processor {
             self.writer.begin(batch)?;
         }
         let part: Vec<Effect> = effects.collect();
-        let mut batch = self.records(&part, traces, progress.sequence)?;
+        let mut batch = self.records(&part, &mut traces, progress.sequence)?;
         for letter in dead_letters {
             batch.push((self.output(Topic::DeadLetters), encode(letter.origin.clone(), letter)?));
         }
@@ -50,7 +52,8 @@ impl Processor {
             self.finish_part()?;
         }
         self.writer.begin(batch)?;
-        self.in_flight = Some(InFlight { changes, progress, begun: Instant::now() });
+        self.in_flight =
+            Some(InFlight { changes, progress, spans: traces.into_spans(), begun: Instant::now() });
         Ok(())
     }
 
@@ -62,8 +65,11 @@ impl Processor {
 
     /// Waits until what was begun is committed, and publishes it.
     pub(super) fn finish(&mut self) -> Result<(), ProcessorError> {
-        let Some(InFlight { changes, progress, begun }) = self.in_flight.take() else { return Ok(()) };
-        self.writer.finish()?;
+        let Some(InFlight { changes, progress, spans, begun }) = self.in_flight.take() else { return Ok(()) };
+        let finished = self.writer.finish();
+        let error = finished.as_ref().err().map(ToString::to_string);
+        self.options.spans.end(spans, error.as_deref());
+        finished?;
         self.options.metrics.commit.observe(begun.elapsed().as_secs_f64());
         self.at(Step::Committed);
         self.committed = progress;
@@ -77,15 +83,20 @@ impl Processor {
         Ok(())
     }
 
-    fn records(&self, effects: &[Effect], traces: &Traces, sequence: u64) -> Result<Batch, ProcessorError> {
+    fn records(
+        &self,
+        effects: &[Effect],
+        traces: &mut Traces,
+        sequence: u64,
+    ) -> Result<Batch, ProcessorError> {
+        let (outdated, classifications) = (self.output(Topic::Outdated), self.output(Topic::Classifications));
         let mut batch = Batch::with_capacity(effects.len() * 2);
         for effect in effects {
             let key = effect.digest.to_string();
             for transition in &effect.transitions {
-                let trace = traces.child(&key, &transition.class);
-                batch.push((self.output(Topic::Outdated), encode(key.clone(), transition)?.traced(trace)));
+                let record = encode(key.clone(), transition)?;
+                batch.push((outdated, traces.follow(outdated, &transition.class, record)));
             }
-            let trace = traces.child(&key, "classification");
             let record = match &effect.classification {
                 Some(classification) => encode(key, classification)?,
                 None => {
@@ -93,7 +104,7 @@ impl Processor {
                     tombstone::<ClassificationRecord>(key, id)
                 }
             };
-            batch.push((self.output(Topic::Classifications), record.traced(trace)));
+            batch.push((classifications, traces.follow(classifications, "", record)));
         }
         Ok(batch)
     }

@@ -1,6 +1,5 @@
 //! From the records of the inputs to changes, and to dead letters where a record is none.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -129,35 +128,6 @@ impl Taken {
                 }
             }
         }
-    }
-}
-
-/// Where what is concluded from a batch comes from: an image's own record, else the last of the catalog's.
-#[derive(Default)]
-pub(super) struct Traces {
-    images: HashMap<String, TraceContext>,
-    catalog: Option<TraceContext>,
-}
-
-impl Traces {
-    pub(super) fn of(changes: &[(Source, Change)]) -> Self {
-        let mut traces = Self::default();
-        for (source, _) in changes {
-            match (source.of.topic, source.trace) {
-                (Topic::Images, Some(trace)) => {
-                    traces.images.insert(source.key.clone(), trace);
-                }
-                (Topic::Catalog, Some(trace)) => traces.catalog = Some(trace),
-                _ => {}
-            }
-        }
-        traces
-    }
-
-    /// The trace context of what is written about an image.
-    pub(super) fn child(&self, image: &str, name: &str) -> Option<TraceContext> {
-        let cause = self.images.get(image).or(self.catalog.as_ref())?;
-        Some(cause.child(name))
     }
 }
 

@@ -18,21 +18,23 @@ mod input;
 mod restore;
 mod snapshot;
 mod state;
+mod traces;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::log::{AppendError, LogError, SharedLog, TopicPartition, Writer};
 use crate::record::{ProgressRecord, Topic};
 use crate::snapshot::Snapshots;
-use crate::telemetry::{self, Metrics};
+use crate::telemetry::{self, Metrics, Spans};
 use crate::view::View;
 use commit::InFlight;
 pub use follower::Follower;
-use input::{Inputs, Refused, Traces, take_in};
+use input::{Inputs, Refused, take_in};
 use restore::{Start, Who};
 use snapshot::Unsaved;
 use state::State;
+use traces::Traces;
 
 /// Why a processor had to stop. Another one is restored in its place.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +104,8 @@ pub struct Options {
     pub observer: Observer,
     /// Told of what was done.
     pub metrics: Metrics,
+    /// Told of what was done with each record.
+    pub spans: Spans,
     /// Where snapshots are kept; without, a restart reads the log from its beginning.
     pub snapshots: Option<Snapshots>,
 }
@@ -113,6 +117,7 @@ impl Default for Options {
             commit_images: 4_096,
             observer: Arc::new(|_, _| {}),
             metrics: Metrics::default(),
+            spans: Spans::default(),
             snapshots: None,
         }
     }
@@ -197,13 +202,14 @@ impl Processor {
             self.settle_if_worthwhile();
             return Ok(Done { at_end: taken.at_end, ..Done::default() });
         }
+        let begun = SystemTime::now();
         self.at(Step::Read);
         if self.state.is_shown() {
             // The working copy has to be published before it changes again.
             self.finish()?;
         }
         let mut done = Done { records: taken.records, ..Done::default() };
-        let traces = Traces::of(&taken.changes);
+        let traces = Traces::of(&taken.changes, self.partition, begun, &self.options.spans);
         let (changes, refused) = take_in(self.state.shard(), taken.changes);
         let dead_letters: Vec<_> = taken.refused.into_iter().chain(refused).map(Refused::letter).collect();
         let effects = self.state.shard().drain();
@@ -224,7 +230,7 @@ impl Processor {
         self.unsaved.add(done.records, images);
         self.sequence += 1;
         let progress = ProgressRecord { sequence: self.sequence, ..taken.progress };
-        self.begin(effects, &dead_letters, changes, &traces, progress)?;
+        self.begin(effects, &dead_letters, changes, traces, progress)?;
         Ok(done)
     }
 

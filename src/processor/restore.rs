@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::input::{Inputs, Refused, Taken, Traces, take_in};
+use super::input::{Inputs, Refused, Taken, take_in};
+use super::traces::Traces;
 use super::{Options, Processor, ProcessorError, Step, Unsaved};
 use crate::log::{LogError, Offset, SharedLog, TopicPartition, for_each_from};
 use crate::oci::Digest;
@@ -204,7 +205,7 @@ impl Processor {
         self.at(Step::Concluded);
         let progress = ProgressRecord { sequence: progress.sequence + 1, ..progress };
         self.sequence = progress.sequence;
-        self.begin(effects, &dead_letters, Vec::new(), &Traces::default(), progress)?;
+        self.begin(effects, &dead_letters, Vec::new(), Traces::default(), progress)?;
         self.finish()
     }
 

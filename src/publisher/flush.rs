@@ -1,6 +1,7 @@
 //! Writing what is pending.
 
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 use super::places::TagPlace;
 use super::{PublishError, Publisher};
@@ -10,6 +11,7 @@ use crate::record::{
     BuildConfigRecord, CatalogRecord, DeadLetterRecord, ImageRecord, Record, TagRecord, Topic, TraceContext,
     Value, encode, partition_of, tombstone,
 };
+use crate::telemetry::{Operation, Span};
 
 /// One append's worth: large enough for the storage to be fast, small enough for readers to follow closely.
 const BATCH_RECORDS: usize = 4_096;
@@ -25,6 +27,15 @@ enum Written {
 
 /// Records that have to be appended together, and what each means.
 type Group = Vec<(TopicPartition, Record, Written)>;
+
+/// What is appended next.
+#[derive(Default)]
+struct Append {
+    batch: Batch,
+    written: Vec<Written>,
+    spans: Vec<Span>,
+    bytes: usize,
+}
 
 impl Publisher {
     /// Writes everything pending: images first, then the tags that point at them, then the classes that follow those.
@@ -199,26 +210,32 @@ impl Publisher {
 
     /// Appends the groups in batches, no group divided, and remembers where everything stands now.
     fn append(&mut self, groups: Vec<Group>) -> Result<(), PublishError> {
-        let (mut batch, mut written, mut bytes): (Batch, Vec<Written>, usize) = (Vec::new(), Vec::new(), 0);
+        let mut next = Append::default();
         for group in groups {
-            if !batch.is_empty() && (batch.len() + group.len() > BATCH_RECORDS || bytes >= BATCH_BYTES) {
-                self.append_batch(std::mem::take(&mut batch), std::mem::take(&mut written))?;
-                bytes = 0;
+            let is_full = next.batch.len() + group.len() > BATCH_RECORDS || next.bytes >= BATCH_BYTES;
+            if !next.batch.is_empty() && is_full {
+                self.append_batch(std::mem::take(&mut next))?;
             }
             self.traces += 1;
             let trace = TraceContext::root(&format!("{:x}-{}", self.instance, self.traces));
+            let trace = trace.sampled(self.spans.sample(&trace));
+            if trace.is_sampled() {
+                next.spans.extend(span(trace, &group));
+            }
             for (to, record, meaning) in group {
-                bytes += record.bytes();
-                batch.push((to, record.traced(Some(trace))));
-                written.push(meaning);
+                next.bytes += record.bytes();
+                next.batch.push((to, record.traced(Some(trace))));
+                next.written.push(meaning);
             }
         }
-        if batch.is_empty() { Ok(()) } else { self.append_batch(batch, written) }
+        if next.batch.is_empty() { Ok(()) } else { self.append_batch(next) }
     }
 
-    fn append_batch(&mut self, batch: Batch, written: Vec<Written>) -> Result<(), PublishError> {
-        let offsets = self.writer.append(batch)?;
-        for (offset, written) in offsets.into_iter().zip(written) {
+    fn append_batch(&mut self, next: Append) -> Result<(), PublishError> {
+        let appended = self.writer.append(next.batch);
+        let error = appended.as_ref().err().map(ToString::to_string);
+        self.spans.end(next.spans, error.as_deref());
+        for (offset, written) in appended?.into_iter().zip(next.written) {
             match written {
                 Written::Image(image, partition) => self.places.put_image(&image, partition, offset),
                 Written::ImageGone(digest) => self.places.remove_image(&digest),
@@ -228,6 +245,22 @@ impl Publisher {
         }
         Ok(())
     }
+}
+
+/// The span of a group: that of the record which the others only make room for or repeat.
+fn span(context: TraceContext, group: &Group) -> Option<Span> {
+    let main = group.iter().find(|(.., written)| !matches!(written, Written::Nothing));
+    let (to, record, _) = main.or(group.first())?;
+    Some(Span {
+        context,
+        parent: None,
+        operation: Operation::Publish,
+        topic: to.topic,
+        partition: to.partition,
+        key: record.key.clone(),
+        is_tombstone: record.value.is_none(),
+        begun: SystemTime::now(),
+    })
 }
 
 /// What is wrong with a record that no log takes.

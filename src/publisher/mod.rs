@@ -32,6 +32,7 @@ use crate::record::{
     BuildConfigRecord, CatalogRecord, Claim, DeadLetterRecord, ImageRecord, TagImage, TagItem, TagRecord,
     Timestamp,
 };
+use crate::telemetry::Spans;
 use places::Places;
 
 /// Something that a source saw.
@@ -80,6 +81,7 @@ pub struct Publisher {
     instance: u64,
     /// Counts the traces.
     traces: u64,
+    spans: Spans,
     sequence: u64,
     places: Places,
     catalog: Catalog,

@@ -9,6 +9,7 @@ use crate::class::Catalog;
 use crate::log::{Offset, SharedLog, Stored, TopicPartition, for_each};
 use crate::oci::Digest;
 use crate::record::{CatalogKey, CatalogRecord, ImageRecord, TagRecord, Timestamp, Topic, decode};
+use crate::telemetry::Spans;
 
 impl Publisher {
     /// A publisher that goes on where an earlier one stopped. Fences that one.
@@ -19,6 +20,7 @@ impl Publisher {
             clock,
             instance: RandomState::new().hash_one(0),
             traces: 0,
+            spans: Spans::default(),
             sequence: 0,
             places: Places::default(),
             catalog: Catalog::default(),
@@ -35,6 +37,12 @@ impl Publisher {
         publisher.restore_tags()?;
         publisher.restore_catalog()?;
         Ok(publisher)
+    }
+
+    /// The publisher with somebody to tell what it publishes.
+    #[must_use]
+    pub fn traced(self, spans: Spans) -> Self {
+        Self { spans, ..self }
     }
 
     fn restore_images(&mut self, partition: u16) -> Result<(), PublishError> {

@@ -13,33 +13,59 @@ const HEADER: &str = "traceparent";
 pub struct TraceContext {
     trace: [u8; 16],
     span: [u8; 8],
+    is_sampled: bool,
 }
 
+/// The flag of a trace of which spans may have been recorded.
+const SAMPLED: u8 = 1;
+
 impl TraceContext {
-    /// The beginning of a trace; `seed` must not have been used before.
+    /// The beginning of a trace that is not sampled; `seed` must not have been used before.
     pub fn root(seed: &str) -> Self {
         let hash = Digest::of(seed.as_bytes());
         let (mut trace, mut span) = ([0; 16], [0; 8]);
         trace.copy_from_slice(&hash.as_bytes()[..16]);
         span.copy_from_slice(&hash.as_bytes()[16..24]);
-        Self { trace, span }
+        Self { trace, span, is_sampled: false }
+    }
+
+    /// The same place in a trace that is sampled or not.
+    #[must_use]
+    pub fn sampled(self, is_sampled: bool) -> Self {
+        Self { is_sampled, ..self }
     }
 
     /// What follows from this; `name` tells it from others that do.
     #[must_use]
-    pub fn child(&self, name: &str) -> Self {
+    pub fn child(&self, name: impl fmt::Display) -> Self {
         let hash = Digest::of(format!("{self} {name}").as_bytes());
         let mut span = [0; 8];
         span.copy_from_slice(&hash.as_bytes()[..8]);
         Self { span, ..*self }
     }
 
+    /// The trace's ID.
+    pub fn trace(&self) -> [u8; 16] {
+        self.trace
+    }
+
+    /// The ID of the span that it stands in.
+    pub fn span(&self) -> [u8; 8] {
+        self.span
+    }
+
+    /// Whether who began the trace records its spans.
+    pub fn is_sampled(&self) -> bool {
+        self.is_sampled
+    }
+
     /// Reads a `traceparent`; `None` if it is none, or of a version that has other fields.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
         let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let is_known = version == "00" && flags.len() == 2 && parts.next().is_none();
-        let context = Self { trace: hex(trace)?, span: hex(span)? };
+        let is_known = version == "00" && parts.next().is_none();
+        let [flags] = hex(flags)?;
+        let context = Self { trace: hex(trace)?, span: hex(span)?, is_sampled: flags & SAMPLED != 0 };
         (is_known && context.trace != [0; 16] && context.span != [0; 8]).then_some(context)
     }
 }
@@ -68,7 +94,7 @@ impl fmt::Display for TraceContext {
         self.trace.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
         f.write_str("-")?;
         self.span.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        f.write_str("-01")
+        write!(f, "-{:02x}", if self.is_sampled { SAMPLED } else { 0 })
     }
 }
 
@@ -92,9 +118,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_example_of_the_specification_is_read_and_written() {
-        let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        assert_eq!(TraceContext::parse(text).map(|context| context.to_string()), Some(text.to_owned()));
+    fn the_examples_of_the_specification_are_read_and_written() {
+        for flags in ["00", "01"] {
+            let text = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}");
+            let context = TraceContext::parse(&text).unwrap();
+            assert_eq!((context.to_string(), context.is_sampled()), (text, flags == "01"));
+        }
     }
 
     #[test]
@@ -102,6 +131,7 @@ mod tests {
         for text in [
             "",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0x",
             "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
             "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
@@ -116,6 +146,7 @@ mod tests {
         let root = TraceContext::root("one");
         let (a, b) = (root.child("a"), root.child("b"));
         assert!(a.trace == root.trace && a.span != root.span && a.span != b.span);
+        assert!(root.sampled(true).child("a").is_sampled() && !a.is_sampled());
         assert_ne!(TraceContext::root("two").trace, root.trace);
     }
 }

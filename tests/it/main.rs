@@ -4,6 +4,7 @@
 
 mod cli;
 mod cluster;
+mod collector;
 mod convergence;
 mod deploy;
 mod domain;
@@ -20,6 +21,7 @@ mod real_events;
 mod simulation;
 mod snapshot;
 mod sources;
+mod spans;
 mod support;
 mod tidy;
 mod topics;

@@ -9,6 +9,7 @@ use etcetera::BaseStrategy;
 
 use super::error::CliError;
 use super::kafka::KafkaArgs;
+use super::otlp::OtlpArgs;
 pub(in crate::cli) use services::{ProcessArgs, RunArgs, ServeArgs, TopicsArgs, TopicsCommand, WatchArgs};
 
 /// Which container images are built on what, and is it the current version?
@@ -38,6 +39,9 @@ pub(in crate::cli) struct Args {
 
     #[command(flatten)]
     pub(in crate::cli) kafka: KafkaArgs,
+
+    #[command(flatten)]
+    pub(in crate::cli) otlp: OtlpArgs,
 
     #[command(subcommand)]
     pub(in crate::cli) command: Command,
@@ -88,6 +92,24 @@ pub(in crate::cli) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+impl Command {
+    /// Whether it works on a cluster, if one is named.
+    pub(in crate::cli) fn is_for_clusters(&self) -> bool {
+        !matches!(self, Self::Run(_) | Self::Demo(_))
+    }
+
+    /// What the process is called where spans of several are shown.
+    pub(in crate::cli) fn service(&self) -> &'static str {
+        match self {
+            Self::Import(_) => "clade-import",
+            Self::Run(_) => "clade-run",
+            Self::Watch(_) => "clade-watch",
+            Self::Process(_) => "clade-process",
+            _ => "clade",
+        }
+    }
 }
 
 /// What is answered without changing anything.

@@ -18,6 +18,7 @@ use crate::api::Client;
 use crate::api::write::Applied;
 use crate::engine::Engine;
 use crate::log::embedded::EmbeddedLog;
+use crate::processor::Options;
 use crate::source::generated::{History, Shape};
 use crate::source::line::Line;
 
@@ -58,7 +59,7 @@ pub(super) fn demo(data_dir: Option<PathBuf>, args: &DemoArgs) -> Result<(), Cli
         args.seed,
         dir.display()
     );
-    let engine = Arc::new(start(&dir, None)?);
+    let engine = Arc::new(start(&dir, None, &Options::default())?);
     let client = Client::of(&engine)?;
     let applied: Vec<Applied> =
         client.post("/v1/apply", &manifests::parse(CLASSES, Path::new("classes.yaml"))?)?;
@@ -110,7 +111,7 @@ fn start_over(dir: &Path) -> Result<(), CliError> {
             )));
         }
         // Fails where another process has it open.
-        drop(start(dir, None)?);
+        drop(start(dir, None, &Options::default())?);
         EmbeddedLog::remove(dir).map_err(CliError::failed)?;
     }
     std::fs::create_dir_all(dir)

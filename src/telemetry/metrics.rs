@@ -30,6 +30,8 @@ pub struct Metrics {
     pub used_snapshots: IntCounter,
     /// Snapshots that were found and were of no use.
     pub discarded_snapshots: IntCounter,
+    /// Spans that were to be exported and were not.
+    pub dropped_spans: IntCounter,
     /// By partition: records that are published and not processed.
     pub lag: IntGaugeVec,
     /// By partition: records read while it is being restored and after.
@@ -77,6 +79,11 @@ impl Default for Metrics {
                 &registry,
                 "clade_worker_failures_total",
                 "workers that failed and were restored",
+            ),
+            dropped_spans: counter(
+                &registry,
+                "clade_spans_dropped_total",
+                "spans for which there was no room, or that the collector did not take",
             ),
             lag: gauges(&registry, "clade_lag_records", "records published and not processed"),
             progress: gauges(&registry, "clade_progress_records", "offset of images up to which was read"),
@@ -150,6 +157,6 @@ mod tests {
         assert!(text.contains("clade_transitions_total 2"), "{text}");
         metrics.forget(3);
         assert!(!metrics.text().contains("partition=\"3\""));
-        assert_eq!(text.matches("# TYPE clade_").count(), 12, "{text}");
+        assert_eq!(text.matches("# TYPE clade_").count(), 13, "{text}");
     }
 }

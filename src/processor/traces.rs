@@ -1,0 +1,86 @@
+//! From the traces of what was read to those of what is written.
+
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use super::input::Source;
+use crate::log::TopicPartition;
+use crate::record::{Record, Topic, TraceContext};
+use crate::shard::Change;
+use crate::telemetry::{Operation, Span, Spans};
+
+/// Where what is concluded from a batch comes from: an image's own record, else the last of the catalog's. And the spans
+/// that end when the batch is committed: one for each cause, one for each record that follows; only the sampled ones.
+#[derive(Default)]
+pub(super) struct Traces {
+    images: HashMap<String, TraceContext>,
+    catalog: Option<TraceContext>,
+    sampling: Spans,
+    spans: Vec<Span>,
+}
+
+impl Traces {
+    /// Of changes that were read since `begun`, by the processor of a partition.
+    pub(super) fn of(
+        changes: &[(Source, Change)],
+        partition: u16,
+        begun: SystemTime,
+        sampling: &Spans,
+    ) -> Self {
+        let mut traces = Self { sampling: sampling.clone(), ..Self::default() };
+        for (source, change) in changes {
+            let Some(trace) = source.trace else { continue };
+            match source.of.topic {
+                Topic::Images => {
+                    traces.images.insert(source.key.clone(), trace);
+                }
+                Topic::Catalog => traces.catalog = Some(trace),
+                _ => continue,
+            }
+            if sampling.take(&trace) {
+                traces.spans.push(Span {
+                    context: classified(&trace, partition),
+                    parent: Some(trace),
+                    operation: Operation::Classify,
+                    topic: source.of.topic,
+                    partition: source.of.partition,
+                    key: source.key.clone(),
+                    is_tombstone: matches!(change, Change::ImageGone(_) | Change::Catalog(_, None)),
+                    begun,
+                });
+            }
+        }
+        traces
+    }
+
+    /// A record about an image with its place in the trace of what it came from; `name` tells it from others about the
+    /// image on its topic.
+    pub(super) fn follow(&mut self, to: TopicPartition, name: &str, record: Record) -> Record {
+        let Some(cause) = self.images.get(&record.key).or(self.catalog.as_ref()) else { return record };
+        // A record of the catalog is the cause of many.
+        let trace = cause.child(format_args!("{} {} {name}", to.topic, record.key));
+        if self.sampling.take(&trace) {
+            self.spans.push(Span {
+                context: trace,
+                parent: Some(classified(cause, to.partition)),
+                operation: Operation::Publish,
+                topic: to.topic,
+                partition: to.partition,
+                key: record.key.clone(),
+                is_tombstone: record.value.is_none(),
+                begun: SystemTime::now(),
+            });
+        }
+        record.traced(Some(trace))
+    }
+
+    /// The spans, which end when the batch does.
+    pub(super) fn into_spans(self) -> Vec<Span> {
+        self.spans
+    }
+}
+
+/// A record's place in its trace while the processor of a partition works on it. Every processor reads the catalog.
+fn classified(trace: &TraceContext, partition: u16) -> TraceContext {
+    trace.child(format_args!("classify {partition}"))
+}

@@ -1,0 +1,159 @@
+//! Spans: what was done with one record, and how long it took.
+//!
+//! ```text
+//!   publish images ─► classify images ─► publish classifications
+//!   (the publisher)   (a processor) └──► publish outdated
+//! ```
+//!
+//! The IDs are those that the records' `traceparent` carries, so nothing is kept between one service and the next, and a
+//! batch that is processed again makes the same spans. Names and attributes are those of OpenTelemetry's semantic
+//! conventions for messaging.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::trace::{Sampler, SamplingDecision, ShouldSample as _, SpanData};
+use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
+use prometheus::IntCounter;
+use tokio::sync::mpsc;
+
+use crate::record::{Topic, TraceContext};
+
+/// What was done with a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// It was appended.
+    Publish,
+    /// It was read, and what follows from it concluded and appended.
+    Classify,
+}
+
+impl Operation {
+    /// The name of it here, and the name that the conventions have for its like.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Publish => ("publish", "send"),
+            Self::Classify => ("classify", "process"),
+        }
+    }
+
+    fn kind(self) -> SpanKind {
+        match self {
+            Self::Publish => SpanKind::Producer,
+            Self::Classify => SpanKind::Consumer,
+        }
+    }
+}
+
+/// What was done with a record, and where that stands in the record's trace.
+#[derive(Debug, Clone)]
+pub struct Span {
+    /// Its own place in the trace. For a record that was appended, what its `traceparent` says.
+    pub context: TraceContext,
+    /// What it came from.
+    pub parent: Option<TraceContext>,
+    /// What was done.
+    pub operation: Operation,
+    /// The record's topic.
+    pub topic: Topic,
+    /// The record's partition.
+    pub partition: u16,
+    /// The record's key.
+    pub key: String,
+    /// Whether the record deletes its key.
+    pub is_tombstone: bool,
+    /// When it began.
+    pub begun: SystemTime,
+}
+
+/// Takes spans; the sampled ones are exported. Clones share it. The default takes none.
+#[derive(Clone, Default)]
+pub struct Spans(Option<Arc<Sampling>>);
+
+pub(super) struct Sampling {
+    pub(super) sampler: Sampler,
+    /// What `messaging.system` says.
+    pub(super) system: &'static str,
+    /// What the names of the topics begin with.
+    pub(super) prefix: String,
+    pub(super) queue: mpsc::Sender<SpanData>,
+    pub(super) dropped: IntCounter,
+}
+
+impl Spans {
+    pub(super) fn new(sampling: Sampling) -> Self {
+        Self(Some(Arc::new(sampling)))
+    }
+
+    /// Whether the trace is one of those that are recorded. The ID alone decides, as every OpenTelemetry SDK does it, so
+    /// that each process comes to the same.
+    pub fn sample(&self, trace: &TraceContext) -> bool {
+        let Some(Sampling { sampler, .. }) = self.0.as_deref() else { return false };
+        let id = TraceId::from_bytes(trace.trace());
+        let result = sampler.should_sample(None, id, "", &SpanKind::Internal, &[], &[]);
+        result.decision == SamplingDecision::RecordAndSample
+    }
+
+    /// Whether spans of this place in a trace are taken: who began the trace records it, and so does this process. Not
+    /// on the former's word alone, as anybody can begin traces and call all of them sampled.
+    pub fn take(&self, trace: &TraceContext) -> bool {
+        self.0.is_some() && trace.is_sampled() && self.sample(trace)
+    }
+
+    /// Exports a span that has ended now, in success or with an error; never waits. One that there is no room for is
+    /// dropped and counted.
+    pub fn end(&self, spans: Vec<Span>, error: Option<&str>) {
+        let Some(sampling) = self.0.as_deref() else { return };
+        let ended = SystemTime::now();
+        for span in spans {
+            if sampling.queue.try_send(sampling.data(span, ended, error)).is_err() {
+                sampling.dropped.inc();
+            }
+        }
+    }
+}
+
+impl Sampling {
+    fn data(&self, span: Span, ended: SystemTime, error: Option<&str>) -> SpanData {
+        let (name, kind) = span.operation.names();
+        let topic = format!("{}{}", self.prefix, span.topic);
+        let mut attributes = vec![
+            KeyValue::new("messaging.system", self.system),
+            KeyValue::new("messaging.operation.name", name),
+            KeyValue::new("messaging.operation.type", kind),
+            KeyValue::new("messaging.destination.name", topic.clone()),
+            KeyValue::new("messaging.destination.partition.id", span.partition.to_string()),
+            KeyValue::new("messaging.kafka.message.key", span.key),
+        ];
+        if span.is_tombstone {
+            attributes.push(KeyValue::new("messaging.kafka.message.tombstone", true));
+        }
+        let flags = if span.context.is_sampled() { TraceFlags::SAMPLED } else { TraceFlags::NOT_SAMPLED };
+        SpanData {
+            span_context: SpanContext::new(
+                TraceId::from_bytes(span.context.trace()),
+                SpanId::from_bytes(span.context.span()),
+                flags,
+                false,
+                TraceState::NONE,
+            ),
+            parent_span_id: span.parent.map_or(SpanId::INVALID, |parent| SpanId::from_bytes(parent.span())),
+            // What is classified came with a record; what is published, from the same process.
+            parent_span_is_remote: span.operation == Operation::Classify,
+            span_kind: span.operation.kind(),
+            name: format!("{name} {topic}").into(),
+            start_time: span.begun,
+            end_time: ended,
+            attributes,
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links: SpanLinks::default(),
+            status: error.map_or(Status::Unset, |error| Status::error(error.to_owned())),
+            instrumentation_scope: InstrumentationScope::builder("clade")
+                .with_version(env!("CARGO_PKG_VERSION"))
+                .build(),
+        }
+    }
+}
