@@ -7,7 +7,7 @@ DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 # A real Apache Kafka for tests: kept in the cache, started for one run, stopped whatever comes of it.
 WITH_KAFKA := tests/kafka/with-broker.sh
 
-.PHONY: demo demo-kafka test lint deny faults bench-index tools
+.PHONY: demo demo-kafka test lint deny check-deploy faults bench-index tools test-tools
 
 ## Shows clade's main job on a made-up registry.
 demo: tools
@@ -18,8 +18,8 @@ demo-kafka: tools
 	cargo build --release --quiet --locked
 	$(WITH_KAFKA) tests/kafka/demo.sh target/release/clade
 
-## Everything that must pass: format, lints, licences, tests, those on a real Apache Kafka included.
-test: lint deny
+## Everything that must pass: format, lints, licences, container files, tests, those on a real Apache Kafka included.
+test: test-tools lint deny check-deploy
 	cargo test --locked --no-run
 	$(WITH_KAFKA) cargo test --locked -- --include-ignored --skip what_the_killed_process_does
 
@@ -38,6 +38,10 @@ lint: tools
 deny: $(DENY)
 	$(DENY) --log-level error check bans licenses sources
 
+## docker-compose.yml and the Dockerfile, without a container engine.
+check-deploy: test-tools
+	tests/check-deploy.sh
+
 ## The chain index beside other designs.
 bench-index: tools
 	cargo bench --locked --bench index
@@ -47,7 +51,7 @@ $(DENY): | tools
 	cargo install --quiet --locked --version $(DENY_VERSION) --root $(CACHE)/cargo-deny-$(DENY_VERSION) cargo-deny
 
 tools:
-	@command -v cargo >/dev/null || { echo "cargo is missing: install Rust with rustup (https://rustup.rs)"; exit 1; }
-	@command -v cc >/dev/null || { echo "cc is missing: install a C compiler, as build-essential of Debian"; exit 1; }
-	@command -v pkg-config >/dev/null || { echo "pkg-config is missing: install pkg-config of Debian"; exit 1; }
-	@pkg-config --exists libssl zlib || { echo "OpenSSL or zlib is missing: install libssl-dev and zlib1g-dev of Debian"; exit 1; }
+	@tests/tools.sh build
+
+test-tools:
+	@tests/tools.sh test

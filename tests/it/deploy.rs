@@ -43,7 +43,7 @@ fn compose_starts_services_and_commands_that_exist_and_prometheus_asks_all_of_th
     let compose: Json = serde_saphyr::from_str(&read("docker-compose.yml")).unwrap();
     let services = compose["services"].as_object().unwrap();
     let ours = |service: &&Json| service["image"] == "clade:local";
-    let mut listening = BTreeSet::new();
+    let (mut listening, mut volumes) = (BTreeSet::new(), BTreeSet::new());
     for (name, service) in services.iter().filter(|(_, service)| ours(service)) {
         let command: Vec<&str> =
             service["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
@@ -60,6 +60,13 @@ fn compose_starts_services_and_commands_that_exist_and_prometheus_asks_all_of_th
         if let Some(at) = command.iter().position(|word| *word == "--listen") {
             listening.insert(format!("{name}:{}", command[at + 1].rsplit_once(':').unwrap().1));
         }
+        // The rest of the file system is read-only, and snapshots are of one process.
+        if let Some(at) = command.iter().position(|word| *word == "--snapshots") {
+            let (volume, mounted) = service["volumes"][0].as_str().unwrap().split_once(':').unwrap();
+            assert!(command[at + 1].starts_with(mounted), "{name}: snapshots are not kept in {mounted}");
+            assert!(compose["volumes"].as_object().unwrap().contains_key(volume), "{volume}");
+            assert!(volumes.insert(volume.to_owned()), "{name}: {volume} is another process's");
+        }
     }
     let prometheus: Json = serde_saphyr::from_str(&read("deploy/prometheus/prometheus.yml")).unwrap();
     let targets = prometheus["scrape_configs"][0]["static_configs"][0]["targets"].as_array().unwrap();
@@ -67,6 +74,7 @@ fn compose_starts_services_and_commands_that_exist_and_prometheus_asks_all_of_th
         targets.iter().map(|target| target.as_str().unwrap().to_owned()).collect::<BTreeSet<_>>(),
         listening
     );
+    assert_eq!(volumes.len(), 3);
     for service in ["kafka", "prometheus", "grafana"] {
         let image = services[service]["image"].as_str().unwrap();
         assert!(!image.ends_with(":latest") && image.contains(':'), "{image} is pinned");

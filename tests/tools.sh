@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Sees to it that the tools are there which are needed to build (tools.sh build) or also to test (tools.sh test). What
+# Debian has is installed if that may be done: by root, where there is apt-get. Else each missing tool is named, with
+# what to install.
+set -euo pipefail
+
+what=${1:-build}
+missing=() packages=()
+lacks() { # PACKAGE TOOL: remembers what is missing
+  missing+=("$2 is missing: install $1 of Debian, or what your system calls it")
+  packages+=("$1")
+}
+
+look() {
+  missing=() packages=()
+  command -v cc >/dev/null || lacks build-essential "cc, a C compiler,"
+  command -v pkg-config >/dev/null || lacks pkg-config pkg-config
+  pkg-config --exists libssl 2>/dev/null || lacks libssl-dev "OpenSSL (libssl)"
+  pkg-config --exists zlib 2>/dev/null || lacks zlib1g-dev zlib
+  [ "$what" = test ] || return 0
+  command -v java >/dev/null && command -v keytool >/dev/null || lacks default-jdk-headless "java of version 17 or later"
+  command -v mvn >/dev/null || lacks maven "mvn, Apache Maven,"
+  command -v python3 >/dev/null || lacks python3 python3
+  python3 -c 'import ensurepip, venv' 2>/dev/null || lacks python3-venv "venv of python3"
+  command -v kcat >/dev/null || lacks kcat kcat
+  command -v go >/dev/null || lacks golang-go "go of version 1.21 or later"
+}
+
+look
+if [ ${#packages[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  echo "installing ${packages[*]}" >&2
+  export DEBIAN_FRONTEND=noninteractive
+  # What became of it, the second look tells.
+  { apt-get update -qq && apt-get install -qq --yes --no-install-recommends "${packages[@]}"; } >&2 || true
+  look
+fi
+command -v cargo >/dev/null || missing+=("cargo is missing: install Rust with rustup (https://rustup.rs)")
+if [ "$what" = test ] && command -v go >/dev/null; then
+  # From 1.21 on, go fetches the later version that a module asks for.
+  version=$(go env GOVERSION)
+  [ "$(printf '%s\n' go1.21 "$version" | sort -V | head -n 1)" = go1.21 ] ||
+    missing+=("go is ${version#go}, and 1.21 or later is needed: install it from https://go.dev/dl, or golang-go of Debian 13")
+fi
+[ ${#missing[@]} -eq 0 ] && exit
+printf '%s\n' "${missing[@]}" >&2
+exit 1
