@@ -402,6 +402,46 @@ fn a_consumer_in_another_language_reads_classifications_that_fit_their_schema() 
 
 #[test]
 #[ignore = "needs Apache Kafka: make test"]
+fn kcat_shows_a_classification_as_a_cloud_event_in_kafkas_binary_mode() {
+    let config = fresh_config(1);
+    let log: SharedLog = Arc::new(crate::kafka::open(&config));
+    let mut publisher = Publisher::restore(SharedLog::clone(&log), Timestamp::now).unwrap();
+    publisher.apply_class(&class("os", "base/os:latest", &[])).unwrap();
+    publisher.observe(image_of("base", &["base"])).unwrap();
+    publisher.observe(crate::support::tag("base/os:latest", 60, &["base"])).unwrap();
+    publisher.flush().unwrap();
+    let member = Member::start(&config);
+    eventually(&1, || fold::<ClassificationRecord>(&*log).len());
+    // What is concluded when a partition is taken over has no trace; what comes later has.
+    publisher.observe(image_of("app", &["base", "app"])).unwrap();
+    publisher.flush().unwrap();
+    eventually(&2, || fold::<ClassificationRecord>(&*log).len());
+    drop(member);
+    let topic = format!("{}classifications", config.prefix);
+    let output = Command::new("kcat")
+        .args(["-C", "-q", "-b", &config.bootstrap, "-t", &topic, "-o", "beginning", "-e"])
+        .args(["-X", "isolation.level=read_committed", "-f", "%h %k %s\n"])
+        .output()
+        .expect("kcat is missing: install kcat of Debian");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let last = text.lines().last().unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let [headers, key, value] = last.splitn(3, ' ').collect::<Vec<_>>()[..] else { panic!("{last}") };
+    let headers: BTreeMap<&str, &str> =
+        headers.split(',').map(|header| header.split_once('=').unwrap()).collect();
+    assert_eq!(key, digest("app").to_string());
+    let record: ClassificationRecord = serde_json::from_str(value).unwrap();
+    assert_eq!(record.classes[0].name, "os");
+    assert_eq!(headers["ce_specversion"], "1.0");
+    assert_eq!(headers["ce_source"], "/clade/classifications");
+    assert_eq!(headers["ce_type"], "dev.clade.classification.v1");
+    assert_eq!(headers["ce_subject"], key);
+    assert!(headers["ce_id"].starts_with(key), "{headers:?}");
+    assert_eq!(headers["content-type"], "application/json");
+    assert!(headers["traceparent"].starts_with("00-"), "{headers:?}");
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: make test"]
 fn a_processor_whose_topic_is_deleted_ends_and_says_so() {
     let config = fresh_config(1);
     drop(crate::kafka::open(&config));
