@@ -23,7 +23,6 @@ look() {
   command -v python3 >/dev/null || lacks python3 python3
   python3 -c 'import ensurepip, venv' 2>/dev/null || lacks python3-venv "venv of python3"
   command -v kcat >/dev/null || lacks kcat kcat
-  command -v go >/dev/null || lacks golang-go "go of version 1.21 or later"
 }
 
 look
@@ -35,12 +34,6 @@ if [ ${#packages[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/n
   look
 fi
 command -v cargo >/dev/null || missing+=("cargo is missing: install Rust with rustup (https://rustup.rs)")
-if [ "$what" = test ] && command -v go >/dev/null; then
-  # From 1.21 on, go fetches the later version that a module asks for.
-  version=$(go env GOVERSION)
-  [ "$(printf '%s\n' go1.21 "$version" | sort -V | head -n 1)" = go1.21 ] ||
-    missing+=("go is ${version#go}, and 1.21 or later is needed: install it from https://go.dev/dl, or golang-go of Debian 13")
-fi
 [ ${#missing[@]} -eq 0 ] && exit
 printf '%s\n' "${missing[@]}" >&2
 exit 1
