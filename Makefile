@@ -7,7 +7,7 @@ DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 # A real Apache Kafka for tests: kept in the cache, started for one run, stopped whatever comes of it.
 WITH_KAFKA := tests/kafka/with-broker.sh
 
-.PHONY: demo demo-kafka test lint deny check-deploy faults bench-index tools test-tools
+.PHONY: demo demo-kafka test lint deny check-deploy faults bench-index bench-kafka tools test-tools
 
 ## Shows clade's main job on a made-up registry.
 demo: tools
@@ -45,6 +45,12 @@ check-deploy: test-tools
 ## The chain index beside other designs.
 bench-index: tools
 	cargo bench --locked --bench index
+
+## Clade on a real Apache Kafka beside bare clients: make bench-kafka ONLY="throughput latency restart class"
+## A quick look: CLADE_BENCH_SCALE=0.05 CLADE_BENCH_ROUNDS=1 make bench-kafka
+bench-kafka: tools
+	cargo bench --locked --bench kafka --no-run
+	$(WITH_KAFKA) cargo bench --locked --bench kafka -- $(ONLY)
 
 # Built once and kept outside the checkout.
 $(DENY): | tools
