@@ -26,7 +26,7 @@ pub struct Status {
     pub kind: String,
     /// Its partitions.
     pub partitions: Vec<PartitionStatus>,
-    /// Why it cannot go on, if it cannot.
+    /// Why it cannot work now, if it cannot.
     pub failure: Option<String>,
 }
 

@@ -1,6 +1,8 @@
 //! The services on Apache Kafka, a process each: `clade watch`, `clade process`, `clade serve`.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::args::{ProcessArgs, ServeArgs, WatchArgs};
@@ -33,17 +35,23 @@ pub(super) fn process(cluster: Config, args: &ProcessArgs, options: &Options) ->
     let options = Options { snapshots: args.snapshots.kept(), ..options.clone() };
     let metrics = options.metrics.clone();
     let handle = member::Handle::default();
-    let member = std::thread::Builder::new().name("member".to_owned()).spawn({
-        let handle = handle.clone();
-        move || member::run(log, &options, &handle)
-    })?;
     let asked = handle.clone();
-    let status = move || api::Status::new(asked.status(), None);
+    let status = move || {
+        let waiting = || "the group has not told yet which partitions are this process's".to_owned();
+        api::Status::new(asked.status(), (!asked.has_joined()).then(waiting))
+    };
     let told = |url: &str| {
         eprintln!("processing on {bootstrap}; metrics on {url}/metrics; stop with Ctrl-C");
         Ok(())
     };
+    let member = OnceCell::new();
     let work = async {
+        // Only now, when it listens: a process that cannot start must not move everybody's partitions.
+        let of = handle.clone();
+        let started = std::thread::Builder::new()
+            .name("member".to_owned())
+            .spawn(move || member::run(log, &options, &of))?;
+        let member = member.get_or_init(|| started);
         while !member.is_finished() {
             tokio::time::sleep(LOOK).await;
         }
@@ -52,8 +60,8 @@ pub(super) fn process(cluster: Config, args: &ProcessArgs, options: &Options) ->
     };
     let served = serve_until(args.listen, api::probes(metrics, Arc::new(status)), told, work);
     handle.stop();
-    let ended =
-        member.join().map_err(|_| CliError::failed("the processor has panicked; this is a bug in clade"))?;
+    let panicked = |_| CliError::failed("the processor has panicked; this is a bug in clade");
+    let ended = member.into_inner().map_or(Ok(Ok(())), JoinHandle::join).map_err(panicked)?;
     served?;
     Ok(ended?)
 }

@@ -1,15 +1,16 @@
 //! One of several processes that share the partitions: processes those that the consumer group gives it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::EngineError;
-use super::status::PartitionStatus;
+use super::monitor::Monitor;
+use super::status::{Board, PartitionStatus};
 use super::supervisor::{self, Supervised, Work};
-use crate::log::SharedLog;
 use crate::log::kafka::{Change, KafkaLog};
+use crate::log::{Offset, SharedLog};
 use crate::processor::Options;
 
 /// How often the group is looked at, and whether to stop.
@@ -21,6 +22,7 @@ const TELL: Duration = Duration::from_secs(5);
 #[derive(Clone, Default)]
 pub struct Handle {
     stop: Arc<AtomicBool>,
+    has_joined: Arc<AtomicBool>,
     partitions: Arc<Mutex<Vec<PartitionStatus>>>,
 }
 
@@ -28,6 +30,11 @@ impl Handle {
     /// Tells the member to hand its partitions over and to end.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the group has told which partitions are this process's; it may be none.
+    pub fn has_joined(&self) -> bool {
+        self.has_joined.load(Ordering::Relaxed)
     }
 
     /// How the partitions are doing that are this process's now.
@@ -40,48 +47,94 @@ impl Handle {
 pub fn run(log: Arc<KafkaLog>, options: &Options, handle: &Handle) -> Result<(), EngineError> {
     let ownership = log.join()?;
     let log: SharedLog = log;
-    let mut processors: BTreeMap<u16, Supervised> = BTreeMap::new();
-    // Told to stop, and perhaps still busy: a rebalance waits for nobody. The successor fences them.
-    let mut leaving: Vec<Supervised> = Vec::new();
+    let mut member = Member {
+        monitor: Monitor::start(SharedLog::clone(&log), options.metrics.clone())?,
+        log,
+        options,
+        owned: BTreeSet::new(),
+        processors: BTreeMap::new(),
+        leaving: Vec::new(),
+    };
     let mut told = Instant::now();
     while !handle.stop.load(Ordering::Relaxed) {
         for change in ownership.poll(LOOK)? {
-            match change {
-                Change::Gained(partitions) => {
-                    tracing::info!(?partitions, "took partitions over");
-                    for partition in partitions {
-                        // If it was ours a moment ago, the old processor must have ended first.
-                        leaving.retain(|of| of.partition() != partition);
-                        let work = Work::Process(None);
-                        let started =
-                            supervisor::start(partition, SharedLog::clone(&log), work, options.clone())?;
-                        processors.insert(partition, started);
-                    }
-                }
-                Change::Lost(partitions) => {
-                    tracing::info!(?partitions, "handed partitions over");
-                    leaving.extend(partitions.iter().filter_map(|partition| processors.remove(partition)));
-                    leaving.iter().for_each(Supervised::stop);
-                }
-            }
+            handle.has_joined.store(true, Ordering::Relaxed);
+            member.take(change);
         }
-        leaving.retain(|of| !of.has_ended());
-        *handle.partitions.lock().unwrap_or_else(PoisonError::into_inner) =
-            processors.values().map(Supervised::status).collect();
-        if let Some((partition, reason)) = processors.values().find_map(Supervised::failure) {
+        member.start_owned()?;
+        *handle.partitions.lock().unwrap_or_else(PoisonError::into_inner) = member.status();
+        if let Some((partition, reason)) = member.processors.values().find_map(Supervised::failure) {
             return Err(EngineError::Processor { partition, reason });
         }
         if told.elapsed() >= TELL {
             told = Instant::now();
-            let offsets: Vec<_> = processors
-                .values()
-                .filter_map(|of| of.progress().map(|progress| (of.partition(), progress.images)))
-                .collect();
-            ownership.commit(&offsets);
+            ownership.commit(&member.offsets());
         }
     }
     // All at once; each is waited for as it is dropped, and only then is the group left.
-    processors.values().for_each(Supervised::stop);
-    drop(processors);
+    member.processors.values().for_each(Supervised::stop);
+    drop(member);
     Ok(())
+}
+
+struct Member<'a> {
+    log: SharedLog,
+    options: &'a Options,
+    /// The partitions that are this process's.
+    owned: BTreeSet<u16>,
+    processors: BTreeMap<u16, Supervised>,
+    /// Told to stop, and perhaps still busy: a rebalance waits for nobody. The successor fences them.
+    leaving: Vec<Supervised>,
+    monitor: Monitor,
+}
+
+impl Member<'_> {
+    fn take(&mut self, change: Change) {
+        match change {
+            Change::Gained(partitions) => {
+                tracing::info!(?partitions, "took partitions over");
+                self.owned.extend(partitions);
+            }
+            Change::Lost(partitions) => {
+                tracing::info!(?partitions, "handed partitions over");
+                for partition in partitions {
+                    self.owned.remove(&partition);
+                    self.monitor.remove(partition);
+                    self.leaving.extend(self.processors.remove(&partition));
+                }
+                self.leaving.iter().for_each(Supervised::stop);
+            }
+        }
+    }
+
+    /// Starts what is owned and does not run. A partition that was handed over and came back a moment later waits until
+    /// its old processor has ended.
+    fn start_owned(&mut self) -> Result<(), EngineError> {
+        self.leaving.retain(|of| !of.has_ended());
+        for partition in &self.owned {
+            let is_busy = || self.leaving.iter().any(|of| of.partition() == *partition);
+            if self.processors.contains_key(partition) || is_busy() {
+                continue;
+            }
+            let (log, work) = (SharedLog::clone(&self.log), Work::Process(None));
+            let started = supervisor::start(*partition, log, work, self.options.clone())?;
+            self.monitor.add(*partition, started.board());
+            self.processors.insert(*partition, started);
+        }
+        Ok(())
+    }
+
+    /// Of all that is owned; what waits for its old processor is not restored.
+    fn status(&self) -> Vec<PartitionStatus> {
+        let of = |partition: &u16| match self.processors.get(partition) {
+            Some(of) => of.status(),
+            None => Board::default().status(*partition),
+        };
+        self.owned.iter().map(of).collect()
+    }
+
+    fn offsets(&self) -> Vec<(u16, Offset)> {
+        let offset = |of: &Supervised| of.progress().map(|progress| (of.partition(), progress.images));
+        self.processors.values().filter_map(offset).collect()
+    }
 }

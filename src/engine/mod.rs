@@ -2,6 +2,7 @@
 //! (`member`) those processors of a cluster that are this process's.
 
 pub mod member;
+mod monitor;
 mod status;
 mod supervisor;
 
@@ -16,6 +17,7 @@ use crate::publisher::{PublishError, Publisher};
 use crate::record::{Timestamp, Topic};
 use crate::telemetry::{Metrics, Spans};
 use crate::view::View;
+use monitor::Monitor;
 pub use status::PartitionStatus;
 use supervisor::{Supervised, Work};
 
@@ -60,6 +62,8 @@ pub struct Engine {
     log: SharedLog,
     view: Arc<View>,
     processors: Vec<Supervised>,
+    /// None where nothing is processed.
+    _monitor: Option<Monitor>,
     role: Role,
     metrics: Metrics,
     spans: Spans,
@@ -94,6 +98,7 @@ impl Engine {
             log,
             view: Arc::new(View::new(0)),
             processors: Vec::new(),
+            _monitor: None,
             role: Role::Publisher,
             metrics: options.metrics.clone(),
             spans: options.spans.clone(),
@@ -108,11 +113,14 @@ impl Engine {
     ) -> Result<Self, EngineError> {
         let start =
             |partition| supervisor::start(partition, SharedLog::clone(&log), work.clone(), options.clone());
-        let processors = (0..log.partitions()).map(start).collect::<Result<_, _>>()?;
+        let processors: Vec<Supervised> = (0..log.partitions()).map(start).collect::<Result<_, _>>()?;
+        let monitor = Monitor::start(SharedLog::clone(&log), options.metrics.clone())?;
+        processors.iter().for_each(|of| monitor.add(of.partition(), of.board()));
         Ok(Self {
             log,
             view: Arc::clone(view),
             processors,
+            _monitor: Some(monitor),
             role: if matches!(work, Work::Follow(_)) { Role::Follower } else { Role::Processor },
             metrics: options.metrics.clone(),
             spans: options.spans.clone(),
@@ -147,6 +155,9 @@ impl Engine {
     /// Waits until everything that is published now is processed and seen by readers; what comes meanwhile is not waited
     /// for. Ends early when a processor gives up. `told` is called meanwhile.
     pub fn catch_up(&self, mut told: impl FnMut(Lag)) -> Result<(), EngineError> {
+        if self.role == Role::Publisher {
+            return Ok(());
+        }
         let ends = self.ends()?;
         loop {
             self.check()?;
@@ -154,9 +165,6 @@ impl Engine {
             told(lag);
             // The ends of a cluster's partitions lie behind markers that no reader sees, and are reached all the same.
             let is_read = self.role == Role::Follower && self.processors.iter().all(Supervised::is_at_end);
-            if self.role == Role::Publisher {
-                return Ok(());
-            }
             if (is_read || lag.processed >= lag.published)
                 && self.processors.iter().all(Supervised::has_restored)
             {

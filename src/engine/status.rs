@@ -1,13 +1,12 @@
-//! How each partition of this process is doing: told by its worker, for people, probes and Prometheus.
+//! How each partition of this process is doing: told by its worker and by the log, for people, probes and Prometheus.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::log::{LogError, Offset, SharedLog, TopicPartition};
-use crate::record::{ProgressRecord, Topic};
-use crate::telemetry::{self, Metrics};
+use crate::log::Offset;
+use crate::record::ProgressRecord;
 
 /// How one partition is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +24,7 @@ pub struct PartitionStatus {
     pub behind_seconds: Option<u64>,
 }
 
-/// What a worker tells. Written by it after each step, read by anyone.
+/// What a worker tells after each step, and what the log tells of its end once a second.
 #[derive(Default)]
 pub(super) struct Board(Mutex<Told>);
 
@@ -34,11 +33,15 @@ struct Told {
     restored: bool,
     at_end: bool,
     images: u64,
-    behind: u64,
-    /// When it last had everything.
+    read: Option<ProgressRecord>,
+    /// When it last said that it had everything.
     up_to_date: Option<Instant>,
-    progress: Option<ProgressRecord>,
+    /// The end of its images, and when the log told it.
+    end: Option<(Offset, Instant)>,
 }
+
+/// The log is asked once a second; what was true so long ago counts as true now.
+const FRESH: Duration = Duration::from_secs(5);
 
 impl Board {
     /// Numbers are whole whoever panicked while writing them.
@@ -55,83 +58,61 @@ impl Board {
     }
 
     pub(super) fn progress(&self) -> Option<ProgressRecord> {
-        self.told().progress
+        self.told().read
     }
 
-    pub(super) fn status(&self, partition: u16) -> PartitionStatus {
-        let told = self.told();
-        let since = |moment: Instant| if told.at_end { 0 } else { moment.elapsed().as_secs() };
-        PartitionStatus {
-            partition,
-            restored: told.restored,
-            images: told.images,
-            behind_records: told.behind,
-            behind_seconds: told.up_to_date.map(since),
-        }
-    }
-}
-
-/// Tells of one partition on its board, and once a second to Prometheus.
-pub(super) struct Teller<'a> {
-    partition: u16,
-    log: &'a SharedLog,
-    metrics: &'a Metrics,
-    board: &'a Board,
-    looked: Instant,
-}
-
-/// How often the end of the inputs is asked for: on a cluster that is a request.
-const LOOK: Duration = Duration::from_secs(1);
-
-impl<'a> Teller<'a> {
-    /// Of a partition that was just brought up to date.
-    pub(super) fn restored(
-        partition: u16,
-        log: &'a SharedLog,
-        metrics: &'a Metrics,
-        board: &'a Board,
-        images: usize,
-    ) -> Self {
-        telemetry::set(&metrics.restored, partition, 1);
-        telemetry::set(&metrics.lag, partition, 0);
-        *board.told() = Told {
+    /// It was just brought up to date.
+    pub(super) fn restored(&self, images: usize) {
+        *self.told() = Told {
             restored: true,
             at_end: true,
             images: images as u64,
             up_to_date: Some(Instant::now()),
             ..Told::default()
         };
-        Self { partition, log, metrics, board, looked: Instant::now() }
     }
 
     /// What is in answers was read up to `read`, which is all there is if it is `at_end`, and has so many images.
-    pub(super) fn tell(&mut self, read: ProgressRecord, at_end: bool, images: usize) -> Result<(), LogError> {
-        let is_due = self.looked.elapsed() >= LOOK;
-        // At the end nothing is behind, whatever markers stand there.
-        let behind = match (at_end, is_due) {
-            (true, _) => Some(0),
-            (false, true) => Some(self.end()?.saturating_sub(read.images)),
-            (false, false) => None,
-        };
-        if is_due {
-            self.looked = Instant::now();
-            telemetry::set(&self.metrics.lag, self.partition, behind.unwrap_or(0));
-            telemetry::set(&self.metrics.progress, self.partition, read.images);
-        }
-        let mut told = self.board.told();
+    pub(super) fn tell(&self, read: ProgressRecord, at_end: bool, images: usize) {
+        let mut told = self.told();
         told.at_end = at_end;
         told.images = images as u64;
-        told.progress = Some(read);
+        told.read = Some(read);
         if at_end {
             told.up_to_date = Some(Instant::now());
         }
-        if let Some(behind) = behind {
-            told.behind = behind;
-        }
-        Ok(())
     }
 
-    fn end(&self) -> Result<Offset, LogError> {
-        self.log.end(TopicPartition { topic: Topic::Images, partition: self.partition })
+    /// Its worker has failed, and nobody has replaced it yet.
+    pub(super) fn failed(&self) {
+        let mut told = self.told();
+        told.restored = false;
+        told.at_end = false;
+    }
+
+    /// The log has told the end of its images.
+    pub(super) fn look(&self, end: Offset) {
+        self.told().end = Some((end, Instant::now()));
+    }
+
+    pub(super) fn status(&self, partition: u16) -> PartitionStatus {
+        let told = self.told();
+        let read = told.read.map_or(0, |read| read.images);
+        // At the end nothing is behind, whatever markers stand there.
+        let behind = told.end.filter(|_| !told.at_end).map_or(0, |(end, _)| end.saturating_sub(read));
+        // Who hears nothing of the log cannot know that there is nothing more.
+        let heard = told.end.map(|(_, when)| when);
+        let true_until = if told.at_end { heard.or(told.up_to_date) } else { told.up_to_date };
+        let seconds = |moment: Instant| match moment.elapsed() {
+            fresh if told.restored && fresh < FRESH => 0,
+            old => old.as_secs(),
+        };
+        PartitionStatus {
+            partition,
+            restored: told.restored,
+            images: told.images,
+            behind_records: behind,
+            behind_seconds: true_until.map(seconds),
+        }
     }
 }

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::status::{Board, PartitionStatus, Teller};
+use super::status::{Board, PartitionStatus};
 use crate::log::{AppendError, LogError, SharedLog};
 use crate::processor::{Follower, Options, Processor, ProcessorError};
 use crate::record::ProgressRecord;
+use crate::telemetry;
 use crate::view::View;
 
 /// So many failures without a success between them, and the worker is given up: what is wrong does not pass.
@@ -38,12 +39,24 @@ pub(super) struct Supervised {
 
 #[derive(Default)]
 struct State {
-    stop: AtomicBool,
-    board: Board,
+    stop: Arc<AtomicBool>,
+    board: Arc<Board>,
     failure: Mutex<Option<String>>,
 }
 
+impl State {
+    fn restored(&self, partition: u16, images: usize, options: &Options) {
+        telemetry::set(&options.metrics.restored, partition, 1);
+        self.board.restored(images);
+    }
+}
+
 impl Supervised {
+    /// What it tells of itself.
+    pub(super) fn board(&self) -> &Arc<Board> {
+        &self.state.board
+    }
+
     /// The partition.
     pub(super) fn partition(&self) -> u16 {
         self.partition
@@ -112,6 +125,7 @@ pub(super) fn start(
 ) -> Result<Supervised, LogError> {
     let state = Arc::new(State::default());
     let shared = Arc::clone(&state);
+    let options = Options { stop: Arc::clone(&state.stop), ..options };
     let thread = std::thread::Builder::new()
         .name(format!("partition-{partition}"))
         .spawn(move || supervise(partition, &log, &work, &options, &shared))
@@ -121,15 +135,18 @@ pub(super) fn start(
 
 fn supervise(partition: u16, log: &SharedLog, work: &Work, options: &Options, state: &State) {
     let mut failures = 0;
-    loop {
+    // Who was told to stop restores nothing: that would fence the rightful successor.
+    while !state.stop.load(Ordering::Acquire) {
         let result = match work {
             Work::Process(view) => process(partition, log, view.as_ref(), options, state, &mut failures),
             Work::Follow(view) => follow(partition, log, view, options, state, &mut failures),
         };
         let error = match result {
             Err(error) if !state.stop.load(Ordering::Acquire) => error,
-            _ => return options.metrics.forget(partition),
+            _ => break,
         };
+        state.board.failed();
+        telemetry::set(&options.metrics.restored, partition, 0);
         failures += 1;
         let is_final = matches!(
             error,
@@ -145,6 +162,7 @@ fn supervise(partition: u16, log: &SharedLog, work: &Work, options: &Options, st
         let is_fenced = matches!(error, ProcessorError::Append(AppendError::Fenced));
         wait(if is_fenced { FENCED } else { Duration::ZERO } + backoff(failures), state);
     }
+    options.metrics.forget(partition);
 }
 
 fn process(
@@ -158,13 +176,13 @@ fn process(
     let begun = Instant::now();
     let mut processor = Processor::restore(SharedLog::clone(log), view, partition, options.clone())?;
     options.metrics.restore.observe(begun.elapsed().as_secs_f64());
-    let mut teller = Teller::restored(partition, log, &options.metrics, &state.board, processor.images());
+    state.restored(partition, processor.images(), options);
     while !state.stop.load(Ordering::Acquire) {
         let done = processor.step(IDLE)?;
         if done.records > 0 {
             *failures = 0;
         }
-        teller.tell(processor.progress(), done.at_end, processor.images())?;
+        state.board.tell(processor.progress(), done.at_end, processor.images());
     }
     processor.close()
 }
@@ -180,12 +198,12 @@ fn follow(
     let begun = Instant::now();
     let mut follower = Follower::restore(log, view, partition, options)?;
     options.metrics.restore.observe(begun.elapsed().as_secs_f64());
-    let mut teller = Teller::restored(partition, log, &options.metrics, &state.board, follower.images());
+    state.restored(partition, follower.images(), options);
     while !state.stop.load(Ordering::Acquire) {
         if follower.step(IDLE)? > 0 {
             *failures = 0;
         }
-        teller.tell(follower.progress(), follower.at_end(), follower.images())?;
+        state.board.tell(follower.progress(), follower.at_end(), follower.images());
     }
     follower.close();
     Ok(())

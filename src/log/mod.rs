@@ -89,7 +89,8 @@ pub trait Log: Send + Sync {
     /// The committed record at this offset, if it is there still.
     fn get(&self, from: TopicPartition, offset: Offset) -> Result<Option<Stored>, LogError>;
 
-    /// Beyond every committed record: the next one will have this offset or a higher one.
+    /// Beyond every committed record, whether readers see it yet or not: the next one will have this offset or a higher
+    /// one.
     fn end(&self, of: TopicPartition) -> Result<Offset, LogError>;
 }
 
@@ -108,6 +109,9 @@ pub trait Writer: Send {
     /// Waits until the batch is committed and returns the offset of each of its records, in the batch's order.
     fn finish(&mut self) -> Result<Vec<Offset>, AppendError>;
 
+    /// To be called now and then while nothing is appended: what a client of the log has to do meanwhile.
+    fn idle(&mut self) {}
+
     /// Appends the batch atomically.
     fn append(&mut self, batch: Batch) -> Result<Vec<Offset>, AppendError> {
         self.begin(batch)?;
@@ -121,11 +125,17 @@ pub type SharedLog = Arc<dyn Log>;
 /// The largest key and value together: Apache Kafka's default `max.message.bytes`, so that a log can move there.
 pub const MAX_RECORD_BYTES: usize = 1_048_576;
 
+/// Refuses a record that no log takes.
+pub fn check_size(to: TopicPartition, record: &Record) -> Result<(), AppendError> {
+    match record.bytes() {
+        bytes if bytes > MAX_RECORD_BYTES => {
+            Err(AppendError::TooLarge { key: record.key.clone(), to, bytes })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Refuses a batch with a record that no log takes.
 fn check_sizes(batch: &Batch) -> Result<(), AppendError> {
-    let too_large = |(to, record): &(TopicPartition, Record)| {
-        let bytes = record.bytes();
-        (bytes > MAX_RECORD_BYTES).then(|| AppendError::TooLarge { key: record.key.clone(), to: *to, bytes })
-    };
-    batch.iter().find_map(too_large).map_or(Ok(()), Err)
+    batch.iter().try_for_each(|(to, record)| check_size(*to, record))
 }

@@ -1,5 +1,6 @@
 //! Reading a partition as it is now.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::{Log, LogError, Offset, ReadLimit, Stored, TopicPartition};
@@ -10,23 +11,25 @@ const READ: ReadLimit = ReadLimit { records: 8_192, bytes: 16 << 20 };
 const STALLED: Duration = Duration::from_secs(60);
 
 /// Calls `visit` with every record that the partition has now, in order.
-pub fn for_each(log: &dyn Log, of: TopicPartition, visit: impl FnMut(&Stored)) -> Result<(), LogError> {
-    for_each_from(log, of, 0, visit)
+pub fn for_each(log: &dyn Log, of: TopicPartition, mut visit: impl FnMut(&Stored)) -> Result<(), LogError> {
+    for_each_from(log, of, 0, |stored| {
+        visit(stored);
+        ControlFlow::Continue(())
+    })
 }
 
-/// [`for_each`] of the records from an offset on.
+/// [`for_each`] of the records from an offset on, as long as `visit` goes on.
 pub fn for_each_from(
     log: &dyn Log,
     of: TopicPartition,
     from: Offset,
-    mut visit: impl FnMut(&Stored),
+    mut visit: impl FnMut(&Stored) -> ControlFlow<()>,
 ) -> Result<(), LogError> {
     let mut reader = log.reader(of.topic, &[(of.partition, from)])?;
     let mut deadline = Instant::now() + STALLED;
     loop {
         let fetched = reader.read(READ, Duration::from_millis(500))?;
-        fetched.records.iter().for_each(&mut visit);
-        if fetched.at_end {
+        if fetched.records.iter().try_for_each(&mut visit).is_break() || fetched.at_end {
             return Ok(());
         }
         if !fetched.records.is_empty() {

@@ -34,7 +34,7 @@ impl Follower {
         let mut inputs = Inputs::open(&**log, start.progress, options.batch_records)?;
         let mut replica = Replica::new(Arc::clone(view), partition, start.shard);
         let mut records = 0;
-        let progress = restore::to_the_end(&mut inputs, partition, |taken| {
+        let progress = restore::to_the_end(&mut inputs, partition, options, |taken| {
             records += taken.records;
             take_in(replica.shard(), taken.changes);
         })?;

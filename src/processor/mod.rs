@@ -21,14 +21,16 @@ mod state;
 mod traces;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use crate::log::{AppendError, LogError, SharedLog, TopicPartition, Writer};
 use crate::record::{ProgressRecord, Topic};
+use crate::shard::Effect;
 use crate::snapshot::Snapshots;
 use crate::telemetry::{self, Metrics, Spans};
 use crate::view::View;
-use commit::InFlight;
+use commit::{InFlight, Results};
 pub use follower::Follower;
 use input::{Inputs, Refused, take_in};
 use restore::{Start, Who};
@@ -48,6 +50,9 @@ pub enum ProcessorError {
     /// A result could not be written as JSON.
     #[error("cannot encode a record: {0}")]
     Encode(#[from] serde_json::Error),
+    /// It was told to stop before it was up to date.
+    #[error("stopped before it was up to date")]
+    Stopped,
     /// The inputs do not come to their ends.
     #[error(
         "the inputs of partition {partition} could not be read to their ends: nothing came for {seconds} s"
@@ -106,6 +111,8 @@ pub struct Options {
     pub metrics: Metrics,
     /// Told of what was done with each record.
     pub spans: Spans,
+    /// Set by whoever wants the worker to end: a restore that is under way ends early.
+    pub stop: Arc<AtomicBool>,
     /// Where snapshots are kept; without, a restart reads the log from its beginning.
     pub snapshots: Option<Snapshots>,
 }
@@ -118,6 +125,7 @@ impl Default for Options {
             observer: Arc::new(|_, _| {}),
             metrics: Metrics::default(),
             spans: Spans::default(),
+            stop: Arc::default(),
             snapshots: None,
         }
     }
@@ -136,6 +144,13 @@ pub struct Done {
     pub dead_letters: usize,
     /// Whether all that is published has been processed and committed.
     pub at_end: bool,
+}
+
+impl Done {
+    fn of(records: usize, effects: &[Effect]) -> Self {
+        let transitions = effects.iter().map(|effect| effect.transitions.len()).sum();
+        Self { records, classified: effects.len(), transitions, ..Self::default() }
+    }
 }
 
 /// The processor of one partition.
@@ -199,6 +214,7 @@ impl Processor {
         let taken = self.inputs.read(timeout)?;
         if taken.records == 0 {
             self.finish()?;
+            self.writer.idle();
             self.settle_if_worthwhile();
             return Ok(Done { at_end: taken.at_end, ..Done::default() });
         }
@@ -208,30 +224,28 @@ impl Processor {
             // The working copy has to be published before it changes again.
             self.finish()?;
         }
-        let mut done = Done { records: taken.records, ..Done::default() };
+        let records = taken.records;
         let traces = Traces::of(&taken.changes, self.partition, begun, &self.options.spans);
         let (changes, refused) = take_in(self.state.shard(), taken.changes);
-        let dead_letters: Vec<_> = taken.refused.into_iter().chain(refused).map(Refused::letter).collect();
+        let letters = taken.refused.into_iter().chain(refused);
+        let dead_letters: Vec<_> =
+            letters.filter(|refused| self.reports(refused)).map(Refused::letter).collect();
         let effects = self.state.shard().drain();
         let images = self.state.shard().index().len();
         telemetry::set(&self.options.metrics.images, self.partition, images as u64);
         self.at(Step::Concluded);
-        done.classified = effects.len();
-        done.transitions = effects.iter().map(|effect| effect.transitions.len()).sum();
-        done.dead_letters = dead_letters.len();
-        let metrics = &self.options.metrics;
-        metrics.records.inc_by(done.records as u64);
-        #[allow(clippy::cast_precision_loss, reason = "a batch has a few thousand records")]
-        metrics.batch.observe(done.records as f64);
-        metrics.classifications.inc_by(done.classified as u64);
-        metrics.transitions.inc_by(done.transitions as u64);
-        metrics.dead_letters.inc_by(done.dead_letters as u64);
+        let done = Done { dead_letters: dead_letters.len(), ..Done::of(records, &effects) };
         self.unsettled += changes.len();
-        self.unsaved.add(done.records, images);
+        self.unsaved.add(records, images);
         self.sequence += 1;
         let progress = ProgressRecord { sequence: self.sequence, ..taken.progress };
-        self.begin(effects, &dead_letters, changes, traces, progress)?;
+        self.begin(Results { effects, dead_letters, changes, traces, done }, progress)?;
         Ok(done)
+    }
+
+    /// Every partition reads the catalog; one of them tells of its bad records.
+    fn reports(&self, refused: &Refused) -> bool {
+        refused.source.of.topic != Topic::Catalog || self.partition == 0
     }
 
     /// Commits what is under way, takes a snapshot if it is of use, and stops.

@@ -1,11 +1,13 @@
 //! Taking a partition over: what was committed, then every input to its end, then the difference.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::input::{Inputs, Refused, Taken, take_in};
 use super::traces::Traces;
-use super::{Options, Processor, ProcessorError, Step, Unsaved};
+use super::{Done, Options, Processor, ProcessorError, Results, Step, Unsaved};
 use crate::log::{LogError, Offset, SharedLog, TopicPartition, for_each_from};
 use crate::oci::Digest;
 use crate::record::{ClassificationRecord, ProgressRecord, Topic, decode};
@@ -126,6 +128,7 @@ fn last_progress(
             if let Ok(Some(progress)) = decode::<ProgressRecord>(&stored.record) {
                 last = Some(progress);
             }
+            ControlFlow::Continue(())
         })?;
         Ok::<_, LogError>(last)
     };
@@ -150,11 +153,17 @@ fn last_progress(
 pub(super) fn to_the_end(
     inputs: &mut Inputs,
     partition: u16,
+    options: &Options,
     mut each: impl FnMut(Taken),
 ) -> Result<ProgressRecord, ProcessorError> {
     let mut deadline = Instant::now() + STALLED;
+    telemetry::set(&options.metrics.restored, partition, 0);
     loop {
         let taken = inputs.read(LOOK)?;
+        if options.stop.load(Ordering::Relaxed) {
+            return Err(ProcessorError::Stopped);
+        }
+        telemetry::set(&options.metrics.progress, partition, taken.progress.images);
         if taken.records > 0 {
             deadline = Instant::now() + STALLED;
         } else if Instant::now() >= deadline {
@@ -172,10 +181,10 @@ impl Processor {
     /// Rebuilds the state from the log, commits what follows from it and had not been committed, and publishes.
     pub(super) fn read_back(&mut self, classifications: Offset) -> Result<(), ProcessorError> {
         let committed = self.committed;
-        let mut dead_letters = Vec::new();
+        let mut refused_now = Vec::new();
         let mut records = 0;
-        let Self { inputs, state, partition, .. } = self;
-        let progress = to_the_end(inputs, *partition, |taken| {
+        let Self { inputs, state, partition, options, .. } = self;
+        let progress = to_the_end(inputs, *partition, options, |taken| {
             records += taken.records;
             let (_, refused) = take_in(state.shard(), taken.changes);
             // Those before the committed progress have their dead letters already.
@@ -187,8 +196,10 @@ impl Processor {
                         _ => committed.catalog,
                     }
             };
-            dead_letters.extend(taken.refused.into_iter().chain(refused).filter(is_new).map(Refused::letter));
+            refused_now.extend(taken.refused.into_iter().chain(refused).filter(is_new));
         })?;
+        let dead_letters: Vec<_> =
+            refused_now.into_iter().filter(|refused| self.reports(refused)).map(Refused::letter).collect();
         self.read_committed(classifications)?;
         self.at(Step::Restored);
         let effects = self.state.shard().drain();
@@ -205,22 +216,32 @@ impl Processor {
         self.at(Step::Concluded);
         let progress = ProgressRecord { sequence: progress.sequence + 1, ..progress };
         self.sequence = progress.sequence;
-        self.begin(effects, &dead_letters, Vec::new(), Traces::default(), progress)?;
+        let done = Done::of(records, &effects);
+        let (changes, traces) = (Vec::new(), Traces::default());
+        self.begin(Results { effects, dead_letters, changes, traces, done }, progress)?;
         self.finish()
     }
 
     /// Reads the own output back, to compare with. Last, so that it is compared with what the inputs say in the end.
     fn read_committed(&mut self, from: Offset) -> Result<(), ProcessorError> {
         let of = self.output(Topic::Classifications);
+        let stop = Arc::clone(&self.options.stop);
         let shard = self.state.shard();
         for_each_from(&*self.log, of, from, |stored| {
+            if stop.load(Ordering::Relaxed) {
+                return ControlFlow::Break(());
+            }
             // What a stranger wrote here is as good as nothing: the difference replaces it.
-            let Ok(digest) = stored.record.key.parse::<Digest>() else { return };
+            let Ok(digest) = stored.record.key.parse::<Digest>() else { return ControlFlow::Continue(()) };
             let record = decode::<ClassificationRecord>(&stored.record).ok().flatten();
             let record = record.filter(|record| record.digest == digest);
             // Taking back what was committed touches no chain, so it cannot fail.
             let _ = shard.apply(&Change::Committed(digest, record.map(Arc::new)));
+            ControlFlow::Continue(())
         })?;
-        Ok(())
+        match stop.load(Ordering::Relaxed) {
+            true => Err(ProcessorError::Stopped),
+            false => Ok(()),
+        }
     }
 }

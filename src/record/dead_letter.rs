@@ -22,15 +22,25 @@ pub struct DeadLetterRecord {
 }
 
 impl DeadLetterRecord {
-    /// How much of a bad value is kept, in bytes: enough to see what it was, little enough to keep many.
+    /// How much is kept of a bad value, of its key and of the reason, each, in bytes: enough to see what it was. A dead
+    /// letter must fit wherever the bad record did, or it would stop what it is to keep going.
     pub const KEPT_BYTES: usize = 4096;
 
-    /// A dead letter for `value`, cut to [`Self::KEPT_BYTES`].
+    /// A dead letter for `value`; everything is cut to [`Self::KEPT_BYTES`].
     pub fn new(origin: String, key: Option<String>, reason: String, value: Option<&[u8]>) -> Self {
         let value = value
             .map(|value| String::from_utf8_lossy(&value[..value.len().min(Self::KEPT_BYTES)]).into_owned());
-        Self { origin, key, reason, value }
+        Self { origin, key: key.map(cut), reason: cut(reason), value }
     }
+}
+
+/// Cut where a character ends.
+fn cut(mut text: String) -> String {
+    if text.len() > DeadLetterRecord::KEPT_BYTES {
+        text.truncate(text.floor_char_boundary(DeadLetterRecord::KEPT_BYTES));
+        text.push('…');
+    }
+    text
 }
 
 impl Value for DeadLetterRecord {

@@ -27,9 +27,22 @@ pub struct TransitionRecord {
     /// The class's current version at that moment: the image or image index that the class's tag points at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<Digest>,
-    /// The tags that referenced the image at that moment, sorted.
+    /// The tags that referenced the image at that moment, sorted; as many as have [`Self::MOST_TAG_BYTES`] together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// How many more there were.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_tags: u64,
+}
+
+impl TransitionRecord {
+    /// Further tags are counted and not named: the record has to stay far below the largest one.
+    pub const MOST_TAG_BYTES: usize = 256 << 10;
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Where an image stands in a class.

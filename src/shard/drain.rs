@@ -202,6 +202,7 @@ impl Subject<'_> {
             told(from),
             told(to)
         );
+        let (tags, more_tags) = self.tags();
         Some(TransitionRecord {
             id: Digest::of(identity.as_bytes()),
             digest: self.digest,
@@ -210,8 +211,24 @@ impl Subject<'_> {
             from,
             to,
             current: self.shard.catalog.class(class).and_then(|class| class.current_for(&self.platform())),
-            tags: self.shard.tags_of(&self.digest).map(|tag| tag.name.clone()).collect(),
+            tags,
+            more_tags,
         })
+    }
+
+    /// The names of its tags that fit into a transition, and how many do not.
+    fn tags(&self) -> (Vec<String>, u64) {
+        let (mut names, mut more, mut room) = (Vec::new(), 0, TransitionRecord::MOST_TAG_BYTES);
+        for tag in self.shard.tags_of(&self.digest) {
+            match room.checked_sub(tag.name.len()) {
+                Some(left) => {
+                    room = left;
+                    names.push(tag.name.clone());
+                }
+                None => more += 1,
+            }
+        }
+        (names, more)
     }
 }
 

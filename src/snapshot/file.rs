@@ -7,6 +7,8 @@ use super::Unusable;
 
 /// What a snapshot begins with, and the format after it.
 const MAGIC: [u8; 8] = *b"clade-ss";
+/// To be raised with every change after which the same log leads to another shard, in layout or in conclusions: a snapshot
+/// is believed, not checked.
 const FORMAT: u32 = 1;
 const HEAD: usize = 16;
 
@@ -44,7 +46,7 @@ pub(super) fn write(
     bytes[..8].copy_from_slice(&MAGIC);
     bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
     bytes[12..HEAD].copy_from_slice(&checksum.to_le_bytes());
-    let aside = path.with_extension(format!("{}.new", std::process::id()));
+    let aside = path.with_extension("snapshot.new");
     std::fs::write(&aside, bytes)?;
     std::fs::rename(aside, path)
 }

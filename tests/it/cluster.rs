@@ -258,13 +258,48 @@ fn credentials_are_taken_by_every_mechanism_and_wrong_ones_are_told_at_once() {
         assert!(!error.contains("hidden-word"), "a secret is printed: {error}");
         assert!(begun.elapsed() < Duration::from_secs(20), "{mechanism}: {error}");
     }
-    let token = write("token", &unsecured_token());
-    let output = plan_with(&[
-        ca(),
-        "sasl.mechanism=OAUTHBEARER".to_owned(),
-        format!("sasl.oauthbearer.token.file={token}"),
-    ]);
-    assert!(output.status.success(), "OAUTHBEARER: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: make test"]
+fn with_a_token_from_a_file_everything_is_read_and_written_but_topics_are_not_looked_after() {
+    let dir = tempfile::tempdir().unwrap();
+    let token = dir.path().join("token");
+    std::fs::write(&token, unsecured_token()).unwrap();
+    let plain = fresh_config(1);
+    drop(crate::kafka::open(&plain));
+    let sasl = std::fs::read_to_string(folder().join("sasl")).unwrap();
+    let mut config = Config::new(sasl.trim(), &plain.prefix);
+    for (name, value) in [
+        ("security.protocol", "SASL_SSL"),
+        ("ssl.ca.location", &folder().join("ca.pem").display().to_string()),
+        ("sasl.mechanism", "OAUTHBEARER"),
+        ("sasl.oauthbearer.token.file", &token.display().to_string()),
+    ] {
+        config.set(name, value).unwrap();
+    }
+    let log = KafkaLog::open(config.clone()).unwrap();
+    let to = TopicPartition { topic: Topic::Images, partition: 0 };
+    let offsets = log.writer("test").unwrap().append(vec![(to, encode_image("one"))]).unwrap();
+    assert_eq!(log.get(to, offsets[0]).unwrap().unwrap().record, encode_image("one"));
+    let refused = Admin::open(config).err().unwrap().to_string();
+    assert!(refused.contains("OAUTHBEARER") && refused.contains("strimzi"), "{refused}");
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: make test"]
+fn what_was_committed_is_had_at_once() {
+    let config = fresh_config(1);
+    let log = crate::kafka::open(&config);
+    let to = TopicPartition { topic: Topic::Images, partition: 0 };
+    let mut writer = log.writer("test").unwrap();
+    for number in 0..200 {
+        let record = encode_image(&format!("{number}"));
+        let offset = writer.append(vec![(to, record.clone())]).unwrap()[0];
+        // Its transaction's markers may not have been written yet.
+        assert!(log.end(to).unwrap() > offset);
+        assert_eq!(log.get(to, offset).unwrap().map(|stored| stored.record), Some(record), "{number}");
+    }
 }
 
 /// A JSON Web Token as Kafka's own handler for tests takes it: unsigned, and young.

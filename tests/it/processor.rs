@@ -27,6 +27,17 @@ fn record(name: &str) -> Record {
     encode(digest(name).to_string(), &image(name, &["A", name])).unwrap()
 }
 
+fn letters(log: &SharedLog) -> Vec<DeadLetterRecord> {
+    let mut letters = Vec::new();
+    for partition in 0..log.partitions() {
+        for_each(&**log, TopicPartition { topic: Topic::DeadLetters, partition }, |stored| {
+            letters.extend(decode::<DeadLetterRecord>(&stored.record).unwrap());
+        })
+        .unwrap();
+    }
+    letters
+}
+
 fn count(view: &View) -> usize {
     view.snapshot().shards().map(|shard| shard.index().len()).sum()
 }
@@ -92,11 +103,7 @@ fn a_record_that_is_none_is_a_dead_letter_with_its_place_and_reason_and_the_othe
         Processor::restore(SharedLog::clone(&log), Some(&view), 0, Options::default()).unwrap();
     processor.step(Duration::ZERO).unwrap();
     assert_eq!(count(&view), 2);
-    let mut letters = Vec::new();
-    for_each(&*log, TopicPartition { topic: Topic::DeadLetters, partition: 0 }, |stored| {
-        letters.extend(decode::<DeadLetterRecord>(&stored.record).unwrap());
-    })
-    .unwrap();
+    let letters = letters(&log);
     let places: Vec<&str> = letters.iter().map(|letter| letter.origin.as_str()).collect();
     assert_eq!(places, ["images[0]@1", "images[0]@2", "images[0]@3", "images[0]@4"]);
     let reasons =
@@ -143,4 +150,66 @@ fn what_comes_of_an_image_stands_in_the_trace_of_the_image() {
     assert_eq!(image[..35], classification[..35]);
     assert_eq!(image[..35], transition[..35]);
     assert!(image != classification && image != transition && classification != transition);
+}
+
+#[test]
+fn a_bad_record_with_a_huge_key_or_version_is_a_dead_letter_like_any_other() {
+    // What is written as an escape is told with six characters for each.
+    let huge = "\u{1}".repeat(300_000);
+    let key = Record { key: huge.clone(), ..record("nameless") };
+    let version = Record { headers: vec![("ce_type".to_owned(), huge)], ..record("from a later version") };
+    let log = log_with(vec![key, version, record("good")]);
+    let processor = Processor::restore(SharedLog::clone(&log), None, 0, Options::default()).unwrap();
+    assert_eq!(processor.images(), 1);
+    let letters = letters(&log);
+    assert_eq!(letters.len(), 2);
+    assert!(letters.iter().all(|letter| letter.reason.len() < 5_000), "cut");
+}
+
+#[test]
+fn a_conclusion_that_no_log_takes_is_a_dead_letter_and_the_others_go_on() {
+    let mut world = crate::support::World::new();
+    for class in ["os", "vendor", "support", "licence"] {
+        world.class(class, "base:latest");
+    }
+    world.images(&[("base", &["A"])]).tag("base:latest", &["base"]).process();
+    let mut large = image("large", &["A", "B"]);
+    let around = encode(digest("large").to_string(), &large).unwrap().bytes();
+    large.platform.os += &"x".repeat(clade::log::MAX_RECORD_BYTES - around);
+    let records = [("large", large), ("small", image("small", &["A", "C"]))];
+    let partition =
+        clade::record::partition_of(&digest("base"), &records[1].1.chain(), world.log.partitions());
+    let to = TopicPartition { topic: Topic::Images, partition };
+    let batch =
+        records.iter().map(|(name, of)| (to, encode(digest(name).to_string(), of).unwrap())).collect();
+    world.log.writer("stranger").unwrap().append(batch).unwrap();
+    let found = world.classifications();
+    assert!(
+        found.contains_key(&digest("small").to_string()) && !found.contains_key(&digest("large").to_string())
+    );
+    assert!(letters(&world.log).iter().any(|letter| letter.reason.contains("more than the")));
+}
+
+#[test]
+fn tags_beyond_all_measure_are_counted_in_a_transition_and_not_named() {
+    let mut world = crate::support::World::new();
+    world.class("os", "base:latest").images(&[("base", &["A"]), ("app", &["A", "B"])]);
+    let name = |number: usize| format!("app{}:{number}", "p".repeat(1_000));
+    for number in 0..2_000 {
+        world.tag(&name(number), &["app"]);
+    }
+    world.tag("base:latest", &["base"]).process();
+    let found = crate::support::transitions(&*world.log);
+    let event = found.iter().find(|event| event.digest == digest("app")).unwrap();
+    assert_eq!(event.tags.len() as u64 + event.more_tags, 2_000);
+    assert!(event.tags.len() > 200 && event.more_tags > 1_000);
+}
+
+#[test]
+fn a_processor_that_is_told_to_stop_does_not_restore_to_the_end() {
+    let log = log_with(vec![record("one")]);
+    let options = Options::default();
+    options.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let stopped = Processor::restore(log, None, 0, options).err();
+    assert!(matches!(stopped, Some(ProcessorError::Stopped)), "{stopped:?}");
 }

@@ -50,6 +50,14 @@ pub struct Admin {
 impl Admin {
     /// Reaches the cluster.
     pub fn open(config: Config) -> Result<Self, LogError> {
+        if config.token_file().is_some() {
+            // rust-rdkafka's admin client never asks for a token, and so never connects.
+            return Err(LogError::Configuration(
+                "topics cannot be looked after with OAUTHBEARER and a token from a file: use another mechanism for \
+                 `clade topics`, or create the topics of deploy/strimzi/topics.yaml with other tools"
+                    .to_owned(),
+            ));
+        }
         let consumer = consumer(&config, FOLLOWING)?;
         reach(&consumer, &config, PATIENCE)?;
         let client = config

@@ -47,6 +47,8 @@ pub struct KafkaLog {
     pool: Pool,
     /// For single records.
     singles: Pool,
+    /// For the ends of partitions.
+    ends: Pool,
 }
 
 /// The topics' names on the cluster.
@@ -71,10 +73,10 @@ impl KafkaLog {
         let metadata = reach(&consumer, &config, PATIENCE)?;
         let names = Names::new(&config);
         let partitions = check_topics(&metadata, &names)?;
-        let single = self::consumer(&config, SINGLE)?;
         Ok(Self {
-            pool: Pool::new(config.clone(), FOLLOWING, consumer),
-            singles: Pool::new(config.clone(), SINGLE, single),
+            pool: Pool::new(config.clone(), FOLLOWING, Some(consumer)),
+            singles: Pool::new(config.clone(), SINGLE, None),
+            ends: Pool::new(config.clone(), END, None),
             config,
             names,
             partitions,
@@ -137,16 +139,19 @@ impl Log for KafkaLog {
         if offset >= self.end(from)? {
             return Ok(None);
         }
+        // It may be committed and not be seen yet; it is waited for.
         let reader = self.open_reader(&self.singles, from.topic, &[(from.partition, offset)])?;
         reader::one(reader, from, offset, PATIENCE)
     }
 
     fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {
-        let consumer = self.pool.take()?;
+        let consumer = self.ends.take()?;
+        // Serves the callbacks: without an OAuth token there is no connection.
+        let _ = consumer.poll(Duration::ZERO);
         let (_, end) = consumer
             .fetch_watermarks(self.names.of(of.topic), i32::from(of.partition), PATIENCE)
             .map_err(|error| reader::failed(of.topic, &error))?;
-        self.pool.give_back(consumer);
+        self.ends.give_back(consumer);
         Ok(end.unsigned_abs())
     }
 }
@@ -157,25 +162,35 @@ const FOLLOWING: &[(&str, &str)] = &[
     ("queued.max.messages.kbytes", "16384"),
     ("queued.min.messages", "20000"),
     ("fetch.wait.max.ms", "100"),
+    ("isolation.level", "read_committed"),
 ];
 /// Nothing is fetched ahead, and no request waits at the end: the next record that is asked for would wait behind it.
-const SINGLE: &[(&str, &str)] =
-    &[("queued.min.messages", "1"), ("fetch.message.max.bytes", "65536"), ("fetch.wait.max.ms", "1")];
+const SINGLE: &[(&str, &str)] = &[
+    ("queued.min.messages", "1"),
+    ("fetch.message.max.bytes", "65536"),
+    ("fetch.wait.max.ms", "1"),
+    ("isolation.level", "read_committed"),
+];
+/// A writer is told of its commit before readers see it, so that for a moment the end of what readers see lies before a
+/// committed record. The end that counts is the one that lies behind everything. Nothing is read with these.
+const END: &[(&str, &str)] = &[("isolation.level", "read_uncommitted")];
 
 /// A consumer for partitions that are assigned by hand. It never joins its group, whose name only says whose it is.
 fn consumer(config: &Config, purpose: &[(&str, &str)]) -> Result<BaseConsumer<Context>, LogError> {
     let group = config.name("clade");
-    let defaults = [purpose, &[("fetch.queue.backoff.ms", "5"), ("fetch.error.backoff.ms", "100")]].concat();
+    let (isolation, tuning): (Vec<_>, Vec<_>) =
+        purpose.iter().copied().partition(|(name, _)| *name == "isolation.level");
+    let defaults =
+        [&tuning[..], &[("fetch.queue.backoff.ms", "5"), ("fetch.error.backoff.ms", "100")]].concat();
     let fixed = [
         ("group.id", group.as_str()),
         ("enable.auto.commit", "false"),
         ("enable.partition.eof", "true"),
-        ("isolation.level", "read_committed"),
         // Where an event topic has dropped what was asked for, reading begins with what is left.
         ("auto.offset.reset", "earliest"),
     ];
     config
-        .client(&defaults, &fixed)
+        .client(&defaults, &[&fixed[..], &isolation].concat())
         .create_with_context(Context::new(config.token_file().map(Into::into)))
         .map_err(|error| wrong_property(&error))
 }

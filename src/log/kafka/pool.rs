@@ -24,9 +24,9 @@ impl Pool {
     pub(super) fn new(
         config: Config,
         purpose: &'static [(&'static str, &'static str)],
-        first: BaseConsumer<Context>,
+        first: Option<BaseConsumer<Context>>,
     ) -> Self {
-        Self { config, purpose, idle: Arc::new(Mutex::new(vec![first])) }
+        Self { config, purpose, idle: Arc::new(Mutex::new(first.into_iter().collect())) }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<BaseConsumer<Context>>> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 
 use super::Names;
 use super::context::Context;
@@ -15,6 +15,10 @@ use crate::log::{AppendError, Batch, LogError, Offset, Writer, check_sizes};
 
 /// So long may a transaction take to be written and committed. Longer than a broker takes to start again.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// One wait for an answer, between which callbacks are served.
+const SLICE: Duration = Duration::from_millis(500);
+/// So long may it take to end a transaction without effect.
+const ABORT: Duration = Duration::from_secs(5);
 /// rust-rdkafka's `flush` and `commit_transaction` sleep to the end of their first tenth of a second while records are
 /// in flight. So they are waited for here, in short looks, before the commit.
 const LOOK: Duration = Duration::from_micros(200);
@@ -35,7 +39,9 @@ impl KafkaWriter {
     ) -> Result<Self, LogError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match producer.init_transactions(Duration::from_secs(5)) {
+            // Serves the callbacks: an OAuth token is asked for there, and there is told why we are refused.
+            producer.poll(LOOK);
+            match producer.init_transactions(SLICE) {
                 Ok(()) => return Ok(Self { producer, context, names, is_open: false }),
                 Err(error) => {
                     if let Some(reason) = context.refused() {
@@ -47,7 +53,7 @@ impl KafkaWriter {
                             told(&error, &context)
                         )));
                     }
-                    std::thread::park_timeout(Duration::from_millis(100));
+                    producer.poll(Duration::from_millis(20));
                 }
             }
         }
@@ -79,12 +85,28 @@ impl KafkaWriter {
         Ok(())
     }
 
-    /// Ends the transaction without effect. What is not known afterwards, the successor's `init_transactions` settles.
-    fn abort(&mut self) {
-        if std::mem::take(&mut self.is_open)
-            && let Err(error) = self.producer.abort_transaction(Duration::from_secs(5))
-        {
-            tracing::debug!(%error, "a transaction could not be aborted; its successor will");
+    /// Ends the transaction without effect; whether it did. If not, the successor's `init_transactions` will.
+    fn abort(&mut self) -> bool {
+        if !std::mem::take(&mut self.is_open) {
+            return true;
+        }
+        // librdkafka waits in the abort until somebody has taken the reports of all records, which is we.
+        self.producer.purge(PurgeConfig::default().queue().inflight());
+        let deadline = Instant::now() + ABORT;
+        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
+            self.producer.poll(LOOK);
+        }
+        loop {
+            match self.producer.abort_transaction(SLICE) {
+                Ok(()) => return true,
+                Err(error) if is_retriable(&error) && Instant::now() < deadline => {
+                    self.producer.poll(LOOK);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a transaction could not be aborted; its successor will");
+                    return false;
+                }
+            }
         }
     }
 
@@ -94,8 +116,12 @@ impl KafkaWriter {
             return AppendError::Fenced;
         }
         let text = told(error, &self.context);
-        self.abort();
-        AppendError::NotAppended(text)
+        if self.abort() {
+            AppendError::NotAppended(text)
+        } else {
+            // It will not be appended; but this writer cannot say when.
+            AppendError::Unknown(text)
+        }
     }
 
     fn is_fenced(&self, error: &KafkaError) -> bool {
@@ -136,6 +162,10 @@ impl KafkaWriter {
 }
 
 impl Writer for KafkaWriter {
+    fn idle(&mut self) {
+        self.producer.poll(Duration::ZERO);
+    }
+
     fn begin(&mut self, batch: Batch) -> Result<(), AppendError> {
         check_sizes(&batch)?;
         self.context.expect(batch.len());
@@ -175,7 +205,7 @@ impl Writer for KafkaWriter {
 impl Drop for KafkaWriter {
     fn drop(&mut self) {
         // Left open, it would hold every reader up until its time-out.
-        self.abort();
+        let _ = self.abort();
     }
 }
 
