@@ -34,6 +34,10 @@ mod watch;
 
 use settings::Settings;
 
+/// The program's own; the baselines have it too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SECTIONS: [&str; 4] = ["throughput", "latency", "restart", "class"];
 
 fn main() {

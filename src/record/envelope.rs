@@ -1,10 +1,13 @@
 //! From a value to a record and back.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::topic::Topic;
+use super::trace;
 
 /// What is appended: a key, a value (`None` is a tombstone) and headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +17,20 @@ pub struct Record {
     /// The value as JSON; `None` deletes the key.
     pub value: Option<Vec<u8>>,
     /// The CloudEvents attributes, Kafka binary mode: `ce_id`, `ce_type` and so on.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(HeaderName, String)>,
+}
+
+/// The name of a header. Those of clade's own take no memory: every record has half a dozen of them.
+pub type HeaderName = Cow<'static, str>;
+
+/// A name as it was read.
+pub fn header_name(name: &str) -> HeaderName {
+    const KNOWN: [&str; 7] =
+        ["ce_specversion", "ce_id", "ce_source", TYPE_HEADER, "ce_subject", "content-type", trace::HEADER];
+    match KNOWN.into_iter().find(|known| *known == name) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(name.to_owned()),
+    }
 }
 
 impl Record {
@@ -60,7 +76,9 @@ const TYPE_HEADER: &str = "ce_type";
 
 /// The record that carries `value` under `key`.
 pub fn encode<V: Value>(key: String, value: &V) -> Result<Record, serde_json::Error> {
-    let json = serde_json::to_vec(value)?;
+    // Most records fit, and none has to be moved a few times while it grows.
+    let mut json = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut json, value)?;
     Ok(Record { headers: headers::<V>(value.id(&json), &key, true), key, value: Some(json) })
 }
 
@@ -69,16 +87,17 @@ pub fn tombstone<V: Value>(key: String, id: String) -> Record {
     Record { headers: headers::<V>(id, &key, false), key, value: None }
 }
 
-fn headers<V: Value>(id: String, subject: &str, has_content: bool) -> Vec<(String, String)> {
-    let mut headers = vec![
-        ("ce_specversion".to_owned(), "1.0".to_owned()),
-        ("ce_id".to_owned(), id),
-        ("ce_source".to_owned(), format!("/clade/{}", V::TOPIC)),
-        (TYPE_HEADER.to_owned(), format!("{}.v{}", V::TYPE, V::VERSION)),
-        ("ce_subject".to_owned(), subject.to_owned()),
-    ];
+fn headers<V: Value>(id: String, subject: &str, has_content: bool) -> Vec<(HeaderName, String)> {
+    let mut headers = Vec::with_capacity(7);
+    headers.extend([
+        (Cow::Borrowed("ce_specversion"), "1.0".to_owned()),
+        (Cow::Borrowed("ce_id"), id),
+        (Cow::Borrowed("ce_source"), format!("/clade/{}", V::TOPIC)),
+        (Cow::Borrowed(TYPE_HEADER), format!("{}.v{}", V::TYPE, V::VERSION)),
+        (Cow::Borrowed("ce_subject"), subject.to_owned()),
+    ]);
     if has_content {
-        headers.push(("content-type".to_owned(), "application/json".to_owned()));
+        headers.push((Cow::Borrowed("content-type"), "application/json".to_owned()));
     }
     headers
 }

@@ -22,7 +22,7 @@ pub use build_config::BuildConfigRecord;
 pub use catalog::{CatalogKey, CatalogRecord, ClassRecord, GroupRecord, VersionRecord};
 pub use classification::{ClassificationRecord, Membership, State};
 pub use dead_letter::DeadLetterRecord;
-pub use envelope::{DecodeError, Record, Value, decode, encode, tombstone};
+pub use envelope::{DecodeError, HeaderName, Record, Value, decode, encode, header_name, tombstone};
 pub use image::{Claim, ImageRecord, Layer};
 pub use outdated::TransitionRecord;
 pub use partition::partition_of;

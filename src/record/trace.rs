@@ -1,12 +1,13 @@
 //! Trace context in the header `traceparent`, as W3C Trace Context level 1 writes it: what was seen in one place can be
 //! followed to everything that came of it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::Record;
 use crate::oci::Digest;
 
-const HEADER: &str = "traceparent";
+pub(super) const HEADER: &str = "traceparent";
 
 /// A place in a trace. IDs are taken from hashes, so that the core needs no chance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,11 +91,8 @@ fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("00-")?;
-        self.trace.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        f.write_str("-")?;
-        self.span.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
-        write!(f, "-{:02x}", if self.is_sampled { SAMPLED } else { 0 })
+        let (trace, span) = (u128::from_be_bytes(self.trace), u64::from_be_bytes(self.span));
+        write!(f, "00-{trace:032x}-{span:016x}-{:02x}", if self.is_sampled { SAMPLED } else { 0 })
     }
 }
 
@@ -108,7 +106,7 @@ impl Record {
     /// The record with its place in a trace.
     #[must_use]
     pub fn traced(mut self, trace: Option<TraceContext>) -> Self {
-        self.headers.extend(trace.map(|trace| (HEADER.to_owned(), trace.to_string())));
+        self.headers.extend(trace.map(|trace| (Cow::Borrowed(HEADER), trace.to_string())));
         self
     }
 }

@@ -146,7 +146,7 @@ fn what_a_stranger_writes_becomes_a_dead_letter_and_everything_else_goes_on() {
     let good = encode(digest("good").to_string(), &image("good", &["A"])).unwrap();
     let half = Record { value: Some(b"{\"digest\":".to_vec()), ..encode_image("half") };
     let later = Record {
-        headers: vec![("ce_type".to_owned(), "dev.clade.image.v9".to_owned())],
+        headers: vec![("ce_type".into(), "dev.clade.image.v9".to_owned())],
         ..encode_image("later")
     };
     let to = TopicPartition { topic: Topic::Images, partition: 0 };

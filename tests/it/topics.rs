@@ -43,7 +43,7 @@ impl Example {
         Record {
             key: self.key.clone(),
             value: self.value.as_ref().map(|value| serde_json::to_vec(value).unwrap()),
-            headers: self.headers.clone().into_iter().collect(),
+            headers: self.headers.clone().into_iter().map(|(name, value)| (name.into(), value)).collect(),
         }
     }
 }
@@ -105,7 +105,16 @@ fn check<V: Value + PartialEq + std::fmt::Debug>() {
         let again = encode(record.key.clone(), &value).unwrap();
         let json: Json = serde_json::from_slice(again.value.as_deref().unwrap()).unwrap();
         assert_eq!(Some(json), example.value, "{}", file.name);
-        assert_eq!(again.headers.into_iter().collect::<BTreeMap<_, _>>(), example.headers, "{}", file.name);
+        assert_eq!(
+            again
+                .headers
+                .into_iter()
+                .map(|(name, value)| (name.into_owned(), value))
+                .collect::<BTreeMap<_, _>>(),
+            example.headers,
+            "{}",
+            file.name
+        );
     }
     check_schema::<V>(&folder().join(file.schema));
 }
@@ -150,7 +159,7 @@ fn fields_that_are_not_known_are_ignored() {
 fn a_version_that_is_not_known_is_refused_by_its_name() {
     let mut record = file(Topic::Images).examples[0].record();
     for found in ["dev.clade.image.v2", "dev.clade.tag.v1", "dev.clade.image", "dev.clade.image.v0"] {
-        record.headers = vec![("ce_type".to_owned(), found.to_owned())];
+        record.headers = vec![("ce_type".into(), found.to_owned())];
         let error = decode::<ImageRecord>(&record).unwrap_err();
         assert!(matches!(error, DecodeError::Version { .. }) && error.to_string().contains(found), "{error}");
     }

@@ -15,7 +15,7 @@ use rdkafka::{Message as _, TopicPartitionList};
 use super::context::Context;
 use super::pool::Pool;
 use crate::log::{Fetched, LogError, Offset, ReadLimit, Reader, Stored, TopicPartition};
-use crate::record::{Record, Topic};
+use crate::record::{Record, Topic, header_name};
 
 /// A consumer with partitions of a topic assigned by hand.
 pub(super) struct KafkaReader {
@@ -181,11 +181,14 @@ pub(super) fn failed(topic: Topic, error: &KafkaError) -> LogError {
 /// A record as a message carries it. Bytes that are no UTF-8 in a key or header are replaced: no key of clade's has any,
 /// and a stranger's record is refused for its key.
 fn stored(message: &BorrowedMessage<'_>) -> (u16, Stored) {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+    };
     let headers = message.headers().map_or_else(Vec::new, |headers| {
         headers
             .iter()
-            .map(|header| (header.key.to_owned(), header.value.map(text).unwrap_or_default()))
+            .map(|header| (header_name(header.key), header.value.map(text).unwrap_or_default()))
             .collect()
     });
     let record = Record {
