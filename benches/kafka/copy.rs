@@ -52,15 +52,17 @@ pub(crate) fn send(producer: &BaseProducer, topic: &str, message: &BorrowedMessa
 pub(crate) fn queue(producer: &BaseProducer, mut record: BaseRecord<'_, [u8], [u8]>) {
     while let Err((error, refused)) = producer.send(record) {
         assert_eq!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::QueueFull), "{error}");
-        producer.poll(Duration::from_millis(1));
+        producer.poll(Duration::ZERO);
+        std::thread::park_timeout(Duration::from_micros(200));
         record = refused;
     }
 }
 
-/// Waits until everything that was queued is acknowledged.
+/// Waits until everything that was queued is acknowledged, as clade's writer does: rust-rdkafka's `flush` sleeps to the end of
+/// its first tenth of a second, and `poll` spins through the last millisecond of its time-out.
 pub(crate) fn flush(producer: &BaseProducer) {
-    // rust-rdkafka's own `flush` sleeps to the end of its first tenth of a second.
     while producer.in_flight_count() > 0 {
-        producer.poll(Duration::from_micros(200));
+        producer.poll(Duration::ZERO);
+        std::thread::park_timeout(Duration::from_micros(200));
     }
 }

@@ -48,7 +48,9 @@ pub(crate) fn templates(source: &Source) -> Vec<Template> {
         }
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let headers = message.headers().unwrap().iter();
-        let headers = headers.map(|header| (clade::record::header_name(header.key), text(header.value.unwrap()))).collect();
+        let headers = headers
+            .map(|header| (clade::record::header_name(header.key), text(header.value.unwrap())))
+            .collect();
         let key = text(message.key().unwrap());
         let record = Record { key, value: message.payload().map(<[u8]>::to_vec), headers };
         let image: ImageRecord = decode(&record).unwrap().unwrap();

@@ -96,7 +96,7 @@ impl Reader for KafkaReader {
                 None => {
                     let wait = match reading {
                         Some(_) => Duration::ZERO,
-                        None => deadline.saturating_duration_since(Instant::now()),
+                        None => whole_milliseconds(deadline.saturating_duration_since(Instant::now())),
                     };
                     let Some(consumer) = &self.consumer else { return Err(LogError::Closed) };
                     match consumer.poll(wait) {
@@ -141,6 +141,12 @@ impl Reader for KafkaReader {
         }
         Ok(self.fetched(records, reading))
     }
+}
+
+/// Rounded up: rust-rdkafka spins through what is less than a millisecond.
+fn whole_milliseconds(time: Duration) -> Duration {
+    let milliseconds = time.as_micros().div_ceil(1_000);
+    Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX))
 }
 
 /// What librdkafka puts right by itself.

@@ -19,9 +19,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const SLICE: Duration = Duration::from_millis(500);
 /// So long may it take to end a transaction without effect.
 const ABORT: Duration = Duration::from_secs(5);
-/// rust-rdkafka's `flush` and `commit_transaction` sleep to the end of their first tenth of a second while records are
-/// in flight. So they are waited for here, in short looks, before the commit.
+/// A short wait, for what takes some milliseconds.
 const LOOK: Duration = Duration::from_micros(200);
+
+/// Serves what has come for the producer, and waits for a moment. rust-rdkafka's own waits are not used here: `flush` and
+/// `commit_transaction` sleep to the end of their first tenth of a second while records are in flight, and `poll` spins
+/// through the last millisecond of its time-out.
+fn serve(producer: &BaseProducer<Context>) {
+    producer.poll(Duration::ZERO);
+    if producer.in_flight_count() > 0 {
+        std::thread::park_timeout(LOOK);
+    }
+}
 
 pub(super) struct KafkaWriter {
     producer: BaseProducer<Context>,
@@ -40,7 +49,7 @@ impl KafkaWriter {
         let deadline = Instant::now() + PATIENCE;
         loop {
             // Serves the callbacks: an OAuth token is asked for there, and there is told why we are refused.
-            producer.poll(LOOK);
+            producer.poll(Duration::ZERO);
             match producer.init_transactions(SLICE) {
                 Ok(()) => return Ok(Self { producer, context, names, is_open: false }),
                 Err(error) => {
@@ -53,7 +62,7 @@ impl KafkaWriter {
                             told(&error, &context)
                         )));
                     }
-                    producer.poll(Duration::from_millis(20));
+                    std::thread::park_timeout(Duration::from_millis(20));
                 }
             }
         }
@@ -78,7 +87,7 @@ impl KafkaWriter {
                 if !is_full || Instant::now() >= deadline {
                     return Err(error);
                 }
-                self.producer.poll(Duration::from_millis(1));
+                serve(&self.producer);
                 message = refused;
             }
         }
@@ -93,21 +102,28 @@ impl KafkaWriter {
         // librdkafka waits in the abort until somebody has taken the reports of all records, which is we.
         self.producer.purge(PurgeConfig::default().queue().inflight());
         let deadline = Instant::now() + ABORT;
-        while self.producer.in_flight_count() > 0 && Instant::now() < deadline {
-            self.producer.poll(LOOK);
-        }
+        self.wait_for_reports(deadline);
         loop {
             match self.producer.abort_transaction(SLICE) {
                 Ok(()) => return true,
-                Err(error) if is_retriable(&error) && Instant::now() < deadline => {
-                    self.producer.poll(LOOK);
-                }
+                Err(error) if is_retriable(&error) && Instant::now() < deadline => serve(&self.producer),
                 Err(error) => {
                     tracing::warn!(%error, "a transaction could not be aborted; its successor will");
                     return false;
                 }
             }
         }
+    }
+
+    /// Waits until every record was taken or refused; whether that was before the deadline.
+    fn wait_for_reports(&self, deadline: Instant) -> bool {
+        while self.producer.in_flight_count() > 0 {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            serve(&self.producer);
+        }
+        true
     }
 
     fn not_appended(&mut self, error: &KafkaError) -> AppendError {
@@ -182,12 +198,9 @@ impl Writer for KafkaWriter {
         }
         let begun = Instant::now();
         let deadline = begun + PATIENCE;
-        while self.producer.in_flight_count() > 0 {
-            self.producer.poll(LOOK);
-            if Instant::now() >= deadline {
-                let error = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
-                return Err(self.not_appended(&error));
-            }
+        if !self.wait_for_reports(deadline) {
+            let error = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
+            return Err(self.not_appended(&error));
         }
         let offsets = self.context.delivered().map_err(|error| self.not_appended(&error))?;
         let acknowledged = Instant::now();
