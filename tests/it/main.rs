@@ -14,6 +14,7 @@ mod index;
 mod kafka;
 mod kill;
 mod log;
+mod neighbours;
 mod oracle;
 mod processor;
 mod real_data;

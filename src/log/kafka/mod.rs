@@ -119,7 +119,7 @@ impl Log for KafkaLog {
             // 100 ms by default, which every wait for an earlier transaction's end would cost.
             ("retry.backoff.ms", "5"),
         ];
-        let id = self.config.name(name);
+        let id = self.config.transactional_id(name);
         let fixed = [("transactional.id", id.as_str()), ("enable.idempotence", "true"), ("acks", "all")];
         let producer = self
             .config
