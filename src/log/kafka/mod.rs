@@ -14,6 +14,7 @@ mod context;
 mod ownership;
 mod pool;
 mod reader;
+mod settings;
 mod token;
 mod writer;
 
@@ -43,6 +44,7 @@ pub struct KafkaLog {
     config: Config,
     names: Names,
     partitions: u16,
+    deletions_kept: Duration,
     /// For readers that go on and on.
     pool: Pool,
     /// For single records.
@@ -65,12 +67,15 @@ impl Names {
 }
 
 impl KafkaLog {
-    /// Reaches the cluster and checks that all topics are there, with numbers of partitions that fit.
+    /// Reaches the cluster and checks that all topics are there, with numbers of partitions that fit, and kept as they
+    /// must be.
     pub fn open(config: Config) -> Result<Self, LogError> {
         let consumer = consumer(&config, FOLLOWING)?;
         let metadata = reach(&consumer, &config, PATIENCE)?;
         let names = Names::new(&config);
         let partitions = check_topics(&metadata, &names)?;
+        let client = settings::admin_client(&config)?;
+        let deletions_kept = settings::agree(settings::describe(&client, &names, &Topic::ALL), &names)?;
         let single = self::consumer(&config, SINGLE)?;
         Ok(Self {
             pool: Pool::new(config.clone(), FOLLOWING, consumer),
@@ -78,6 +83,7 @@ impl KafkaLog {
             config,
             names,
             partitions,
+            deletions_kept,
         })
     }
 
@@ -148,6 +154,10 @@ impl Log for KafkaLog {
             .map_err(|error| reader::failed(of.topic, &error))?;
         self.pool.give_back(consumer);
         Ok(end.unsigned_abs())
+    }
+
+    fn deletions_kept(&self) -> Duration {
+        self.deletions_kept
     }
 }
 
