@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::{AppendError, LogError};
-pub use scan::{for_each, for_each_from};
+pub use scan::{for_each, for_each_from, for_each_of};
 
 pub use crate::record::Record;
 use crate::record::{Cleanup, Topic};

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Log, LogError, Offset, ReadLimit, Stored, TopicPartition};
+use crate::record::Topic;
 
 /// Large enough to be fast, small enough not to be noticed in memory.
 const READ: ReadLimit = ReadLimit { records: 8_192, bytes: 16 << 20 };
@@ -21,11 +22,21 @@ pub fn for_each_from(
     from: Offset,
     mut visit: impl FnMut(&Stored),
 ) -> Result<(), LogError> {
-    let mut reader = log.reader(of.topic, &[(of.partition, from)])?;
+    for_each_of(log, of.topic, &[(of.partition, from)], |_, stored| visit(stored))
+}
+
+/// [`for_each`] of the records of these partitions, of each from the offset beside it on.
+pub fn for_each_of(
+    log: &dyn Log,
+    topic: Topic,
+    from: &[(u16, Offset)],
+    mut visit: impl FnMut(u16, &Stored),
+) -> Result<(), LogError> {
+    let mut reader = log.reader(topic, from)?;
     let mut deadline = Instant::now() + STALLED;
     loop {
         let fetched = reader.read(READ, Duration::from_millis(500))?;
-        fetched.records.iter().for_each(&mut visit);
+        fetched.records.iter().for_each(|stored| visit(fetched.partition, stored));
         if fetched.at_end {
             return Ok(());
         }
@@ -34,7 +45,7 @@ pub fn for_each_from(
         } else if Instant::now() >= deadline {
             let seconds = STALLED.as_secs();
             return Err(LogError::Storage(format!(
-                "{of} could not be read to its end: nothing came for {seconds} s"
+                "{topic} could not be read to its end: nothing came for {seconds} s"
             )));
         }
     }
