@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 
 pub use admin::{Admin, FoundTopic, MissingTopic};
@@ -149,11 +149,21 @@ impl Log for KafkaLog {
 
     fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {
         let consumer = self.pool.take()?;
-        let (_, end) = consumer
-            .fetch_watermarks(self.names.of(of.topic), i32::from(of.partition), PATIENCE)
-            .map_err(|error| reader::failed(of.topic, &error))?;
-        self.pool.give_back(consumer);
-        Ok(end.unsigned_abs())
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let name = self.names.of(of.topic);
+            match consumer.fetch_watermarks(name, i32::from(of.partition), PATIENCE) {
+                Ok((_, end)) => {
+                    self.pool.give_back(consumer);
+                    return Ok(end.unsigned_abs());
+                }
+                // A topic that was created a moment ago, or whose leader has gone: readers wait for it as well.
+                Err(error) if has_no_leader(&error) && Instant::now() < deadline => {
+                    std::thread::park_timeout(Duration::from_millis(50));
+                }
+                Err(error) => return Err(reader::failed(of.topic, &error)),
+            }
+        }
     }
 
     fn deletions_kept(&self) -> Duration {
@@ -188,6 +198,11 @@ fn consumer(config: &Config, purpose: &[(&str, &str)]) -> Result<BaseConsumer<Co
         .client(&defaults, &fixed)
         .create_with_context(Context::new(config.token_file().map(Into::into)))
         .map_err(|error| wrong_property(&error))
+}
+
+fn has_no_leader(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition};
+    matches!(error.rdkafka_error_code(), Some(LeaderNotAvailable | NotLeaderForPartition))
 }
 
 fn wrong_property(error: &KafkaError) -> LogError {
