@@ -65,7 +65,7 @@ impl Difference {
     pub fn is_fatal(&self) -> bool {
         match self {
             Self::Partitions { .. } => true,
-            Self::Setting { setting, .. } => *setting == "cleanup.policy",
+            Self::Setting { setting, .. } => Topic::is_essential(setting),
         }
     }
 }

@@ -1,12 +1,17 @@
 //! How the command line says which cluster.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::error::CliError;
 use crate::log::kafka::Config;
 
-/// Properties of librdkafka may come from the environment: `CLADE_KAFKA_SASL_USERNAME` is `sasl.username`.
-const ENVIRONMENT: &str = "CLADE_KAFKA_";
+/// Properties of librdkafka may come from the environment: `CLADE_KAFKA_PROPERTY_SASL_USERNAME` is `sasl.username`.
+///
+/// A prefix of its own, since `CLADE_KAFKA_…` is not ours alone: for a Service named `clade-kafka` Kubernetes gives every
+/// pod `CLADE_KAFKA_SERVICE_HOST`, `CLADE_KAFKA_PORT` and more. `CLADE_KAFKA`, `CLADE_KAFKA_PREFIX` and
+/// `CLADE_KAFKA_CONFIG_FILE`, which it gives nobody, are read by clap.
+const ENVIRONMENT: &str = "CLADE_KAFKA_PROPERTY_";
 
 /// A cluster.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -18,7 +23,8 @@ pub(super) struct KafkaArgs {
     /// What the names of clade's topics, groups and transactional IDs begin with
     #[arg(long, global = true, env = "CLADE_KAFKA_PREFIX", default_value = "", value_name = "TEXT")]
     kafka_prefix: String,
-    /// A property of librdkafka; NAME.file=PATH takes its value from a file
+    /// A property of librdkafka; NAME.file=PATH takes its value from a file. From the environment:
+    /// CLADE_KAFKA_PROPERTY_SASL_USERNAME is sasl.username
     #[arg(long, global = true, value_name = "NAME=VALUE")]
     kafka_config: Vec<String>,
     /// A file of such properties, one a line
@@ -34,11 +40,8 @@ impl KafkaArgs {
         if let Some(file) = &self.kafka_config_file {
             config.set_from_file(file)?;
         }
-        for (name, value) in std::env::vars() {
-            match name.strip_prefix(ENVIRONMENT) {
-                None | Some("PREFIX" | "CONFIG_FILE") => {}
-                Some(name) => config.set(&name.to_lowercase().replace('_', "."), &value)?,
-            }
+        for (name, value) in from_environment(std::env::vars_os())? {
+            config.set(&name, &value)?;
         }
         for property in &self.kafka_config {
             let (name, value) = property.split_once('=').ok_or_else(|| {
@@ -54,5 +57,58 @@ impl KafkaArgs {
         self.config()?.ok_or_else(|| {
             CliError::Usage("say which Apache Kafka: --kafka HOST:PORT, or CLADE_KAFKA".to_owned())
         })
+    }
+}
+
+/// The properties among the variables. The others are not ours, and may be no text at all.
+fn from_environment(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Vec<(String, String)>, CliError> {
+    let mut properties = Vec::new();
+    for (variable, value) in variables {
+        let Some(name) = variable.to_str().and_then(|name| name.strip_prefix(ENVIRONMENT)) else { continue };
+        // The value may be a secret.
+        let value = value.into_string().map_err(|_| {
+            CliError::Usage(format!("the value of {ENVIRONMENT}{name} is not UTF-8: write it as UTF-8"))
+        })?;
+        properties.push((name.to_lowercase().replace('_', "."), value));
+    }
+    Ok(properties)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    fn no_text() -> OsString {
+        std::os::unix::ffi::OsStringExt::from_vec(vec![b'x', 0xff])
+    }
+
+    #[test]
+    fn what_kubernetes_tells_of_a_service_named_clade_kafka_is_no_property() {
+        let variables = [
+            ("CLADE_KAFKA", "kafka:9092"),
+            ("CLADE_KAFKA_PREFIX", "team-a."),
+            ("CLADE_KAFKA_CONFIG_FILE", "client.properties"),
+            ("CLADE_KAFKA_SERVICE_HOST", "10.0.0.1"),
+            ("CLADE_KAFKA_PORT", "tcp://10.0.0.1:9092"),
+            ("CLADE_KAFKA_PORT_9092_TCP_ADDR", "10.0.0.1"),
+            ("CLADE_KAFKA_PROPERTY_SASL_USERNAME", "clade"),
+        ];
+        let variables = variables.map(|(name, value)| (name.into(), value.into()));
+        let properties = from_environment(variables.into_iter()).unwrap();
+        assert_eq!(properties, [("sasl.username".to_owned(), "clade".to_owned())]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_variable_that_is_no_text_is_no_property_and_a_property_that_is_none_is_told_by_its_name() {
+        let others = [("OTHER".into(), no_text()), (no_text(), "x".into())];
+        assert_eq!(from_environment(others.into_iter()).unwrap(), []);
+        let property = [("CLADE_KAFKA_PROPERTY_SASL_PASSWORD".into(), no_text())];
+        let error = from_environment(property.into_iter()).unwrap_err().to_string();
+        assert!(error.contains("CLADE_KAFKA_PROPERTY_SASL_PASSWORD is not UTF-8"), "{error}");
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn watch(cluster: Config, args: &WatchArgs, options: &Options) -> Res
 pub(super) fn process(cluster: Config, args: &ProcessArgs, options: &Options) -> Result<(), CliError> {
     let bootstrap = cluster.bootstrap.clone();
     let log = Arc::new(KafkaLog::open(cluster)?);
-    let options = Options { snapshots: args.snapshots.kept(), ..options.clone() };
+    let options = Options { snapshots: args.snapshots.of(&*log), ..options.clone() };
     let metrics = options.metrics.clone();
     let handle = member::Handle::default();
     let asked = handle.clone();
@@ -69,8 +69,9 @@ pub(super) fn process(cluster: Config, args: &ProcessArgs, options: &Options) ->
 /// Answers questions.
 pub(super) fn serve(cluster: Config, args: &ServeArgs, options: &Options) -> Result<(), CliError> {
     let bootstrap = cluster.bootstrap.clone();
-    let options = Options { snapshots: args.snapshots.kept(), ..options.clone() };
-    let engine = Arc::new(Engine::follow(Arc::new(KafkaLog::open(cluster)?), &options)?);
+    let log = Arc::new(KafkaLog::open(cluster)?);
+    let options = Options { snapshots: args.snapshots.of(&*log), ..options.clone() };
+    let engine = Arc::new(Engine::follow(log, &options)?);
     let state = ApiState::new(Arc::clone(&engine));
     let told = |url: &str| {
         eprintln!(

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::args::{TopicsArgs, TopicsCommand};
 use super::error::CliError;
 use super::progress;
-use crate::log::Log as _;
 use crate::log::kafka::{Admin, Config, KafkaLog};
+use crate::log::{Log as _, SharedLog};
 use crate::publisher::{Migrated, Publisher};
 use crate::record::{Timestamp, Topic};
 use crate::topics::{self, Plan, Wanted};
@@ -80,9 +80,9 @@ fn migrate(config: Config, args: &TopicsArgs) -> Result<(), CliError> {
     let plan = topics::plan(&wanted, &admin.find()?);
     admin.create(&plan.missing)?;
     refuse_unusable(&Plan { missing: Vec::new(), ..plan })?;
-    let log = KafkaLog::open_when_created(new)?;
+    let log: SharedLog = Arc::new(KafkaLog::open_when_created(new)?);
     let waiting = progress::spinner("copying");
-    let migrated = Publisher::restore(Arc::new(log), Timestamp::now)?.migrate(&old)?;
+    let migrated = Publisher::migrate(&old, &log, Timestamp::now)?;
     waiting.finish();
     let Migrated { images, tags, catalog, classifications } = migrated;
     eprintln!(

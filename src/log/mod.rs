@@ -16,10 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::{AppendError, LogError};
-pub use scan::{for_each, for_each_from};
+pub use scan::{for_each, for_each_from, for_each_of};
 
 pub use crate::record::Record;
-use crate::record::Topic;
+use crate::record::{Cleanup, Topic};
 
 /// The position of a record in its partition.
 pub type Offset = u64;
@@ -92,6 +92,19 @@ pub trait Log: Send + Sync {
     /// Beyond every committed record, whether readers see it yet or not: the next one will have this offset or a higher
     /// one.
     fn end(&self, of: TopicPartition) -> Result<Offset, LogError>;
+
+    /// How long a deletion can be read after it was made, at the least. Who has read up to some place and is away for
+    /// longer may miss one.
+    fn deletions_kept(&self) -> Duration {
+        default_deletions_kept()
+    }
+}
+
+/// The same on topics that are as `topics/` says.
+fn default_deletions_kept() -> Duration {
+    let compacted = Topic::ALL.into_iter().filter(|topic| topic.cleanup() == Cleanup::Compact);
+    let kept = compacted.map(Topic::retention_ms).min().unwrap_or(0);
+    Duration::from_millis(kept.unsigned_abs())
 }
 
 /// Reads on and on. It is made for one thread, and may fetch ahead.

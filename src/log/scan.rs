@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::{Log, LogError, Offset, ReadLimit, Stored, TopicPartition};
+use crate::record::Topic;
 
 /// Large enough to be fast, small enough not to be noticed in memory.
 const READ: ReadLimit = ReadLimit { records: 8_192, bytes: 16 << 20 };
@@ -25,11 +26,23 @@ pub fn for_each_from(
     from: Offset,
     mut visit: impl FnMut(&Stored) -> ControlFlow<()>,
 ) -> Result<(), LogError> {
-    let mut reader = log.reader(of.topic, &[(of.partition, from)])?;
+    for_each_of(log, of.topic, &[(of.partition, from)], |_, stored| visit(stored))
+}
+
+/// [`for_each`] of the records of these partitions, of each from the offset beside it on.
+pub fn for_each_of(
+    log: &dyn Log,
+    topic: Topic,
+    from: &[(u16, Offset)],
+    mut visit: impl FnMut(u16, &Stored) -> ControlFlow<()>,
+) -> Result<(), LogError> {
+    let mut reader = log.reader(topic, from)?;
     let mut deadline = Instant::now() + STALLED;
     loop {
         let fetched = reader.read(READ, Duration::from_millis(500))?;
-        if fetched.records.iter().try_for_each(&mut visit).is_break() || fetched.at_end {
+        let partition = fetched.partition;
+        if fetched.records.iter().try_for_each(|stored| visit(partition, stored)).is_break() || fetched.at_end
+        {
             return Ok(());
         }
         if !fetched.records.is_empty() {
@@ -37,7 +50,7 @@ pub fn for_each_from(
         } else if Instant::now() >= deadline {
             let seconds = STALLED.as_secs();
             return Err(LogError::Storage(format!(
-                "{of} could not be read to its end: nothing came for {seconds} s"
+                "{topic} could not be read to its end: nothing came for {seconds} s"
             )));
         }
     }

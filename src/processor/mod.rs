@@ -64,18 +64,28 @@ pub enum ProcessorError {
         seconds: u64,
     },
     /// The partition was processed with another number of partitions.
-    #[error(
-        "partition {partition} was processed with {before} partitions, and there are {now} now: images would be looked \
-         for in the wrong place; start with {before} partitions, or import into a new data directory"
-    )]
+    #[error("{}", other_partitions(*partition, *before, *now))]
     Partitions {
         /// The partition.
         partition: u16,
-        /// How many there were.
+        /// How many there were; 0 where a migration has not finished.
         before: u16,
         /// How many there are.
         now: u16,
     },
+}
+
+fn other_partitions(partition: u16, before: u16, now: u16) -> String {
+    if before == 0 {
+        return format!(
+            "a migration into these topics has not finished, so that partition {partition} lacks what the others \
+             follow from: run `clade topics migrate` again"
+        );
+    }
+    format!(
+        "partition {partition} was processed with {before} partitions, and there are {now} now: images would be looked \
+         for in the wrong place; start with {before} partitions, or import into a new data directory"
+    )
 }
 
 /// The steps of a processor between which it can be interrupted: named so that tests can do so.

@@ -3,14 +3,16 @@
 //! What is true of an image does not depend on its partition, so the records are copied as they are and only put
 //! elsewhere. Classifications come along: the new processors compare with them, so that nothing is announced again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::handover::{self, Old};
 use super::restore::sequence_of;
 use super::{PublishError, Publisher};
-use crate::log::{Batch, Log, Stored, TopicPartition, for_each};
+use crate::log::{Batch, Log, SharedLog, Stored, TopicPartition, for_each};
 use crate::oci::Digest;
 use crate::record::{
-    BuildConfigRecord, CatalogKey, CatalogRecord, ImageRecord, Record, TagRecord, Topic, Value, decode,
+    BuildConfigRecord, CatalogKey, CatalogRecord, ClassificationRecord, ImageRecord, Record, TagRecord,
+    Timestamp, Topic, Value, decode, tombstone,
 };
 
 /// So many records are appended at once.
@@ -30,14 +32,70 @@ pub struct Migrated {
 }
 
 impl Publisher {
-    /// Takes everything over from `old`, whose publisher and processors have to rest meanwhile. This log must be empty.
-    pub fn migrate(&mut self, old: &dyn Log) -> Result<Migrated, PublishError> {
-        if !self.places.is_empty() || self.catalog.classes().next().is_some() {
+    /// Copies everything from `old`, whose publisher and processors have to rest meanwhile, into `new`, which must be
+    /// empty but for what an earlier call left that did not finish. Until this one has, nobody works on `new`.
+    pub fn migrate(
+        old: &dyn Log,
+        new: &SharedLog,
+        clock: fn() -> Timestamp,
+    ) -> Result<Migrated, PublishError> {
+        handover::refuse_unfinished(old)?;
+        let is_unfinished = handover::is_unfinished(&**new)?;
+        let mut publisher = Self::open(SharedLog::clone(new), clock)?;
+        let is_empty = publisher.places.is_empty() && publisher.catalog.records().next().is_none();
+        if !is_empty && !is_unfinished {
             return Err(PublishError::Invalid(
                 "the new topics are not empty: migrate into topics that were just created (clade topics apply)"
                     .to_owned(),
             ));
         }
+        let old = Old::fence(old)?;
+        handover::begin(&**new)?;
+        if is_unfinished {
+            // What was copied may be gone from the old topics by now.
+            publisher.clear()?;
+            publisher = Self::open(SharedLog::clone(new), clock)?;
+        }
+        let migrated = publisher.take_over(old.log())?;
+        old.check_rests()?;
+        handover::finish(&**new, &mut *publisher.writer)?;
+        Ok(migrated)
+    }
+
+    /// Deletes every key.
+    fn clear(&mut self) -> Result<(), PublishError> {
+        let log = SharedLog::clone(&self.log);
+        for of in handover::copied(&*log) {
+            let mut keys = BTreeSet::new();
+            for_each(&*log, of, |stored| {
+                self.sequence = self.sequence.max(sequence_of(stored));
+                match stored.record.value {
+                    Some(_) => keys.insert(stored.record.key.clone()),
+                    None => keys.remove(&stored.record.key),
+                };
+            })?;
+            let mut keys = keys.into_iter().peekable();
+            while keys.peek().is_some() {
+                let mut gone = |key: String| {
+                    self.sequence += 1;
+                    let id = format!("{key}@{}", self.sequence);
+                    let record = match of.topic {
+                        Topic::Images => tombstone::<ImageRecord>(key, id),
+                        Topic::Tags => tombstone::<TagRecord>(key, id),
+                        Topic::Catalog => tombstone::<CatalogRecord>(key, id),
+                        Topic::Buildconfigs => tombstone::<BuildConfigRecord>(key, id),
+                        _ => tombstone::<ClassificationRecord>(key, id),
+                    };
+                    (of, record)
+                };
+                let batch: Batch = keys.by_ref().take(BATCH).map(&mut gone).collect();
+                self.writer.append(batch)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_over(&mut self, old: &dyn Log) -> Result<Migrated, PublishError> {
         let mut migrated = Migrated::default();
         let mut catalog: Vec<(CatalogKey, CatalogRecord)> = Vec::new();
         for_each(old, TopicPartition { topic: Topic::Catalog, partition: 0 }, |stored| {
@@ -60,7 +118,6 @@ impl Publisher {
         for partition in 0..old.partitions() {
             migrated.classifications += self.copy_classifications(old, partition)?;
         }
-        // Last: without classes the new processors conclude nothing, and so revoke nothing that is still to come.
         migrated.catalog = catalog.len();
         for (key, record) in catalog {
             self.catalog.apply(&key, Some(record.clone()));

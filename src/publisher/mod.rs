@@ -12,6 +12,7 @@
 mod catalog;
 mod error;
 mod flush;
+mod handover;
 mod migrate;
 mod places;
 mod restore;

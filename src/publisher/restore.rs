@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher as _, RandomState};
 
+use super::handover::refuse_unfinished;
 use super::places::{Places, TagPlace};
 use super::{Counts, Pending, PublishError, Publisher};
 use crate::class::Catalog;
@@ -14,6 +15,13 @@ use crate::telemetry::Spans;
 impl Publisher {
     /// A publisher that goes on where an earlier one stopped. Fences that one.
     pub fn restore(log: SharedLog, clock: fn() -> Timestamp) -> Result<Self, PublishError> {
+        // First: a migration that is under way must not be fenced.
+        refuse_unfinished(&*log)?;
+        Self::open(log, clock)
+    }
+
+    /// The same on topics into which not everything may have been copied yet.
+    pub(super) fn open(log: SharedLog, clock: fn() -> Timestamp) -> Result<Self, PublishError> {
         let writer = log.writer("publisher")?;
         let mut publisher = Self {
             writer,

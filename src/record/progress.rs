@@ -11,7 +11,8 @@ use super::{Topic, Value};
 pub struct ProgressRecord {
     /// The partition.
     pub partition: u16,
-    /// How many partitions there are. Another number would send images elsewhere: the processor refuses it.
+    /// How many partitions there are. Another number would send images elsewhere: the processor refuses it. 0 while
+    /// everything is being copied into these topics from others.
     pub partitions: u16,
     /// Counts the batches of this partition.
     pub sequence: u64,
@@ -31,6 +32,16 @@ impl ProgressRecord {
     /// Of a partition of which nothing was processed.
     pub const fn beginning(partition: u16, partitions: u16) -> Self {
         Self { partition, partitions, sequence: 0, images: 0, tags: 0, catalog: 0, lineage: None }
+    }
+
+    /// Of a partition into which not everything has been copied yet.
+    pub const fn unfinished(partition: u16) -> Self {
+        Self::beginning(partition, 0)
+    }
+
+    /// Whether not everything has been copied into the partition yet.
+    pub const fn is_unfinished(&self) -> bool {
+        self.partitions == 0
     }
 }
 

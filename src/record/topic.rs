@@ -95,6 +95,12 @@ impl Topic {
         ]
     }
 
+    /// Whether clade refuses to run on a topic that has this of its [`settings`](Self::settings) otherwise. `delete` on a
+    /// compacted topic takes away what still holds.
+    pub fn is_essential(setting: &str) -> bool {
+        setting == "cleanup.policy"
+    }
+
     /// Whether it is divided by the first layer. The others have one partition.
     pub const fn is_partitioned(self) -> bool {
         !matches!(self, Self::Catalog | Self::Buildconfigs)

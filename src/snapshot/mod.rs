@@ -95,24 +95,29 @@ impl From<SnapshotError> for Unusable {
 
 const CLADE: &str = env!("CARGO_PKG_VERSION");
 
-/// Half of the time for which a compacted topic keeps a tombstone: whoever begins to read here has time to reach the
-/// end before one is removed.
-fn oldest() -> Duration {
+/// How old a snapshot may be where deletions can be read for so long: half of that, so that whoever begins to read there
+/// has time to reach the end before one is gone.
+fn oldest(deletions_kept: Duration) -> Duration {
+    deletions_kept / 2
+}
+
+/// For so long a compacted topic that is as `topics/` says keeps a tombstone.
+fn deletions_kept() -> Duration {
     let kept = [Topic::Images, Topic::Tags, Topic::Catalog, Topic::Classifications].map(Topic::retention_ms);
-    let kept = kept.into_iter().min().and_then(|kept| u64::try_from(kept).ok()).unwrap_or(0);
-    Duration::from_millis(kept / 2)
+    Duration::from_millis(kept.into_iter().min().unwrap_or(0).unsigned_abs())
 }
 
 impl Snapshots {
     /// Snapshots in `dir`, which is made when the first is written; one a partition every so often.
     pub fn new(dir: impl Into<PathBuf>, every: Duration) -> Self {
-        Self { dir: dir.into(), every, oldest: oldest() }
+        Self { dir: dir.into(), every, oldest: oldest(deletions_kept()) }
     }
 
-    /// Discards what is older: for topics that forget deletions earlier than `topics/` says.
+    /// For topics that forget deletions earlier than `topics/` says, or later: what is older than half of the time for
+    /// which they are kept is discarded.
     #[must_use]
-    pub fn no_older_than(self, oldest: Duration) -> Self {
-        Self { oldest, ..self }
+    pub fn on_topics_that_keep_deletions_for(self, kept: Duration) -> Self {
+        Self { oldest: oldest(kept), ..self }
     }
 
     /// How often one is taken of a partition in which anything changes.

@@ -498,3 +498,21 @@ fn the_output_in_the_readme_is_the_demos_own() {
         assert!(told.contains(block), "this is not what the demo prints:\n{block}");
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn only_variables_of_their_own_prefix_are_properties_of_kafka() {
+    let shell = Shell::empty();
+    let no_text = <std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(vec![b'x', 0xff]);
+    let output = shell
+        .command(&["topics", "plan", "--kafka", "127.0.0.1:1"])
+        // As Kubernetes tells every pod of a Service named clade-kafka, and as people have them.
+        .env("CLADE_KAFKA_SERVICE_HOST", "10.0.0.1")
+        .env("OTHER", no_text)
+        .env("CLADE_KAFKA_PROPERTY_SASL_PASWORD", "hidden-word")
+        .output()
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("the Kafka property sasl.pasword") && !error.contains("hidden-word"), "{error}");
+}

@@ -21,7 +21,7 @@ pub(crate) enum Fact {
 const IMAGES: usize = 14;
 const LABELS: [&str; 2] = ["os", "lang"];
 
-fn image_name(number: usize) -> String {
+pub(crate) fn image_name(number: usize) -> String {
     format!("image {number}")
 }
 

@@ -14,6 +14,8 @@ mod index;
 mod kafka;
 mod kill;
 mod log;
+mod migrate;
+mod neighbours;
 mod oracle;
 mod processor;
 mod real_data;

@@ -220,7 +220,8 @@ fn a_snapshot_that_is_cut_off_or_changed_anywhere_is_discarded() {
 fn a_snapshot_that_is_older_than_the_log_remembers_deletions_is_discarded() {
     let scene = Scene::new();
     scene.process(&scene.options());
-    let strict = Snapshots::new(scene.dir.path(), Duration::MAX).no_older_than(Duration::ZERO);
+    let strict =
+        Snapshots::new(scene.dir.path(), Duration::MAX).on_topics_that_keep_deletions_for(Duration::ZERO);
     assert_eq!(scene.outcome(options(strict)), DISCARDED);
     assert_eq!(scene.outcome(scene.options()), USED);
 }

@@ -118,6 +118,7 @@ share.coordinator.state.topic.min.isr=$(((nodes + 1) / 2))
 default.replication.factor=$nodes
 min.insync.replicas=$(((nodes + 1) / 2))
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
 auto.create.topics.enable=false
 log.cleaner.backoff.ms=1000
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512,OAUTHBEARER

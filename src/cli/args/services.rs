@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::log::Log;
 use crate::snapshot::Snapshots;
 
 #[derive(Debug, clap::Args)]
@@ -53,9 +54,11 @@ pub(in crate::cli) struct SnapshotArgs {
 }
 
 impl SnapshotArgs {
-    /// The snapshots, if any are to be kept.
-    pub(in crate::cli) fn kept(&self) -> Option<Snapshots> {
-        self.snapshots.as_ref().map(|dir| Snapshots::new(dir, Duration::from_secs(self.snapshot_interval)))
+    /// The snapshots of this log, if any are to be kept.
+    pub(in crate::cli) fn of(&self, log: &dyn Log) -> Option<Snapshots> {
+        let every = Duration::from_secs(self.snapshot_interval);
+        let in_dir = |dir| Snapshots::new(dir, every).on_topics_that_keep_deletions_for(log.deletions_kept());
+        self.snapshots.as_ref().map(in_dir)
     }
 }
 

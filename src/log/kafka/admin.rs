@@ -1,19 +1,16 @@
 //! What the cluster has of clade's topics, and creating what is missing. Nothing here changes or deletes anything.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, NewTopic, TopicReplication};
 use rdkafka::consumer::BaseConsumer;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 
 use super::context::Context;
-use super::{Config, FOLLOWING, Names, PATIENCE, consumer, reach, wrong_property};
+use super::settings::{Undescribed, admin_client, block_on, describe, options, refused};
+use super::{Config, FOLLOWING, Names, PATIENCE, consumer, reach};
 use crate::log::LogError;
 use crate::record::Topic;
-
-/// So long may the cluster take to carry a request out.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A topic as it is on the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,10 +57,7 @@ impl Admin {
         }
         let consumer = consumer(&config, FOLLOWING)?;
         reach(&consumer, &config, PATIENCE)?;
-        let client = config
-            .client(&[], &[])
-            .create_with_context(Context::new(config.token_file().map(Into::into)))
-            .map_err(|error| wrong_property(&error))?;
+        let client = admin_client(&config)?;
         let names = Names::new(&config);
         Ok(Self { client, consumer, config, names })
     }
@@ -89,17 +83,16 @@ impl Admin {
                 found.insert(topic, topic_found);
             }
         }
-        let names: Vec<ResourceSpecifier<'_>> =
-            found.keys().map(|topic| ResourceSpecifier::Topic(self.names.of(*topic))).collect();
-        if names.is_empty() {
-            return Ok(found);
-        }
-        let described =
-            block_on(self.client.describe_configs(&names, &options())).map_err(|error| refused(&error))?;
-        for (resource, topic) in described.into_iter().zip(found.values_mut()) {
-            let resource = resource.map_err(|code| refused(&KafkaError::AdminOp(code)))?;
-            let setting = |entry: rdkafka::admin::ConfigEntry| Some((entry.name, entry.value?));
-            topic.settings = resource.entries.into_iter().filter_map(setting).collect();
+        let topics: Vec<Topic> = found.keys().copied().collect();
+        let settings = describe(&self.client, &self.names, &topics).map_err(|error| match error {
+            Undescribed::Forbidden | Undescribed::NoToken => LogError::Configuration(
+                "the cluster does not let us see the settings of the topics: allow the operation DescribeConfigs on them"
+                    .to_owned(),
+            ),
+            Undescribed::Failed(error) => error,
+        })?;
+        for (topic, settings) in settings {
+            found.entry(topic).or_default().settings = settings;
         }
         Ok(found)
     }
@@ -134,17 +127,4 @@ impl Admin {
         }
         Ok(())
     }
-}
-
-fn options() -> AdminOptions {
-    AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT))
-}
-
-fn refused(error: &KafkaError) -> LogError {
-    LogError::Configuration(format!("the cluster did not answer about its topics: {error}"))
-}
-
-/// The admin client answers by futures that a thread of its own completes.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    pollster::block_on(future)
 }

@@ -77,9 +77,15 @@ impl Config {
         self.token_file.as_deref()
     }
 
-    /// The name of a topic, group or transactional ID on the cluster.
+    /// The name of a topic or group on the cluster.
     pub(super) fn name(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
+    }
+
+    /// The transactional ID of a writer. It says whose it is even without a prefix: another application's producer with
+    /// the same ID, and `publisher` is a likely one, would fence ours.
+    pub(super) fn transactional_id(&self, writer: &str) -> String {
+        format!("{}clade-{writer}", self.prefix)
     }
 
     /// The properties of one client: `defaults` first, which the user's go above, and last what must not be changed.

@@ -14,6 +14,7 @@ mod context;
 mod ownership;
 mod pool;
 mod reader;
+mod settings;
 mod token;
 mod writer;
 
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 
 pub use admin::{Admin, FoundTopic, MissingTopic};
@@ -43,6 +44,7 @@ pub struct KafkaLog {
     config: Config,
     names: Names,
     partitions: u16,
+    deletions_kept: Duration,
     /// For readers that go on and on.
     pool: Pool,
     /// For single records.
@@ -67,12 +69,18 @@ impl Names {
 }
 
 impl KafkaLog {
-    /// Reaches the cluster and checks that all topics are there, with numbers of partitions that fit.
+    /// Reaches the cluster and checks that all topics are there, with numbers of partitions that fit, and kept as they
+    /// must be.
     pub fn open(config: Config) -> Result<Self, LogError> {
         let consumer = consumer(&config, FOLLOWING)?;
         let metadata = reach(&consumer, &config, PATIENCE)?;
         let names = Names::new(&config);
         let partitions = check_topics(&metadata, &names)?;
+        let described = match config.token_file() {
+            Some(_) => Err(settings::Undescribed::NoToken),
+            None => settings::describe(&settings::admin_client(&config)?, &names, &Topic::ALL),
+        };
+        let deletions_kept = settings::agree(described, &names)?;
         Ok(Self {
             pool: Pool::new(config.clone(), FOLLOWING, Some(consumer)),
             singles: Pool::new(config.clone(), SINGLE, None),
@@ -80,6 +88,7 @@ impl KafkaLog {
             config,
             names,
             partitions,
+            deletions_kept,
         })
     }
 
@@ -121,7 +130,7 @@ impl Log for KafkaLog {
             // 100 ms by default, which every wait for an earlier transaction's end would cost.
             ("retry.backoff.ms", "5"),
         ];
-        let id = self.config.name(name);
+        let id = self.config.transactional_id(name);
         let fixed = [("transactional.id", id.as_str()), ("enable.idempotence", "true"), ("acks", "all")];
         let producer = self
             .config
@@ -146,13 +155,27 @@ impl Log for KafkaLog {
 
     fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {
         let consumer = self.ends.take()?;
-        // Serves the callbacks: without an OAuth token there is no connection.
-        let _ = consumer.poll(Duration::ZERO);
-        let (_, end) = consumer
-            .fetch_watermarks(self.names.of(of.topic), i32::from(of.partition), PATIENCE)
-            .map_err(|error| reader::failed(of.topic, &error))?;
-        self.ends.give_back(consumer);
-        Ok(end.unsigned_abs())
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // Serves the callbacks: without an OAuth token there is no connection.
+            let _ = consumer.poll(Duration::ZERO);
+            let name = self.names.of(of.topic);
+            match consumer.fetch_watermarks(name, i32::from(of.partition), PATIENCE) {
+                Ok((_, end)) => {
+                    self.ends.give_back(consumer);
+                    return Ok(end.unsigned_abs());
+                }
+                // A topic that was created a moment ago, or whose leader has gone: readers wait for it as well.
+                Err(error) if has_no_leader(&error) && Instant::now() < deadline => {
+                    std::thread::park_timeout(Duration::from_millis(50));
+                }
+                Err(error) => return Err(reader::failed(of.topic, &error)),
+            }
+        }
+    }
+
+    fn deletions_kept(&self) -> Duration {
+        self.deletions_kept
     }
 }
 
@@ -193,6 +216,11 @@ fn consumer(config: &Config, purpose: &[(&str, &str)]) -> Result<BaseConsumer<Co
         .client(&defaults, &[&fixed[..], &isolation].concat())
         .create_with_context(Context::new(config.token_file().map(Into::into)))
         .map_err(|error| wrong_property(&error))
+}
+
+fn has_no_leader(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{LeaderNotAvailable, NotLeaderForPartition};
+    matches!(error.rdkafka_error_code(), Some(LeaderNotAvailable | NotLeaderForPartition))
 }
 
 fn wrong_property(error: &KafkaError) -> LogError {

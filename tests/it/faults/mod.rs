@@ -5,6 +5,7 @@
 
 mod broker;
 mod process;
+mod published;
 mod subscriber;
 
 use std::collections::BTreeMap;
@@ -14,13 +15,14 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clade::log::SharedLog;
 use clade::log::kafka::{Admin, Config, KafkaLog};
+use clade::log::{Log, SharedLog, TopicPartition, for_each};
 use clade::publisher::Publisher;
 use clade::record::{Record, Timestamp, Topic};
 
 use broker::Broker;
 use process::{Process, spoil};
+use published::Published;
 use subscriber::Subscriber;
 
 use crate::history::{Fact, publish, random_fact_among};
@@ -32,6 +34,13 @@ const PROCESSORS: usize = 2;
 const IMAGES: usize = 2_000;
 /// A transaction that is open for longer is aborted by the cluster; a process is paused for longer than that.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(2);
+/// A process that is silent for longer has lost its partitions to another. Some pauses are longer than that, too: then
+/// the process that wakes up has a successor.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(3);
+/// What a processor says that was fenced.
+const FENCED: &str = "a newer writer of this name has taken over";
+/// In so many rounds one has to have been.
+const ROUNDS_WITH_FENCED: u64 = 50;
 /// How long the load goes on after each fault.
 const ROUND: Duration = Duration::from_millis(1_500);
 
@@ -58,6 +67,7 @@ struct Run {
     started: usize,
     publisher: Option<Publisher>,
     unsure: Vec<Fact>,
+    published: Published,
     facts: u64,
     garbage: u64,
     second: i64,
@@ -84,6 +94,7 @@ impl Run {
             started: 0,
             publisher: None,
             unsure: Vec::new(),
+            published: Published::default(),
             facts: 0,
             garbage: 0,
             second: 0,
@@ -109,7 +120,8 @@ impl Run {
         let child = Command::new(env!("CARGO_BIN_EXE_clade"))
             .args(["process", "--verbose", "--kafka", &self.config.bootstrap])
             .args(["--kafka-config", &format!("transaction.timeout.ms={}", TRANSACTION_TIMEOUT.as_millis())])
-            .args(["--kafka-config", "session.timeout.ms=6000", "--snapshot-interval", "1", "--snapshots"])
+            .args(["--kafka-config", &format!("session.timeout.ms={}", SESSION_TIMEOUT.as_millis())])
+            .args(["--kafka-config", "heartbeat.interval.ms=500", "--snapshot-interval", "1", "--snapshots"])
             .arg(&snapshots)
             .stdout(Stdio::null())
             .stderr(log)
@@ -139,11 +151,13 @@ impl Run {
                 self.start_with(snapshots);
                 "snapshots spoilt"
             }
-            5..=7 => {
-                self.processes[victim].signal("STOP");
-                self.load(TRANSACTION_TIMEOUT + ROUND);
-                self.processes[victim].signal("CONT");
+            5 => {
+                self.pause(victim, TRANSACTION_TIMEOUT + ROUND / 4);
                 "paused"
+            }
+            6..=7 => {
+                self.pause(victim, SESSION_TIMEOUT + TRANSACTION_TIMEOUT + ROUND);
+                "paused and succeeded"
             }
             8 => {
                 self.start();
@@ -175,6 +189,12 @@ impl Run {
         );
         self.load(ROUND);
         self.replace_ended();
+    }
+
+    fn pause(&mut self, victim: usize, time: Duration) {
+        self.processes[victim].signal("STOP");
+        self.load(time);
+        self.processes[victim].signal("CONT");
     }
 
     /// A process that has given up says why; whoever runs it starts another.
@@ -222,7 +242,7 @@ impl Run {
         }
         publisher.flush().map_err(|error| error.to_string())?;
         self.facts += self.unsure.len() as u64;
-        self.unsure.clear();
+        self.unsure.drain(..).for_each(|fact| self.published.add(fact));
         Ok(())
     }
 
@@ -234,7 +254,7 @@ impl Run {
 
     fn garbage(&mut self) {
         let partition = self.random.u16(0..PARTITIONS);
-        let to = clade::log::TopicPartition { topic: Topic::Images, partition };
+        let to = TopicPartition { topic: Topic::Images, partition };
         let key = format!("garbage {}", self.garbage);
         let record = Record { key, value: Some(b"{\"half\":".to_vec()), headers: Vec::new() };
         self.log.writer("stranger").unwrap().append(vec![(to, record)]).unwrap();
@@ -247,6 +267,8 @@ impl Run {
             self.publisher = None;
         }
         let log: Arc<KafkaLog> = Arc::new(crate::kafka::open(&self.config));
+        assert!(self.unsure.is_empty(), "what was left was published in the end");
+        self.published.check(&*log);
         let oracle = Oracle::of(&*log);
         // Until all is processed, the outputs are not yet what they should be.
         while !oracle.is_reached(&*log) && Instant::now() < deadline {
@@ -254,14 +276,15 @@ impl Run {
             self.replace_ended();
         }
         oracle.check_outputs(&*log);
-        let letters = crate::support::fold::<clade::record::DeadLetterRecord>(&*log);
-        assert_eq!(letters.len() as u64, self.garbage, "each bad record has one dead letter");
+        assert_eq!(letters(&*log), self.garbage, "each bad record has one dead letter, written once");
         self.subscriber.read_to_the_end();
         let kept: BTreeMap<_, _> =
             crate::support::transitions(&*log).into_iter().map(|event| (event.id, event)).collect();
         assert_eq!(self.subscriber.seen, kept, "a subscriber has seen exactly what stands on the topic");
         *self.met.entry("began with a snapshot").or_default() += self.count("begins with a snapshot");
         *self.met.entry("discarded a snapshot").or_default() += self.count("a snapshot is of no use");
+        let fenced = self.count(FENCED);
+        self.met.insert("fenced", fenced);
         println!(
             "{rounds} rounds, {} facts, {} transitions, {} bad records: nothing lost, nothing twice; {:?}",
             self.facts,
@@ -269,5 +292,15 @@ impl Run {
             self.garbage,
             self.met
         );
+        assert!(fenced > 0 || rounds < ROUNDS_WITH_FENCED, "no process that woke up had a successor");
     }
+}
+
+/// The dead letters, each one of them, however many have the same key.
+fn letters(log: &dyn Log) -> u64 {
+    let mut letters = 0;
+    for partition in 0..log.partitions() {
+        for_each(log, TopicPartition { topic: Topic::DeadLetters, partition }, |_| letters += 1).unwrap();
+    }
+    letters
 }

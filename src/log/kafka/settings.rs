@@ -1,0 +1,180 @@
+//! How the cluster keeps clade's topics. Whoever made them may have wanted something else than `topics/` says.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigEntry, ResourceSpecifier};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::context::Context;
+use super::{Config, Names, wrong_property};
+use crate::log::{LogError, default_deletions_kept};
+use crate::record::{Cleanup, Topic};
+
+/// So long may the cluster take to carry a request out.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The settings of each topic, the cluster's defaults included.
+pub(super) type Settings = BTreeMap<Topic, BTreeMap<String, String>>;
+
+/// Why settings are not known.
+pub(super) enum Undescribed {
+    /// We may read the topics, and not their settings.
+    Forbidden,
+    /// rust-rdkafka's admin client never asks for an OAuth token, and so never connects.
+    NoToken,
+    /// Anything else.
+    Failed(LogError),
+}
+
+pub(super) fn admin_client(config: &Config) -> Result<AdminClient<Context>, LogError> {
+    config
+        .client(&[], &[])
+        .create_with_context(Context::new(config.token_file().map(Into::into)))
+        .map_err(|error| wrong_property(&error))
+}
+
+pub(super) fn options() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT))
+}
+
+/// The admin client answers by futures that a thread of its own completes.
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    pollster::block_on(future)
+}
+
+/// Asks for the settings of these topics, of all at once.
+pub(super) fn describe(
+    client: &AdminClient<Context>,
+    names: &Names,
+    topics: &[Topic],
+) -> Result<Settings, Undescribed> {
+    if topics.is_empty() {
+        return Ok(Settings::new());
+    }
+    let resources: Vec<ResourceSpecifier<'_>> =
+        topics.iter().map(|topic| ResourceSpecifier::Topic(names.of(*topic))).collect();
+    let described = block_on(client.describe_configs(&resources, &options()))
+        .map_err(|error| Undescribed::Failed(refused(&error)))?;
+    let mut settings = Settings::new();
+    for (resource, topic) in described.into_iter().zip(topics) {
+        let resource = resource.map_err(|code| undescribed(code, names.of(*topic)))?;
+        let setting = |entry: ConfigEntry| Some((entry.name, entry.value?));
+        settings.insert(*topic, resource.entries.into_iter().filter_map(setting).collect());
+    }
+    Ok(settings)
+}
+
+fn undescribed(code: RDKafkaErrorCode, name: &str) -> Undescribed {
+    match code {
+        RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed => {
+            Undescribed::Forbidden
+        }
+        // It was created a moment ago, and this broker does not know it yet.
+        RDKafkaErrorCode::UnknownTopicOrPartition => Undescribed::Failed(LogError::Incompatible(format!(
+            "the cluster has no topic {name}: `clade topics apply` creates what is missing"
+        ))),
+        code => Undescribed::Failed(refused(&KafkaError::AdminOp(code))),
+    }
+}
+
+pub(super) fn refused(error: &KafkaError) -> LogError {
+    LogError::Configuration(format!("the cluster did not answer about its topics: {error}"))
+}
+
+/// Refuses topics that are kept in a way clade cannot run on. How long the others remember deletions.
+pub(super) fn agree(described: Result<Settings, Undescribed>, names: &Names) -> Result<Duration, LogError> {
+    let settings = match described {
+        Ok(settings) => settings,
+        Err(Undescribed::Failed(error)) => return Err(error),
+        Err(Undescribed::Forbidden) => {
+            tracing::warn!(
+                "the cluster does not let us see the settings of the topics, so they are taken to be as topics/ says: \
+                 allow the operation DescribeConfigs on them"
+            );
+            return Ok(default_deletions_kept());
+        }
+        Err(Undescribed::NoToken) => {
+            tracing::warn!(
+                "with OAUTHBEARER and a token from a file the settings of the topics are not looked at, and are taken to \
+                 be as topics/ says"
+            );
+            return Ok(default_deletions_kept());
+        }
+    };
+    for (topic, found) in &settings {
+        for (setting, expected) in topic.settings() {
+            let found = found.get(setting).map_or("", String::as_str);
+            if Topic::is_essential(setting) && found != expected {
+                let name = names.of(*topic);
+                return Err(LogError::Incompatible(format!(
+                    "the topic {name} has {setting}={found} and must have {expected}, or the cluster takes away what \
+                     still holds: kafka-configs --alter --topic {name} --add-config {setting}={expected}"
+                )));
+            }
+        }
+    }
+    Ok(deletions_kept(&settings))
+}
+
+/// The shortest time for which one of the compacted topics keeps a tombstone.
+fn deletions_kept(settings: &Settings) -> Duration {
+    let kept = |(topic, settings): (&Topic, &BTreeMap<String, String>)| {
+        let kept = settings.get("delete.retention.ms")?.parse().ok().map(Duration::from_millis);
+        kept.filter(|_| topic.cleanup() == Cleanup::Compact)
+    };
+    settings.iter().filter_map(kept).min().unwrap_or_else(default_deletions_kept)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
+mod tests {
+    use super::*;
+
+    fn names() -> Names {
+        Names::new(&Config::new("127.0.0.1:9092", "team-a."))
+    }
+
+    fn as_it_should_be() -> Settings {
+        let of = |topic: Topic| topic.settings().into_iter().map(|(name, value)| (name.to_owned(), value));
+        Topic::ALL.into_iter().map(|topic| (topic, of(topic).collect())).collect()
+    }
+
+    fn with(topic: Topic, setting: &str, value: &str) -> Settings {
+        let mut settings = as_it_should_be();
+        settings.entry(topic).or_default().insert(setting.to_owned(), value.to_owned());
+        settings
+    }
+
+    #[test]
+    fn the_topic_that_forgets_deletions_first_says_how_long_they_are_kept() {
+        assert_eq!(agree(Ok(as_it_should_be()), &names()).unwrap(), default_deletions_kept());
+        let kept = agree(Ok(with(Topic::Tags, "delete.retention.ms", "86400000")), &names()).unwrap();
+        assert_eq!(kept, Duration::from_secs(24 * 60 * 60));
+        // The cluster has the setting for topics that are not compacted, too.
+        let kept = agree(Ok(with(Topic::Outdated, "delete.retention.ms", "1")), &names()).unwrap();
+        assert_eq!(kept, default_deletions_kept());
+    }
+
+    #[test]
+    fn another_cleanup_policy_is_refused_with_what_to_do_and_another_retention_is_not() {
+        for policy in ["delete", "compact,delete", ""] {
+            let error = agree(Ok(with(Topic::Images, "cleanup.policy", policy)), &names()).unwrap_err();
+            let error = error.to_string();
+            assert!(
+                error.contains(&format!("team-a.images has cleanup.policy={policy} and must")),
+                "{error}"
+            );
+            assert!(error.contains("--add-config cleanup.policy=compact"), "{error}");
+        }
+        assert!(agree(Ok(with(Topic::Outdated, "retention.ms", "1")), &names()).is_ok());
+    }
+
+    #[test]
+    fn who_may_not_see_the_settings_goes_on_with_those_in_topics() {
+        let forbidden = undescribed(RDKafkaErrorCode::TopicAuthorizationFailed, "images");
+        assert_eq!(agree(Err(forbidden), &names()).unwrap(), default_deletions_kept());
+        let other = undescribed(RDKafkaErrorCode::RequestTimedOut, "images");
+        assert!(agree(Err(other), &names()).is_err());
+    }
+}
