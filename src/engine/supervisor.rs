@@ -128,7 +128,13 @@ fn supervise(partition: u16, log: &SharedLog, work: &Work, options: &Options, st
         };
         let error = match result {
             Err(error) if !state.stop.load(Ordering::Acquire) => error,
-            _ => return options.metrics.forget(partition),
+            ended => {
+                // Most often it was fenced by its successor before it was told to stop.
+                if let Err(error) = ended {
+                    tracing::info!(partition, %error, "a processor that was to stop had failed");
+                }
+                return options.metrics.forget(partition);
+            }
         };
         failures += 1;
         let is_final = matches!(
