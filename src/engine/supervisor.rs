@@ -143,7 +143,13 @@ fn supervise(partition: u16, log: &SharedLog, work: &Work, options: &Options, st
         };
         let error = match result {
             Err(error) if !state.stop.load(Ordering::Acquire) => error,
-            _ => break,
+            ended => {
+                // Most often it was fenced by its successor before it was told to stop.
+                if let Err(error) = ended {
+                    tracing::info!(partition, %error, "a processor that was to stop had failed");
+                }
+                break;
+            }
         };
         state.board.failed();
         telemetry::set(&options.metrics.restored, partition, 0);
