@@ -216,7 +216,7 @@ impl Run {
     fn load(&mut self, time: Duration) {
         let deadline = Instant::now() + time;
         while Instant::now() < deadline {
-            for _ in 0..self.random.usize(1..300) {
+            for _ in 0..self.random.usize(1..100) {
                 let fact = random_fact_among(IMAGES, &mut self.random, &mut self.second);
                 self.unsure.push(fact);
             }
