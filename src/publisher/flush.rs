@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use super::places::TagPlace;
+use super::tags::images_of;
 use super::{PublishError, Publisher};
 use crate::log::{Batch, MAX_RECORD_BYTES, TopicPartition};
 use crate::oci::Digest;
@@ -21,7 +22,7 @@ const BATCH_BYTES: usize = 8 << 20;
 enum Written {
     Image(Box<ImageRecord>, u16),
     ImageGone(Digest),
-    Tag(String, TagPlace),
+    Tag(Box<TagRecord>, TagPlace),
     Nothing,
 }
 
@@ -129,13 +130,12 @@ impl Publisher {
         let moved = std::mem::take(&mut self.pending.moved_tags);
         for name in moved {
             if !self.pending.tags.contains_key(&name)
-                && let Some(tag) = self.places.read_tag(&self.log, &name)?
+                && let Some(tag) = self.published_tag(&name)?
             {
                 self.pending.tags.insert(name, tag);
             }
         }
         self.pending.tag_items = 0;
-        self.pending.unchanged_tags.clear();
         let mut groups = Vec::with_capacity(self.pending.tags.len());
         for (name, mut record) in std::mem::take(&mut self.pending.tags) {
             self.sequence += 1;
@@ -150,18 +150,13 @@ impl Publisher {
     /// that no reader misses it; the history goes to its home alone.
     fn tag_group(&self, name: &str, mut record: TagRecord) -> Result<Group, PublishError> {
         let before = self.places.tag(name);
-        let images: Vec<Digest> = match (&record.current.images[..], record.current.digest) {
-            ([], Some(digest)) => vec![digest],
-            (images, _) => images.iter().map(|image| image.digest).collect(),
-        };
+        let images = images_of(&record.current);
         let found: Vec<u16> =
             images.iter().filter_map(|image| self.places.image(image)).map(|place| place.partition).collect();
         // A tag that points at nothing known stays where it was; a new one goes where its name leads.
         let fallback = || before.map_or_else(|| by_name(name, self.log.partitions()), |place| place.home);
         let home = found.first().copied().unwrap_or_else(fallback);
         let partitions: BTreeSet<u16> = found.into_iter().chain([home]).collect();
-        let place =
-            |offset| TagPlace { partitions: partitions.clone(), home, offset, images: images.clone() };
         record.home = true;
         let mut encoded = encode(name.to_owned(), &record)?;
         while too_large(&encoded).is_some() && !record.history.is_empty() {
@@ -169,15 +164,15 @@ impl Publisher {
             record.history.drain(..record.history.len().div_ceil(4));
             encoded = encode(name.to_owned(), &record)?;
         }
-        let mut group = vec![(at(Topic::Tags, home), encoded, Written::Tag(name.to_owned(), place(0)))];
-        record.home = false;
-        record.history = Vec::new();
+        let away = TagRecord { history: Vec::new(), home: false, ..TagRecord::clone(&record) };
+        let place = TagPlace { partitions: partitions.clone(), home, offset: 0, images };
+        let id = format!("{name}@{}", record.sequence);
+        let mut group = vec![(at(Topic::Tags, home), encoded, Written::Tag(Box::new(record), place))];
         for partition in partitions.iter().filter(|partition| **partition != home) {
-            group.push((at(Topic::Tags, *partition), encode(name.to_owned(), &record)?, Written::Nothing));
+            group.push((at(Topic::Tags, *partition), encode(name.to_owned(), &away)?, Written::Nothing));
         }
         for partition in before.iter().flat_map(|place| place.partitions.difference(&partitions)) {
-            let id = format!("{name}@{}", record.sequence);
-            let record = tombstone::<TagRecord>(name.to_owned(), id);
+            let record = tombstone::<TagRecord>(name.to_owned(), id.clone());
             group.push((at(Topic::Tags, *partition), record, Written::Nothing));
         }
         Ok(group)
@@ -237,9 +232,16 @@ impl Publisher {
         self.spans.end(next.spans, error.as_deref());
         for (offset, written) in appended?.into_iter().zip(next.written) {
             match written {
-                Written::Image(image, partition) => self.places.put_image(&image, partition, offset),
+                Written::Image(image, partition) => {
+                    let place = self.places.put_image(&image, partition, offset);
+                    self.cache.put_chain(&image, &place);
+                }
                 Written::ImageGone(digest) => self.places.remove_image(&digest),
-                Written::Tag(name, place) => self.places.put_tag(&name, TagPlace { offset, ..place }),
+                Written::Tag(tag, place) => {
+                    let home = place.home;
+                    self.places.put_tag(&tag.name, TagPlace { offset, ..place });
+                    self.cache.put_tag(*tag, home, offset);
+                }
                 Written::Nothing => {}
             }
         }

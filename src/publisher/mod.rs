@@ -9,6 +9,7 @@
 //! Sources may say the same thing again and again, in any order; what has been published already is recognised and
 //! left out. So an import can be repeated after a crash, and a relist of a live source costs no records.
 
+mod cache;
 mod catalog;
 mod error;
 mod flush;
@@ -34,6 +35,7 @@ use crate::record::{
     Timestamp,
 };
 use crate::telemetry::Spans;
+use cache::Cache;
 use places::Places;
 
 /// Something that a source saw.
@@ -85,6 +87,7 @@ pub struct Publisher {
     spans: Spans,
     sequence: u64,
     places: Places,
+    cache: Cache,
     catalog: Catalog,
     /// By tag name and by image, the classes that have to be looked at when it changes.
     followers: BTreeMap<String, BTreeSet<String>>,
@@ -101,8 +104,6 @@ struct Pending {
     images: BTreeMap<Digest, Option<ImageRecord>>,
     tags: BTreeMap<String, TagRecord>,
     tag_items: usize,
-    /// Tags as they are published, to which nothing new was seen.
-    unchanged_tags: HashMap<String, TagRecord>,
     claims: HashMap<Digest, BTreeSet<Claim>>,
     build_configs: BTreeMap<String, BuildConfigRecord>,
     catalog: Vec<(crate::record::CatalogKey, Option<CatalogRecord>)>,

@@ -13,7 +13,7 @@ use crate::record::{ImageRecord, TagRecord, Topic, Value, decode};
 pub(super) struct ImagePlace {
     pub(super) partition: u16,
     pub(super) offset: Offset,
-    fingerprint: u64,
+    pub(super) fingerprint: u64,
 }
 
 /// Where a tag's last record stands.
@@ -59,8 +59,11 @@ impl Places {
         self.images.get(&image.digest).is_some_and(|place| place.fingerprint == fingerprint(image))
     }
 
-    pub(super) fn put_image(&mut self, image: &ImageRecord, partition: u16, offset: Offset) {
-        self.images.insert(image.digest, ImagePlace { partition, offset, fingerprint: fingerprint(image) });
+    /// Remembers where an image stands now.
+    pub(super) fn put_image(&mut self, image: &ImageRecord, partition: u16, offset: Offset) -> ImagePlace {
+        let place = ImagePlace { partition, offset, fingerprint: fingerprint(image) };
+        self.images.insert(image.digest, place);
+        place
     }
 
     pub(super) fn remove_image(&mut self, digest: &Digest) {

@@ -1,10 +1,12 @@
 //! Finding out what was published before.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 
+use super::cache::Cache;
 use super::handover::refuse_unfinished;
 use super::places::{Places, TagPlace};
+use super::tags::images_of;
 use super::{Counts, Pending, PublishError, Publisher};
 use crate::class::Catalog;
 use crate::log::{Offset, SharedLog, Stored, TopicPartition, for_each};
@@ -31,6 +33,7 @@ impl Publisher {
             spans: Spans::default(),
             sequence: 0,
             places: Places::default(),
+            cache: Cache::default(),
             catalog: Catalog::default(),
             followers: BTreeMap::new(),
             waiting_classes: HashMap::new(),
@@ -39,11 +42,17 @@ impl Publisher {
             counts: Counts::default(),
             log,
         };
+        publisher.restore_catalog()?;
+        let followed = publisher.followed_images();
         for partition in 0..publisher.log.partitions() {
-            publisher.restore_images(partition)?;
+            publisher.restore_images(partition, &followed)?;
         }
         publisher.restore_tags()?;
-        publisher.restore_catalog()?;
+        // Every class is looked at again: the last publisher may have stopped between writing a tag and writing what
+        // follows from it.
+        publisher.pending.classes =
+            publisher.catalog.classes().map(|class| class.record.name.clone()).collect();
+        publisher.track()?;
         Ok(publisher)
     }
 
@@ -53,14 +62,23 @@ impl Publisher {
         Self { spans, ..self }
     }
 
-    fn restore_images(&mut self, partition: u16) -> Result<(), PublishError> {
+    /// The images of all versions: their chains will be asked for at once.
+    fn followed_images(&self) -> HashSet<Digest> {
+        let versions = self.catalog.classes().flat_map(crate::class::Class::versions);
+        versions.flat_map(|version| &version.images).map(|image| image.digest).collect()
+    }
+
+    fn restore_images(&mut self, partition: u16, followed: &HashSet<Digest>) -> Result<(), PublishError> {
         let log = SharedLog::clone(&self.log);
         for_each(&*log, TopicPartition { topic: Topic::Images, partition }, |stored| {
             self.sequence = self.sequence.max(sequence_of(stored));
             // What cannot be read was not written by a publisher of this version; it is not there for this one.
             match decode::<ImageRecord>(&stored.record) {
                 Ok(Some(image)) => {
-                    self.places.put_image(&image, partition, stored.offset);
+                    let place = self.places.put_image(&image, partition, stored.offset);
+                    if followed.contains(&image.digest) {
+                        self.cache.put_chain(&image, &place);
+                    }
                 }
                 Ok(None) => {
                     if let Ok(digest) = stored.record.key.parse::<Digest>()
@@ -88,11 +106,9 @@ impl Publisher {
                         places.insert(partition);
                         let known = homes.get(&tag.name).map_or(0, |(sequence, ..)| *sequence);
                         if tag.home && tag.sequence > known {
-                            let images = match tag.current.digest {
-                                Some(digest) if tag.current.images.is_empty() => vec![digest],
-                                _ => tag.current.images.iter().map(|image| image.digest).collect(),
-                            };
-                            homes.insert(tag.name, (tag.sequence, partition, stored.offset, images));
+                            let place = (tag.sequence, partition, stored.offset, images_of(&tag.current));
+                            homes.insert(tag.name.clone(), place);
+                            self.cache.put_tag(tag, partition, stored.offset);
                         }
                     }
                     Ok(None) => {
@@ -109,8 +125,6 @@ impl Publisher {
         Ok(())
     }
 
-    /// Reads the catalog back, and has every class looked at again: the last publisher may have stopped between
-    /// writing a tag and writing what follows from it.
     fn restore_catalog(&mut self) -> Result<(), PublishError> {
         let log = SharedLog::clone(&self.log);
         for_each(&*log, TopicPartition { topic: Topic::Catalog, partition: 0 }, |stored| {
@@ -119,8 +133,7 @@ impl Publisher {
             let Ok(record) = decode::<CatalogRecord>(&stored.record) else { return };
             self.catalog.apply(&key, record);
         })?;
-        self.pending.classes = self.catalog.classes().map(|class| class.record.name.clone()).collect();
-        self.track()
+        Ok(())
     }
 }
 

@@ -6,10 +6,6 @@ use super::{ObservedTag, PublishError, Publisher};
 use crate::oci::{Digest, Reference};
 use crate::record::{TagImage, TagItem, TagRecord};
 
-/// So many tags that were read back are kept until something is written: a history that is read again names each of them
-/// many times.
-const UNCHANGED_TAGS: usize = 16_384;
-
 impl Publisher {
     /// Remembers an image index, and resolves the tags that point at it already.
     pub(super) fn observe_index(
@@ -50,11 +46,12 @@ impl Publisher {
         // Taken out and put back: a history can be long, and is not copied for each of its moments.
         let pending = self.pending.tags.remove(&name);
         let is_pending = pending.is_some();
-        let known = match pending.or_else(|| self.pending.unchanged_tags.remove(&name)) {
+        let known = match pending {
             Some(known) => Some(known),
-            None => self.places.read_tag(&self.log, &name)?,
+            None => self.take_published_tag(&name)?,
         };
         let is_known = known.is_some();
+        let sequence = known.as_ref().map_or(0, |known| known.sequence);
         let mut items = known.map(into_items).unwrap_or_default();
         let mut has_changed = false;
         for mut item in seen.items {
@@ -71,7 +68,7 @@ impl Publisher {
         let Some(current) = items.pop() else { return Ok(()) };
         let record = TagRecord {
             name: name.clone(),
-            sequence: 0,
+            sequence,
             repository: seen.repository,
             tag: seen.tag,
             current,
@@ -81,20 +78,17 @@ impl Publisher {
         if has_changed || is_pending || !is_known {
             self.pending.tags.insert(name, record);
         } else {
-            if self.pending.unchanged_tags.len() >= UNCHANGED_TAGS {
-                self.pending.unchanged_tags.clear();
-            }
-            self.pending.unchanged_tags.insert(name, record);
+            self.give_back(record);
         }
         Ok(())
     }
 
     /// The tag as it is pending or published, with its history.
-    pub(super) fn tag(&self, name: &str) -> Result<Option<TagRecord>, PublishError> {
-        match self.pending.tags.get(name) {
-            Some(pending) => Ok(Some(pending.clone())),
-            None => self.places.read_tag(&self.log, name),
+    pub(super) fn tag(&mut self, name: &str) -> Result<Option<TagRecord>, PublishError> {
+        if let Some(pending) = self.pending.tags.get(name) {
+            return Ok(Some(pending.clone()));
         }
+        self.published_tag(name)
     }
 }
 
@@ -106,6 +100,14 @@ fn is_unresolved(item: &TagItem) -> bool {
 /// All items of a tag, oldest first.
 pub(super) fn items_of(record: &TagRecord) -> Vec<TagItem> {
     record.history.iter().chain([&record.current]).cloned().collect()
+}
+
+/// The images that a tag points at: those of an image index, or the one.
+pub(super) fn images_of(item: &TagItem) -> Vec<Digest> {
+    match (&item.images[..], item.digest) {
+        ([], Some(digest)) => vec![digest],
+        (images, _) => images.iter().map(|image| image.digest).collect(),
+    }
 }
 
 fn into_items(record: TagRecord) -> Vec<TagItem> {

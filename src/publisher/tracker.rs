@@ -1,7 +1,7 @@
 //! The class tracker: follows tags and images, and writes the versions of classes into the catalog.
 
 use super::tags::items_of;
-use super::versions::{Target, image_chain, versions};
+use super::versions::{Target, versions};
 use super::{PublishError, Publisher};
 use crate::oci::{Digest, Reference};
 use crate::record::catalog::{Following, ImageChain, ObjectReference, ReferenceKind};
@@ -183,8 +183,8 @@ impl Publisher {
     ) -> Result<(Vec<ImageChain>, Vec<Digest>), PublishError> {
         let (mut chains, mut missing) = (Vec::new(), Vec::new());
         for digest in images {
-            match self.image(&digest)? {
-                Some(image) => chains.extend(image_chain(&image)),
+            match self.chain(&digest)? {
+                Some(chain) => chains.extend(chain),
                 None => {
                     self.waiting_classes.entry(digest).or_default().insert(class.to_owned());
                     missing.push(digest);

@@ -79,6 +79,7 @@ const CLIENTS: &[(&str, &str)] = &[
     ("opentelemetry_sdk", "telemetry"),
     ("pollster", "log"),
     ("prometheus", "telemetry"),
+    ("quick_cache", "publisher"),
     ("rdkafka", "log"),
     ("redb", "log"),
     ("rmp_serde", "snapshot"),

@@ -185,13 +185,16 @@ const FOLLOWING: &[(&str, &str)] = &[
     ("queued.max.messages.kbytes", "16384"),
     ("queued.min.messages", "20000"),
     ("fetch.wait.max.ms", "100"),
+    ("fetch.queue.backoff.ms", "5"),
     ("isolation.level", "read_committed"),
 ];
-/// Nothing is fetched ahead, and no request waits at the end: the next record that is asked for would wait behind it.
+/// Nothing is fetched ahead, and no request waits at the end: the next record that is asked for would wait behind it. So
+/// it would behind the pause of a partition whose queue was full a moment ago.
 const SINGLE: &[(&str, &str)] = &[
     ("queued.min.messages", "1"),
     ("fetch.message.max.bytes", "65536"),
     ("fetch.wait.max.ms", "1"),
+    ("fetch.queue.backoff.ms", "0"),
     ("isolation.level", "read_committed"),
 ];
 /// A writer is told of its commit before readers see it, so that for a moment the end of what readers see lies before a
@@ -203,8 +206,7 @@ fn consumer(config: &Config, purpose: &[(&str, &str)]) -> Result<BaseConsumer<Co
     let group = config.name("clade");
     let (isolation, tuning): (Vec<_>, Vec<_>) =
         purpose.iter().copied().partition(|(name, _)| *name == "isolation.level");
-    let defaults =
-        [&tuning[..], &[("fetch.queue.backoff.ms", "5"), ("fetch.error.backoff.ms", "100")]].concat();
+    let defaults = [&tuning[..], &[("fetch.error.backoff.ms", "100")]].concat();
     let fixed = [
         ("group.id", group.as_str()),
         ("enable.auto.commit", "false"),
