@@ -90,6 +90,7 @@ fn image(data: &Data, number: usize) -> ImageRecord {
             .iter()
             .map(|layer| Layer { digest: *layer, diff_id: None, size: None })
             .collect(),
+        sources: Vec::new(),
         claims: Vec::new(),
     }
 }

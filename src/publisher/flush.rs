@@ -14,6 +14,8 @@ use crate::record::{
 };
 use crate::telemetry::{Operation, Span};
 
+/// How much may be pending before it is written: bounds memory, and keeps an append well below a second.
+pub(super) const PENDING_IMAGES: usize = 8_192;
 /// One append's worth: large enough for the storage to be fast, small enough for readers to follow closely.
 const BATCH_RECORDS: usize = 4_096;
 const BATCH_BYTES: usize = 8 << 20;
@@ -148,7 +150,8 @@ impl Publisher {
 
     /// A tag goes to every partition that holds one of its images, first there and then away from where it was, so
     /// that no reader misses it; the history goes to its home alone.
-    fn tag_group(&self, name: &str, mut record: TagRecord) -> Result<Group, PublishError> {
+    fn tag_group(&mut self, name: &str, mut record: TagRecord) -> Result<Group, PublishError> {
+        let source = self.places.source_set(record.source.as_slice());
         let before = self.places.tag(name);
         let images = images_of(&record.current);
         let found: Vec<u16> =
@@ -165,7 +168,7 @@ impl Publisher {
             encoded = encode(name.to_owned(), &record)?;
         }
         let away = TagRecord { history: Vec::new(), home: false, ..TagRecord::clone(&record) };
-        let place = TagPlace { partitions: partitions.clone(), home, offset: 0, images };
+        let place = TagPlace { partitions: partitions.clone(), home, offset: 0, source, images };
         let id = format!("{name}@{}", record.sequence);
         let mut group = vec![(at(Topic::Tags, home), encoded, Written::Tag(Box::new(record), place))];
         for partition in partitions.iter().filter(|partition| **partition != home) {
@@ -180,10 +183,29 @@ impl Publisher {
 
     fn other_groups(&mut self) -> Result<Vec<Group>, PublishError> {
         let mut groups = Vec::new();
-        for (key, mut record) in std::mem::take(&mut self.pending.build_configs) {
+        for (key, record) in std::mem::take(&mut self.pending.build_configs) {
+            let known = self.build_configs.get(&key);
+            let same = |known: &BuildConfigRecord, new: &BuildConfigRecord| {
+                *known == BuildConfigRecord { sequence: known.sequence, ..new.clone() }
+            };
+            if known.zip(record.as_ref()).is_some_and(|(known, new)| same(known, new)) {
+                continue;
+            }
             self.sequence += 1;
-            record.sequence = self.sequence;
-            groups.push(vec![(at(BuildConfigRecord::TOPIC, 0), encode(key, &record)?, Written::Nothing)]);
+            let encoded = match record {
+                Some(record) => {
+                    let record = BuildConfigRecord { sequence: self.sequence, ..record };
+                    let encoded = encode(key.clone(), &record)?;
+                    self.build_configs.insert(key, record);
+                    encoded
+                }
+                None => {
+                    self.build_configs.remove(&key);
+                    let id = format!("{key}@{}", self.sequence);
+                    tombstone::<BuildConfigRecord>(key, id)
+                }
+            };
+            groups.push(vec![(at(BuildConfigRecord::TOPIC, 0), encoded, Written::Nothing)]);
             self.counts.build_configs += 1;
         }
         for letter in std::mem::take(&mut self.pending.dead_letters) {

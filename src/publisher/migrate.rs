@@ -112,7 +112,7 @@ impl Publisher {
         }
         migrated.tags = self.take_tags(old)?;
         for (key, config) in self.last::<BuildConfigRecord>(old, 0)? {
-            self.pending.build_configs.insert(key, config);
+            self.pending.build_configs.insert(key, Some(config));
         }
         self.flush()?;
         for partition in 0..old.partitions() {

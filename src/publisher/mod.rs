@@ -14,6 +14,7 @@ mod catalog;
 mod error;
 mod flush;
 mod handover;
+mod listing;
 mod migrate;
 mod places;
 mod restore;
@@ -25,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 pub use catalog::{ClassSpec, Outcome};
 pub use error::PublishError;
+pub use listing::Listing;
 pub use migrate::Migrated;
 
 use crate::class::Catalog;
@@ -36,6 +38,7 @@ use crate::record::{
 };
 use crate::telemetry::Spans;
 use cache::Cache;
+use flush::PENDING_IMAGES;
 use places::Places;
 
 /// Something that a source saw.
@@ -43,16 +46,31 @@ use places::Places;
 pub enum Observation {
     /// An image. Its repositories and claims are added to those known; its `sequence` is not looked at.
     Image(Box<ImageRecord>),
-    /// An image that exists no longer.
+    /// An image that exists no longer, whoever had it.
     ImageGone(Digest),
+    /// An image that a live source, the first of the two, has no longer.
+    ImageGoneFrom(String, Digest),
     /// A claim about the base of an image.
     Claim(Digest, Claim),
     /// The images of an image index, of which a source that tells of tags knows only the digest.
     ImageIndex(Digest, Vec<TagImage>),
     /// What a tag points at, or pointed at: any part of its history.
     Tag(ObservedTag),
+    /// All tags that a repository of a live source has now: those of this source that are not among them are gone.
+    Repository {
+        /// The live source.
+        source: String,
+        /// The repository.
+        repository: String,
+        /// Its tags.
+        tags: Vec<ObservedTag>,
+    },
+    /// Everything that a live source has of one kind: what was published as its own and is not in it is gone.
+    Listed(String, Listing),
     /// A BuildConfig.
     BuildConfig(Box<BuildConfigRecord>),
+    /// A BuildConfig that exists no longer, as `namespace/name`.
+    BuildConfigGone(String),
     /// Something that is no image, and what it is: left out and counted.
     NotAnImage(&'static str),
     /// Something that could not be read.
@@ -62,6 +80,8 @@ pub enum Observation {
 /// A part of a tag's history.
 #[derive(Debug, Clone)]
 pub struct ObservedTag {
+    /// The live source that has it, if one does.
+    pub source: Option<String>,
     /// The part of its name before the tag.
     pub repository: String,
     /// The tag alone.
@@ -70,8 +90,6 @@ pub struct ObservedTag {
     pub items: Vec<TagItem>,
 }
 
-/// How much may be pending before it is written: bounds memory, and keeps an append well below a second.
-const PENDING_IMAGES: usize = 8_192;
 /// Tags carry their history and are worth merging for longer: each is written once however often it moved meanwhile.
 const PENDING_TAG_ITEMS: usize = 500_000;
 
@@ -88,6 +106,8 @@ pub struct Publisher {
     sequence: u64,
     places: Places,
     cache: Cache,
+    /// As published: they are few.
+    build_configs: BTreeMap<String, BuildConfigRecord>,
     catalog: Catalog,
     /// By tag name and by image, the classes that have to be looked at when it changes.
     followers: BTreeMap<String, BTreeSet<String>>,
@@ -105,7 +125,7 @@ struct Pending {
     tags: BTreeMap<String, TagRecord>,
     tag_items: usize,
     claims: HashMap<Digest, BTreeSet<Claim>>,
-    build_configs: BTreeMap<String, BuildConfigRecord>,
+    build_configs: BTreeMap<String, Option<BuildConfigRecord>>,
     catalog: Vec<(crate::record::CatalogKey, Option<CatalogRecord>)>,
     dead_letters: Vec<DeadLetterRecord>,
     /// Tags to be written again because an image that they point at came or went.
@@ -141,6 +161,11 @@ impl Publisher {
         self.counts
     }
 
+    /// The BuildConfigs as published, by `namespace/name`.
+    pub fn build_configs(&self) -> &BTreeMap<String, BuildConfigRecord> {
+        &self.build_configs
+    }
+
     /// The classes and groups as published.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
@@ -158,8 +183,14 @@ impl Publisher {
             Observation::Tag(tag) => self.observe_tag(tag)?,
             Observation::BuildConfig(build_config) => {
                 let key = format!("{}/{}", build_config.namespace, build_config.name);
-                self.pending.build_configs.insert(key, *build_config);
+                self.pending.build_configs.insert(key, Some(*build_config));
             }
+            Observation::BuildConfigGone(key) => self.observe_build_config_gone(&key),
+            Observation::Repository { source, repository, tags } => {
+                self.observe_repository(&source, &repository, tags)?;
+            }
+            Observation::Listed(source, listing) => self.observe_listing(&source, &listing)?,
+            Observation::ImageGoneFrom(source, digest) => self.observe_image_gone_from(&source, digest)?,
             Observation::NotAnImage(_) => self.counts.not_images += 1,
             Observation::Unreadable(dead_letter) => self.pending.dead_letters.push(dead_letter),
         }
@@ -217,6 +248,9 @@ fn merge(image: &mut ImageRecord, known: &ImageRecord) {
     image.repositories.extend(known.repositories.iter().cloned());
     image.repositories.sort_unstable();
     image.repositories.dedup();
+    image.sources.extend(known.sources.iter().cloned());
+    image.sources.sort_unstable();
+    image.sources.dedup();
     image.claims.extend(known.claims.iter().cloned());
     image.claims.sort_unstable();
     image.claims.dedup();

@@ -1,6 +1,6 @@
 //! Where the last record of every image and tag stands. The records themselves stay on the log.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::PublishError;
@@ -8,12 +8,17 @@ use crate::log::{Offset, SharedLog, TopicPartition};
 use crate::oci::Digest;
 use crate::record::{ImageRecord, TagRecord, Topic, Value, decode};
 
+/// Number of a set of live sources: there are few, and images by the million.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SourceSet(u16);
+
 /// Where an image's last record stands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ImagePlace {
     pub(super) partition: u16,
     pub(super) offset: Offset,
     pub(super) fingerprint: u64,
+    sources: SourceSet,
 }
 
 /// Where a tag's last record stands.
@@ -24,7 +29,8 @@ pub(super) struct TagPlace {
     /// The one with the history, and the offset there.
     pub(super) home: u16,
     pub(super) offset: Offset,
-    /// The images that it points at.
+    pub(super) source: SourceSet,
+    /// The images that it points at; none of a tag that is no longer listed.
     pub(super) images: Vec<Digest>,
 }
 
@@ -32,7 +38,8 @@ pub(super) struct TagPlace {
 #[derive(Default)]
 pub(super) struct Places {
     images: HashMap<Digest, ImagePlace>,
-    tags: HashMap<String, TagPlace>,
+    tags: BTreeMap<String, TagPlace>,
+    source_sets: Vec<Vec<String>>,
     /// The tags that point at each image, known or not.
     tags_of: HashMap<Digest, BTreeSet<String>>,
 }
@@ -61,7 +68,8 @@ impl Places {
 
     /// Remembers where an image stands now.
     pub(super) fn put_image(&mut self, image: &ImageRecord, partition: u16, offset: Offset) -> ImagePlace {
-        let place = ImagePlace { partition, offset, fingerprint: fingerprint(image) };
+        let sources = self.source_set(&image.sources);
+        let place = ImagePlace { partition, offset, fingerprint: fingerprint(image), sources };
         self.images.insert(image.digest, place);
         place
     }
@@ -84,6 +92,34 @@ impl Places {
             self.tags_of.entry(*image).or_default().insert(name.to_owned());
         }
         self.tags.insert(name.to_owned(), place);
+    }
+
+    /// The number of a set of sources.
+    pub(super) fn source_set(&mut self, sources: &[String]) -> SourceSet {
+        let known = self.source_sets.iter().position(|set| set == sources);
+        let number = known.unwrap_or_else(|| {
+            self.source_sets.push(sources.to_vec());
+            self.source_sets.len() - 1
+        });
+        // Nobody has tens of thousands of registries in every combination; if so, the rest is taken for one set.
+        SourceSet(u16::try_from(number).unwrap_or(u16::MAX))
+    }
+
+    fn has(&self, set: SourceSet, source: &str) -> bool {
+        self.source_sets.get(usize::from(set.0)).is_some_and(|set| set.iter().any(|of| of == source))
+    }
+
+    pub(super) fn images_of_source(&self, source: &str) -> impl Iterator<Item = &Digest> {
+        self.images.iter().filter(move |(_, place)| self.has(place.sources, source)).map(|(digest, _)| digest)
+    }
+
+    /// The source's tags whose names begin so and that still lead somewhere.
+    pub(super) fn tags_of_source(&self, source: &str, prefix: &str) -> impl Iterator<Item = &String> {
+        self.tags
+            .range(prefix.to_owned()..)
+            .take_while(move |(name, _)| name.starts_with(prefix))
+            .filter(move |(_, place)| !place.images.is_empty() && self.has(place.source, source))
+            .map(|(name, _)| name)
     }
 
     pub(super) fn read_image(
@@ -118,6 +154,7 @@ fn fingerprint(image: &ImageRecord) -> u64 {
         sequence: _,
         platform,
         repositories,
+        sources,
         media_type,
         config_digest,
         created,
@@ -125,7 +162,7 @@ fn fingerprint(image: &ImageRecord) -> u64 {
         layers,
         claims,
     } = image;
-    (digest, platform, repositories, media_type, config_digest, created, layer_identity, claims)
+    (digest, platform, repositories, sources, media_type, config_digest, created, layer_identity, claims)
         .hash(&mut hasher);
     for layer in layers {
         (layer.digest, layer.diff_id, layer.size).hash(&mut hasher);

@@ -5,13 +5,15 @@ use std::hash::{BuildHasher as _, RandomState};
 
 use super::cache::Cache;
 use super::handover::refuse_unfinished;
-use super::places::{Places, TagPlace};
+use super::places::{Places, SourceSet, TagPlace};
 use super::tags::images_of;
 use super::{Counts, Pending, PublishError, Publisher};
 use crate::class::Catalog;
 use crate::log::{Offset, SharedLog, Stored, TopicPartition, for_each};
 use crate::oci::Digest;
-use crate::record::{CatalogKey, CatalogRecord, ImageRecord, TagRecord, Timestamp, Topic, decode};
+use crate::record::{
+    BuildConfigRecord, CatalogKey, CatalogRecord, ImageRecord, TagRecord, Timestamp, Topic, decode,
+};
 use crate::telemetry::Spans;
 
 impl Publisher {
@@ -34,6 +36,7 @@ impl Publisher {
             sequence: 0,
             places: Places::default(),
             cache: Cache::default(),
+            build_configs: BTreeMap::new(),
             catalog: Catalog::default(),
             followers: BTreeMap::new(),
             waiting_classes: HashMap::new(),
@@ -48,6 +51,7 @@ impl Publisher {
             publisher.restore_images(partition, &followed)?;
         }
         publisher.restore_tags()?;
+        publisher.restore_build_configs()?;
         // Every class is looked at again: the last publisher may have stopped between writing a tag and writing what
         // follows from it.
         publisher.pending.classes =
@@ -60,6 +64,19 @@ impl Publisher {
     #[must_use]
     pub fn traced(self, spans: Spans) -> Self {
         Self { spans, ..self }
+    }
+
+    fn restore_build_configs(&mut self) -> Result<(), PublishError> {
+        let log = SharedLog::clone(&self.log);
+        for_each(&*log, TopicPartition { topic: Topic::Buildconfigs, partition: 0 }, |stored| {
+            self.sequence = self.sequence.max(sequence_of(stored));
+            match decode::<BuildConfigRecord>(&stored.record) {
+                Ok(Some(record)) => drop(self.build_configs.insert(stored.record.key.clone(), record)),
+                Ok(None) => drop(self.build_configs.remove(&stored.record.key)),
+                Err(_) => {}
+            }
+        })?;
+        Ok(())
     }
 
     /// The images of all versions: their chains will be asked for at once.
@@ -96,7 +113,7 @@ impl Publisher {
     fn restore_tags(&mut self) -> Result<(), PublishError> {
         let log = SharedLog::clone(&self.log);
         let mut partitions: HashMap<String, BTreeSet<u16>> = HashMap::new();
-        let mut homes: HashMap<String, (u64, u16, Offset, Vec<Digest>)> = HashMap::new();
+        let mut homes: HashMap<String, (u64, u16, Offset, SourceSet, Vec<Digest>)> = HashMap::new();
         for partition in 0..log.partitions() {
             for_each(&*log, TopicPartition { topic: Topic::Tags, partition }, |stored| {
                 self.sequence = self.sequence.max(sequence_of(stored));
@@ -106,7 +123,9 @@ impl Publisher {
                         places.insert(partition);
                         let known = homes.get(&tag.name).map_or(0, |(sequence, ..)| *sequence);
                         if tag.home && tag.sequence > known {
-                            let place = (tag.sequence, partition, stored.offset, images_of(&tag.current));
+                            let source = self.places.source_set(tag.source.as_slice());
+                            let images = images_of(&tag.current);
+                            let place = (tag.sequence, partition, stored.offset, source, images);
                             homes.insert(tag.name.clone(), place);
                             self.cache.put_tag(tag, partition, stored.offset);
                         }
@@ -118,9 +137,9 @@ impl Publisher {
                 }
             })?;
         }
-        for (name, (_, home, offset, images)) in homes {
+        for (name, (_, home, offset, source, images)) in homes {
             let partitions = partitions.remove(&name).unwrap_or_default();
-            self.places.put_tag(&name, TagPlace { partitions, home, offset, images });
+            self.places.put_tag(&name, TagPlace { partitions, home, offset, source, images });
         }
         Ok(())
     }

@@ -52,8 +52,13 @@ impl Publisher {
         };
         let is_known = known.is_some();
         let sequence = known.as_ref().map_or(0, |known| known.sequence);
+        let source = known.as_ref().and_then(|known| known.source.clone());
         let mut items = known.map(into_items).unwrap_or_default();
-        let mut has_changed = false;
+        let is_live = seen.source.is_some();
+        let source_now = seen.source.or_else(|| source.clone());
+        let mut has_changed = source_now != source;
+        // What a live source has now, whatever was missed of what came between.
+        let lives = is_live.then(|| seen.items.last().cloned()).flatten();
         for mut item in seen.items {
             // What was resolved once stays so, whichever way round a source tells of it the next time.
             if is_unresolved(&item)
@@ -65,12 +70,18 @@ impl Publisher {
             self.pending.tag_items += usize::from(is_new);
             has_changed |= is_new;
         }
+        if let Some(back) = lives.filter(|item| item.digest.is_some())
+            && items.last().is_some_and(|last| last.digest.is_none())
+        {
+            has_changed |= add(&mut items, TagItem { since: (self.clock)(), ..back });
+        }
         let Some(current) = items.pop() else { return Ok(()) };
         let record = TagRecord {
             name: name.clone(),
             sequence,
             repository: seen.repository,
             tag: seen.tag,
+            source: source_now,
             current,
             history: items,
             home: true,

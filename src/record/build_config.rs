@@ -16,6 +16,9 @@ pub struct BuildConfigRecord {
     pub name: String,
     /// Counts what the publisher has published.
     pub sequence: u64,
+    /// The live source that it was seen in: `kubernetes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// The builder image: `spec.strategy.*.from`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builder: Option<ObjectReference>,

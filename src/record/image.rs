@@ -19,6 +19,10 @@ pub struct ImageRecord {
     /// Every repository it was seen in, sorted.
     #[serde(default)]
     pub repositories: Vec<String>,
+    /// The live sources that have it, sorted: `kubernetes`, or a registry's host. Once none has it any more it is gone; what
+    /// was imported from a file stays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<String>,
     /// Media type of the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,

@@ -18,6 +18,9 @@ pub struct TagRecord {
     pub repository: String,
     /// The tag alone.
     pub tag: String,
+    /// The live source that it was last seen in: `kubernetes`, or a registry's host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// What it points at since when. `digest` is absent when the tag is no longer listed.
     pub current: TagItem,
     /// What it pointed at before, oldest first. Only in the partition of the first image it points at: its home.

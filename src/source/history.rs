@@ -103,6 +103,7 @@ fn image(line: ImageLine) -> Result<Observation, String> {
         created: line.created,
         layer_identity,
         layers: line.layers.into_iter().map(layer).collect(),
+        sources: Vec::new(),
         claims: Vec::new(),
     })))
 }
@@ -139,7 +140,12 @@ fn tag(line: TagLine) -> Result<Observation, String> {
         _ => None,
     };
     let item = TagItem { since: line.seen, digest, images };
-    Ok(Observation::Tag(ObservedTag { repository: line.repository, tag: line.tag, items: vec![item] }))
+    Ok(Observation::Tag(ObservedTag {
+        source: None,
+        repository: line.repository,
+        tag: line.tag,
+        items: vec![item],
+    }))
 }
 
 fn check_repository(name: &str) -> Result<(), String> {

@@ -236,6 +236,7 @@ fn image(image: Image) -> Result<Vec<Observation>, String> {
         created: metadata.created,
         layer_identity: LayerIdentity::Blob,
         layers,
+        sources: Vec::new(),
         claims: Vec::new(),
     }))])
 }
@@ -257,7 +258,12 @@ fn image_stream(stream: ImageStream) -> Vec<Observation> {
             digest: Some(event.image),
             images: vec![TagImage { digest: event.image, platform: None }],
         });
-        let tag = ObservedTag { repository: repository.clone(), tag: events.tag, items: items.collect() };
+        let tag = ObservedTag {
+            source: None,
+            repository: repository.clone(),
+            tag: events.tag,
+            items: items.collect(),
+        };
         observations.push(Observation::Tag(tag));
     }
     observations
@@ -367,6 +373,7 @@ impl BuildConfig {
         let triggers = self.spec.triggers.unwrap_or_default().into_iter();
         let is_paused = self.metadata.annotations.as_ref().and_then(|annotations| annotations.get(PAUSED));
         BuildConfigRecord {
+            source: None,
             paused: is_paused.is_some_and(|value| value == "true"),
             namespace: self.metadata.namespace,
             name: self.metadata.name,

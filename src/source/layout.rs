@@ -136,6 +136,7 @@ impl Layout<'_, '_> {
             created: read.created,
             layer_identity: LayerIdentity::DiffId,
             layers: layers.collect(),
+            sources: Vec::new(),
             claims,
         })
     }
@@ -146,7 +147,7 @@ impl Layout<'_, '_> {
             return Ok(());
         }
         let item = TagItem { since: self.since, digest: Some(descriptor.digest), images };
-        (self.sink)(Observation::Tag(ObservedTag { repository, tag, items: vec![item] }))?;
+        (self.sink)(Observation::Tag(ObservedTag { source: None, repository, tag, items: vec![item] }))?;
         Ok(())
     }
 

@@ -38,6 +38,7 @@ pub(crate) fn image(name: &str, layers: &[&str]) -> ImageRecord {
             .iter()
             .map(|layer| Layer { digest: digest(layer), diff_id: None, size: None })
             .collect(),
+        sources: Vec::new(),
         claims: Vec::new(),
     }
 }
@@ -54,6 +55,7 @@ pub(crate) fn tag(name: &str, second: i64, images: &[&str]) -> Observation {
     };
     let item = TagItem { since: Timestamp::from_second(second).unwrap(), digest: target, images };
     Observation::Tag(ObservedTag {
+        source: None,
         repository: repository.to_owned(),
         tag: tag.to_owned(),
         items: vec![item],

@@ -1,0 +1,129 @@
+//! What a live source has as a whole. Deletions that nobody told of, because clade was not running or the connection was
+//! lost, are found by comparing with what was published.
+
+use std::collections::HashSet;
+
+use super::flush::PENDING_IMAGES;
+use super::{ObservedTag, PublishError, Publisher};
+use crate::oci::{Digest, Reference};
+use crate::record::TagItem;
+
+/// Everything of one kind that a source has.
+#[derive(Debug, Clone)]
+pub enum Listing {
+    /// Its images.
+    Images(HashSet<Digest>),
+    /// Its repositories; of an OpenShift cluster its image streams, as `namespace/name`.
+    Repositories(HashSet<String>),
+    /// Its BuildConfigs, as `namespace/name`.
+    BuildConfigs(HashSet<String>),
+}
+
+impl Publisher {
+    /// What was published as the source's and is not in the listing is gone.
+    pub(super) fn observe_listing(&mut self, source: &str, listing: &Listing) -> Result<(), PublishError> {
+        match listing {
+            Listing::Images(listed) => {
+                let published =
+                    self.places.images_of_source(source).filter(|digest| !listed.contains(digest));
+                let pending = self.pending.images.iter().filter_map(|(digest, image)| {
+                    let is_its = image.as_ref()?.sources.iter().any(|of| of == source);
+                    (is_its && !listed.contains(digest)).then_some(digest)
+                });
+                let gone: Vec<Digest> = published.chain(pending).copied().collect();
+                for digest in gone {
+                    self.observe_image_gone_from(source, digest)?;
+                    if self.pending.images.len() >= PENDING_IMAGES {
+                        self.flush()?;
+                    }
+                }
+            }
+            Listing::Repositories(listed) => {
+                let gone = |name: &str| {
+                    name.rsplit_once(':').is_some_and(|(repository, _)| !listed.contains(repository))
+                };
+                for name in self.tags_of_source(source, "", gone) {
+                    self.observe_tag_gone(source, &name)?;
+                }
+            }
+            Listing::BuildConfigs(listed) => {
+                let is_gone = |(key, of): (&String, &crate::record::BuildConfigRecord)| {
+                    (of.source.as_deref() == Some(source) && !listed.contains(key)).then(|| key.clone())
+                };
+                let gone: Vec<String> = self.build_configs.iter().filter_map(is_gone).collect();
+                gone.iter().for_each(|key| self.observe_build_config_gone(key));
+            }
+        }
+        Ok(())
+    }
+
+    /// All tags of a repository. Those that were published as the source's and are not among them are gone.
+    pub(super) fn observe_repository(
+        &mut self,
+        source: &str,
+        repository: &str,
+        tags: Vec<ObservedTag>,
+    ) -> Result<(), PublishError> {
+        let listed: HashSet<String> =
+            tags.iter().map(|tag| Reference::tag_name(repository, &tag.tag)).collect();
+        for tag in tags {
+            self.observe_tag(tag)?;
+        }
+        let prefix = Reference::tag_name(repository, "");
+        for name in self.tags_of_source(source, &prefix, |name| !listed.contains(name)) {
+            self.observe_tag_gone(source, &name)?;
+        }
+        Ok(())
+    }
+
+    /// An image that a source has no longer; it is gone unless another source has it.
+    pub(super) fn observe_image_gone_from(
+        &mut self,
+        source: &str,
+        digest: Digest,
+    ) -> Result<(), PublishError> {
+        let Some(mut image) = self.image(&digest)? else { return Ok(()) };
+        image.sources.retain(|of| of != source);
+        if image.sources.is_empty() {
+            self.observe_image_gone(digest);
+        } else {
+            self.pending.images.insert(digest, Some(image));
+        }
+        Ok(())
+    }
+
+    /// The names of the source's tags that begin so, still lead somewhere and are as `which` says.
+    fn tags_of_source(&self, source: &str, prefix: &str, which: impl Fn(&str) -> bool) -> Vec<String> {
+        let published = self.places.tags_of_source(source, prefix).map(String::as_str);
+        let pending = self.pending.tags.range(prefix.to_owned()..);
+        let pending = pending
+            .take_while(|(name, _)| name.starts_with(prefix))
+            .filter(|(_, tag)| tag.source.as_deref() == Some(source) && tag.current.digest.is_some())
+            .map(|(name, _)| name.as_str());
+        let names: std::collections::BTreeSet<&str> = published.chain(pending).collect();
+        names.into_iter().filter(|name| which(name)).map(str::to_owned).collect()
+    }
+
+    fn observe_tag_gone(&mut self, source: &str, name: &str) -> Result<(), PublishError> {
+        let Some(tag) = self.tag(name)? else { return Ok(()) };
+        if tag.current.digest.is_none() {
+            return Ok(());
+        }
+        // Clocks differ: it has not gone before it came.
+        let since = (self.clock)().max(tag.current.since);
+        self.observe_tag(ObservedTag {
+            source: Some(source.to_owned()),
+            repository: tag.repository,
+            tag: tag.tag,
+            items: vec![TagItem { since, digest: None, images: Vec::new() }],
+        })
+    }
+
+    pub(super) fn observe_build_config_gone(&mut self, key: &str) {
+        if self.build_configs.contains_key(key) {
+            self.pending.build_configs.insert(key.to_owned(), None);
+        } else {
+            self.pending.build_configs.remove(key);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Live sources: what one lists no longer is gone, also when nobody was there to see it go.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use clade::log::SharedLog;
+use clade::log::memory::{Faults, MemoryLog};
+use clade::publisher::{Listing, Observation, Publisher};
+use clade::record::{BuildConfigRecord, ImageRecord, TagRecord, Timestamp};
+
+use crate::support::{digest, fold, image, tag};
+
+fn log() -> SharedLog {
+    Arc::new(MemoryLog::new(3, Faults::none()))
+}
+
+/// A publisher as after a restart.
+fn publisher(log: &SharedLog) -> Publisher {
+    Publisher::restore(SharedLog::clone(log), || Timestamp::from_second(1_000).unwrap()).unwrap()
+}
+
+fn publish(log: &SharedLog, observations: impl IntoIterator<Item = Observation>) {
+    let mut publisher = publisher(log);
+    for observation in observations {
+        publisher.observe(observation).unwrap();
+    }
+    publisher.flush().unwrap();
+}
+
+fn image_of(name: &str, sources: &[&str]) -> Observation {
+    let sources = sources.iter().map(|source| (*source).to_owned()).collect();
+    Observation::Image(Box::new(ImageRecord { sources, ..image(name, &["A", name]) }))
+}
+
+fn repository(source: &str, repository: &str, tags: Vec<Observation>) -> Observation {
+    let tags = tags.into_iter().map(|tag| match tag {
+        Observation::Tag(tag) => clade::publisher::ObservedTag { source: Some(source.to_owned()), ..tag },
+        other => panic!("{other:?} is no tag"),
+    });
+    Observation::Repository {
+        source: source.to_owned(),
+        repository: repository.to_owned(),
+        tags: tags.collect(),
+    }
+}
+
+fn listed(source: &str, images: &[&str]) -> Observation {
+    Observation::Listed(source.to_owned(), Listing::Images(images.iter().map(|name| digest(name)).collect()))
+}
+
+fn images(log: &SharedLog) -> Vec<String> {
+    let mut names: Vec<String> = fold::<ImageRecord>(&**log).into_keys().collect();
+    names.sort_unstable();
+    names
+}
+
+fn digests(names: &[&str]) -> Vec<String> {
+    let mut digests: Vec<String> = names.iter().map(|name| digest(name).to_string()).collect();
+    digests.sort_unstable();
+    digests
+}
+
+#[test]
+fn an_image_that_was_deleted_while_nobody_watched_is_gone_after_the_next_listing() {
+    let log = log();
+    publish(&log, [image_of("a", &["kubernetes"]), image_of("b", &["kubernetes"])]);
+    publish(&log, [image_of("b", &["kubernetes"]), listed("kubernetes", &["b"])]);
+    assert_eq!(images(&log), digests(&["b"]));
+}
+
+#[test]
+fn a_listing_takes_away_what_is_its_own_and_nothing_else() {
+    let log = log();
+    publish(
+        &log,
+        [
+            image_of("file", &[]),
+            image_of("here", &["one.example"]),
+            image_of("there", &["two.example"]),
+            image_of("both", &["one.example"]),
+            image_of("both", &["two.example"]),
+        ],
+    );
+    publish(&log, [listed("one.example", &[])]);
+    assert_eq!(images(&log), digests(&["file", "there", "both"]));
+    assert_eq!(fold::<ImageRecord>(&*log)[&digest("both").to_string()].sources, ["two.example"]);
+    publish(&log, [Observation::ImageGoneFrom("two.example".to_owned(), digest("both"))]);
+    assert_eq!(images(&log), digests(&["file", "there"]));
+}
+
+#[test]
+fn a_listing_that_says_what_is_published_writes_nothing() {
+    let log = log();
+    let all = || {
+        [
+            image_of("a", &["kubernetes"]),
+            repository("kubernetes", "team/app", vec![tag("team/app:v1", 1, &["a"])]),
+            listed("kubernetes", &["a"]),
+        ]
+    };
+    publish(&log, all());
+    let mut publisher = publisher(&log);
+    all().into_iter().for_each(|observation| publisher.observe(observation).unwrap());
+    publisher.flush().unwrap();
+    let counts = publisher.counts();
+    assert_eq!((counts.images, counts.tags), (0, 0));
+}
+
+#[test]
+fn a_tag_that_its_repository_has_no_longer_leads_nowhere_and_keeps_its_history() {
+    let log = log();
+    let both = vec![tag("team/app:v1", 1, &["a"]), tag("team/app:v2", 2, &["a"])];
+    publish(&log, [image_of("a", &["kubernetes"]), repository("kubernetes", "team/app", both)]);
+    publish(&log, [repository("kubernetes", "team/app", vec![tag("team/app:v2", 2, &["a"])])]);
+    let tags = fold::<TagRecord>(&*log);
+    assert_eq!(tags["team/app:v1"].current.digest, None);
+    assert_eq!(tags["team/app:v1"].history[0].digest, Some(digest("a")));
+    assert_eq!(tags["team/app:v2"].current.digest, Some(digest("a")));
+    let none = Listing::Repositories(HashSet::new());
+    publish(&log, [Observation::Listed("kubernetes".to_owned(), none)]);
+    assert_eq!(fold::<TagRecord>(&*log)["team/app:v2"].current.digest, None);
+}
+
+#[test]
+fn a_tag_that_comes_back_as_it_was_is_back() {
+    let log = log();
+    let here = || repository("kubernetes", "team/app", vec![tag("team/app:v1", 1, &["a"])]);
+    publish(&log, [image_of("a", &["kubernetes"]), here()]);
+    publish(&log, [repository("kubernetes", "team/app", Vec::new())]);
+    publish(&log, [here()]);
+    assert_eq!(fold::<TagRecord>(&*log)["team/app:v1"].current.digest, Some(digest("a")));
+}
+
+#[test]
+fn a_build_config_is_written_once_and_goes_when_it_is_listed_no_longer() {
+    let log = log();
+    let config = || {
+        let record = serde_json::json!({
+            "namespace": "team", "name": "app", "sequence": 0, "source": "kubernetes", "lastVersion": 3
+        });
+        Observation::BuildConfig(Box::new(serde_json::from_value::<BuildConfigRecord>(record).unwrap()))
+    };
+    publish(&log, [config()]);
+    let before = fold::<BuildConfigRecord>(&*log);
+    assert_eq!(before["team/app"].last_version, 3);
+    publish(&log, [config()]);
+    assert_eq!(fold::<BuildConfigRecord>(&*log), before);
+    let none = Listing::BuildConfigs(HashSet::new());
+    publish(&log, [Observation::Listed("kubernetes".to_owned(), none)]);
+    assert_eq!(fold::<BuildConfigRecord>(&*log).len(), 0);
+}
