@@ -16,23 +16,23 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 version=$(sed -n '/<artifactId>kafka_2.13</,/<version>/s:.*<version>\(.*\)</version>.*:\1:p' "$here/pom.xml")
 # shellcheck source=tests/lib.sh
 . "$here/../lib.sh"
-cache=$cache/kafka-$version
+home=$cache/kafka-$version
 
-java_() { exec java -cp "$cache/libs/*" -Dlog4j2.configurationFile="$here/log4j2.properties" "$@"; }
+java_() { exec java -cp "$home/libs/*" -Dlog4j2.configurationFile="$here/log4j2.properties" "$@"; }
 
 fetch() {
-  [ -d "$cache/libs" ] && return
+  [ -d "$home/libs" ] && return
   need java "a Java runtime of version 17 or later, as openjdk-17-jre-headless of Debian"
   need mvn "Apache Maven, as maven of Debian"
-  echo "fetching Apache Kafka $version into $cache" >&2
-  local new try; new=$(part "$cache")
+  echo "fetching Apache Kafka $version into $home" >&2
+  local new try; new=$(part "$home")
   for try in 1 2 3; do
     mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies \
       -DoutputDirectory="$new/libs" -DincludeScope=runtime >&2 && break
     [ "$try" = 3 ] && fail "Maven could not fetch Apache Kafka $version; what it said stands above"
     sleep $((try * 5))
   done
-  keep "$new" "$cache"
+  keep "$new" "$home"
 }
 
 certificates() { # DIR: a CA and a certificate of 127.0.0.1, for the SASL_SSL listener
