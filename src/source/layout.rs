@@ -1,22 +1,14 @@
 //! OCI image layouts (image-spec, image-layout.md): a folder with `index.json` and `blobs/`.
 
-use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::manifest::{self, Annotations, MAX_DEPTH, MAX_DOCUMENT};
 use super::{Sink, SourceError, unreadable};
-use crate::oci::document::{
-    BASE_DIGEST, BASE_NAME, Config, Descriptor, Manifest, REF_NAME, not_an_image, not_an_image_manifest,
-};
-use crate::oci::{Digest, LayerIdentity, Reference};
+use crate::oci::document::{Config, Descriptor, Manifest, REF_NAME, not_an_image, not_an_image_manifest};
+use crate::oci::{Digest, Reference};
 use crate::publisher::{Observation, ObservedTag};
-use crate::record::image::Evidence;
-use crate::record::{Claim, ImageRecord, Layer, TagImage, TagItem, Timestamp};
-
-/// An index or manifest may be this large; registries accept 4 MiB.
-const MAX_DOCUMENT: u64 = 16 << 20;
-/// Indexes may lie in one another this deep. More is a mistake or an attack.
-const MAX_DEPTH: usize = 8;
+use crate::record::{ImageRecord, TagImage, TagItem, Timestamp};
 
 /// Reads a layout. What is wrong in it becomes dead letters.
 pub(super) fn read(dir: &Path, sink: &mut Sink<'_>) -> Result<(), SourceError> {
@@ -52,7 +44,7 @@ impl Layout<'_, '_> {
     fn descriptor(
         &mut self,
         descriptor: &Descriptor,
-        inherited: &BTreeMap<String, String>,
+        inherited: &Annotations,
         depth: usize,
     ) -> Result<Vec<TagImage>, SourceError> {
         if let Some(what) = not_an_image(descriptor) {
@@ -68,12 +60,8 @@ impl Layout<'_, '_> {
             Ok(manifest) => manifest,
             Err(problem) => return self.bad(&descriptor.digest, problem),
         };
-        let mut annotations = inherited.clone();
-        annotations.extend(descriptor.annotations.clone());
-        annotations.extend(manifest.annotations.clone());
+        let annotations = manifest::annotations(inherited, &descriptor.annotations, &manifest);
         if let Some(manifests) = &manifest.manifests {
-            // What an index is called, its images are not.
-            annotations.remove(REF_NAME);
             let mut images = Vec::new();
             for descriptor in manifests {
                 images.extend(self.descriptor(descriptor, &annotations, depth + 1)?);
@@ -98,47 +86,12 @@ impl Layout<'_, '_> {
         &self,
         descriptor: &Descriptor,
         manifest: &Manifest,
-        annotations: &BTreeMap<String, String>,
+        annotations: &Annotations,
     ) -> Result<ImageRecord, String> {
-        let config =
-            manifest.config.as_ref().map(|config| config.digest).ok_or("the manifest has no config")?;
-        let read: Config = self.blob(&config)?;
-        let diff_ids = &read.rootfs.diff_ids;
-        if diff_ids.len() != manifest.layers.len() {
-            return Err(format!(
-                "the manifest has {} layers and its config {} diff_ids: they must be as many",
-                manifest.layers.len(),
-                diff_ids.len()
-            ));
-        }
-        let layers = manifest.layers.iter().zip(diff_ids).map(|(layer, diff_id)| Layer {
-            digest: layer.digest,
-            diff_id: Some(*diff_id),
-            size: Some(layer.size),
-        });
-        let (name, digest) = (annotations.get(BASE_NAME).cloned(), annotations.get(BASE_DIGEST).cloned());
-        let claims = (name.is_some() || digest.is_some())
-            .then_some(Claim { evidence: Evidence::Annotation, name, digest })
-            .into_iter()
-            .collect();
-        let media_type = if descriptor.media_type.is_empty() {
-            &manifest.media_type
-        } else {
-            &Some(descriptor.media_type.clone())
-        };
-        Ok(ImageRecord {
-            digest: descriptor.digest,
-            sequence: 0,
-            platform: read.platform(),
-            repositories: vec![name_of(descriptor, &self.repository).0],
-            media_type: media_type.clone(),
-            config_digest: Some(config),
-            created: read.created,
-            layer_identity: LayerIdentity::DiffId,
-            layers: layers.collect(),
-            sources: Vec::new(),
-            claims,
-        })
+        let config: Config = self.blob(&manifest::config(manifest)?.digest)?;
+        let media_type = Some(descriptor.media_type.clone());
+        let image = manifest::image(descriptor.digest, media_type, manifest, &config, annotations)?;
+        Ok(ImageRecord { repositories: vec![name_of(descriptor, &self.repository).0], ..image })
     }
 
     fn tag(&mut self, descriptor: &Descriptor, images: Vec<TagImage>) -> Result<(), SourceError> {
@@ -161,11 +114,7 @@ impl Layout<'_, '_> {
         if content.len() as u64 > MAX_DOCUMENT {
             return Err(format!("the blob {digest} is larger than {MAX_DOCUMENT} bytes"));
         }
-        let actual = Digest::of(&content);
-        if actual != *digest {
-            return Err(format!("the blob {digest} has the content of {actual}: it was changed or damaged"));
-        }
-        serde_json::from_slice(&content).map_err(|error| format!("the blob {digest} is malformed: {error}"))
+        manifest::read(digest, &content)
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {

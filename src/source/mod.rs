@@ -6,6 +6,7 @@ mod history;
 mod kubernetes;
 mod layout;
 pub mod line;
+pub mod manifest;
 mod walk;
 
 use std::path::{Path, PathBuf};
