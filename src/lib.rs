@@ -22,6 +22,7 @@ pub mod view;
 pub mod processor;
 pub mod publisher;
 pub mod query;
+pub mod registry;
 pub mod source;
 
 // The shell.

@@ -1,0 +1,169 @@
+//! The lists of a registry: its repositories, and a repository's tags. Page by page, and whole or not at all: what is missing
+//! from a list counts as deleted.
+
+use std::collections::BTreeSet;
+
+use reqwest::header::{HeaderMap, LINK};
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::RegistryError;
+use super::access::Scope;
+use super::client::{Answer, Client, Request};
+use super::config::is_name;
+use crate::oci::reference::is_tag;
+use crate::source::manifest::MAX_DOCUMENT;
+
+/// Entries of a page. Some registries give fewer and none takes more.
+const PAGE: usize = 1_000;
+/// More pages than any registry has: a link that leads in a circle is an error.
+const MOST_PAGES: usize = 100_000;
+
+#[derive(Deserialize)]
+struct Catalog {
+    #[serde(default)]
+    repositories: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Tags {
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+}
+
+impl Client {
+    /// The names of all repositories.
+    pub(super) async fn catalog(&self) -> Result<BTreeSet<String>, RegistryError> {
+        let names = self.pages("/v2/_catalog", Scope::Catalog, |page: Catalog| page.repositories).await;
+        match names {
+            Ok(Some(names)) => Ok(self.only(names, is_name)),
+            Ok(None) => Err(self.no_catalog("404".to_owned())),
+            Err(RegistryError::Status { status, problem, .. }) if status < 500 && status != 429 => {
+                Err(self.no_catalog(format!("{status}{problem}")))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The tags of a repository; none if there is no such repository.
+    pub(super) async fn tags(&self, repository: &str) -> Result<Option<BTreeSet<String>>, RegistryError> {
+        let first = format!("/v2/{repository}/tags/list");
+        let names = self.pages(&first, Scope::Repository(repository), |page: Tags| page.tags).await?;
+        Ok(names.map(|names| self.only(names, is_tag)))
+    }
+
+    /// The entries of all pages, or none if there is no such list.
+    async fn pages<T: DeserializeOwned>(
+        &self,
+        first: &str,
+        scope: Scope<'_>,
+        entries: impl Fn(T) -> Option<Vec<String>>,
+    ) -> Result<Option<BTreeSet<String>>, RegistryError> {
+        let mut names = BTreeSet::new();
+        let mut path = format!("{first}?n={PAGE}");
+        for _ in 0..MOST_PAGES {
+            let request =
+                Request { method: Method::GET, path, accept: "application/json", scope, most: MAX_DOCUMENT };
+            let answer = self.ask(&request).await?;
+            match answer.status {
+                StatusCode::OK => {}
+                StatusCode::NOT_FOUND if names.is_empty() => return Ok(None),
+                _ => return Err(self.status(&request, &answer)),
+            }
+            let page = read(&answer).map_err(|problem| self.malformed(&request.path, problem))?;
+            let page = entries(page).unwrap_or_default();
+            let (last, is_full) = (page.last().cloned(), page.len() >= PAGE);
+            let before = names.len();
+            names.extend(page);
+            path = match (next(&answer.headers), last) {
+                (Some(link), _) => link.map_err(|problem| self.malformed(&request.path, problem))?,
+                // A full page without a link: some leave the link out, some know no pages and have told all.
+                (None, Some(last)) if is_full && names.len() > before => {
+                    let parameters = [("n", PAGE.to_string()), ("last", last)];
+                    let parameters = serde_urlencoded::to_string(parameters).unwrap_or_default();
+                    format!("{first}?{parameters}")
+                }
+                (None, _) => return Ok(Some(names)),
+            };
+        }
+        Err(self.malformed(first, "its pages have no end".to_owned()))
+    }
+
+    /// Names become parts of addresses: those that a registry cannot have are left out.
+    fn only(&self, names: BTreeSet<String>, is_good: fn(&str) -> bool) -> BTreeSet<String> {
+        let (good, bad): (BTreeSet<_>, BTreeSet<_>) = names.into_iter().partition(|name| is_good(name));
+        if let Some(first) = bad.first() {
+            tracing::warn!(registry = self.host, left_out = bad.len(), first, "names that are none");
+        }
+        good
+    }
+
+    fn no_catalog(&self, problem: String) -> RegistryError {
+        RegistryError::NoCatalog { host: self.host.clone(), problem }
+    }
+
+    pub(super) fn malformed(&self, path: &str, problem: String) -> RegistryError {
+        RegistryError::Malformed { host: self.host.clone(), path: path.to_owned(), problem }
+    }
+}
+
+fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, String> {
+    let body = answer.body.as_deref().ok_or_else(|| format!("it is longer than {MAX_DOCUMENT} bytes"))?;
+    serde_json::from_slice(body).map_err(|error| error.to_string())
+}
+
+/// Where the next page is: a path of the same registry, wherever the link leads to.
+fn next(headers: &HeaderMap) -> Option<Result<String, String>> {
+    let links = headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok());
+    let link = links.flat_map(|links| links.split(',')).find(|link| {
+        let relation = link.split(';').skip(1).map(str::trim);
+        relation
+            .filter_map(|parameter| parameter.strip_prefix("rel="))
+            .any(|of| of.trim_matches('"') == "next")
+    })?;
+    let address = link.split(';').next().unwrap_or_default().trim();
+    let address = address.strip_prefix('<').and_then(|address| address.strip_suffix('>'));
+    let path = address.and_then(|address| match address.split_once("://") {
+        Some((_, rest)) => rest.find('/').map(|slash| &rest[slash..]),
+        None => Some(address),
+    });
+    Some(match path {
+        Some(path) if path.starts_with("/v2/") => Ok(path.to_owned()),
+        _ => Err(format!("its next page is at {link:?}")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next_of(link: &str) -> Option<Result<String, String>> {
+        let mut headers = HeaderMap::new();
+        headers.insert(LINK, link.parse().unwrap());
+        next(&headers)
+    }
+
+    #[test]
+    fn the_next_page_is_a_path_of_the_same_registry() {
+        let path = "/v2/_catalog?last=a&n=2";
+        for link in [
+            format!("<{path}>; rel=\"next\""),
+            format!("<{path}>;rel=next"),
+            format!("<https://elsewhere.example{path}>; rel=\"next\""),
+            format!("</v2/_catalog?n=2>; rel=\"prev\", <{path}>; rel=\"next\""),
+        ] {
+            assert_eq!(next_of(&link), Some(Ok(path.to_owned())), "{link}");
+        }
+        assert_eq!(next_of("</v2/_catalog?n=2>; rel=\"prev\""), None);
+    }
+
+    #[test]
+    fn a_link_that_cannot_be_followed_is_no_end_of_the_list() {
+        for link in
+            ["<https://elsewhere.example>; rel=next", "/v2/_catalog; rel=next", "</v3/x>; rel=\"next\""]
+        {
+            assert!(matches!(next_of(link), Some(Err(_))), "{link}");
+        }
+    }
+}
