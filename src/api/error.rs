@@ -24,6 +24,10 @@ impl ApiError {
         Self(StatusCode::BAD_REQUEST, problem.to_string())
     }
 
+    pub(super) fn unauthorized(problem: impl ToString) -> Self {
+        Self(StatusCode::UNAUTHORIZED, problem.to_string())
+    }
+
     pub(super) fn internal(problem: impl ToString) -> Self {
         Self(StatusCode::INTERNAL_SERVER_ERROR, problem.to_string())
     }

@@ -4,6 +4,7 @@
 mod client;
 mod error;
 mod manifest;
+mod notify;
 mod probe;
 mod read;
 mod stream;
@@ -17,6 +18,7 @@ use axum::routing::{any, delete, get, post};
 pub use client::{Client, ClientError, runtime};
 pub use error::ErrorBody;
 pub use manifest::{Manifest, ManifestError};
+pub use notify::notifications;
 pub use probe::{Status, probes};
 
 use crate::engine::{Engine, Role};

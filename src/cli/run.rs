@@ -12,6 +12,8 @@ use super::args::RunArgs;
 use super::client::{address_file, start};
 use super::error::CliError;
 use super::import::{catch_up, take_in};
+use super::live::{self, feed};
+use super::registries::Registries;
 use crate::api::{self, ApiState, runtime};
 use crate::processor::Options;
 use crate::source;
@@ -20,19 +22,20 @@ use crate::source;
 const LOOK: Duration = Duration::from_secs(2);
 
 pub(super) fn run(dir: &Path, args: &RunArgs, options: &Options) -> Result<(), CliError> {
+    let registries = Registries::new(&args.registry)?;
     let engine = Arc::new(start(dir, args.partitions, options)?);
     catch_up(&engine)?;
     let state = ApiState::new(Arc::clone(&engine));
     let address = address_file(dir);
     let outcome = serve_until(
         args.listen,
-        api::router(state.clone()),
+        api::router(state.clone()).merge(registries.router.clone()),
         |url| {
             std::fs::write(&address, url)?;
             eprintln!("serving {} on {url}; stop with Ctrl-C", dir.display());
             Ok(())
         },
-        watch(state, args.from.clone()),
+        watch_all(state, args.from.clone(), registries),
     );
     // Best effort: a stale address is noticed by whoever uses it.
     let _ = std::fs::remove_file(&address);
@@ -89,10 +92,21 @@ impl StopSignals {
     }
 }
 
+/// Takes in what all sources have, for ever.
+pub(super) async fn watch_all(
+    state: ApiState,
+    paths: Vec<PathBuf>,
+    registries: Registries,
+) -> Result<(), CliError> {
+    let (out, observations) = live::channel();
+    tokio::try_join!(watch(state.clone(), paths), registries.watch(out), feed(state, observations))?;
+    Ok(())
+}
+
 type Stamps = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
 /// Takes the sources in, again and again as they change. Returns when something essential has failed.
-pub(super) async fn watch(state: ApiState, paths: Vec<PathBuf>) -> Result<(), CliError> {
+async fn watch(state: ApiState, paths: Vec<PathBuf>) -> Result<(), CliError> {
     let mut seen = Stamps::new();
     // What failed is tried again, ever more rarely: a file may be half written, a cluster away.
     let (mut failures, mut again) = (0_u32, Instant::now());

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::args::{ProcessArgs, ServeArgs, WatchArgs};
 use super::error::CliError;
-use super::run::{serve_until, watch as watch_sources};
+use super::registries::Registries;
+use super::run::{serve_until, watch_all};
 use crate::api::{self, ApiState};
 use crate::engine::{Engine, member};
 use crate::log::kafka::{Config, KafkaLog};
@@ -18,6 +19,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Publishes what the sources tell, and takes declarations.
 pub(super) fn watch(cluster: Config, args: &WatchArgs, options: &Options) -> Result<(), CliError> {
+    let registries = Registries::new(&args.registry)?;
     let bootstrap = cluster.bootstrap.clone();
     let engine = Arc::new(Engine::publish_only(Arc::new(KafkaLog::open(cluster)?), options));
     let state = ApiState::new(engine);
@@ -25,7 +27,8 @@ pub(super) fn watch(cluster: Config, args: &WatchArgs, options: &Options) -> Res
         eprintln!("publishing to {bootstrap}; declarations on {url}; stop with Ctrl-C");
         Ok(())
     };
-    serve_until(args.listen, api::router(state.clone()), told, watch_sources(state, args.from.clone()))
+    let router = api::router(state.clone()).merge(registries.router.clone());
+    serve_until(args.listen, router, told, watch_all(state, args.from.clone(), registries))
 }
 
 /// Processes the partitions that the group gives it.

@@ -21,6 +21,7 @@ mod oracle;
 mod processor;
 mod real_data;
 mod real_events;
+mod registry;
 mod registry_answers;
 mod simulation;
 mod snapshot;

@@ -21,7 +21,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("source", &["oci", "publisher", "record"]),
     ("registry", &["oci", "publisher", "record", "source"]),
     ("engine", &["log", "processor", "publisher", "record", "telemetry", "view"]),
-    ("api", &["engine", "log", "publisher", "query", "record", "telemetry"]),
+    ("api", &["engine", "log", "publisher", "query", "record", "registry", "telemetry"]),
     (
         "cli",
         &[
@@ -33,6 +33,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "publisher",
             "query",
             "record",
+            "registry",
             "snapshot",
             "source",
             "telemetry",
@@ -71,6 +72,7 @@ const CLIENTS: &[(&str, &str)] = &[
     ("foldhash", "index"),
     ("futures_util", "registry"),
     ("hashbrown", "index"),
+    ("hmac_sha256", "api"),
     ("hyper_util", "api"),
     ("http_body", "api"),
     ("indicatif", "cli"),

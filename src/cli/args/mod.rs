@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod registry;
 mod services;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use etcetera::BaseStrategy;
 use super::error::CliError;
 use super::kafka::KafkaArgs;
 use super::otlp::OtlpArgs;
+pub(in crate::cli) use registry::RegistryArgs;
 pub(in crate::cli) use services::{ProcessArgs, RunArgs, ServeArgs, TopicsArgs, TopicsCommand, WatchArgs};
 
 /// Which container images are built on what, and is it the current version?

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::RegistryArgs;
 use crate::log::Log;
 use crate::snapshot::Snapshots;
 
@@ -13,7 +14,8 @@ use crate::snapshot::Snapshots;
 While it runs, the other commands on the same data directory ask it.
 
 Example:
-  clade run --from registry/ --listen 127.0.0.1:7878")]
+  clade run --from registry/ --listen 127.0.0.1:7878
+  clade run --registry registry.example.com --registry-repository 'team/*'")]
 pub(in crate::cli) struct RunArgs {
     /// Where the API listens; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
@@ -24,6 +26,8 @@ pub(in crate::cli) struct RunArgs {
     /// Partitions of a new data directory
     #[arg(long, value_name = "N")]
     pub(in crate::cli) partitions: Option<u16>,
+    #[command(flatten)]
+    pub(in crate::cli) registry: RegistryArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -40,6 +44,8 @@ pub(in crate::cli) struct WatchArgs {
     /// Files and folders to take in at the start, and again whenever they change
     #[arg(long, value_name = "FILE|DIR")]
     pub(in crate::cli) from: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) registry: RegistryArgs,
 }
 
 /// Snapshots of what a process works on.

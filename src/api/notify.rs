@@ -1,0 +1,121 @@
+//! Notifications of registries: `POST /v1/registries/notify`, for whoever knows the secret.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
+use hmac_sha256::HMAC;
+use serde::Serialize;
+use tokio::sync::mpsc::Sender;
+
+use super::error::ApiError;
+use crate::registry::{Notice, notice};
+
+const SIGNATURE: &str = "x-hub-signature-256";
+
+struct Notified {
+    secret: Vec<u8>,
+    /// One for each registry that is watched. A notification does not say reliably of which it is: a registry is known
+    /// under several names.
+    to: Vec<Sender<Notice>>,
+}
+
+/// What became of a notification.
+#[derive(Debug, Serialize)]
+struct Taken {
+    /// Places that will be looked at.
+    places: usize,
+}
+
+/// Takes notifications of registries from those who know the secret, and hands on where to look.
+pub fn notifications(secret: &[u8], to: Vec<Sender<Notice>>) -> Router {
+    let state = Arc::new(Notified { secret: secret.to_owned(), to });
+    Router::new().route("/v1/registries/notify", post(notify)).with_state(state)
+}
+
+async fn notify(
+    State(state): State<Arc<Notified>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<(StatusCode, Json<Taken>), ApiError> {
+    if !is_allowed(&state.secret, &headers, &body) {
+        return Err(ApiError::unauthorized(
+            "notifications need the secret: Authorization: Bearer SECRET, or X-Hub-Signature-256",
+        ));
+    }
+    let notices = notice::read(&body).map_err(ApiError::invalid)?;
+    for (to, notice) in state.to.iter().flat_map(|to| notices.iter().map(move |notice| (to, notice))) {
+        // If there is no room the next pass sees it anyway.
+        let _ = to.try_send(notice.clone());
+    }
+    Ok((StatusCode::ACCEPTED, Json(Taken { places: notices.len() })))
+}
+
+/// Whether the sender knows the secret: it signed the body with it, or sends it as a token or as a password.
+fn is_allowed(secret: &[u8], headers: &HeaderMap, body: &[u8]) -> bool {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(signature) = header(SIGNATURE) {
+        let signature = signature.strip_prefix("sha256=").unwrap_or_default();
+        let signature = HEXLOWER_PERMISSIVE.decode(signature.as_bytes()).unwrap_or_default();
+        return signature.try_into().is_ok_and(|signature| HMAC::verify(body, secret, &signature));
+    }
+    match header(AUTHORIZATION.as_str()).and_then(|value| value.split_once(' ')) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+            is_same(secret, token.trim().as_bytes())
+        }
+        // Quay can send no headers; what stands before the @ of an address arrives as this.
+        Some((scheme, encoded)) if scheme.eq_ignore_ascii_case("basic") => {
+            let decoded = BASE64.decode(encoded.trim().as_bytes()).unwrap_or_default();
+            decoded
+                .iter()
+                .position(|byte| *byte == b':')
+                .is_some_and(|colon| is_same(secret, &decoded[colon + 1..]))
+        }
+        _ => false,
+    }
+}
+
+/// Compares without telling by its time how much is the same: what is compared are digests, and those in constant time.
+fn is_same(secret: &[u8], given: &[u8]) -> bool {
+    const KEY: &[u8] = b"clade";
+    HMAC::verify(given, KEY, &HMAC::mac(secret, KEY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(name: &'static str, value: &str) -> bool {
+        let headers = HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())]);
+        is_allowed(b"It's a Secret to Everybody", &headers, b"Hello, World!")
+    }
+
+    #[test]
+    fn a_body_is_signed_as_github_documents_it() {
+        let signature = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+        assert!(allowed(SIGNATURE, &format!("sha256={signature}")));
+        for wrong in
+            [signature.to_owned(), format!("sha256={}", signature.replace('7', "8")), "sha256=".to_owned()]
+        {
+            assert!(!allowed(SIGNATURE, &wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_secret_itself_is_a_token_or_a_password() {
+        let basic = |text: &str| format!("Basic {}", BASE64.encode(text.as_bytes()));
+        assert!(allowed("authorization", "Bearer It's a Secret to Everybody"));
+        assert!(allowed("authorization", &basic("quay:It's a Secret to Everybody")));
+        for wrong in ["Bearer It's a Secret", "Bearer ", "It's a Secret to Everybody", "Basic !"] {
+            assert!(!allowed("authorization", wrong), "{wrong}");
+        }
+        assert!(!allowed("authorization", &basic("It's a Secret to Everybody")));
+        assert!(!is_allowed(b"secret", &HeaderMap::new(), b""));
+    }
+}

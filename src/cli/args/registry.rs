@@ -1,0 +1,79 @@
+//! Which registries are watched, and how.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cli::error::CliError;
+use crate::registry::{Config, Pattern};
+
+/// Container registries as live sources.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Registries")]
+pub(in crate::cli) struct RegistryArgs {
+    /// Watch the images of this registry, as registry.example.com:5000; http://… for one without TLS. May be repeated
+    #[arg(long = "registry", value_name = "HOST[:PORT]")]
+    registries: Vec<String>,
+    /// Only these repositories, where * stands for any characters; repeatable. Needed where a registry does not list its
+    /// repositories, as docker.io (library/php) and ghcr.io do not [default: all that it lists]
+    #[arg(long = "registry-repository", value_name = "PATTERN", requires = "registries")]
+    repositories: Vec<Pattern>,
+    /// Only these tags, as v*; repeatable [default: all]
+    #[arg(long = "registry-tag", value_name = "PATTERN", requires = "registries")]
+    tags: Vec<Pattern>,
+    /// How long after a look at everything the next begins
+    #[arg(long = "registry-poll", value_name = "SECONDS", default_value_t = 60, requires = "registries")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    poll: u64,
+    /// At most so many requests a second to each registry
+    #[arg(long = "registry-rate", value_name = "N", default_value_t = 50, requires = "registries")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    rate: u32,
+    /// A file with user:password [default: what `docker login` has left, credential helpers included]
+    #[arg(long = "registry-credentials", value_name = "FILE", requires = "registries")]
+    credentials: Option<PathBuf>,
+    /// Also trust the certificate authorities in this file, PEM
+    #[arg(long = "registry-ca", value_name = "FILE", requires = "registries")]
+    ca: Option<PathBuf>,
+    /// Take notifications of registries at POST /v1/registries/notify, from whoever knows the secret in this file: as
+    /// `Authorization: Bearer SECRET`, as password in the address, or by an HMAC-SHA256 of the body in X-Hub-Signature-256
+    #[arg(long = "registry-secret-file", value_name = "FILE", requires = "registries")]
+    secret: Option<PathBuf>,
+}
+
+impl RegistryArgs {
+    /// The registries.
+    pub(in crate::cli) fn configs(&self) -> Result<Vec<Config>, CliError> {
+        if self.credentials.is_some() && self.registries.len() > 1 {
+            return Err(CliError::Usage(
+                "--registry-credentials are those of one registry, and several are named: use `docker login`"
+                    .to_owned(),
+            ));
+        }
+        let config = |address: &String| {
+            let config: Config = address.parse().map_err(|error| CliError::Usage(format!("{error}")))?;
+            Ok(Config {
+                ca_certificate: self.ca.clone(),
+                credentials: self.credentials.clone(),
+                repositories: self.repositories.clone(),
+                tags: self.tags.clone(),
+                poll: Duration::from_secs(self.poll),
+                requests_per_second: self.rate,
+                ..config
+            })
+        };
+        self.registries.iter().map(config).collect()
+    }
+
+    /// The secret of those who may notify.
+    pub(in crate::cli) fn secret(&self) -> Result<Option<Vec<u8>>, CliError> {
+        let Some(path) = &self.secret else { return Ok(None) };
+        let shown = path.display();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| CliError::Failed(format!("cannot read {shown}: {error}")))?;
+        let secret = text.trim_end_matches(['\r', '\n']);
+        if secret.is_empty() {
+            return Err(CliError::Failed(format!("{shown} is empty: a secret is needed")));
+        }
+        Ok(Some(secret.into()))
+    }
+}
