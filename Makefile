@@ -6,6 +6,9 @@ DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 
 # A real Apache Kafka for tests: kept in the cache, started for one run, stopped whatever comes of it.
 WITH_KAFKA := tests/kafka/with-broker.sh
+# The same of a Kubernetes API server and of a container registry.
+WITH_KUBERNETES := tests/kubernetes/with-cluster.sh
+WITH_REGISTRY := tests/registry/with-registry.sh
 
 .PHONY: demo demo-kafka test lint deny check-deploy faults bench-index bench-kafka tools test-tools
 
@@ -18,10 +21,12 @@ demo-kafka: tools
 	cargo build --release --quiet --locked
 	$(WITH_KAFKA) tests/kafka/demo.sh target/release/clade
 
-## Everything that must pass: format, lints, licences, container files, tests, those on a real Apache Kafka included.
+## Everything that must pass: format, lints, licences, container files, tests, those on a real Apache Kafka, Kubernetes API
+## server and container registry included.
 test: test-tools lint deny check-deploy
 	cargo test --locked --no-run
-	$(WITH_KAFKA) cargo test --locked -- --include-ignored --skip what_the_killed_process_does
+	$(WITH_KAFKA) $(WITH_KUBERNETES) $(WITH_REGISTRY) \
+		cargo test --locked -- --include-ignored --skip what_the_killed_process_does
 
 ## Kills, pauses and restarts at random under load on a real Apache Kafka: make faults SEED=1 ROUNDS=100
 faults: tools

@@ -23,6 +23,11 @@ look() {
   command -v python3 >/dev/null || lacks python3 python3
   python3 -c 'import ensurepip, venv' 2>/dev/null || lacks python3-venv "venv of python3"
   command -v kcat >/dev/null || lacks kcat kcat
+  command -v openssl >/dev/null || lacks openssl openssl
+  command -v etcd >/dev/null || lacks etcd-server "etcd, which Kubernetes keeps its objects in,"
+  command -v docker-registry >/dev/null || lacks docker-registry "docker-registry, a container registry,"
+  command -v skopeo >/dev/null || lacks skopeo "skopeo, which copies images,"
+  command -v umoci >/dev/null || lacks umoci "umoci, which makes images,"
 }
 
 look
@@ -33,6 +38,7 @@ if [ ${#packages[@]} -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/n
   { apt-get update -qq && apt-get install -qq --yes --no-install-recommends "${packages[@]}"; } >&2 || true
   look
 fi
+# Go is not among them: where it is missing or too old, as Debian's often is, lib.sh fetches it from PyPI.
 command -v cargo >/dev/null || missing+=("cargo is missing: install Rust with rustup (https://rustup.rs)")
 [ ${#missing[@]} -eq 0 ] && exit
 printf '%s\n' "${missing[@]}" >&2

@@ -14,44 +14,25 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 version=$(sed -n '/<artifactId>kafka_2.13</,/<version>/s:.*<version>\(.*\)</version>.*:\1:p' "$here/pom.xml")
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/clade/kafka-$version
+# shellcheck source=tests/lib.sh
+. "$here/../lib.sh"
+home=$cache/kafka-$version
 
-fail() { echo "broker.sh: $*" >&2; exit 1; }
-need() { command -v "$1" >/dev/null || fail "$1 is missing: install $2"; }
-
-java_() { exec java -cp "$cache/libs/*" -Dlog4j2.configurationFile="$here/log4j2.properties" "$@"; }
+java_() { exec java -cp "$home/libs/*" -Dlog4j2.configurationFile="$here/log4j2.properties" "$@"; }
 
 fetch() {
-  [ -d "$cache/libs" ] && return
+  [ -d "$home/libs" ] && return
   need java "a Java runtime of version 17 or later, as openjdk-17-jre-headless of Debian"
   need mvn "Apache Maven, as maven of Debian"
-  echo "fetching Apache Kafka $version into $cache" >&2
-  local part; part=$(mktemp -d "$(mkdir -p "${cache%/*}" && echo "$cache").XXXXXX")
-  local try
+  echo "fetching Apache Kafka $version into $home" >&2
+  local new try; new=$(part "$home")
   for try in 1 2 3; do
     mvn -q -B -f "$here/pom.xml" dependency:copy-dependencies \
-      -DoutputDirectory="$part/libs" -DincludeScope=runtime >&2 && break
+      -DoutputDirectory="$new/libs" -DincludeScope=runtime >&2 && break
     [ "$try" = 3 ] && fail "Maven could not fetch Apache Kafka $version; what it said stands above"
     sleep $((try * 5))
   done
-  # Whole or not at all, also if two do this at once.
-  mv -T "$part" "$cache" 2>/dev/null || rm -rf "$part"
-}
-
-free_ports() { # N ports that nobody listens on now
-  need python3 "Python 3"
-  # Below those that the kernel gives to outgoing connections: a client that looks for a broker that is down could be
-  # given the broker's own port, and would then be connected with itself.
-  python3 - "$1" <<'PY'
-import random, socket, sys
-sockets = []
-while len(sockets) < int(sys.argv[1]):
-    s = socket.socket()
-    try: s.bind(("127.0.0.1", random.randrange(15000, 32000)))
-    except OSError: continue
-    sockets.append(s)
-print(*(s.getsockname()[1] for s in sockets))
-PY
+  keep "$new" "$home"
 }
 
 certificates() { # DIR: a CA and a certificate of 127.0.0.1, for the SASL_SSL listener
@@ -63,10 +44,6 @@ certificates() { # DIR: a CA and a certificate of 127.0.0.1, for the SASL_SSL li
 }
 
 join() { local IFS=,; echo "$*"; }
-
-runs() { # PID: whether the process runs; one that has ended may stay in the table until somebody asks for it
-  [ -r "/proc/$1/stat" ] && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null
-}
 
 start_node() { # DIR NODE
   local node=$1/node$2 log=$1/node$2/server.log
@@ -147,16 +124,6 @@ restart() {
   wait_ready "$1" "$2" "$before"
 }
 
-stop() {
-  local pid
-  for pid in "$1"/node*/pid; do kill "$(cat "$pid")" 2>/dev/null || true; done
-  for pid in "$1"/node*/pid; do
-    local try
-    for try in $(seq 1 300); do runs "$(cat "$pid")" || break; sleep 0.1; done
-    runs "$(cat "$pid")" && kill -9 "$(cat "$pid")" 2>/dev/null && echo "$pid did not stop within 30 s and was killed" >&2 || true
-  done
-}
-
 case "${1:-}" in
   fetch) fetch ;;
   start)
@@ -164,6 +131,6 @@ case "${1:-}" in
     start "$(mkdir -p "$2" && cd "$2" && pwd)" "$([ "${3:-}" = --nodes ] && echo "${4:-1}" || echo 1)" ;;
   restart) restart "$2" "$3" ;;
   delete) java_ org.apache.kafka.tools.TopicCommand --bootstrap-server "$(cat "$2/bootstrap")" --delete --topic "$3" ;;
-  stop) stop "$2" ;;
+  stop) end "$2"/node*/pid ;;
   *) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac
