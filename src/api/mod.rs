@@ -29,12 +29,20 @@ pub struct ApiState {
     engine: Arc<Engine>,
     /// Made when something is first written. Held while writing; a write waits for the one before it.
     publisher: Arc<Mutex<Option<Publisher>>>,
+    /// Whether classes and groups are custom resources of a cluster.
+    is_declared_in_kubernetes: bool,
 }
 
 impl ApiState {
     /// The API of an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, publisher: Arc::default() }
+        Self { engine, publisher: Arc::default(), is_declared_in_kubernetes: false }
+    }
+
+    /// Classes and groups are declared as custom resources of a cluster, and nowhere else.
+    #[must_use]
+    pub fn with_declarations_in_kubernetes(self) -> Self {
+        Self { is_declared_in_kubernetes: true, ..self }
     }
 
     /// The engine.
@@ -59,10 +67,19 @@ pub fn router(state: ApiState) -> Router {
     let metrics = engine.metrics().clone();
     let status = move || Status::new(engine.status(), engine.check().err().map(|error| error.to_string()));
     let probes = probes(metrics, Arc::new(status));
+    const DECLARATIONS: &[&str] = &["/v1/apply", "/v1/classes", "/v1/groups"];
     let write = Router::new()
         .route("/v1/apply", post(write::apply))
         .route("/v1/classes", delete(write::delete_class))
         .route("/v1/groups", delete(write::delete_group));
+    let write = match state.is_declared_in_kubernetes {
+        true => refuse(
+            DECLARATIONS,
+            "classes and groups are custom resources of the cluster that this clade watches: use kubectl apply, \
+             kubectl delete",
+        ),
+        false => write,
+    };
     let read = Router::new()
         .route("/v1/images", get(read::images))
         .route("/v1/tags", get(read::tags))
@@ -77,7 +94,7 @@ pub fn router(state: ApiState) -> Router {
     let routes = match state.engine().role() {
         Role::Processor => read.merge(write),
         Role::Follower => read.merge(refuse(
-            &["/v1/apply", "/v1/classes", "/v1/groups"],
+            DECLARATIONS,
             "this clade only reads: declare and delete at the one that watches (clade watch), with --server",
         )),
         Role::Publisher => write.merge(refuse(

@@ -12,6 +12,7 @@ use super::args::RunArgs;
 use super::client::{address_file, start};
 use super::error::CliError;
 use super::import::{catch_up, take_in};
+use super::sources::{HeldLease, release, state_of, take_in as take_in_sources};
 use crate::api::{self, ApiState, runtime};
 use crate::processor::Options;
 use crate::source;
@@ -22,8 +23,9 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(super) fn run(dir: &Path, args: &RunArgs, options: &Options) -> Result<(), CliError> {
     let engine = Arc::new(start(dir, args.partitions, options)?);
     catch_up(&engine)?;
-    let state = ApiState::new(Arc::clone(&engine));
+    let state = state_of(Arc::clone(&engine), &args.sources);
     let address = address_file(dir);
+    let lease = HeldLease::default();
     let outcome = serve_until(
         args.listen,
         api::router(state.clone()),
@@ -32,19 +34,21 @@ pub(super) fn run(dir: &Path, args: &RunArgs, options: &Options) -> Result<(), C
             eprintln!("serving {} on {url}; stop with Ctrl-C", dir.display());
             Ok(())
         },
-        watch(state, args.from.clone()),
+        take_in_sources(state, args.sources.clone(), Arc::clone(&lease)),
+        release(lease),
     );
     // Best effort: a stale address is noticed by whoever uses it.
     let _ = std::fs::remove_file(&address);
     outcome
 }
 
-/// Answers on an address until the process is asked to stop, or `work` ends.
+/// Answers on an address until the process is asked to stop, or `work` ends; `leave` is done at the end.
 pub(super) fn serve_until(
     listen: SocketAddr,
     router: api::Router,
     told: impl FnOnce(&str) -> Result<(), CliError>,
     work: impl Future<Output = Result<(), CliError>>,
+    leave: impl Future<Output = ()>,
 ) -> Result<(), CliError> {
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
@@ -57,11 +61,13 @@ pub(super) fn serve_until(
         told(&url)?;
         println!("{url}");
         let api = tokio::spawn(api::serve(listener, router));
-        tokio::select! {
+        let outcome = tokio::select! {
             ended = api => Err(CliError::Failed(format!("the API has ended: {ended:?}"))),
             ended = work => ended,
             stopped = stop.received() => stopped,
-        }
+        };
+        leave.await;
+        outcome
     });
     runtime.shutdown_timeout(Duration::from_secs(5));
     outcome

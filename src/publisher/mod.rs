@@ -32,6 +32,7 @@ pub use migrate::Migrated;
 use crate::class::Catalog;
 use crate::log::{SharedLog, Writer};
 use crate::oci::Digest;
+use crate::record::catalog::Selector;
 use crate::record::{
     BuildConfigRecord, CatalogRecord, Claim, DeadLetterRecord, ImageRecord, TagImage, TagItem, TagRecord,
     Timestamp,
@@ -71,6 +72,14 @@ pub enum Observation {
     BuildConfig(Box<BuildConfigRecord>),
     /// A BuildConfig that exists no longer, as `namespace/name`.
     BuildConfigGone(String),
+    /// A class as it is declared where the source is.
+    Class(Box<ClassSpec>),
+    /// A class that is declared no longer.
+    ClassGone(String),
+    /// A group as it is declared where the source is.
+    Group(String, Selector),
+    /// A group that is declared no longer.
+    GroupGone(String),
     /// Something that is no image, and what it is: left out and counted.
     NotAnImage(&'static str),
     /// Something that could not be read.
@@ -191,6 +200,10 @@ impl Publisher {
             }
             Observation::Listed(source, listing) => self.observe_listing(&source, &listing)?,
             Observation::ImageGoneFrom(source, digest) => self.observe_image_gone_from(&source, digest)?,
+            Observation::Class(_)
+            | Observation::ClassGone(_)
+            | Observation::Group(..)
+            | Observation::GroupGone(_) => self.observe_declaration(observation)?,
             Observation::NotAnImage(_) => self.counts.not_images += 1,
             Observation::Unreadable(dead_letter) => self.pending.dead_letters.push(dead_letter),
         }

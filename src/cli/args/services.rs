@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::KubernetesArgs;
 use crate::log::Log;
 use crate::snapshot::Snapshots;
 
@@ -18,9 +19,8 @@ pub(in crate::cli) struct RunArgs {
     /// Where the API listens; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub(in crate::cli) listen: std::net::SocketAddr,
-    /// Files and folders to take in at the start, and again whenever they change
-    #[arg(long, value_name = "FILE|DIR")]
-    pub(in crate::cli) from: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) sources: SourceArgs,
     /// Partitions of a new data directory
     #[arg(long, value_name = "N")]
     pub(in crate::cli) partitions: Option<u16>,
@@ -37,9 +37,18 @@ pub(in crate::cli) struct WatchArgs {
     /// Where declarations are taken, and metrics told; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub(in crate::cli) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(in crate::cli) sources: SourceArgs,
+}
+
+/// What is taken in, and taken in again as it changes.
+#[derive(Debug, Clone, clap::Args)]
+pub(in crate::cli) struct SourceArgs {
     /// Files and folders to take in at the start, and again whenever they change
     #[arg(long, value_name = "FILE|DIR")]
     pub(in crate::cli) from: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) kubernetes: KubernetesArgs,
 }
 
 /// Snapshots of what a process works on.
@@ -87,6 +96,22 @@ pub(in crate::cli) struct ServeArgs {
     pub(in crate::cli) listen: std::net::SocketAddr,
     #[command(flatten)]
     pub(in crate::cli) snapshots: SnapshotArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Labels Image objects as class.clade.dev/CLASS=current|outdated and group.clade.dev/GROUP=CLASS, and counts the images of
+each class in its status.
+
+Example:
+  clade label --kafka kafka:9092 --kubernetes --lease clade/clade-label
+  oc get images -l class.clade.dev/rhel7=outdated")]
+pub(in crate::cli) struct LabelArgs {
+    /// Where /metrics, /healthz and /readyz listen; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    pub(in crate::cli) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(in crate::cli) kubernetes: KubernetesArgs,
 }
 
 #[derive(Debug, clap::Args)]
