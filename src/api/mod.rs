@@ -9,7 +9,8 @@ mod read;
 mod stream;
 pub mod write;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 pub use axum::Router;
 use axum::routing::{any, delete, get, post};
@@ -20,7 +21,7 @@ pub use manifest::{Manifest, ManifestError};
 pub use probe::{Status, probes};
 
 use crate::engine::{Engine, Role};
-use crate::publisher::Publisher;
+use crate::publisher::{PublishError, Publisher};
 use error::ApiError;
 
 /// What the handlers share.
@@ -29,6 +30,7 @@ pub struct ApiState {
     engine: Arc<Engine>,
     /// Made when something is first written. Held while writing; a write waits for the one before it.
     publisher: Arc<Mutex<Option<Publisher>>>,
+    delay: Duration,
     /// Whether classes and groups are custom resources of a cluster.
     is_declared_in_kubernetes: bool,
 }
@@ -36,7 +38,7 @@ pub struct ApiState {
 impl ApiState {
     /// The API of an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, publisher: Arc::default(), is_declared_in_kubernetes: false }
+        Self { engine, publisher: Arc::default(), delay: Duration::ZERO, is_declared_in_kubernetes: false }
     }
 
     /// Classes and groups are declared as custom resources of a cluster, and nowhere else.
@@ -50,9 +52,27 @@ impl ApiState {
         &self.engine
     }
 
-    /// The publisher that the API writes with, shared with sources of the same process.
-    pub fn publisher(&self) -> &Arc<Mutex<Option<Publisher>>> {
-        &self.publisher
+    /// Tags of live sources that move from one image index to another count once they have rested for so long.
+    #[must_use]
+    pub fn settling(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+
+    /// Publishes with the publisher that the API and the sources of a process share, a call after the other. One that fails
+    /// does not know what it has written: the next call begins with what is on the log.
+    pub fn publish<T, E: From<PublishError>>(
+        &self,
+        publish: impl FnOnce(&mut Publisher) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut guard = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut publisher = match guard.take() {
+            Some(publisher) => publisher,
+            None => self.engine.publisher()?.settling(self.delay),
+        };
+        let published = publish(&mut publisher)?;
+        publisher.flush()?;
+        *guard = Some(publisher);
+        Ok(published)
     }
 }
 

@@ -8,65 +8,69 @@ use tokio::sync::{mpsc, watch as latest};
 use super::error::CliError;
 use crate::api::ApiState;
 use crate::class::Catalog;
-use crate::publisher::{Observation, Publisher};
+use crate::publisher::Observation;
 
-/// So many batches of observations may wait: whoever observes more waits.
-pub(super) const WAITING: usize = 16;
-/// The first wait after a failure, which doubles up to the longest.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-const MOST_WAIT: Duration = Duration::from_secs(30);
+/// Portions that may wait for the publisher, from all sources together: enough that neither waits for the other, and few
+/// enough that they take no memory worth mentioning.
+const WAITING: usize = 16;
+/// How often is looked whether a tag has settled.
+const LOOK: Duration = Duration::from_secs(1);
+/// After a failure: the first wait, doubled each time, and the longest.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(64);
 
-/// Publishes what live sources observe, until none is left. What could not be published is published by the next
-/// publisher. `told` has the catalog after each batch.
+/// The way from sources to [`feed`].
+pub(super) fn channel() -> (mpsc::Sender<Vec<Observation>>, mpsc::Receiver<Vec<Observation>>) {
+    mpsc::channel(WAITING)
+}
+
+/// Publishes what live sources see until all of them have ended. They look only at what is new to them, so nothing may be
+/// lost: what could not be published is published again, by a publisher that reads anew what is on the log. `catalog` is
+/// told what it has become.
 pub(super) async fn feed(
     state: ApiState,
     mut observations: mpsc::Receiver<Vec<Observation>>,
-    told: latest::Sender<Arc<Catalog>>,
+    catalog: latest::Sender<Arc<Catalog>>,
 ) -> Result<(), CliError> {
-    while let Some(first) = observations.recv().await {
-        // What waits already costs no commit of its own.
-        let mut batch = first;
-        while let Ok(more) = observations.try_recv() {
-            batch.extend(more);
+    let mut portions = Vec::new();
+    loop {
+        let received = observations.recv_many(&mut portions, WAITING);
+        if let Ok(0) = tokio::time::timeout(LOOK, received).await {
+            return Ok(());
         }
-        let batch = Arc::new(batch);
-        let mut wait = FIRST_WAIT;
+        let seen: Arc<Vec<Observation>> = Arc::new(portions.drain(..).flatten().collect());
+        let mut failures = 0_u32;
         loop {
-            let (state, batch, told) = (state.clone(), Arc::clone(&batch), told.clone());
-            let published = tokio::task::spawn_blocking(move || publish(&state, &batch, &told));
+            state.engine().check()?;
+            let (state, seen, catalog) = (state.clone(), Arc::clone(&seen), catalog.clone());
+            let published = tokio::task::spawn_blocking(move || publish(&state, &seen, &catalog));
             let Err(error) = published.await.map_err(CliError::failed)? else { break };
-            eprintln!("warning: {error}; trying again in {:.1} s", wait.as_secs_f64());
-            tokio::time::sleep(wait.mul_f64(0.5 + fastrand::f64())).await;
-            wait = (wait * 2).min(MOST_WAIT);
+            let wait = (FIRST_WAIT * 2_u32.pow(failures.min(10))).min(LONGEST_WAIT);
+            let wait = wait.mul_f64(0.75 + fastrand::f64() / 2.0);
+            failures += 1;
+            eprintln!("warning: {error}; publishing it again in {} s", wait.as_secs_f64().ceil());
+            tokio::time::sleep(wait).await;
         }
     }
-    Ok(())
 }
 
 fn publish(
     state: &ApiState,
-    batch: &[Observation],
+    seen: &[Observation],
     told: &latest::Sender<Arc<Catalog>>,
 ) -> Result<(), CliError> {
-    let mut guard =
-        state.publisher().lock().map_err(|_| CliError::failed("an earlier write has panicked"))?;
-    let mut publisher: Publisher = match guard.take() {
-        Some(publisher) => publisher,
-        None => state.engine().publisher()?,
-    };
-    for observation in batch {
-        publisher.observe(observation.clone())?;
-    }
-    publisher.flush()?;
-    let catalog = publisher.catalog();
-    told.send_if_modified(|known| {
-        let has_changed = !known.is_same(catalog);
-        if has_changed {
-            *known = Arc::new(catalog.clone());
-        }
-        has_changed
-    });
-    // Put back only after success: a publisher that failed to write does not know what was written.
-    *guard = Some(publisher);
-    Ok(())
+    state.publish(|publisher| {
+        seen.iter().try_for_each(|seen| publisher.observe(seen.clone()))?;
+        publisher.settle();
+        publisher.flush()?;
+        let catalog = publisher.catalog();
+        told.send_if_modified(|known| {
+            let has_changed = !known.is_same(catalog);
+            if has_changed {
+                *known = Arc::new(catalog.clone());
+            }
+            has_changed
+        });
+        Ok(())
+    })
 }

@@ -124,16 +124,7 @@ pub(super) async fn watch(state: ApiState, paths: Vec<PathBuf>) -> Result<(), Cl
 }
 
 fn take_in_changed(state: &ApiState, paths: &[PathBuf]) -> Result<(), CliError> {
-    let mut guard =
-        state.publisher().lock().map_err(|_| CliError::failed("an earlier write has panicked"))?;
-    let mut publisher = match guard.take() {
-        Some(publisher) => publisher,
-        None => state.engine().publisher()?,
-    };
-    // Put back only after success: a publisher that failed to write does not know what was written.
-    let counts = take_in(&mut publisher, paths)?;
-    *guard = Some(publisher);
-    drop(guard);
+    let counts = state.publish(|publisher| take_in(publisher, paths))?;
     eprintln!("took in {} images, {} tags, {} dead letters", counts.images, counts.tags, counts.dead_letters);
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! Everything that `clade run` and `clade watch` take in, side by side.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::{mpsc, watch as latest};
+use tokio::sync::watch as latest;
 
 use super::args::{KubernetesArgs, SourceArgs};
 use super::error::CliError;
-use super::live::{WAITING, feed};
+use super::live::{channel, feed};
 use super::run::watch as watch_files;
 use crate::api::ApiState;
 use crate::engine::{Engine, Role};
@@ -20,7 +21,7 @@ pub(super) type HeldLease = Arc<Mutex<Option<Held>>>;
 
 /// What the API's handlers share, when these are the sources.
 pub(super) fn state_of(engine: Arc<Engine>, args: &SourceArgs) -> ApiState {
-    let state = ApiState::new(engine);
+    let state = ApiState::new(engine).settling(Duration::from_secs(args.settle));
     if args.kubernetes.kubernetes { state.with_declarations_in_kubernetes() } else { state }
 }
 
@@ -31,7 +32,7 @@ pub(super) async fn take_in(state: ApiState, args: SourceArgs, held: HeldLease) 
     }
     let cluster = Cluster::new(args.kubernetes.kube_context.clone()).await?;
     let lease = acquire(&cluster, &args.kubernetes).await;
-    let (out, observations) = mpsc::channel(WAITING);
+    let (out, observations) = channel();
     let (told, catalog) = latest::channel(Arc::default());
     // Where everything is in one process, labels are as well.
     let log = SharedLog::clone(state.engine().log());

@@ -183,7 +183,7 @@ pub struct Condition {
     validation = Rule::new("size(self.metadata.name) <= 63").message(
         "the name becomes part of a label's key: 63 characters at the most"
     ),
-    printcolumn(name = "Classes", type_ = "string", json_path = ".status.classes", description = "selected now")
+    printcolumn(name = "Classes", type_ = "string", json_path = ".status.classes[*]", description = "selected now")
 )]
 pub struct ImageClassGroupSpec {
     /// Which classes are in it.

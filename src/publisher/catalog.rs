@@ -103,6 +103,7 @@ impl Publisher {
             return Err(PublishError::NotFound { kind: "class", name: name.to_owned() });
         };
         let from = class.record.from.clone();
+        self.unsettled.remove(name);
         let numbers: Vec<u32> = class.versions().map(|version| version.number).collect();
         self.delete(CatalogKey::Class(name.to_owned()));
         for number in numbers {

@@ -18,11 +18,13 @@ mod listing;
 mod migrate;
 mod places;
 mod restore;
+mod settle;
 mod tags;
 mod tracker;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 pub use catalog::{ClassSpec, Outcome};
 pub use error::PublishError;
@@ -107,6 +109,10 @@ pub struct Publisher {
     log: SharedLog,
     writer: Box<dyn Writer>,
     clock: fn() -> Timestamp,
+    /// How long a tag that moves from one image index to another has to rest.
+    delay: Duration,
+    /// Classes whose tag has not rested long enough, and when it will have.
+    unsettled: BTreeMap<String, Timestamp>,
     /// Tells the traces of this publisher from those of every other.
     instance: u64,
     /// Counts the traces.

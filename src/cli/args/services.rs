@@ -47,6 +47,10 @@ pub(in crate::cli) struct SourceArgs {
     /// Files and folders to take in at the start, and again whenever they change
     #[arg(long, value_name = "FILE|DIR")]
     pub(in crate::cli) from: Vec<PathBuf>,
+    /// A tag that moves from one multi-platform image to another counts once it has rested for so long: bases are pushed
+    /// platform by platform
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub(in crate::cli) settle: u64,
     #[command(flatten)]
     pub(in crate::cli) kubernetes: KubernetesArgs,
 }
