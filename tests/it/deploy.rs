@@ -19,7 +19,7 @@ fn strimzi() -> String {
     for topic in Topic::ALL {
         let partitions = if topic.is_partitioned() { DEFAULT_PARTITIONS } else { 1 };
         text += &format!(
-            "---\napiVersion: kafka.strimzi.io/v1beta2\nkind: KafkaTopic\nmetadata:\n  name: {topic}\n  labels:\n    \
+            "---\napiVersion: kafka.strimzi.io/v1\nkind: KafkaTopic\nmetadata:\n  name: {topic}\n  labels:\n    \
              strimzi.io/cluster: kafka\nspec:\n  topicName: {topic}\n  partitions: {partitions}\n  replicas: 3\n  config:\n"
         );
         for (name, value) in topic.settings() {
