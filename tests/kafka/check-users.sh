@@ -8,7 +8,7 @@ root=$here/../..
 # shellcheck source=tests/lib.sh
 . "$here/../lib.sh"
 clade=$1 work=$(mktemp -d)
-trap 'kill $(jobs -p) 2>/dev/null || true; wait; "$here/broker.sh" stop "$work/broker"; rm -rf "$work"' EXIT
+trap 'end "$work"/*.pid; "$here/broker.sh" stop "$work/broker"; rm -rf "$work"' EXIT
 
 read -ra packages <<<"$(sed -n 's/^ *pip install //p' "$here/acls.py")"
 python=$cache/acls-$(echo "${packages[@]}" | sha256sum | cut -c1-12)
@@ -38,6 +38,11 @@ for user in clade-watch clade-process clade-serve clade-label; do
     "$root/deploy/overlays/kafka/client.properties" >"$work/$user/client.properties"
 done
 as() { CLADE_KAFKA_CONFIG_FILE=$work/$1/client.properties "$clade" "${@:2}"; } # USER ARGUMENT…
+start() { # SERVICE ARGUMENT…: as its user; the number of the process is its own, so that it can be ended
+  : >"$work/$1.url"
+  env CLADE_KAFKA_CONFIG_FILE="$work/clade-$1/client.properties" "$clade" "$@" >"$work/$1.url" 2>>"$work/$1.log" &
+  echo $! >"$work/$1.pid"
+}
 url() { # SERVICE: where it listens
   local _
   for _ in $(seq 1 300); do [ -s "$work/$1.url" ] && { cat "$work/$1.url"; return; }; sleep 0.1; done
@@ -52,9 +57,16 @@ until_() { # WHAT COMMAND…: waits for two minutes
 
 "$clade" generate "$work/registry" --images 500 2>/dev/null
 echo '{"nonsense": true}' >>"$work/registry/images.jsonl"
-as clade-process process --snapshots "$work/snapshots" >"$work/process.url" 2>"$work/process.log" &
-as clade-serve serve >"$work/serve.url" 2>"$work/serve.log" &
-as clade-watch watch --from "$work/registry" >"$work/watch.url" 2>"$work/watch.log" &
+cat >"$work/registry/cluster.json" <<'JSON'
+{"apiVersion": "v1", "kind": "List", "items": [
+  {"apiVersion": "build.openshift.io/v1", "kind": "BuildConfig", "metadata": {"name": "api", "namespace": "payments"},
+   "spec": {"strategy": {"type": "Docker", "dockerStrategy": {"from": {"kind": "ImageStreamTag", "name": "base:latest"}}}}}]}
+JSON
+# A broker learns of topics and rights a moment after they are made.
+for user in clade-watch clade-process clade-serve; do until_ "$user does not see the topics" as $user topics check; done
+start process --snapshots "$work/snapshots"
+start serve
+start watch --from "$work/registry"
 server=$(url serve)
 url process >/dev/null
 "$clade" apply --server "$(url watch)" -f "$root/src/cli/demo/classes.yaml" >/dev/null
@@ -68,9 +80,17 @@ letters() {
   grep -q stranger "$work/letters" && grep -q jsonl "$work/letters"
 }
 until_ "the watcher or the processor has written no dead letter" letters
+built() { kcat -C -e -q -b "$(cat "$work/bootstrap")" -t buildconfigs | grep -q payments; }
+until_ "the watcher has written no BuildConfig" built
 for service in process serve watch; do
   until_ "$service is not ready" python3 -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1] + "/readyz")' "$(url $service)"
 done
+# The next one reads back what this one has written.
+end "$work/watch.pid"
+start watch --from "$work/registry"
+sed 's/rhel7/rhel8/g' "$root/src/cli/demo/classes.yaml" >"$work/more.yaml"
+declared() { "$clade" apply --server "$(url watch)" -f "$work/more.yaml"; }
+until_ "a second watcher cannot go on" declared
 grep -il 'not authorized\|authorization failed\|AuthorizationFailed\|does not let us' "$work"/{process,serve,watch}.log &&
   fail "a service was refused what it asked for: $(grep -i 'authoriz\|let us' "$work"/*.log | head -n 3)"
 
