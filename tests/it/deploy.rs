@@ -68,6 +68,23 @@ fn run(script: &str, arguments: &[&str]) {
     assert!(output.status.success(), "{}: {told}", script.display());
 }
 
+/// The custom resources as the program defines them.
+fn crds() -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_clade")).arg("crd").output().unwrap();
+    let head =
+        "# Made by `clade crd`, and kept equal to it by a test: CLADE_BLESS=1 cargo test --test it deploy\n";
+    head.to_owned() + &String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_custom_resources_are_those_that_the_program_prints() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/base/crds.yaml");
+    if std::env::var_os("CLADE_BLESS").is_some() {
+        std::fs::write(&path, crds()).unwrap();
+    }
+    assert_eq!(read("deploy/base/crds.yaml"), crds());
+}
+
 #[test]
 fn compose_starts_services_and_commands_that_exist_and_prometheus_asks_all_of_them() {
     let compose: Json = serde_saphyr::from_str(&read("docker-compose.yml")).unwrap();
@@ -147,10 +164,7 @@ fn kubernetes_starts_commands_that_exist_where_its_probes_look() {
         let port = container["ports"][0]["containerPort"].as_u64().unwrap();
         assert_eq!(args[at + 1], format!("0.0.0.0:{port}"), "{file}");
         services.insert(args[0].to_owned());
-        // The others come with the source for Kubernetes.
-        if !args.contains(&"--kubernetes") {
-            assert_exists(&args);
-        }
+        assert_exists(&args);
     }
     assert_eq!(services, ["watch", "process", "serve", "label", "run"].map(str::to_owned).into());
 }
@@ -158,6 +172,7 @@ fn kubernetes_starts_commands_that_exist_where_its_probes_look() {
 #[test]
 #[ignore = "needs a Kubernetes API server: make test"]
 fn an_api_server_takes_every_manifest_and_each_service_may_do_what_it_must_and_no_more() {
+    let _turn = crate::kubernetes::turn();
     run("tests/kubernetes/check-manifests.sh", &[]);
 }
 

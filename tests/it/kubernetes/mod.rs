@@ -6,6 +6,7 @@ mod server;
 use serde_json::{Value as Json, json};
 
 use process::Clade;
+pub(crate) use server::turn;
 use server::{Server, becomes, clade, class, eventually, group, image, root, stream};
 
 use crate::support::digest;
@@ -42,7 +43,7 @@ fn images_are_labelled_as_the_followed_tag_moves_and_lose_their_labels_with_the_
     objects[2]["metadata"]["labels"] = json!({"team": "payments", "class.example.com/rhel7": "ours"});
     server.apply(&objects);
     let dir = tempfile::tempdir().unwrap();
-    let running = Clade::run(&server, dir.path(), &[]);
+    let running = Clade::run(&server, dir.path());
     becomes(&both_versions(), || server.states("rhel7", ALL));
     let labels = server.labels(ALL);
     assert_eq!(labels["app1"]["group.clade.dev/os"], "rhel7");
@@ -81,7 +82,7 @@ fn what_was_deleted_and_moved_while_nobody_watched_is_noticed_at_the_next_start(
     server.apply(&example());
     server.apply(&[class("gone", "base:latest")]);
     let dir = tempfile::tempdir().unwrap();
-    let running = Clade::run(&server, dir.path(), &[]);
+    let running = Clade::run(&server, dir.path());
     becomes(&both_versions(), || server.states("rhel7", ALL));
     becomes(&both_versions(), || server.states("gone", ALL));
     running.kill();
@@ -89,7 +90,7 @@ fn what_was_deleted_and_moved_while_nobody_watched_is_noticed_at_the_next_start(
     server.delete("images.image.openshift.io", &digest("app1").to_string());
     server.delete("imageclass", "gone");
     server.apply(&[stream("base", "latest", &["base1", "base2", "base1"])]);
-    let running = Clade::run(&server, dir.path(), &[]);
+    let running = Clade::run(&server, dir.path());
     let now = [("app2", "outdated"), ("base1", "current"), ("base2", "outdated")];
     becomes(&states(&now), || server.states("rhel7", ALL));
     becomes(&Vec::new(), || server.states("gone", ALL));
@@ -124,7 +125,7 @@ fn bad_objects_have_a_condition_or_a_dead_letter_and_all_else_goes_on() {
     ]);
     server.apply(&objects);
     let dir = tempfile::tempdir().unwrap();
-    let running = Clade::run(&server, dir.path(), &[]);
+    let running = Clade::run(&server, dir.path());
     becomes(&both_versions(), || server.states("rhel7", ALL));
     becomes(&"False ImageUnknown".to_owned(), || server.condition("nowhere", "Following"));
     becomes(&"False NotFound".to_owned(), || server.condition("missing", "Ready"));
@@ -139,6 +140,27 @@ fn bad_objects_have_a_condition_or_a_dead_letter_and_all_else_goes_on() {
     let letters = String::from_utf8(subscribed.stdout).unwrap();
     assert!(letters.contains("invalid type: integer `17`"), "{letters}");
     assert!(letters.contains("sideways"), "{letters}");
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: make test"]
+fn a_permission_that_is_lost_is_told_of_and_all_else_goes_on() {
+    let server = Server::begin();
+    server.apply(&example());
+    let dir = tempfile::tempdir().unwrap();
+    let running = Clade::run(&server, dir.path());
+    becomes(&both_versions(), || server.states("rhel7", ALL));
+    // From now on labels cannot be written; tags are still followed, and answers are right.
+    server.kubectl(&["delete", "clusterrolebinding", "clade-openshift-label"]);
+    server.apply(&[stream("base", "latest", &["base1", "base2", "base1"])]);
+    becomes(&json!(digest("base1")), || server.status_of("rhel7")["current"]["digest"].clone());
+    eventually("it says what it lacks", || running.said().contains("lacks this permission, see deploy/"));
+    assert_eq!(server.states("rhel7", ALL), both_versions());
+    // Given back, what is left is done.
+    server.service("openshift-single", "clade");
+    let back = [("app1", "current"), ("app2", "outdated"), ("base1", "current"), ("base2", "outdated")];
+    becomes(&states(&back), || server.states("rhel7", ALL));
+    running.stop();
 }
 
 #[test]
@@ -159,7 +181,7 @@ fn an_api_server_that_is_away_for_a_while_is_found_again() {
     let server = Server::begin();
     server.apply(&example());
     let dir = tempfile::tempdir().unwrap();
-    let mut running = Clade::run(&server, dir.path(), &[]);
+    let mut running = Clade::run(&server, dir.path());
     becomes(&both_versions(), || server.states("rhel7", ALL));
     server.script("stop-apiserver");
     eventually("it says what it misses", || running.said().contains("cannot watch"));
@@ -191,15 +213,16 @@ fn of_two_watchers_one_works_and_the_other_takes_over_when_it_is_killed() {
     let start = |name: &str, command: &str, lease: &str| {
         let prefix = ["--kafka", &config.bootstrap, "--kafka-prefix", &config.prefix];
         let arguments = [&[command][..], &prefix, &["--kubernetes", "--lease", lease]].concat();
-        Clade::start(&server, &dir.path().join(name), &arguments, &server.kubeconfig())
+        let kubeconfig = server.service("openshift", &format!("clade-{command}"));
+        Clade::start(&dir.path().join(name), &arguments, &kubeconfig)
     };
     let process = clade(&["process", "--kafka", &config.bootstrap, "--kafka-prefix", &config.prefix]).spawn();
     let mut process = process.unwrap();
-    let label = start("label.log", "label", "default/clade-label");
+    let label = start("label.log", "label", "clade/clade-label");
     let works = |of: &Clade| of.said().contains("this instance works now");
-    let first = start("first.log", "watch", "default/clade-watch");
+    let first = start("first.log", "watch", "clade/clade-watch");
     eventually("the first works", || works(&first));
-    let mut second = start("second.log", "watch", "default/clade-watch");
+    let mut second = start("second.log", "watch", "clade/clade-watch");
     becomes(&both_versions(), || server.states("rhel7", ALL));
     assert!(!works(&second));
     first.kill();
@@ -210,7 +233,7 @@ fn of_two_watchers_one_works_and_the_other_takes_over_when_it_is_killed() {
     assert!(!second.has_ended());
     // Asked to stop, it gives the lease back, and the next need not wait until it runs out.
     second.stop();
-    let third = start("third.log", "watch", "default/clade-watch");
+    let third = start("third.log", "watch", "clade/clade-watch");
     eventually("the third works", || works(&third));
     drop((label, third));
     process.kill().unwrap();
@@ -224,7 +247,7 @@ fn kubectl_shows_classes_as_the_documentation_says() {
     let server = Server::begin();
     server.apply(&example());
     let dir = tempfile::tempdir().unwrap();
-    let running = Clade::run(&server, dir.path(), &[]);
+    let running = Clade::run(&server, dir.path());
     becomes(&json!(4), || server.status_of("rhel7")["members"].clone());
     let ago = without_moments(&server.kubectl(&["get", "imageclasses"]));
     let labelled = server.kubectl(&[

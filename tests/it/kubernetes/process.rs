@@ -14,12 +14,13 @@ pub(super) struct Clade {
 
 impl Clade {
     /// `clade run --kubernetes` on a data directory.
-    pub(super) fn run(server: &Server, dir: &Path, more: &[&str]) -> Self {
+    pub(super) fn run(server: &Server, dir: &Path) -> Self {
         let arguments = ["run", "--kubernetes", "--data-dir", dir.to_str().unwrap()];
-        Self::start(server, &dir.join("run.log"), &[&arguments[..], more].concat(), &server.kubeconfig())
+        let kubeconfig = server.service("openshift-single", "clade");
+        Self::start(&dir.join("run.log"), &arguments, &kubeconfig)
     }
 
-    pub(super) fn start(_: &Server, log: &Path, arguments: &[&str], kubeconfig: &Path) -> Self {
+    pub(super) fn start(log: &Path, arguments: &[&str], kubeconfig: &Path) -> Self {
         std::fs::create_dir_all(log.parent().unwrap()).unwrap();
         let file = File::options().create(true).append(true).open(log).unwrap();
         let child = clade(arguments)

@@ -15,6 +15,11 @@ use crate::support::digest;
 /// Images and classes belong to the whole cluster: one test at a time has it.
 static TURN: Mutex<()> = Mutex::new(());
 
+/// The turn to have the API server.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 const KINDS: &str = "imageclasses,imageclassgroups,images.image.openshift.io,imagestreams.image.openshift.io,\
                      buildconfigs.build.openshift.io,leases.coordination.k8s.io";
 
@@ -26,7 +31,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn begin() -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turn();
         let dir = std::env::var_os("CLADE_TEST_KUBERNETES").map(PathBuf::from).expect(
             "CLADE_TEST_KUBERNETES names no folder: start an API server with `tests/kubernetes/cluster.sh start DIR` and \
              set it to DIR, or run `make test`",
@@ -39,7 +44,9 @@ impl Server {
         // A definition is usable a moment after it was taken.
         server.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"]);
         eventually("the kinds are served", || server.try_kubectl(&["get", KINDS]).is_ok());
-        server.kubectl(&["delete", KINDS, "--all", "--namespace", "default", "--wait=true"]);
+        for namespace in ["default", "clade"] {
+            server.kubectl(&["delete", KINDS, "--all", "--namespace", namespace, "--wait=true"]);
+        }
         server
     }
 
@@ -142,9 +149,22 @@ impl Server {
         )
     }
 
-    /// How a process reaches it as the administrator.
-    pub(super) fn kubeconfig(&self) -> PathBuf {
-        self.dir.join("kubeconfig")
+    /// How a service reaches it: with a token of its ServiceAccount, which has the roles that an overlay of `deploy/` gives
+    /// it and no others.
+    pub(super) fn service(&self, overlay: &str, account: &str) -> PathBuf {
+        let path = root(&format!("deploy/overlays/{overlay}"));
+        let all: Vec<Json> = serde_saphyr::from_multiple(&self.kubectl(&["kustomize", &path])).unwrap();
+        let is_right = |object: &Json| {
+            let kind = object["kind"].as_str().unwrap();
+            ["Namespace", "ServiceAccount"].contains(&kind) || kind.contains("Role")
+        };
+        self.apply(&all.into_iter().filter(is_right).collect::<Vec<_>>());
+        let written = Command::new(root("tests/kubernetes/cluster.sh"))
+            .args(["kubeconfig", &self.dir.display().to_string(), "clade", account])
+            .output()
+            .unwrap();
+        assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
+        String::from_utf8(written.stdout).unwrap().trim().into()
     }
 }
 
