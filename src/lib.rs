@@ -19,6 +19,9 @@ pub mod topics;
 pub mod view;
 
 // Services: they meet through records on the log.
+pub mod kubernetes;
+pub mod labeler;
+pub mod openshift;
 pub mod processor;
 pub mod publisher;
 pub mod query;

@@ -10,7 +10,8 @@ mod read;
 mod stream;
 pub mod write;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 pub use axum::Router;
 use axum::routing::{any, delete, get, post};
@@ -22,7 +23,7 @@ pub use notify::notifications;
 pub use probe::{Status, probes};
 
 use crate::engine::{Engine, Role};
-use crate::publisher::Publisher;
+use crate::publisher::{PublishError, Publisher};
 use error::ApiError;
 
 /// What the handlers share.
@@ -31,12 +32,21 @@ pub struct ApiState {
     engine: Arc<Engine>,
     /// Made when something is first written. Held while writing; a write waits for the one before it.
     publisher: Arc<Mutex<Option<Publisher>>>,
+    delay: Duration,
+    /// Whether classes and groups are custom resources of a cluster.
+    is_declared_in_kubernetes: bool,
 }
 
 impl ApiState {
     /// The API of an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, publisher: Arc::default() }
+        Self { engine, publisher: Arc::default(), delay: Duration::ZERO, is_declared_in_kubernetes: false }
+    }
+
+    /// Classes and groups are declared as custom resources of a cluster, and nowhere else.
+    #[must_use]
+    pub fn with_declarations_in_kubernetes(self) -> Self {
+        Self { is_declared_in_kubernetes: true, ..self }
     }
 
     /// The engine.
@@ -44,9 +54,27 @@ impl ApiState {
         &self.engine
     }
 
-    /// The publisher that the API writes with, shared with sources of the same process.
-    pub fn publisher(&self) -> &Arc<Mutex<Option<Publisher>>> {
-        &self.publisher
+    /// Tags of live sources that move from one image index to another count once they have rested for so long.
+    #[must_use]
+    pub fn settling(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+
+    /// Publishes with the publisher that the API and the sources of a process share, a call after the other. One that fails
+    /// does not know what it has written: the next call begins with what is on the log.
+    pub fn publish<T, E: From<PublishError>>(
+        &self,
+        publish: impl FnOnce(&mut Publisher) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut guard = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut publisher = match guard.take() {
+            Some(publisher) => publisher,
+            None => self.engine.publisher()?.settling(self.delay),
+        };
+        let published = publish(&mut publisher)?;
+        publisher.flush()?;
+        *guard = Some(publisher);
+        Ok(published)
     }
 }
 
@@ -61,10 +89,19 @@ pub fn router(state: ApiState) -> Router {
     let metrics = engine.metrics().clone();
     let status = move || Status::new(engine.status(), engine.check().err().map(|error| error.to_string()));
     let probes = probes(metrics, Arc::new(status));
+    const DECLARATIONS: &[&str] = &["/v1/apply", "/v1/classes", "/v1/groups"];
     let write = Router::new()
         .route("/v1/apply", post(write::apply))
         .route("/v1/classes", delete(write::delete_class))
         .route("/v1/groups", delete(write::delete_group));
+    let write = match state.is_declared_in_kubernetes {
+        true => refuse(
+            DECLARATIONS,
+            "classes and groups are custom resources of the cluster that this clade watches: use kubectl apply, \
+             kubectl delete",
+        ),
+        false => write,
+    };
     let read = Router::new()
         .route("/v1/images", get(read::images))
         .route("/v1/tags", get(read::tags))
@@ -79,7 +116,7 @@ pub fn router(state: ApiState) -> Router {
     let routes = match state.engine().role() {
         Role::Processor => read.merge(write),
         Role::Follower => read.merge(refuse(
-            &["/v1/apply", "/v1/classes", "/v1/groups"],
+            DECLARATIONS,
             "this clade only reads: declare and delete at the one that watches (clade watch), with --server",
         )),
         Role::Publisher => write.merge(refuse(

@@ -27,20 +27,7 @@ async fn write<T: Send + 'static>(
     write: impl FnOnce(&mut Publisher) -> Result<T, PublishError> + Send + 'static,
 ) -> Result<Json<T>, ApiError> {
     let written = spawn_blocking(move || {
-        let mut guard =
-            state.publisher.lock().map_err(|_| ApiError::internal("an earlier write has panicked"))?;
-        let publisher = match guard.take() {
-            Some(publisher) => publisher,
-            None => state.engine.publisher()?,
-        };
-        let publisher = guard.insert(publisher);
-        let result = write(publisher).and_then(|result| publisher.flush().map(|()| result));
-        if result.is_err() {
-            // What it has written is not known, and what it was asked to write before the mistake is not wanted: the
-            // next write begins with what is on the log.
-            *guard = None;
-        }
-        drop(guard);
+        let result = state.publish(write);
         state.engine.catch_up(|_| {})?;
         Ok(Json(result?))
     });

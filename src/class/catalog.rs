@@ -93,6 +93,14 @@ impl Catalog {
         groups.chain(self.classes.values().flat_map(of_class)).chain(unclaimed)
     }
 
+    /// Whether both have been built up from the same records.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let class = |of: &Class| (of.record.sequence, of.record.name.clone());
+        let group = |of: &Arc<GroupRecord>| (of.sequence, of.name.clone());
+        self.classes.values().map(class).eq(other.classes.values().map(class))
+            && self.groups.values().map(group).eq(other.groups.values().map(group))
+    }
+
     /// The groups of an image with these memberships: of each group its classes, nearest first.
     pub fn classify(&self, classes: Vec<Membership>) -> Classification {
         let mut groups = BTreeMap::new();

@@ -1,8 +1,10 @@
 //! Image classes: what an admin names, which images belong, and in which state (domain.md section 4). Pure logic.
 
 mod catalog;
+mod count;
 mod membership;
 mod selector;
 
 pub use catalog::{Catalog, CatalogChange, Class};
+pub use count::Count;
 pub use membership::{Candidate, Classification, memberships};

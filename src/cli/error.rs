@@ -64,6 +64,18 @@ impl From<crate::publisher::PublishError> for CliError {
     }
 }
 
+impl From<crate::kubernetes::KubernetesError> for CliError {
+    fn from(error: crate::kubernetes::KubernetesError) -> Self {
+        Self::failed(error)
+    }
+}
+
+impl From<crate::labeler::LabelerError> for CliError {
+    fn from(error: crate::labeler::LabelerError) -> Self {
+        Self::failed(error)
+    }
+}
+
 impl From<std::io::Error> for CliError {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe { Self::ClosedOutput } else { Self::failed(error) }

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as latest};
 
 use super::error::CliError;
 use crate::api::ApiState;
-use crate::publisher::{Counts, Observation, Publisher};
+use crate::class::Catalog;
+use crate::publisher::Observation;
 
 /// Portions that may wait for the publisher, from all sources together: enough that neither waits for the other, and few
 /// enough that they take no memory worth mentioning.
 const WAITING: usize = 16;
+/// How often is looked whether a tag has settled.
+const LOOK: Duration = Duration::from_secs(1);
 /// After a failure: the first wait, doubled each time, and the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(64);
@@ -22,19 +25,25 @@ pub(super) fn channel() -> (mpsc::Sender<Vec<Observation>>, mpsc::Receiver<Vec<O
 }
 
 /// Publishes what live sources see until all of them have ended. They look only at what is new to them, so nothing may be
-/// lost: what could not be published is published again, by a publisher that reads anew what is on the log.
+/// lost: what could not be published is published again, by a publisher that reads anew what is on the log. `catalog` is
+/// told what it has become.
 pub(super) async fn feed(
     state: ApiState,
     mut observations: mpsc::Receiver<Vec<Observation>>,
+    catalog: latest::Sender<Arc<Catalog>>,
 ) -> Result<(), CliError> {
     let mut portions = Vec::new();
-    while observations.recv_many(&mut portions, WAITING).await > 0 {
+    loop {
+        let received = observations.recv_many(&mut portions, WAITING);
+        if let Ok(0) = tokio::time::timeout(LOOK, received).await {
+            return Ok(());
+        }
         let seen: Arc<Vec<Observation>> = Arc::new(portions.drain(..).flatten().collect());
         let mut failures = 0_u32;
         loop {
             state.engine().check()?;
-            let (state, seen) = (state.clone(), Arc::clone(&seen));
-            let published = tokio::task::spawn_blocking(move || publish(&state, &seen));
+            let (state, seen, catalog) = (state.clone(), Arc::clone(&seen), catalog.clone());
+            let published = tokio::task::spawn_blocking(move || publish(&state, &seen, &catalog));
             let Err(error) = published.await.map_err(CliError::failed)? else { break };
             let wait = (FIRST_WAIT * 2_u32.pow(failures.min(10))).min(LONGEST_WAIT);
             let wait = wait.mul_f64(0.75 + fastrand::f64() / 2.0);
@@ -43,37 +52,27 @@ pub(super) async fn feed(
             tokio::time::sleep(wait).await;
         }
     }
-    Ok(())
 }
 
-fn publish(state: &ApiState, seen: &[Observation]) -> Result<(), CliError> {
-    let mut guard =
-        state.publisher().lock().map_err(|_| CliError::failed("an earlier write has panicked"))?;
-    let mut publisher = match guard.take() {
-        Some(publisher) => publisher,
-        None => state.engine().publisher()?,
-    };
-    let before = publisher.counts();
-    seen.iter().try_for_each(|seen| publisher.observe(seen.clone()))?;
-    publisher.flush()?;
-    let told = told(&before, &publisher);
-    // Put back only after success: a publisher that failed to write does not know what was written.
-    *guard = Some(publisher);
-    drop(guard);
-    if let Some(told) = told {
-        eprintln!("took in {told}");
-    }
-    Ok(())
-}
-
-/// What was written, if anything was.
-fn told(before: &Counts, publisher: &Publisher) -> Option<String> {
-    let after = publisher.counts();
-    let images = after.images - before.images;
-    let tags = after.tags - before.tags;
-    let dead_letters = after.dead_letters - before.dead_letters;
-    let is_news = images + tags + dead_letters > 0;
-    is_news.then(|| format!("{images} images, {tags} tags, {dead_letters} dead letters"))
+fn publish(
+    state: &ApiState,
+    seen: &[Observation],
+    told: &latest::Sender<Arc<Catalog>>,
+) -> Result<(), CliError> {
+    state.publish(|publisher| {
+        seen.iter().try_for_each(|seen| publisher.observe(seen.clone()))?;
+        publisher.settle();
+        publisher.flush()?;
+        let catalog = publisher.catalog();
+        told.send_if_modified(|known| {
+            let has_changed = !known.is_same(catalog);
+            if has_changed {
+                *known = Arc::new(catalog.clone());
+            }
+            has_changed
+        });
+        Ok(())
+    })
 }
 
 #[cfg(test)]
@@ -85,6 +84,7 @@ mod tests {
     use crate::log::memory::{Faults, MemoryLog, Rates};
     use crate::oci::Digest;
     use crate::processor::Options;
+    use crate::publisher::Publisher;
     use crate::record::Timestamp;
 
     fn image(number: u32) -> Observation {
@@ -102,7 +102,8 @@ mod tests {
         let log: SharedLog = Arc::new(MemoryLog::new(1, Faults::seeded(4, rates)));
         let engine = Engine::publish_only(SharedLog::clone(&log), &Options::default());
         let (out, observations) = channel();
-        let feeding = tokio::spawn(feed(ApiState::new(Arc::new(engine)), observations));
+        let (told, _catalog) = latest::channel(Arc::default());
+        let feeding = tokio::spawn(feed(ApiState::new(Arc::new(engine)), observations, told));
         for number in 0..8 {
             out.send(vec![image(number)]).await.unwrap();
             tokio::task::yield_now().await;

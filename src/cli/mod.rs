@@ -17,6 +17,7 @@ mod registries;
 mod run;
 mod services;
 mod show;
+mod sources;
 mod status;
 mod stream;
 mod topics;
@@ -29,6 +30,7 @@ use args::{Args, Ask, Command};
 use error::CliError;
 
 use crate::api::Client;
+use crate::kubernetes;
 use crate::log::kafka::Config;
 use crate::processor::Options;
 
@@ -82,6 +84,7 @@ fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result
         Command::Watch(watch) => services::watch(args.kafka.required()?, &watch, options),
         Command::Process(process) => services::process(args.kafka.required()?, &process, options),
         Command::Serve(serve) => services::serve(args.kafka.required()?, &serve, options),
+        Command::Label(label) => services::label(args.kafka.required()?, &label, options),
         Command::Topics(asked) => topics::topics(args.kafka.required()?, &asked),
         Command::Apply(apply) => {
             let client = client::of(server, cluster, || client::open_or_create(&dir, options))?;
@@ -94,6 +97,7 @@ fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result
         Command::Ask(asked) => ask(&client::of(server, cluster, || client::open(&dir, options))?, asked),
         Command::Demo(demo) => demo::demo(args.data_dir, &demo),
         Command::Generate(generate) => generate::generate(&generate),
+        Command::Crd => output::documents(&kubernetes::definitions().map_err(CliError::failed)?),
         Command::Completion { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "clade", &mut std::io::stdout());
             Ok(())

@@ -19,6 +19,16 @@ pub(super) fn structured(format: Format, answer: &impl Serialize) -> Result<bool
     Ok(true)
 }
 
+/// Prints documents as YAML.
+pub(super) fn documents(documents: &[impl Serialize]) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    for document in documents {
+        let text = serde_saphyr::to_string(document).map_err(CliError::failed)?;
+        writeln!(out, "---\n{}", text.trim_end())?;
+    }
+    Ok(())
+}
+
 /// Prints lines.
 pub(super) fn lines(lines: impl IntoIterator<Item = String>) -> Result<(), CliError> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());

@@ -15,8 +15,7 @@ const WAITING: usize = 256;
 /// The registries of a process, not watched yet.
 pub(super) struct Registries {
     watched: Vec<(Config, mpsc::Receiver<Notice>)>,
-    /// What takes notifications, if anybody may send some.
-    pub(super) router: Router,
+    router: Router,
 }
 
 impl Registries {
@@ -34,16 +33,28 @@ impl Registries {
         Ok(Self { watched, router })
     }
 
-    /// Watches all of them. Ends only with the mistake of one that cannot be watched as it is configured.
-    pub(super) async fn watch(self, out: mpsc::Sender<Vec<Observation>>) -> Result<(), CliError> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.watched.is_empty()
+    }
+
+    /// What takes notifications, if anybody may send some.
+    pub(super) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Watches all of them until one turns out not to be watchable as it is configured.
+    pub(super) async fn watch(self, out: mpsc::Sender<Vec<Observation>>) -> CliError {
         let mut watching = JoinSet::new();
         for (config, notified) in self.watched {
             watching.spawn(registry::watch(config, notified, out.clone()));
         }
-        drop(out);
         while let Some(ended) = watching.join_next().await {
-            ended.map_err(CliError::failed)?.map_err(CliError::failed)?;
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => return CliError::failed(error),
+                Err(panicked) => return CliError::failed(panicked),
+            }
         }
-        Ok(())
+        std::future::pending().await
     }
 }

@@ -12,8 +12,8 @@ use super::args::RunArgs;
 use super::client::{address_file, start};
 use super::error::CliError;
 use super::import::{catch_up, take_in};
-use super::live::{self, feed};
 use super::registries::Registries;
+use super::sources::{HeldLease, release, state_of, take_in as take_in_sources};
 use crate::api::{self, ApiState, runtime};
 use crate::processor::Options;
 use crate::source;
@@ -22,32 +22,35 @@ use crate::source;
 const LOOK: Duration = Duration::from_secs(2);
 
 pub(super) fn run(dir: &Path, args: &RunArgs, options: &Options) -> Result<(), CliError> {
-    let registries = Registries::new(&args.registry)?;
+    let registries = Registries::new(&args.sources.registry)?;
     let engine = Arc::new(start(dir, args.partitions, options)?);
     catch_up(&engine)?;
-    let state = ApiState::new(Arc::clone(&engine));
+    let state = state_of(Arc::clone(&engine), &args.sources);
     let address = address_file(dir);
+    let lease = HeldLease::default();
     let outcome = serve_until(
         args.listen,
-        api::router(state.clone()).merge(registries.router.clone()),
+        api::router(state.clone()).merge(registries.router()),
         |url| {
             std::fs::write(&address, url)?;
             eprintln!("serving {} on {url}; stop with Ctrl-C", dir.display());
             Ok(())
         },
-        watch_all(state, args.from.clone(), registries),
+        take_in_sources(state, args.sources.clone(), registries, Arc::clone(&lease)),
+        release(lease),
     );
     // Best effort: a stale address is noticed by whoever uses it.
     let _ = std::fs::remove_file(&address);
     outcome
 }
 
-/// Answers on an address until the process is asked to stop, or `work` ends.
+/// Answers on an address until the process is asked to stop, or `work` ends; `leave` is done at the end.
 pub(super) fn serve_until(
     listen: SocketAddr,
     router: api::Router,
     told: impl FnOnce(&str) -> Result<(), CliError>,
     work: impl Future<Output = Result<(), CliError>>,
+    leave: impl Future<Output = ()>,
 ) -> Result<(), CliError> {
     let runtime = runtime()?;
     let outcome = runtime.block_on(async {
@@ -60,11 +63,13 @@ pub(super) fn serve_until(
         told(&url)?;
         println!("{url}");
         let api = tokio::spawn(api::serve(listener, router));
-        tokio::select! {
+        let outcome = tokio::select! {
             ended = api => Err(CliError::Failed(format!("the API has ended: {ended:?}"))),
             ended = work => ended,
             stopped = stop.received() => stopped,
-        }
+        };
+        leave.await;
+        outcome
     });
     runtime.shutdown_timeout(Duration::from_secs(5));
     outcome
@@ -92,21 +97,10 @@ impl StopSignals {
     }
 }
 
-/// Takes in what all sources have, for ever.
-pub(super) async fn watch_all(
-    state: ApiState,
-    paths: Vec<PathBuf>,
-    registries: Registries,
-) -> Result<(), CliError> {
-    let (out, observations) = live::channel();
-    tokio::try_join!(watch(state.clone(), paths), registries.watch(out), feed(state, observations))?;
-    Ok(())
-}
-
 type Stamps = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
 /// Takes the sources in, again and again as they change. Returns when something essential has failed.
-async fn watch(state: ApiState, paths: Vec<PathBuf>) -> Result<(), CliError> {
+pub(super) async fn watch(state: ApiState, paths: Vec<PathBuf>) -> Result<(), CliError> {
     let mut seen = Stamps::new();
     // What failed is tried again, ever more rarely: a file may be half written, a cluster away.
     let (mut failures, mut again) = (0_u32, Instant::now());
@@ -132,16 +126,7 @@ async fn watch(state: ApiState, paths: Vec<PathBuf>) -> Result<(), CliError> {
 }
 
 fn take_in_changed(state: &ApiState, paths: &[PathBuf]) -> Result<(), CliError> {
-    let mut guard =
-        state.publisher().lock().map_err(|_| CliError::failed("an earlier write has panicked"))?;
-    let mut publisher = match guard.take() {
-        Some(publisher) => publisher,
-        None => state.engine().publisher()?,
-    };
-    // Put back only after success: a publisher that failed to write does not know what was written.
-    let counts = take_in(&mut publisher, paths)?;
-    *guard = Some(publisher);
-    drop(guard);
+    let counts = state.publish(|publisher| take_in(publisher, paths))?;
     eprintln!("took in {} images, {} tags, {} dead letters", counts.images, counts.tags, counts.dead_letters);
     Ok(())
 }

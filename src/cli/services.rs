@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::args::{ProcessArgs, ServeArgs, WatchArgs};
+use super::args::{LabelArgs, ProcessArgs, ServeArgs, WatchArgs};
 use super::error::CliError;
 use super::registries::Registries;
-use super::run::{serve_until, watch_all};
+use super::run::serve_until;
+use super::sources::{self, HeldLease, release, state_of, take_in};
 use crate::api::{self, ApiState};
 use crate::engine::{Engine, member};
+use crate::log::SharedLog;
 use crate::log::kafka::{Config, KafkaLog};
 use crate::processor::Options;
 
@@ -19,16 +21,18 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Publishes what the sources tell, and takes declarations.
 pub(super) fn watch(cluster: Config, args: &WatchArgs, options: &Options) -> Result<(), CliError> {
-    let registries = Registries::new(&args.registry)?;
+    let registries = Registries::new(&args.sources.registry)?;
     let bootstrap = cluster.bootstrap.clone();
     let engine = Arc::new(Engine::publish_only(Arc::new(KafkaLog::open(cluster)?), options));
-    let state = ApiState::new(engine);
+    let state = state_of(engine, &args.sources);
     let told = |url: &str| {
         eprintln!("publishing to {bootstrap}; declarations on {url}; stop with Ctrl-C");
         Ok(())
     };
-    let router = api::router(state.clone()).merge(registries.router.clone());
-    serve_until(args.listen, router, told, watch_all(state, args.from.clone(), registries))
+    let lease = HeldLease::default();
+    let router = api::router(state.clone()).merge(registries.router());
+    let work = take_in(state, args.sources.clone(), registries, Arc::clone(&lease));
+    serve_until(args.listen, router, told, work, release(lease))
 }
 
 /// Processes the partitions that the group gives it.
@@ -61,12 +65,27 @@ pub(super) fn process(cluster: Config, args: &ProcessArgs, options: &Options) ->
         // What it has ended with is told below.
         Ok(())
     };
-    let served = serve_until(args.listen, api::probes(metrics, Arc::new(status)), told, work);
+    let served = serve_until(args.listen, api::probes(metrics, Arc::new(status)), told, work, async {});
     handle.stop();
     let panicked = |_| CliError::failed("the processor has panicked; this is a bug in clade");
     let ended = member.into_inner().map_or(Ok(Ok(())), JoinHandle::join).map_err(panicked)?;
     served?;
     Ok(ended?)
+}
+
+/// Labels Image objects.
+pub(super) fn label(cluster: Config, args: &LabelArgs, options: &Options) -> Result<(), CliError> {
+    let bootstrap = cluster.bootstrap.clone();
+    let log: SharedLog = Arc::new(KafkaLog::open(cluster)?);
+    let metrics = options.metrics.clone();
+    let told = |url: &str| {
+        eprintln!("labelling from {bootstrap}; metrics on {url}/metrics; stop with Ctrl-C");
+        Ok(())
+    };
+    let lease = HeldLease::default();
+    let work = sources::label(log, metrics.clone(), args.kubernetes.clone(), Arc::clone(&lease));
+    let status = || api::Status::new(Vec::new(), None);
+    serve_until(args.listen, api::probes(metrics, Arc::new(status)), told, work, release(lease))
 }
 
 /// Answers questions.
@@ -88,5 +107,5 @@ pub(super) fn serve(cluster: Config, args: &ServeArgs, options: &Options) -> Res
             tokio::time::sleep(LOOK).await;
         }
     };
-    serve_until(args.listen, api::router(state), told, work)
+    serve_until(args.listen, api::router(state), told, work, async {})
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::tracker::{Followed, followed};
-use super::{PublishError, Publisher};
+use super::{Observation, PublishError, Publisher};
 use crate::record::catalog::{Following, ObjectReference, Selector};
-use crate::record::{CatalogKey, CatalogRecord, ClassRecord, GroupRecord};
+use crate::record::{CatalogKey, CatalogRecord, ClassRecord, DeadLetterRecord, GroupRecord};
 
 /// A class as it is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,12 +29,42 @@ pub enum Outcome {
     Unchanged,
 }
 
+impl ClassSpec {
+    /// What is wrong with it, if anything is.
+    pub fn check(&self) -> Result<(), PublishError> {
+        check_name("class", &self.name)?;
+        let problem = |problem| PublishError::Invalid(format!("class {:?}: {problem}", self.name));
+        followed(&self.from).map(drop).map_err(problem)
+    }
+}
+
 impl Publisher {
+    /// What a source says of declarations. One that is no good becomes a dead letter: nobody waits for an answer.
+    pub(super) fn observe_declaration(&mut self, observation: Observation) -> Result<(), PublishError> {
+        let (origin, outcome) = match &observation {
+            Observation::Class(spec) => {
+                (format!("imageclass {}", spec.name), self.apply_class(spec).map(drop))
+            }
+            Observation::ClassGone(name) => (format!("imageclass {name}"), self.delete_class(name)),
+            Observation::Group(name, selector) => {
+                (format!("imageclassgroup {name}"), self.apply_group(name, selector).map(drop))
+            }
+            Observation::GroupGone(name) => (format!("imageclassgroup {name}"), self.delete_group(name)),
+            _ => return Ok(()),
+        };
+        match outcome {
+            Err(PublishError::Invalid(problem)) => {
+                self.pending.dead_letters.push(DeadLetterRecord::new(origin, None, problem, None));
+                Ok(())
+            }
+            Ok(()) | Err(PublishError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Declares a class; [`flush`](Self::flush) writes it. A class that follows something else than before starts anew, with the history of that.
     pub fn apply_class(&mut self, spec: &ClassSpec) -> Result<Outcome, PublishError> {
-        check_name("class", &spec.name)?;
-        followed(&spec.from)
-            .map_err(|problem| PublishError::Invalid(format!("class {:?}: {problem}", spec.name)))?;
+        spec.check()?;
         let known = self.catalog.class(&spec.name).map(|class| (*class.record).clone());
         let outcome = match &known {
             None => Outcome::Created,
@@ -73,6 +103,7 @@ impl Publisher {
             return Err(PublishError::NotFound { kind: "class", name: name.to_owned() });
         };
         let from = class.record.from.clone();
+        self.unsettled.remove(name);
         let numbers: Vec<u32> = class.versions().map(|version| version.number).collect();
         self.delete(CatalogKey::Class(name.to_owned()));
         for number in numbers {

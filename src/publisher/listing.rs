@@ -17,6 +17,10 @@ pub enum Listing {
     Repositories(HashSet<String>),
     /// Its BuildConfigs, as `namespace/name`.
     BuildConfigs(HashSet<String>),
+    /// Every class that is declared: where the source is, is where all of them are.
+    Classes(HashSet<String>),
+    /// Every group that is declared.
+    Groups(HashSet<String>),
 }
 
 impl Publisher {
@@ -52,6 +56,16 @@ impl Publisher {
                 };
                 let gone: Vec<String> = self.build_configs.iter().filter_map(is_gone).collect();
                 gone.iter().for_each(|key| self.observe_build_config_gone(key));
+            }
+            Listing::Classes(listed) => {
+                let names = self.catalog.classes().map(|class| class.record.name.clone());
+                let gone: Vec<String> = names.filter(|name| !listed.contains(name)).collect();
+                gone.iter().try_for_each(|name| self.delete_class(name))?;
+            }
+            Listing::Groups(listed) => {
+                let names = self.catalog.groups().map(|group| group.name.clone());
+                let gone: Vec<String> = names.filter(|name| !listed.contains(name)).collect();
+                gone.iter().try_for_each(|name| self.delete_group(name))?;
             }
         }
         Ok(())

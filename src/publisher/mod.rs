@@ -18,11 +18,13 @@ mod listing;
 mod migrate;
 mod places;
 mod restore;
+mod settle;
 mod tags;
 mod tracker;
 mod versions;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 pub use catalog::{ClassSpec, Outcome};
 pub use error::PublishError;
@@ -32,6 +34,7 @@ pub use migrate::Migrated;
 use crate::class::Catalog;
 use crate::log::{SharedLog, Writer};
 use crate::oci::Digest;
+use crate::record::catalog::Selector;
 use crate::record::{
     BuildConfigRecord, CatalogRecord, Claim, DeadLetterRecord, ImageRecord, TagImage, TagItem, TagRecord,
     Timestamp,
@@ -71,6 +74,14 @@ pub enum Observation {
     BuildConfig(Box<BuildConfigRecord>),
     /// A BuildConfig that exists no longer, as `namespace/name`.
     BuildConfigGone(String),
+    /// A class as it is declared where the source is.
+    Class(Box<ClassSpec>),
+    /// A class that is declared no longer.
+    ClassGone(String),
+    /// A group as it is declared where the source is.
+    Group(String, Selector),
+    /// A group that is declared no longer.
+    GroupGone(String),
     /// Something that is no image, and what it is: left out and counted.
     NotAnImage(&'static str),
     /// Something that could not be read.
@@ -98,6 +109,10 @@ pub struct Publisher {
     log: SharedLog,
     writer: Box<dyn Writer>,
     clock: fn() -> Timestamp,
+    /// How long a tag that moves from one image index to another has to rest.
+    delay: Duration,
+    /// Classes whose tag has not rested long enough, and when it will have.
+    unsettled: BTreeMap<String, Timestamp>,
     /// Tells the traces of this publisher from those of every other.
     instance: u64,
     /// Counts the traces.
@@ -191,6 +206,10 @@ impl Publisher {
             }
             Observation::Listed(source, listing) => self.observe_listing(&source, &listing)?,
             Observation::ImageGoneFrom(source, digest) => self.observe_image_gone_from(&source, digest)?,
+            Observation::Class(_)
+            | Observation::ClassGone(_)
+            | Observation::Group(..)
+            | Observation::GroupGone(_) => self.observe_declaration(observation)?,
             Observation::NotAnImage(_) => self.counts.not_images += 1,
             Observation::Unreadable(dead_letter) => self.pending.dead_letters.push(dead_letter),
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
+use std::time::Duration;
 
 use super::cache::Cache;
 use super::handover::refuse_unfinished;
@@ -30,6 +31,8 @@ impl Publisher {
         let mut publisher = Self {
             writer,
             clock,
+            delay: Duration::ZERO,
+            unsettled: BTreeMap::new(),
             instance: RandomState::new().hash_one(0),
             traces: 0,
             spans: Spans::default(),
@@ -83,6 +86,12 @@ impl Publisher {
     fn followed_images(&self) -> HashSet<Digest> {
         let versions = self.catalog.classes().flat_map(crate::class::Class::versions);
         versions.flat_map(|version| &version.images).map(|image| image.digest).collect()
+    }
+
+    /// The publisher with a settling delay for tags of live sources.
+    #[must_use]
+    pub fn settling(self, delay: Duration) -> Self {
+        Self { delay, ..self }
     }
 
     fn restore_images(&mut self, partition: u16, followed: &HashSet<Digest>) -> Result<(), PublishError> {

@@ -1,5 +1,8 @@
 //! The class tracker: follows tags and images, and writes the versions of classes into the catalog.
 
+use std::time::Duration;
+
+use super::settle::settled;
 use super::tags::items_of;
 use super::versions::{Target, versions};
 use super::{PublishError, Publisher};
@@ -75,6 +78,13 @@ impl Publisher {
         Ok(())
     }
 
+    /// Has every class looked at again whose tag has rested long enough by now; [`flush`](Self::flush) writes what follows.
+    pub fn settle(&mut self) {
+        let now = (self.clock)();
+        let due = self.unsettled.iter().filter(|(_, due)| **due <= now).map(|(class, _)| class.clone());
+        self.pending.classes.extend(due);
+    }
+
     /// Brings the version list of one class up to date with what it follows.
     pub(super) fn track_class(&mut self, record: ClassRecord) -> Result<(), PublishError> {
         let name = record.name.clone();
@@ -125,7 +135,14 @@ impl Publisher {
         };
         let mut targets = Vec::new();
         let mut unknown = Vec::new();
-        for item in items_of(&tag) {
+        let items = items_of(&tag);
+        let delay = if tag.source.is_some() { self.delay } else { Duration::ZERO };
+        let (settled, due) = settled(&items, delay, (self.clock)());
+        match due {
+            Some(due) => self.unsettled.insert(class.to_owned(), due),
+            None => self.unsettled.remove(class),
+        };
+        for item in items.into_iter().take(settled) {
             let Some(digest) = item.digest else { continue };
             let alone = [TagImage { digest, platform: None }];
             let images = if item.images.is_empty() { &alone[..] } else { &item.images[..] };
@@ -134,6 +151,11 @@ impl Publisher {
                 unknown = missing;
             }
             targets.push(Target { since: item.since, digest, images: chains });
+        }
+        if let Some(due) = due {
+            let text =
+                format!("following the tag {name}, which has moved: it counts once it rests, at {due:.0}");
+            return Ok((targets, Following { ready: true, reason: "Settling".to_owned(), message: text }));
         }
         let following = match (tag.current.digest, unknown.first(), targets.last()) {
             (None, ..) => not_ready(

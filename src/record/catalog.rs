@@ -93,7 +93,7 @@ pub enum ReferenceKind {
 pub struct Following {
     /// Whether the followed tag or image is known and resolves to images that are known.
     pub ready: bool,
-    /// A CamelCase word for programs: `Following`, `NotFound`, `TagGone`, `ImageUnknown`, `NoLayers`.
+    /// A CamelCase word for programs: `Following`, `Settling`, `NotFound`, `TagGone`, `ImageUnknown`, `NoLayers`.
     pub reason: String,
     /// A sentence for people.
     pub message: String,

@@ -1,7 +1,8 @@
 //! What a process tells of itself to Prometheus. Names are `clade_<name>_<unit>[_total]`.
 
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntGaugeVec, Opts, Registry, TextEncoder, exponential_buckets,
+    Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    exponential_buckets,
 };
 
 /// The metrics of the workers of one process. Clones share them.
@@ -32,6 +33,12 @@ pub struct Metrics {
     pub discarded_snapshots: IntCounter,
     /// Spans that were to be exported and were not.
     pub dropped_spans: IntCounter,
+    /// Image objects labelled.
+    pub labelled: IntCounter,
+    /// Attempts to label an object that failed.
+    pub label_failures: IntCounter,
+    /// Image objects that wait to be labelled.
+    pub labels_waiting: IntGauge,
     /// By partition: records that are published and not processed.
     pub lag: IntGaugeVec,
     /// By partition: records read while it is being restored and after.
@@ -85,6 +92,17 @@ impl Default for Metrics {
                 "clade_spans_dropped_total",
                 "spans for which there was no room, or that the collector did not take",
             ),
+            labelled: counter(&registry, "clade_labelled_total", "Image objects labelled"),
+            label_failures: counter(
+                &registry,
+                "clade_label_failures_total",
+                "attempts to label an Image object that failed",
+            ),
+            labels_waiting: gauge(
+                &registry,
+                "clade_labels_waiting",
+                "Image objects that wait to be labelled",
+            ),
             lag: gauges(&registry, "clade_lag_records", "records published and not processed"),
             progress: gauges(&registry, "clade_progress_records", "offset of images up to which was read"),
             restored: gauges(
@@ -134,6 +152,13 @@ fn histogram(registry: &Registry, name: &str, help: &str, buckets: Vec<f64>) -> 
         Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)).expect("a valid name");
     let _ = registry.register(Box::new(histogram.clone()));
     histogram
+}
+
+#[allow(clippy::expect_used, reason = "constant names, checked by the test below")]
+fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
+    let gauge = IntGauge::new(name, help).expect("a valid name");
+    let _ = registry.register(Box::new(gauge.clone()));
+    gauge
 }
 
 #[allow(clippy::expect_used, reason = "constant names, checked by the test below")]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
 use clade::record::Topic;
 use clade::topics::DEFAULT_PARTITIONS;
@@ -19,7 +20,7 @@ fn strimzi() -> String {
     for topic in Topic::ALL {
         let partitions = if topic.is_partitioned() { DEFAULT_PARTITIONS } else { 1 };
         text += &format!(
-            "---\napiVersion: kafka.strimzi.io/v1beta2\nkind: KafkaTopic\nmetadata:\n  name: {topic}\n  labels:\n    \
+            "---\napiVersion: kafka.strimzi.io/v1\nkind: KafkaTopic\nmetadata:\n  name: {topic}\n  labels:\n    \
              strimzi.io/cluster: kafka\nspec:\n  topicName: {topic}\n  partitions: {partitions}\n  replicas: 3\n  config:\n"
         );
         for (name, value) in topic.settings() {
@@ -38,6 +39,52 @@ fn the_strimzi_topics_are_those_that_the_program_would_create() {
     assert_eq!(read("deploy/strimzi/topics.yaml"), strimzi());
 }
 
+/// That the program takes a command line; only what comes before `--help` is looked at.
+fn assert_exists(command: &[&str]) {
+    let help = Command::new(env!("CARGO_BIN_EXE_clade")).args(command).arg("--help").output().unwrap();
+    assert!(help.status.success(), "clade {command:?}: {}", String::from_utf8_lossy(&help.stderr));
+}
+
+/// The names of clade's metrics in an expression of Prometheus.
+fn metrics_in(expression: &str) -> Vec<&str> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    expression.split(|c| !is_word(c)).filter(|word| word.starts_with("clade_")).collect()
+}
+
+/// All metrics that there are, in Prometheus's text format.
+fn metrics() -> String {
+    let metrics = clade::telemetry::Metrics::default();
+    for gauge in [&metrics.lag, &metrics.progress, &metrics.restored, &metrics.images] {
+        clade::telemetry::set(gauge, 0, 0);
+    }
+    metrics.text()
+}
+
+/// Runs a script of the tests, which says what is wrong.
+fn run(script: &str, arguments: &[&str]) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
+    let output = Command::new(&script).args(arguments).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {told}", script.display());
+}
+
+/// The custom resources as the program defines them.
+fn crds() -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_clade")).arg("crd").output().unwrap();
+    let head =
+        "# Made by `clade crd`, and kept equal to it by a test: CLADE_BLESS=1 cargo test --test it deploy\n";
+    head.to_owned() + &String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_custom_resources_are_those_that_the_program_prints() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/base/crds.yaml");
+    if std::env::var_os("CLADE_BLESS").is_some() {
+        std::fs::write(&path, crds()).unwrap();
+    }
+    assert_eq!(read("deploy/base/crds.yaml"), crds());
+}
+
 #[test]
 fn compose_starts_services_and_commands_that_exist_and_prometheus_asks_all_of_them() {
     let compose: Json = serde_saphyr::from_str(&read("docker-compose.yml")).unwrap();
@@ -47,16 +94,7 @@ fn compose_starts_services_and_commands_that_exist_and_prometheus_asks_all_of_th
     for (name, service) in services.iter().filter(|(_, service)| ours(service)) {
         let command: Vec<&str> =
             service["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
-        let help = std::process::Command::new(env!("CARGO_BIN_EXE_clade"))
-            .args(&command)
-            .arg("--help")
-            .output()
-            .unwrap();
-        assert!(
-            help.status.success(),
-            "{name}: clade {command:?}: {}",
-            String::from_utf8_lossy(&help.stderr)
-        );
+        assert_exists(&command);
         if let Some(at) = command.iter().position(|word| *word == "--listen") {
             listening.insert(format!("{name}:{}", command[at + 1].rsplit_once(':').unwrap().1));
         }
@@ -83,22 +121,63 @@ fn compose_starts_services_and_commands_that_exist_and_prometheus_asks_all_of_th
 
 #[test]
 fn the_dashboard_asks_for_metrics_that_exist() {
-    let metrics = clade::telemetry::Metrics::default();
-    for gauge in [&metrics.lag, &metrics.progress, &metrics.restored, &metrics.images] {
-        clade::telemetry::set(gauge, 0, 0);
-    }
-    let text = metrics.text();
+    let text = metrics();
     let dashboard: Json = serde_json::from_str(&read("deploy/grafana/dashboards/clade.json")).unwrap();
     let mut asked = 0;
     for panel in dashboard["panels"].as_array().unwrap() {
         for target in panel["targets"].as_array().unwrap() {
-            let expression = target["expr"].as_str().unwrap();
-            let begin = expression.find("clade_").unwrap();
-            let name: String =
-                expression[begin..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-            assert!(text.contains(&name), "{name} in {:?}", panel["title"]);
-            asked += 1;
+            for name in metrics_in(target["expr"].as_str().unwrap()) {
+                assert!(text.contains(name), "{name} in {:?}", panel["title"]);
+                asked += 1;
+            }
         }
     }
     assert!(asked >= 8);
+}
+
+#[test]
+fn the_alerts_ask_for_metrics_that_exist() {
+    let text = metrics();
+    let rules: Json = serde_saphyr::from_str(&read("deploy/components/monitoring/alerts.yaml")).unwrap();
+    let rules = rules["spec"]["groups"][0]["rules"].as_array().unwrap();
+    let asked: Vec<&str> = rules.iter().flat_map(|rule| metrics_in(rule["expr"].as_str().unwrap())).collect();
+    assert!(asked.len() >= 6, "{asked:?}");
+    for name in asked {
+        assert!(text.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn kubernetes_starts_commands_that_exist_where_its_probes_look() {
+    let mut services = BTreeSet::new();
+    for file in
+        ["services/watch", "services/process", "services/serve", "services/label", "overlays/single/run"]
+    {
+        let text = read(&format!("deploy/{file}.yaml"));
+        let objects: Vec<Json> = serde_saphyr::from_multiple(&text).unwrap();
+        let of = |kind: &str| objects.iter().find(move |object| object["kind"] == kind);
+        let pod = &of("Deployment").or_else(|| of("StatefulSet")).unwrap()["spec"]["template"]["spec"];
+        let container = &pod["containers"][0];
+        let args: Vec<&str> =
+            container["args"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+        let at = args.iter().position(|word| *word == "--listen").unwrap();
+        let port = container["ports"][0]["containerPort"].as_u64().unwrap();
+        assert_eq!(args[at + 1], format!("0.0.0.0:{port}"), "{file}");
+        services.insert(args[0].to_owned());
+        assert_exists(&args);
+    }
+    assert_eq!(services, ["watch", "process", "serve", "label", "run"].map(str::to_owned).into());
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: make test"]
+fn an_api_server_takes_every_manifest_and_each_service_may_do_what_it_must_and_no_more() {
+    let _turn = crate::kubernetes::turn();
+    run("tests/kubernetes/check-manifests.sh", &[]);
+}
+
+#[test]
+#[ignore = "needs Apache Kafka: make test"]
+fn with_the_rights_of_their_users_on_kafka_the_services_work_and_can_do_nothing_else() {
+    run("tests/kafka/check-users.sh", &[env!("CARGO_BIN_EXE_clade")]);
 }

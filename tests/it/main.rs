@@ -13,6 +13,7 @@ mod history;
 mod index;
 mod kafka;
 mod kill;
+mod kubernetes;
 mod listing;
 mod log;
 mod migrate;

@@ -10,6 +10,7 @@
 #
 # Below DIR, each node N has nodeN/pid, nodeN/server.properties and nodeN/server.log; DIR/bootstrap holds the bootstrap
 # servers, DIR/sasl those of the SASL_SSL listener, whose CA certificate is DIR/ca.pem (user clade, password secret).
+# CLADE_BROKER_PROPERTIES are further lines of server.properties; of two for the same property the last one counts.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -106,6 +107,7 @@ ssl.keystore.type=PKCS12
 ssl.keystore.location=$dir/broker.p12
 ssl.keystore.password=changeit
 ssl.key.password=changeit
+${CLADE_BROKER_PROPERTIES:-}
 CONF
     (java_ kafka.tools.StorageTool format -t "$cluster" -c "$dir/node$node/server.properties" \
       --add-scram 'SCRAM-SHA-512=[name=clade,password=secret]') >"$dir/node$node/format.log" 2>&1 \
@@ -132,5 +134,5 @@ case "${1:-}" in
   restart) restart "$2" "$3" ;;
   delete) java_ org.apache.kafka.tools.TopicCommand --bootstrap-server "$(cat "$2/bootstrap")" --delete --topic "$3" ;;
   stop) end "$2"/node*/pid ;;
-  *) sed -n '2,13s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+  *) sed -n '2,14s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::RegistryArgs;
+use super::{KubernetesArgs, RegistryArgs};
 use crate::log::Log;
 use crate::snapshot::Snapshots;
 
@@ -20,14 +20,11 @@ pub(in crate::cli) struct RunArgs {
     /// Where the API listens; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub(in crate::cli) listen: std::net::SocketAddr,
-    /// Files and folders to take in at the start, and again whenever they change
-    #[arg(long, value_name = "FILE|DIR")]
-    pub(in crate::cli) from: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) sources: SourceArgs,
     /// Partitions of a new data directory
     #[arg(long, value_name = "N")]
     pub(in crate::cli) partitions: Option<u16>,
-    #[command(flatten)]
-    pub(in crate::cli) registry: RegistryArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -41,11 +38,24 @@ pub(in crate::cli) struct WatchArgs {
     /// Where declarations are taken, and metrics told; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub(in crate::cli) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(in crate::cli) sources: SourceArgs,
+}
+
+/// What is taken in, and taken in again as it changes.
+#[derive(Debug, Clone, clap::Args)]
+pub(in crate::cli) struct SourceArgs {
     /// Files and folders to take in at the start, and again whenever they change
     #[arg(long, value_name = "FILE|DIR")]
     pub(in crate::cli) from: Vec<PathBuf>,
+    /// A tag that moves from one multi-platform image to another counts once it has rested for so long: bases are pushed
+    /// platform by platform
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub(in crate::cli) settle: u64,
     #[command(flatten)]
     pub(in crate::cli) registry: RegistryArgs,
+    #[command(flatten)]
+    pub(in crate::cli) kubernetes: KubernetesArgs,
 }
 
 /// Snapshots of what a process works on.
@@ -93,6 +103,22 @@ pub(in crate::cli) struct ServeArgs {
     pub(in crate::cli) listen: std::net::SocketAddr,
     #[command(flatten)]
     pub(in crate::cli) snapshots: SnapshotArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Labels Image objects as class.clade.dev/CLASS=current|outdated and group.clade.dev/GROUP=CLASS, and counts the images of
+each class in its status.
+
+Example:
+  clade label --kafka kafka:9092 --kubernetes --lease clade/clade-label
+  oc get images -l class.clade.dev/rhel7=outdated")]
+pub(in crate::cli) struct LabelArgs {
+    /// Where /metrics, /healthz and /readyz listen; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    pub(in crate::cli) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(in crate::cli) kubernetes: KubernetesArgs,
 }
 
 #[derive(Debug, clap::Args)]

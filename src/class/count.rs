@@ -1,0 +1,26 @@
+//! How many images are in a class.
+
+use crate::record::State;
+
+/// The images of a class.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// All of them.
+    pub members: u64,
+    /// Those that are not built on the current version.
+    pub outdated: u64,
+}
+
+impl Count {
+    /// One more.
+    pub fn add(&mut self, state: State) {
+        self.members += 1;
+        self.outdated += u64::from(state == State::Outdated);
+    }
+
+    /// One less.
+    pub fn remove(&mut self, state: State) {
+        self.members = self.members.saturating_sub(1);
+        self.outdated = self.outdated.saturating_sub(u64::from(state == State::Outdated));
+    }
+}

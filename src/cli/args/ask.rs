@@ -1,0 +1,184 @@
+//! The arguments of what is answered without changing anything.
+
+use clap::ValueEnum;
+
+/// How answers are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
+pub(in crate::cli) enum Format {
+    /// Columns for people
+    #[default]
+    Table,
+    /// More columns
+    Wide,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+    /// Names alone, one a line
+    Name,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  clade get classes
+  clade get images --class rhel7 --state outdated -o wide
+  clade get tags --group os=rhel7 -o json
+  clade get images --platform linux/arm64 --repository php -o name")]
+pub(in crate::cli) struct GetArgs {
+    /// What to list
+    pub(in crate::cli) kind: Listed,
+    /// One class or group by name
+    pub(in crate::cli) name: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) filter: FilterArgs,
+    /// At most so many images or tags
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) limit: Option<usize>,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(in crate::cli) output: Format,
+}
+
+/// What can be listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Listed {
+    /// Images
+    #[value(alias = "image")]
+    Images,
+    /// Tags
+    #[value(alias = "tag")]
+    Tags,
+    /// Image classes
+    #[value(aliases = ["class", "imageclasses", "imageclass", "imgclass"])]
+    Classes,
+    /// Groups of classes
+    #[value(aliases = ["group", "imageclassgroups", "imageclassgroup", "imgclassgroup"])]
+    Groups,
+}
+
+/// Which images are meant.
+#[derive(Debug, Default, clap::Args)]
+pub(in crate::cli) struct FilterArgs {
+    /// Members of this class
+    #[arg(long, value_name = "CLASS")]
+    pub(in crate::cli) class: Option<String>,
+    /// Members of a class of this group, as os or os=rhel7
+    #[arg(long, value_name = "GROUP[=CLASS]")]
+    pub(in crate::cli) group: Option<String>,
+    /// In this state in that class, or in any
+    #[arg(long, value_enum)]
+    pub(in crate::cli) state: Option<StateArg>,
+    /// On this platform, as linux/arm64
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(in crate::cli) platform: Option<String>,
+    /// In this repository
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) repository: Option<String>,
+}
+
+/// The state of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum StateArg {
+    /// Built on the current version
+    Current,
+    /// Built on an earlier version
+    Outdated,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "REF is a tag (php:7.1), a digest (sha256:…), the beginning of a digest, or a chain ID."
+)]
+pub(in crate::cli) struct RelatedArgs {
+    /// Of which image
+    #[arg(value_name = "REF")]
+    pub(in crate::cli) reference: String,
+    #[command(flatten)]
+    pub(in crate::cli) filter: FilterArgs,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) limit: Option<usize>,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(in crate::cli) output: Format,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "REF is a tag (php:7.1), a digest (sha256:…) or the beginning of a digest.")]
+pub(in crate::cli) struct ExplainArgs {
+    /// Which image
+    #[arg(value_name = "REF")]
+    pub(in crate::cli) reference: String,
+    /// Only the image for this platform of a tag
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    pub(in crate::cli) platform: Option<String>,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(in crate::cli) output: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct UsageArgs {
+    /// The class
+    #[arg(long, value_name = "CLASS")]
+    pub(in crate::cli) class: String,
+    /// At most so many repositories, those with the most images
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) limit: Option<usize>,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(in crate::cli) output: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct StatusArgs {
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(in crate::cli) output: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct SubscribeArgs {
+    /// What to subscribe to
+    pub(in crate::cli) topic: Subscribed,
+    /// Go on as more comes, until interrupted
+    #[arg(long, short)]
+    pub(in crate::cli) follow: bool,
+    /// Where to begin
+    #[arg(long, value_enum, default_value = "beginning")]
+    pub(in crate::cli) from: StartArg,
+}
+
+/// What can be subscribed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Subscribed {
+    /// What each image is
+    Classifications,
+    /// Images that entered or left a class, or became outdated or current in it
+    Outdated,
+    /// What could not be read, and why
+    DeadLetters,
+}
+
+/// Where a subscription begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum StartArg {
+    /// With the oldest record
+    Beginning,
+    /// With the next record
+    End,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct ExportArgs {
+    /// What to export
+    pub(in crate::cli) what: Exported,
+}
+
+/// What can be exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum Exported {
+    /// Every image with its bases, equivalents, classes and claims
+    Lineage,
+}

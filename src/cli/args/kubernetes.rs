@@ -1,0 +1,24 @@
+//! The arguments of what works with a Kubernetes cluster.
+
+/// The cluster, and who of several works.
+#[derive(Debug, Clone, clap::Args)]
+pub(in crate::cli) struct KubernetesArgs {
+    /// Work with the cluster that the kubeconfig, or the pod's ServiceAccount, names
+    #[arg(long, env = "CLADE_KUBERNETES")]
+    pub(in crate::cli) kubernetes: bool,
+    /// The kubeconfig's context, if not the current one
+    #[arg(long, value_name = "NAME", requires = "kubernetes")]
+    pub(in crate::cli) kube_context: Option<String>,
+    /// Work only while holding this Lease: of several instances one works, and the others stand by
+    #[arg(long, env = "CLADE_LEASE", value_name = "NAMESPACE/NAME", requires = "kubernetes", value_parser = lease)]
+    pub(in crate::cli) lease: Option<(String, String)>,
+}
+
+fn lease(text: &str) -> Result<(String, String), String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+            Ok((namespace.to_owned(), name.to_owned()))
+        }
+        _ => Err("say NAMESPACE/NAME, as clade/clade-watch".to_owned()),
+    }
+}

@@ -1,0 +1,208 @@
+//! The custom resources: what admins declare, and what clade tells of it.
+
+use kube::{CustomResource, CustomResourceExt as _, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::oci::LayerIdentity;
+use crate::record::catalog::{ObjectReference, ReferenceKind, Selector};
+
+/// A class of images: everything that is built on one base image, or on any earlier version of it.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[kube(
+    group = "clade.dev",
+    version = "v1alpha1",
+    kind = "ImageClass",
+    plural = "imageclasses",
+    singular = "imageclass",
+    shortname = "imgclass",
+    category = "clade",
+    status = "ImageClassStatus",
+    doc = "A class of images: everything that is built on one base image, or on any earlier version of it.",
+    validation = Rule::new("size(self.metadata.name) <= 63").message(
+        "the name becomes part of a label's key: 63 characters at the most"
+    ),
+    printcolumn(name = "From", type_ = "string", json_path = ".spec.from.name", description = "what it follows"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status",
+        description = "whether images are classified by it"
+    ),
+    printcolumn(
+        name = "Following",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Following')].reason",
+        description = "whether what it follows is there"
+    ),
+    printcolumn(name = "Versions", type_ = "integer", json_path = ".status.versions"),
+    printcolumn(
+        name = "Members",
+        type_ = "integer",
+        json_path = ".status.members",
+        description = "images built on any of its versions"
+    ),
+    printcolumn(
+        name = "Outdated",
+        type_ = "integer",
+        json_path = ".status.outdated",
+        description = "members that are not built on the current version"
+    ),
+    printcolumn(
+        name = "Since",
+        type_ = "date",
+        json_path = ".status.current.since",
+        description = "how long its current version is current"
+    )
+)]
+pub struct ImageClassSpec {
+    /// The image that it follows.
+    pub from: ImageSource,
+}
+
+/// A reference to an image, with the kinds of OpenShift's ObjectReference.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.kind != 'ImageStreamTag' || self.name.matches('^[^:@]+:[^:@]+$')").message(
+        "name of kind ImageStreamTag must be STREAM:TAG, as php:7.1"
+    ),
+    validation = Rule::new("self.kind != 'ImageStreamImage' || self.name.matches('^[^:@]+@sha256:[0-9a-f]{64}$')").message(
+        "name of kind ImageStreamImage must be STREAM@sha256:DIGEST"
+    )
+)]
+pub struct ImageSource {
+    /// What `name` is.
+    pub kind: ReferenceKind,
+    /// `stream:tag`, `stream@digest`, or a pull spec.
+    #[schemars(length(min = 1, max = 512))]
+    pub name: String,
+    /// Namespace of the image stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub namespace: Option<String>,
+}
+
+impl From<ImageSource> for ObjectReference {
+    fn from(ImageSource { kind, name, namespace }: ImageSource) -> Self {
+        Self { kind, name, namespace }
+    }
+}
+
+/// What clade knows of a class.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageClassStatus {
+    /// The generation of the declaration that this is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// What it follows points at now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<ClassVersion>,
+    /// What it has pointed at before, newest first: the last ten. All of them stand in the topic `catalog`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<ClassVersion>,
+    /// How many versions it has had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versions: Option<i64>,
+    /// How many images are built on any of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub members: Option<i64>,
+    /// How many of those are not built on the current one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outdated: Option<i64>,
+    /// `Ready` and `Following`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// One version of what a class follows.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ClassVersion {
+    /// The image or image index that the tag pointed at.
+    pub digest: String,
+    /// From when on.
+    pub since: String,
+    /// Until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// One a platform.
+    pub images: Vec<VersionImage>,
+}
+
+/// The chain of one platform's image.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionImage {
+    /// The image.
+    pub image: String,
+    /// What it runs on, as `linux/amd64`.
+    pub platform: String,
+    /// What its layers are known by: `blob` or `diff-id`.
+    pub layer_identity: LayerIdentity,
+    /// The chain IDs of its layers, base first: the last one is that of the whole image.
+    pub chains: Vec<String>,
+}
+
+/// A condition, as Kubernetes has them everywhere.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Condition {
+    /// `Ready`, `Following`.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// The generation of the declaration that this is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// When `status` changed last.
+    pub last_transition_time: String,
+    /// A CamelCase word for programs.
+    pub reason: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// A group: the classes that a selector selects, by their labels.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[kube(
+    group = "clade.dev",
+    version = "v1alpha1",
+    kind = "ImageClassGroup",
+    plural = "imageclassgroups",
+    singular = "imageclassgroup",
+    shortname = "imgclassgroup",
+    category = "clade",
+    status = "ImageClassGroupStatus",
+    doc = "A group of image classes: those that a selector selects, by their labels.",
+    validation = Rule::new("size(self.metadata.name) <= 63").message(
+        "the name becomes part of a label's key: 63 characters at the most"
+    ),
+    printcolumn(name = "Classes", type_ = "string", json_path = ".status.classes[*]", description = "selected now")
+)]
+pub struct ImageClassGroupSpec {
+    /// Which classes are in it.
+    pub selector: Selector,
+}
+
+/// What clade knows of a group.
+#[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageClassGroupStatus {
+    /// The generation of the declaration that this is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The classes that it selects, by name.
+    #[serde(default)]
+    pub classes: Vec<String>,
+}
+
+/// The definitions of both, as `clade crd` prints them.
+pub fn definitions() -> Result<Vec<serde_json::Value>, serde_json::Error> {
+    [ImageClass::crd(), ImageClassGroup::crd()].iter().map(serde_json::to_value).collect()
+}

@@ -1,0 +1,94 @@
+//! The connection to an API server.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
+use kube::config::KubeConfigOptions;
+use kube::{Client, Config};
+
+use super::raw::Kind;
+
+/// Why the cluster cannot be reached or refuses something.
+#[derive(Debug, thiserror::Error)]
+pub enum KubernetesError {
+    /// There is no configuration of how to reach it.
+    #[error(
+        "cannot tell how to reach the Kubernetes API server: {0}; inside a cluster a ServiceAccount's token is needed, \
+         elsewhere a kubeconfig (KUBECONFIG, or ~/.kube/config)"
+    )]
+    Configuration(String),
+    /// It could not be asked, or refused.
+    #[error("the Kubernetes API server: {0}")]
+    Api(String),
+    /// Another process holds the lease now.
+    #[error("the lease {name} was lost to {holder:?}: another instance works now, and this one ends")]
+    LeaseLost {
+        /// The lease, as `namespace/name`.
+        name: String,
+        /// Who has it.
+        holder: String,
+    },
+}
+
+impl KubernetesError {
+    pub(super) fn api(error: &kube::Error) -> Self {
+        Self::Api(told(error))
+    }
+}
+
+/// An error in words for people.
+pub(super) fn told(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if status.is_forbidden() => {
+            format!("{}: the ServiceAccount's Role lacks this permission, see deploy/", status.message)
+        }
+        kube::Error::Api(status) => format!("{} (HTTP {})", status.message, status.code),
+        other => {
+            // The outermost says the least.
+            let mut text = other.to_string();
+            let mut source = std::error::Error::source(other);
+            while let Some(inner) = source {
+                text = inner.to_string();
+                source = inner.source();
+            }
+            text
+        }
+    }
+}
+
+/// An API server. Clones share the connection.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+}
+
+impl Cluster {
+    /// A connection as a kubeconfig, or the ServiceAccount that the process runs as, says. Nothing is asked yet.
+    pub async fn new(context: Option<String>) -> Result<Self, KubernetesError> {
+        let wrong = |error: &dyn std::error::Error| KubernetesError::Configuration(error.to_string());
+        let mut config = match context {
+            Some(context) => {
+                let options = KubeConfigOptions { context: Some(context), ..KubeConfigOptions::default() };
+                Config::from_kubeconfig(&options).await.map_err(|error| wrong(&error))?
+            }
+            None => Config::infer().await.map_err(|error| wrong(&error))?,
+        };
+        config.connect_timeout = Some(Duration::from_secs(10));
+        let client = Client::try_from(config).map_err(|error| wrong(&error))?;
+        Ok(Self { client })
+    }
+
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Whether the server has a kind.
+    pub(super) async fn has<K: Kind>(&self) -> Result<bool, KubernetesError> {
+        let group_version = format!("{}/{}", K::GROUP, K::VERSION);
+        match self.client.list_api_group_resources(&group_version).await {
+            Ok(APIResourceList { resources, .. }) => Ok(resources.iter().any(|of| of.kind == K::KIND)),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+            Err(error) => Err(KubernetesError::api(&error)),
+        }
+    }
+}

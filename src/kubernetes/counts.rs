@@ -1,0 +1,50 @@
+//! How many images are in each class, in the status of the classes.
+
+use std::collections::BTreeMap;
+
+use kube::Api;
+use kube::api::{ListParams, Patch, PatchParams};
+use serde_json::json;
+
+use super::ImageClass;
+use super::cluster::{Cluster, KubernetesError};
+use crate::class::Count;
+
+/// Who these fields of the status belong to.
+const MANAGER: &str = "clade-label";
+
+/// Writes the counts of every class that says otherwise.
+pub async fn write_counts(
+    cluster: &Cluster,
+    counts: &BTreeMap<String, Count>,
+) -> Result<(), KubernetesError> {
+    let api: Api<ImageClass> = Api::all(cluster.client());
+    let classes = match api.list(&ListParams::default()).await {
+        Ok(classes) => classes,
+        // A cluster without clade's custom resources has nowhere to write to.
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+        Err(error) => return Err(KubernetesError::api(&error)),
+    };
+    for class in classes {
+        let name = class.metadata.name.unwrap_or_default();
+        let count = counts.get(&name).copied().unwrap_or_default();
+        let number = |count: u64| i64::try_from(count).ok();
+        let counted = (number(count.members), number(count.outdated));
+        let status = class.status.unwrap_or_default();
+        if (status.members, status.outdated) == counted {
+            continue;
+        }
+        let object = json!({
+            "apiVersion": "clade.dev/v1alpha1",
+            "kind": "ImageClass",
+            "metadata": {"name": name},
+            "status": {"members": counted.0, "outdated": counted.1},
+        });
+        match api.patch_status(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&object)).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => return Err(KubernetesError::api(&error)),
+        }
+    }
+    Ok(())
+}

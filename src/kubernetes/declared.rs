@@ -1,0 +1,95 @@
+//! The classes and groups as they stand on the API server: what their status is written beside.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::class::{ImageClassGroupStatus, ImageClassStatus};
+use super::{ImageClass, ImageClassGroup};
+
+/// A class as it stands there.
+#[derive(Clone)]
+pub(super) struct DeclaredClass {
+    pub(super) object: ImageClass,
+    /// Why it cannot be followed at all.
+    pub(super) problem: Option<String>,
+}
+
+/// Everything declared. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Declared {
+    all: Arc<Mutex<All>>,
+    changed: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct All {
+    classes: BTreeMap<String, DeclaredClass>,
+    groups: BTreeMap<String, ImageClassGroup>,
+}
+
+impl Declared {
+    fn all(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn put_class(&self, object: ImageClass, problem: Option<String>) {
+        let name = object.metadata.name.clone().unwrap_or_default();
+        self.all().classes.insert(name, DeclaredClass { object, problem });
+        self.changed.notify_one();
+    }
+
+    pub(super) fn remove_class(&self, name: &str) {
+        self.all().classes.remove(name);
+        self.changed.notify_one();
+    }
+
+    /// What was written as the status of a class.
+    pub(super) fn put_status(&self, name: &str, status: Option<ImageClassStatus>) {
+        if let Some(class) = self.all().classes.get_mut(name) {
+            class.object.status = status;
+        }
+    }
+
+    /// What was written as the status of a group.
+    pub(super) fn put_group_status(&self, name: &str, status: Option<ImageClassGroupStatus>) {
+        if let Some(group) = self.all().groups.get_mut(name) {
+            group.status = status;
+        }
+    }
+
+    /// Only these classes are declared.
+    pub(super) fn keep_classes(&self, names: &HashSet<String>) {
+        self.all().classes.retain(|name, _| names.contains(name));
+    }
+
+    /// Only these groups are declared.
+    pub(super) fn keep_groups(&self, names: &HashSet<String>) {
+        self.all().groups.retain(|name, _| names.contains(name));
+    }
+
+    pub(super) fn put_group(&self, object: ImageClassGroup) {
+        let name = object.metadata.name.clone().unwrap_or_default();
+        self.all().groups.insert(name, object);
+        self.changed.notify_one();
+    }
+
+    pub(super) fn remove_group(&self, name: &str) {
+        self.all().groups.remove(name);
+        self.changed.notify_one();
+    }
+
+    pub(super) fn classes(&self) -> Vec<DeclaredClass> {
+        self.all().classes.values().cloned().collect()
+    }
+
+    pub(super) fn groups(&self) -> Vec<ImageClassGroup> {
+        self.all().groups.values().cloned().collect()
+    }
+
+    /// Returns once something has changed since the last call.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}

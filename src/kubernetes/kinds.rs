@@ -1,0 +1,174 @@
+//! The kinds that are watched, and what each of their objects says.
+
+use std::collections::HashSet;
+
+use super::declared::Declared;
+use super::raw::{Kind, Raw};
+use super::{ImageClass, ImageClassGroup, SOURCE};
+use crate::openshift::observations;
+use crate::publisher::{ClassSpec, Listing, Observation, ObservedTag};
+use crate::record::DeadLetterRecord;
+
+/// A kind that is watched.
+pub(super) trait Watched: Kind + Sized {
+    /// What an object says, or what is wrong with it.
+    fn observe(object: &Raw<Self>, declared: &Declared) -> Result<Vec<Observation>, String>;
+
+    /// What it says that an object is gone.
+    fn gone(object: &Raw<Self>, declared: &Declared) -> Option<Observation>;
+
+    /// What it says that these are all objects.
+    fn listing(keys: HashSet<String>, declared: &Declared) -> Listing;
+}
+
+/// What an object says; of a bad one a dead letter.
+pub(super) fn observe<K: Watched>(object: &Raw<K>, declared: &Declared) -> Vec<Observation> {
+    K::observe(object, declared).unwrap_or_else(|problem| {
+        let origin = format!("{SOURCE} {} {}", K::PLURAL, object.key());
+        tracing::warn!(kind = K::KIND, object = object.key(), problem, "an object cannot be used");
+        let reason = format!("{} {}: {problem}", K::KIND, object.key());
+        let value = Some(object.json.get().as_bytes());
+        vec![Observation::Unreadable(DeadLetterRecord::new(origin, Some(object.key()), reason, value))]
+    })
+}
+
+macro_rules! kind {
+    ($name:ident, $group:literal, $version:literal, $plural:literal) => {
+        pub(super) struct $name;
+        impl Kind for $name {
+            const GROUP: &'static str = $group;
+            const VERSION: &'static str = $version;
+            const KIND: &'static str = stringify!($name);
+            const PLURAL: &'static str = $plural;
+        }
+    };
+}
+
+kind!(Image, "image.openshift.io", "v1", "images");
+kind!(ImageStream, "image.openshift.io", "v1", "imagestreams");
+kind!(BuildConfig, "build.openshift.io", "v1", "buildconfigs");
+
+impl Kind for ImageClass {
+    const GROUP: &'static str = "clade.dev";
+    const VERSION: &'static str = "v1alpha1";
+    const KIND: &'static str = "ImageClass";
+    const PLURAL: &'static str = "imageclasses";
+}
+
+impl Kind for ImageClassGroup {
+    const GROUP: &'static str = "clade.dev";
+    const VERSION: &'static str = "v1alpha1";
+    const KIND: &'static str = "ImageClassGroup";
+    const PLURAL: &'static str = "imageclassgroups";
+}
+
+fn source() -> String {
+    SOURCE.to_owned()
+}
+
+impl Watched for Image {
+    fn observe(object: &Raw<Self>, _: &Declared) -> Result<Vec<Observation>, String> {
+        let mut seen = observations(Self::KIND, object.json.get())?;
+        for observation in &mut seen {
+            if let Observation::Image(image) = observation {
+                image.sources = vec![source()];
+            }
+        }
+        Ok(seen)
+    }
+
+    fn gone(object: &Raw<Self>, _: &Declared) -> Option<Observation> {
+        let digest = object.metadata.name.as_ref()?.parse().ok()?;
+        Some(Observation::ImageGoneFrom(source(), digest))
+    }
+
+    fn listing(keys: HashSet<String>, _: &Declared) -> Listing {
+        Listing::Images(keys.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+}
+
+impl Watched for ImageStream {
+    fn observe(object: &Raw<Self>, _: &Declared) -> Result<Vec<Observation>, String> {
+        let mut tags = Vec::new();
+        let mut others = Vec::new();
+        for observation in observations(Self::KIND, object.json.get())? {
+            match observation {
+                Observation::Tag(tag) => tags.push(ObservedTag { source: Some(source()), ..tag }),
+                other => others.push(other),
+            }
+        }
+        others.push(Observation::Repository { source: source(), repository: object.key(), tags });
+        Ok(others)
+    }
+
+    fn gone(object: &Raw<Self>, _: &Declared) -> Option<Observation> {
+        Some(Observation::Repository { source: source(), repository: object.key(), tags: Vec::new() })
+    }
+
+    fn listing(keys: HashSet<String>, _: &Declared) -> Listing {
+        Listing::Repositories(keys)
+    }
+}
+
+impl Watched for BuildConfig {
+    fn observe(object: &Raw<Self>, _: &Declared) -> Result<Vec<Observation>, String> {
+        let mut seen = observations(Self::KIND, object.json.get())?;
+        for observation in &mut seen {
+            if let Observation::BuildConfig(build_config) = observation {
+                build_config.source = Some(source());
+            }
+        }
+        Ok(seen)
+    }
+
+    fn gone(object: &Raw<Self>, _: &Declared) -> Option<Observation> {
+        Some(Observation::BuildConfigGone(object.key()))
+    }
+
+    fn listing(keys: HashSet<String>, _: &Declared) -> Listing {
+        Listing::BuildConfigs(keys)
+    }
+}
+
+impl Watched for ImageClass {
+    fn observe(object: &Raw<Self>, declared: &Declared) -> Result<Vec<Observation>, String> {
+        let class: Self = serde_json::from_str(object.json.get()).map_err(|error| error.to_string())?;
+        let spec = ClassSpec {
+            name: object.key(),
+            labels: class.metadata.labels.clone().unwrap_or_default(),
+            from: class.spec.from.clone().into(),
+        };
+        let problem = spec.check().err().map(|error| error.to_string());
+        declared.put_class(class, problem.clone());
+        problem.map_or_else(|| Ok(vec![Observation::Class(Box::new(spec))]), Err)
+    }
+
+    fn gone(object: &Raw<Self>, declared: &Declared) -> Option<Observation> {
+        declared.remove_class(&object.key());
+        Some(Observation::ClassGone(object.key()))
+    }
+
+    fn listing(keys: HashSet<String>, declared: &Declared) -> Listing {
+        declared.keep_classes(&keys);
+        Listing::Classes(keys)
+    }
+}
+
+impl Watched for ImageClassGroup {
+    fn observe(object: &Raw<Self>, declared: &Declared) -> Result<Vec<Observation>, String> {
+        let group: Self = serde_json::from_str(object.json.get()).map_err(|error| error.to_string())?;
+        let selector = group.spec.selector.clone();
+        declared.put_group(group);
+        Ok(vec![Observation::Group(object.key(), selector)])
+    }
+
+    fn gone(object: &Raw<Self>, declared: &Declared) -> Option<Observation> {
+        declared.remove_group(&object.key());
+        Some(Observation::GroupGone(object.key()))
+    }
+
+    fn listing(keys: HashSet<String>, declared: &Declared) -> Listing {
+        declared.keep_groups(&keys);
+        Listing::Groups(keys)
+    }
+}

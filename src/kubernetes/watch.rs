@@ -1,0 +1,102 @@
+//! Everything that is watched, in the order in which it makes sense.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch as latest};
+use tokio::task::JoinSet;
+
+use super::cluster::{Cluster, KubernetesError};
+use super::declared::Declared;
+use super::follow::follow;
+use super::kinds::{BuildConfig, Image, ImageStream, Watched};
+use super::raw::Kind;
+use super::status::keep_status;
+use super::{ImageClass, ImageClassGroup, Sender};
+use crate::class::Catalog;
+
+/// How often a kind that the server does not have is looked for: it may be installed later.
+const LOOK: Duration = Duration::from_secs(30);
+/// So long is waited at the most before an API server that does not answer is asked again.
+const MOST_WAIT: Duration = Duration::from_secs(30);
+
+/// Watches what the cluster has until nobody listens, and writes the status of classes and groups as the catalog has
+/// it.
+///
+/// Images come before the streams whose tags point at them, and those before the classes that follow tags: a class
+/// that saw its tag before the newest image of it would call an older version current for a moment.
+pub async fn watch(
+    cluster: Cluster,
+    catalog: latest::Receiver<Arc<Catalog>>,
+    out: Sender,
+) -> Result<(), KubernetesError> {
+    let stages = Stages { cluster, declared: Declared::default(), out, tasks: JoinSet::new() };
+    stages.run(catalog).await
+}
+
+struct Stages {
+    cluster: Cluster,
+    declared: Declared,
+    out: Sender,
+    tasks: JoinSet<()>,
+}
+
+impl Stages {
+    async fn run(mut self, catalog: latest::Receiver<Arc<Catalog>>) -> Result<(), KubernetesError> {
+        self.begin::<Image>().await;
+        self.begin::<ImageStream>().await;
+        self.begin::<BuildConfig>().await;
+        self.begin::<ImageClass>().await;
+        self.begin::<ImageClassGroup>().await;
+        self.tasks.spawn(keep_status(self.cluster.clone(), self.declared.clone(), catalog));
+        // Each ends when nobody listens any more.
+        match self.tasks.join_next().await {
+            Some(Err(panicked)) => Err(KubernetesError::Api(format!("a watch has ended: {panicked}"))),
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+
+    /// Begins to follow a kind, and waits until all of it was handed on. One that the server does not have, or does not
+    /// let us see, is not waited for.
+    async fn begin<K: Watched>(&mut self) {
+        let (told, listed) = oneshot::channel();
+        let has = has::<K>(&self.cluster).await;
+        if !has {
+            tracing::info!(kind = K::KIND, group = K::GROUP, "the API server does not have this kind");
+        }
+        let (cluster, declared, out) = (self.cluster.clone(), self.declared.clone(), self.out.clone());
+        self.tasks.spawn(async move {
+            if !has {
+                tokio::time::sleep(LOOK).await;
+                wait_for::<K>(&cluster).await;
+            }
+            follow::<K>(cluster, declared, out, told).await;
+        });
+        if has {
+            // An error means that it has ended, which is told elsewhere.
+            let _ = listed.await;
+        }
+    }
+}
+
+/// Returns once the server has a kind.
+pub(super) async fn wait_for<K: Kind>(cluster: &Cluster) {
+    while !has::<K>(cluster).await {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Whether the server has a kind, asked until it answers.
+async fn has<K: Kind>(cluster: &Cluster) -> bool {
+    let mut wait = Duration::from_millis(500);
+    loop {
+        match cluster.has::<K>().await {
+            Ok(has) => return has,
+            Err(error) => {
+                tracing::warn!(kind = K::KIND, "{error}; asking again in {:.1} s", wait.as_secs_f64());
+                tokio::time::sleep(wait.mul_f64(0.5 + fastrand::f64())).await;
+                wait = (wait * 2).min(MOST_WAIT);
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! From a classification to labels. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::kubernetes::{CLASS_PREFIX, GROUP_PREFIX, ImageLabels};
+use crate::oci::Digest;
+use crate::record::{ClassificationRecord, State};
+
+/// What the annotation says of one class.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Proof<'a> {
+    state: State,
+    /// The base version that the image is built on.
+    base_version: &'a Digest,
+    /// How many of its layers are that base.
+    layers: u32,
+    evidence: &'static str,
+}
+
+/// `class.clade.dev/CLASS: current|outdated` of each class, `group.clade.dev/GROUP: CLASS` of each group with its nearest
+/// class, and the base versions beside them.
+pub(super) fn labels_of(record: &ClassificationRecord) -> ImageLabels {
+    let classes =
+        record.classes.iter().map(|class| (format!("{CLASS_PREFIX}{}", class.name), class.state.to_string()));
+    let groups = record.groups.iter().filter_map(|(group, classes)| {
+        classes.first().map(|nearest| (format!("{GROUP_PREFIX}{group}"), nearest.clone()))
+    });
+    let proofs: BTreeMap<&str, Proof<'_>> = record
+        .classes
+        .iter()
+        .map(|class| {
+            let proof = Proof {
+                state: class.state,
+                base_version: &class.version,
+                layers: class.depth,
+                evidence: "layers",
+            };
+            (class.name.as_str(), proof)
+        })
+        .collect();
+    ImageLabels {
+        labels: classes.chain(groups).collect(),
+        // What is made of texts and numbers can be written as JSON.
+        annotation: serde_json::to_string(&proofs).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_says_its_state_in_each_class_and_the_nearest_class_of_each_group() {
+        let digest = Digest::of(b"app");
+        let record: ClassificationRecord = serde_json::from_value(serde_json::json!({
+            "digest": digest, "sequence": 1, "platform": {"os": "linux", "architecture": "amd64"},
+            "classes": [
+                {"name": "php", "generation": 1, "state": "current", "version": digest, "depth": 5, "nearest": true},
+                {"name": "rhel7", "generation": 2, "state": "outdated", "version": digest, "depth": 3, "nearest": false},
+            ],
+            "groups": {"os": ["rhel7"], "all": ["php", "rhel7"]},
+        }))
+        .unwrap();
+        let ImageLabels { labels, annotation } = labels_of(&record);
+        let labels: Vec<(&str, &str)> =
+            labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(
+            labels,
+            [
+                ("class.clade.dev/php", "current"),
+                ("class.clade.dev/rhel7", "outdated"),
+                ("group.clade.dev/all", "php"),
+                ("group.clade.dev/os", "rhel7"),
+            ]
+        );
+        assert_eq!(
+            annotation.unwrap(),
+            format!(
+                r#"{{"php":{{"state":"current","baseVersion":"{digest}","layers":5,"evidence":"layers"}},"rhel7":{{"state":"outdated","baseVersion":"{digest}","layers":3,"evidence":"layers"}}}}"#
+            )
+        );
+    }
+}

@@ -1,0 +1,205 @@
+//! The labeler: keeps the labels of Image objects as `classifications` says.
+//!
+//! ```text
+//!   classifications ─► Desk (what differs) ─► one server-side apply an image, some at once
+//!   Image objects   ─►  ▲                                │
+//!                       └────────────── outcome ◄────────┘
+//! ```
+//!
+//! It has no offsets of its own: it begins by reading both sides and writes where they differ, and it goes on in the same
+//! way. So it does not matter when it was stopped, or who else has changed a label.
+
+mod desk;
+mod labels;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::kubernetes::{Cluster, LabelError, Labelled, Seen, watch_labels, write_counts, write_labels};
+use crate::log::{LogError, ReadLimit, SharedLog};
+use crate::oci::Digest;
+use crate::record::{ClassificationRecord, Topic, decode};
+use crate::telemetry::Metrics;
+use desk::{Desk, Job};
+
+/// So many writes are on their way at once.
+const AT_ONCE: usize = 16;
+/// So many batches may wait: whoever has more waits.
+const WAITING: usize = 8;
+const READ: ReadLimit = ReadLimit { records: 2_000, bytes: 4 << 20 };
+/// How often the log is looked at whether the labeler has ended meanwhile.
+const LOOK: Duration = Duration::from_millis(200);
+/// How often the counts of the classes are written, if they have changed.
+const COUNT: Duration = Duration::from_secs(2);
+
+/// Why a labeler has ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LabelerError {
+    /// The log could not be read.
+    #[error("cannot read the classifications: {0}")]
+    Log(#[from] LogError),
+    /// Its thread could not be started or has panicked.
+    #[error("the reader of classifications: {0}")]
+    Reader(String),
+}
+
+/// What is read of the log.
+enum Read {
+    Classified(u16, Vec<(Digest, Option<ClassificationRecord>)>),
+    /// Everything that stands there was read.
+    Complete,
+}
+
+/// Labels until the log cannot be read.
+pub async fn run(cluster: Cluster, log: SharedLog, metrics: Metrics) -> Result<(), LabelerError> {
+    let (out, classified) = mpsc::channel(WAITING);
+    let reader = Reader::start(log, out)?;
+    let (out, images) = mpsc::channel(WAITING);
+    let mut watches = JoinSet::new();
+    watches.spawn(watch_labels(cluster.clone(), out));
+    Labeler { cluster, metrics, desk: Desk::default(), begun: Instant::now(), writes: JoinSet::new() }
+        .work(classified, images)
+        .await;
+    reader.outcome()
+}
+
+struct Labeler {
+    cluster: Cluster,
+    metrics: Metrics,
+    desk: Desk,
+    begun: Instant,
+    writes: JoinSet<(Job, Result<Labelled, LabelError>)>,
+}
+
+impl Labeler {
+    /// Ends when nobody reads the log any more.
+    async fn work(mut self, mut classified: mpsc::Receiver<Read>, mut images: mpsc::Receiver<Vec<Seen>>) {
+        let mut count = tokio::time::interval(COUNT);
+        count.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut written = None;
+        loop {
+            let next_try = self.desk.next_try().map(|at| self.begun + at);
+            tokio::select! {
+                read = classified.recv() => match read {
+                    Some(read) => self.take(read),
+                    None => return,
+                },
+                Some(seen) = images.recv() => seen.into_iter().for_each(|seen| self.desk.seen(seen)),
+                Some(Ok((job, outcome))) = self.writes.join_next(), if !self.writes.is_empty() => {
+                    self.conclude(&job, outcome);
+                }
+                () = tokio::time::sleep_until(next_try.unwrap_or_else(Instant::now)), if next_try.is_some() => {}
+                _ = count.tick(), if self.desk.is_complete() => self.count(&mut written).await,
+            }
+            while self.writes.len() < AT_ONCE
+                && let Some(job) = self.desk.next(self.begun.elapsed())
+            {
+                let cluster = self.cluster.clone();
+                self.writes.spawn(async move {
+                    let outcome = write_labels(&cluster, &job.digest, &job.uid, &job.labels).await;
+                    (job, outcome)
+                });
+            }
+            self.metrics.labels_waiting.set(i64::try_from(self.desk.waiting()).unwrap_or(i64::MAX));
+        }
+    }
+
+    fn take(&mut self, read: Read) {
+        match read {
+            Read::Classified(partition, records) => {
+                for (digest, record) in records {
+                    self.desk.classified(partition, digest, record.as_ref());
+                }
+            }
+            Read::Complete => self.desk.complete(),
+        }
+    }
+
+    fn conclude(&mut self, job: &Job, outcome: Result<Labelled, LabelError>) {
+        match outcome {
+            Ok(image) => {
+                self.metrics.labelled.inc();
+                self.desk.done(image);
+            }
+            Err(LabelError::Gone) => self.desk.gone(job.digest, &job.uid),
+            Err(LabelError::Failed(problem)) => {
+                self.metrics.label_failures.inc();
+                let (times, wait) = self.desk.failed(job.digest, self.begun.elapsed(), fastrand::f64());
+                // Once for an image, and now and then if it goes on.
+                if times.is_power_of_two() {
+                    let (image, seconds) = (job.digest, wait.as_secs());
+                    tracing::warn!(%image, times, "cannot label: {problem}; trying again in {seconds} s");
+                }
+            }
+        }
+    }
+
+    async fn count(&mut self, written: &mut Option<std::collections::BTreeMap<String, crate::class::Count>>) {
+        if written.as_ref() == Some(self.desk.counts()) {
+            return;
+        }
+        match write_counts(&self.cluster, self.desk.counts()).await {
+            Ok(()) => *written = Some(self.desk.counts().clone()),
+            Err(error) => tracing::warn!("cannot write how many images are in the classes: {error}"),
+        }
+    }
+}
+
+/// Reads the log on a thread of its own, as every read blocks.
+struct Reader {
+    thread: std::thread::JoinHandle<Result<(), LogError>>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Reader {
+    fn start(log: SharedLog, out: mpsc::Sender<Read>) -> Result<Self, LabelerError> {
+        let ended = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&ended);
+        let thread = std::thread::Builder::new()
+            .name("classifications".to_owned())
+            .spawn(move || read(&log, &out, &told))
+            .map_err(|error| LabelerError::Reader(error.to_string()))?;
+        Ok(Self { thread, ended })
+    }
+
+    fn outcome(self) -> Result<(), LabelerError> {
+        self.ended.store(true, Ordering::Relaxed);
+        let panicked = || LabelerError::Reader("it has panicked; this is a bug in clade".to_owned());
+        Ok(self.thread.join().map_err(|_| panicked())??)
+    }
+}
+
+fn read(log: &SharedLog, out: &mpsc::Sender<Read>, ended: &AtomicBool) -> Result<(), LogError> {
+    let from: Vec<(u16, u64)> = (0..log.partitions()).map(|partition| (partition, 0)).collect();
+    let mut reader = log.reader(Topic::Classifications, &from)?;
+    let mut is_complete = false;
+    while !ended.load(Ordering::Relaxed) && !out.is_closed() {
+        let fetched = reader.read(READ, LOOK)?;
+        let records = fetched.records.iter().filter_map(|stored| {
+            let digest = stored.record.key.parse().ok()?;
+            match decode::<ClassificationRecord>(&stored.record) {
+                Ok(record) => Some((digest, record)),
+                Err(error) => {
+                    tracing::warn!(key = stored.record.key, "a classification cannot be read: {error}");
+                    None
+                }
+            }
+        });
+        let records: Vec<_> = records.collect();
+        if !records.is_empty() && out.blocking_send(Read::Classified(fetched.partition, records)).is_err() {
+            return Ok(());
+        }
+        if fetched.at_end && !is_complete {
+            is_complete = true;
+            if out.blocking_send(Read::Complete).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}

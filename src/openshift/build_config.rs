@@ -1,0 +1,116 @@
+//! `BuildConfig` of build.openshift.io/v1.
+
+use serde::Deserialize;
+
+use super::Metadata;
+use crate::record::BuildConfigRecord;
+use crate::record::build_config::ImageChangeTrigger;
+use crate::record::catalog::ObjectReference;
+
+const PAUSED: &str = "openshift.io/build-config.paused";
+
+#[derive(Deserialize)]
+pub(super) struct BuildConfig {
+    metadata: Metadata,
+    #[serde(default)]
+    spec: BuildConfigSpec,
+    #[serde(default)]
+    status: BuildConfigStatus,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct BuildConfigSpec {
+    #[serde(default)]
+    strategy: Strategy,
+    #[serde(default)]
+    source: BuildSource,
+    #[serde(default)]
+    output: Output,
+    #[serde(default)]
+    triggers: Option<Vec<Trigger>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Strategy {
+    #[serde(default)]
+    source_strategy: Option<StrategyFrom>,
+    #[serde(default)]
+    docker_strategy: Option<StrategyFrom>,
+    #[serde(default)]
+    custom_strategy: Option<StrategyFrom>,
+}
+
+#[derive(Deserialize)]
+struct StrategyFrom {
+    #[serde(default)]
+    from: Option<ObjectReference>,
+}
+
+#[derive(Deserialize, Default)]
+struct BuildSource {
+    #[serde(default)]
+    images: Option<Vec<ImageSource>>,
+}
+
+#[derive(Deserialize)]
+struct ImageSource {
+    from: ObjectReference,
+}
+
+#[derive(Deserialize, Default)]
+struct Output {
+    #[serde(default)]
+    to: Option<ObjectReference>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Trigger {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default)]
+    image_change: Option<ImageChange>,
+}
+
+#[derive(Deserialize, Default)]
+struct ImageChange {
+    #[serde(default)]
+    from: Option<ObjectReference>,
+    #[serde(default)]
+    paused: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct BuildConfigStatus {
+    #[serde(default)]
+    last_version: u64,
+}
+
+impl BuildConfig {
+    pub(super) fn record(self) -> BuildConfigRecord {
+        let Strategy { source_strategy, docker_strategy, custom_strategy } = self.spec.strategy;
+        let builder =
+            source_strategy.or(docker_strategy).or(custom_strategy).and_then(|strategy| strategy.from);
+        let triggers = self.spec.triggers.unwrap_or_default().into_iter();
+        let is_paused = self.metadata.annotations.as_ref().and_then(|annotations| annotations.get(PAUSED));
+        BuildConfigRecord {
+            source: None,
+            paused: is_paused.is_some_and(|value| value == "true"),
+            namespace: self.metadata.namespace,
+            name: self.metadata.name,
+            sequence: 0,
+            builder,
+            source_images: self.spec.source.images.into_iter().flatten().map(|image| image.from).collect(),
+            output: self.spec.output.to,
+            image_change_triggers: triggers
+                .filter(|trigger| trigger.kind == "ImageChange" || trigger.kind == "imageChange")
+                .map(|trigger| trigger.image_change.unwrap_or_default())
+                .map(|change| ImageChangeTrigger { from: change.from, paused: change.paused })
+                .collect(),
+            last_version: self.status.last_version,
+        }
+    }
+}

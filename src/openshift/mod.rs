@@ -1,0 +1,37 @@
+//! OpenShift's objects, as its API server and `oc get … -o json` give them, to observations.
+
+mod build_config;
+mod image;
+mod image_stream;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::publisher::Observation;
+
+#[derive(Deserialize, Default)]
+struct Metadata {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+/// What an object of this kind says, or what is wrong with it.
+pub fn observations(kind: &str, json: &str) -> Result<Vec<Observation>, String> {
+    let malformed = |error: serde_json::Error| error.to_string();
+    match kind {
+        "Image" => image::observations(serde_json::from_str(json).map_err(malformed)?),
+        "ImageStream" => Ok(image_stream::observations(serde_json::from_str(json).map_err(malformed)?)),
+        "BuildConfig" => {
+            let build_config: build_config::BuildConfig = serde_json::from_str(json).map_err(malformed)?;
+            Ok(vec![Observation::BuildConfig(Box::new(build_config.record()))])
+        }
+        "ImageClass" | "ImageClassGroup" => Err("is declared with `clade apply -f`, not imported".to_owned()),
+        "" => Err("the object has no kind".to_owned()),
+        _ => Ok(vec![Observation::NotAnImage("object of another kind")]),
+    }
+}

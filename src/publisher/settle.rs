@@ -1,0 +1,88 @@
+//! The settling delay. A base for several platforms is pushed platform by platform, each time with another image index;
+//! a class that took each for a version would call everything outdated half a dozen times (domain.md, sections 6 and 8).
+
+use std::time::Duration;
+
+use crate::record::{TagItem, Timestamp};
+
+/// A tag that never rests is followed all the same once a burst of moves has lasted so many times the delay.
+const MOST_DELAYS: u32 = 10;
+
+/// How many of a tag's items, oldest first, are settled, and when the rest will be if nothing moves.
+pub(super) fn settled(items: &[TagItem], delay: Duration, now: Timestamp) -> (usize, Option<Timestamp>) {
+    let Some(last) = items.last().filter(|last| is_index(last)) else { return (items.len(), None) };
+    let Ok(due) = last.since.checked_add(delay) else { return (items.len(), None) };
+    if due <= now {
+        return (items.len(), None);
+    }
+    // Of a burst nothing counts before its end: else each of its moves would settle by itself.
+    let mut first = items.len() - 1;
+    while let Some(before) = first.checked_sub(1)
+        && is_index(&items[before])
+        && gap(items[before].since, items[first].since) < delay
+    {
+        first = before;
+    }
+    let is_endless = gap(items[first].since, now) > delay * MOST_DELAYS;
+    // The first version that a class ever has makes nothing outdated.
+    if first == 0 || is_endless { (items.len(), None) } else { (first, Some(due)) }
+}
+
+/// Whether the tag pointed at an image index then: at other images than the one of that digest.
+fn is_index(item: &TagItem) -> bool {
+    item.images.iter().any(|image| Some(image.digest) != item.digest)
+}
+
+fn gap(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Digest;
+    use crate::record::TagImage;
+
+    const DELAY: Duration = Duration::from_secs(30);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn item(second: i64, platforms: u8) -> TagItem {
+        let image = |number: u8| TagImage { digest: Digest::of(&[number]), platform: None };
+        let digest = Digest::of(format!("{second}").as_bytes());
+        TagItem { since: at(second), digest: Some(digest), images: (0..platforms).map(image).collect() }
+    }
+
+    fn single(second: i64) -> TagItem {
+        let digest = Digest::of(format!("{second}").as_bytes());
+        TagItem { since: at(second), digest: Some(digest), images: vec![TagImage { digest, platform: None }] }
+    }
+
+    #[test]
+    fn a_base_that_is_pushed_platform_by_platform_is_one_move() {
+        let items = [item(0, 3), item(1_000, 1), item(1_010, 2), item(1_020, 3)];
+        assert_eq!(settled(&items, DELAY, at(1_021)), (1, Some(at(1_050))));
+        assert_eq!(settled(&items, DELAY, at(1_045)), (1, Some(at(1_050))), "the first of them is not alone");
+        assert_eq!(settled(&items, DELAY, at(1_050)), (4, None));
+    }
+
+    #[test]
+    fn an_image_for_one_platform_counts_at_once() {
+        assert_eq!(settled(&[item(0, 3), single(1_000)], DELAY, at(1_001)), (2, None));
+    }
+
+    #[test]
+    fn the_first_version_counts_at_once() {
+        assert_eq!(settled(&[item(1_000, 1), item(1_005, 2)], DELAY, at(1_006)), (2, None));
+        assert_eq!(settled(&[], DELAY, at(1_006)), (0, None));
+    }
+
+    #[test]
+    fn a_tag_that_never_rests_is_followed_all_the_same() {
+        let items: Vec<TagItem> = (0..100).map(|number| item(1_000 + 20 * number, 2)).collect();
+        let items = [vec![item(0, 2)], items].concat();
+        assert_eq!(settled(&items, DELAY, at(1_000 + 20 * 99)), (101, None));
+    }
+}

@@ -1,0 +1,237 @@
+#!/usr/bin/env bash
+# Checks deploy/ on a real API server, whose folder CLADE_TEST_KUBERNETES names (with-cluster.sh): every overlay is applied
+# to a namespace of its own, without a warning; its pods pass Pod Security `restricted`; each ServiceAccount may do what it
+# must, and no more. Strimzi's and the Prometheus operator's objects are checked against their CRDs, OpenShift's Route
+# against nothing. The alert rules are checked and tried by promtool.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+deploy=$here/../../deploy
+# shellcheck source=tests/lib.sh
+. "$here/../lib.sh"
+server=${CLADE_TEST_KUBERNETES:?"run it as tests/kubernetes/with-cluster.sh $0"}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+kubectl() { "$here/cluster.sh" kubectl "$server" "$@"; }
+complain() { echo "${0##*/}: $*" >&2; echo "$*" >>"$work/complaints"; } # also in a pipeline
+
+foreign_kinds() { # the kinds that somebody else brings
+  local crds; crds=$("$here/crds/crds.sh")
+  cat >"$work/route.yaml" <<'YAML'
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: routes.route.openshift.io}
+spec:
+  group: route.openshift.io
+  scope: Namespaced
+  names: {kind: Route, listKind: RouteList, plural: routes, singular: route}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+YAML
+  kubectl apply --server-side --force-conflicts -f "$crds" -f "$here/openshift-crds.yaml" -f "$work/route.yaml" >/dev/null
+  kubectl wait --for condition=established --timeout 60s crd --all >/dev/null
+}
+
+install() { # OVERLAY COMPONENT…: applies it to a namespace of its own, which is $namespace from now on
+  local overlay=$1 dir=$work/$1 component; shift
+  namespace=clade-$overlay-$RANDOM
+  mkdir "$dir"
+  {
+    printf 'namespace: %s\nresources:\n- %s\ncomponents:\n' "$namespace" "$(from "$dir" "overlays/$overlay")"
+    for component in "$@"; do echo "- $(from "$dir" "components/$component")"; done
+  } >"$dir/kustomization.yaml"
+  kubectl kustomize "$dir" >"$dir.yaml"
+  # CRDs come first, and have to be known before there can be objects of them.
+  kubectl apply --server-side --force-conflicts --warnings-as-errors -f "$deploy/base/crds.yaml" >/dev/null
+  kubectl wait --for condition=established --timeout 60s -f "$deploy/base/crds.yaml" >/dev/null
+  kubectl apply --server-side --force-conflicts --warnings-as-errors -f "$dir.yaml" >"$dir.log" 2>&1 ||
+    complain "the API server does not take overlays/$overlay as it is: $(grep -v serverside-applied "$dir.log")"
+}
+from() { realpath --relative-to="$1" "$deploy/$2"; }
+
+pods() { # PYTHON: the pods that a controller would make, after a change
+  kubectl --namespace "$namespace" get deployments,statefulsets --output json | python3 -c '
+import json, sys
+pods = []
+for owner in json.load(sys.stdin)["items"]:
+    pod = owner["spec"]["template"] | {"apiVersion": "v1", "kind": "Pod"}
+    pod["metadata"] = {"name": owner["metadata"]["name"], "labels": pod["metadata"]["labels"]}
+    for claim in owner["spec"].get("volumeClaimTemplates", []):
+        name = claim["metadata"]["name"]
+        pod["spec"].setdefault("volumes", []).append({"name": name, "persistentVolumeClaim": {"claimName": name}})
+    exec(sys.argv[1])
+    pods.append(pod)
+json.dump({"apiVersion": "v1", "kind": "List", "items": pods}, sys.stdout)' "$1"
+}
+
+restricted() { # COUNT: so many kinds of pods, all of which Pod Security admits
+  local told
+  told=$(pods "" | kubectl --namespace "$namespace" create --dry-run=server --warnings-as-errors -f - 2>&1) ||
+    complain "$namespace: $told"
+  [ "$(grep -c 'created (server dry run)' <<<"$told")" = "$1" ] || complain "$namespace has not $1 pods: $told"
+  # And would it say so?
+  told=$(pods 'del pod["spec"]["securityContext"]["seccompProfile"]' |
+    kubectl --namespace "$namespace" create --dry-run=server -f - 2>&1) && complain "$namespace: Pod Security is asleep"
+  grep -q 'violates PodSecurity "restricted:latest"' <<<"$told" || complain "$namespace: $told"
+}
+
+rights() { # lines of: SERVICEACCOUNT yes|no VERB RESOURCE [FLAG…]; `-A` is in every namespace, else it is in clade's
+  local account expected verb resource flags answer
+  while read -r account expected verb resource flags; do
+    [ -n "$account" ] || continue
+    # shellcheck disable=SC2086 # several flags
+    answer=$(kubectl --namespace "$namespace" auth can-i "$verb" "$resource" $flags \
+      --as "system:serviceaccount:$namespace:$account" 2>/dev/null) || true
+    [ "$answer" = "$expected" ] || complain "$namespace: may $account $verb $resource $flags? $answer, not $expected"
+  done
+}
+
+leases() { # lines for a service that elects a leader
+  printf "$1 %s leases.coordination.k8s.io%s\n" \
+    'yes create' '' 'yes get' "/$1" 'yes update' "/$1" 'yes patch' "/$1" \
+    'no delete' "/$1" 'no update' /other 'no get' /other 'no list' '' 'no update' "/$1 --namespace kube-system"
+}
+
+nothing() { # lines for a service that has nothing to do with the API server
+  printf "$1 no %s\n" 'get pods' 'get secrets' 'list configmaps' 'list imageclasses.clade.dev' \
+    'patch imageclasses.clade.dev --subresource status' 'list images.image.openshift.io' 'create leases.coordination.k8s.io' \
+    'create events.events.k8s.io' 'create pods' '* *'
+}
+
+classes='
+WHO yes list imageclasses.clade.dev
+WHO yes watch imageclasses.clade.dev
+WHO yes get imageclassgroups.clade.dev
+WHO yes list imageclassgroups.clade.dev
+WHO yes watch imageclassgroups.clade.dev
+WHO yes patch imageclasses.clade.dev --subresource status
+WHO yes patch imageclassgroups.clade.dev --subresource status
+WHO yes create events.events.k8s.io --namespace default
+WHO no patch imageclasses.clade.dev
+WHO no update imageclasses.clade.dev --subresource status
+WHO no create imageclasses.clade.dev
+WHO no delete imageclassgroups.clade.dev'
+# Nobody of clade may do any of these.
+never='
+WHO no get secrets
+WHO no list secrets -A
+WHO no create pods
+WHO no get pods
+WHO no list namespaces
+WHO no create images.image.openshift.io
+WHO no update images.image.openshift.io
+WHO no delete images.image.openshift.io
+WHO no deletecollection images.image.openshift.io
+WHO no patch imagestreams.image.openshift.io
+WHO no create buildconfigs.build.openshift.io --subresource instantiate
+WHO no list builds.build.openshift.io -A
+WHO no impersonate serviceaccounts
+WHO no escalate clusterroles.rbac.authorization.k8s.io
+WHO no patch events.events.k8s.io --namespace default'
+sees_openshift='
+WHO yes list images.image.openshift.io
+WHO yes watch images.image.openshift.io
+WHO yes list imagestreams.image.openshift.io -A
+WHO yes watch imagestreams.image.openshift.io -A
+WHO yes get imagestreams.image.openshift.io -A
+WHO yes list buildconfigs.build.openshift.io -A
+WHO yes watch buildconfigs.build.openshift.io -A'
+sees_none='
+WHO no list images.image.openshift.io
+WHO no list imagestreams.image.openshift.io -A
+WHO no list buildconfigs.build.openshift.io -A'
+labels='
+WHO yes get images.image.openshift.io
+WHO yes list images.image.openshift.io
+WHO yes watch images.image.openshift.io
+WHO yes patch images.image.openshift.io'
+counts='
+WHO yes patch imageclasses.clade.dev --subresource status
+WHO no patch imageclassgroups.clade.dev --subresource status
+WHO no list imageclasses.clade.dev
+WHO no create events.events.k8s.io --namespace default'
+as() { printf '%s\n' "${@:2}" | sed "s/^WHO /$1 /"; } # SERVICEACCOUNT LINES…
+
+applies() { # yes|no ACCOUNT NAME: whether a server-side apply of an Image's labels by the account itself succeeds
+  local config told
+  config=$("$here/cluster.sh" kubeconfig "$server" "$namespace" "$2")
+  told=$(kubectl --kubeconfig "$config" apply --server-side --field-manager clade-label -f - 2>&1 <<YAML
+{apiVersion: image.openshift.io/v1, kind: Image, metadata: {name: "$3", labels: {class.clade.dev/rhel7: current}}}
+YAML
+  ) && [ "$1" = yes ] || { [ "$1" = no ] && grep -q forbidden <<<"$told"; } || complain "$2 applies labels to $3: $told"
+}
+
+promtool() { # that of this machine, else of Debian's package, of which nothing is installed
+  if type -P promtool >/dev/null; then command promtool "$@"; return; fi
+  local home=$cache/promtool new
+  if [ ! -x "$home/usr/bin/promtool" ]; then
+    command -v apt-get >/dev/null || fail "promtool is missing: install what your system has of Prometheus"
+    new=$(part "$home")
+    (cd "$new" && { apt-get -qq download prometheus || { apt-get -qq update && apt-get -qq download prometheus; }; } &&
+      dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && rm prometheus_*.deb) >"$new.log" 2>&1 ||
+      fail "promtool could not be had from Debian's package prometheus: $(cat "$new.log")"
+    rm "$new.log"
+    keep "$new" "$home"
+  fi
+  "$home/usr/bin/promtool" "$@"
+}
+
+alerts() { # those that the API server has taken
+  kubectl --namespace "$namespace" get prometheusrule clade --output 'jsonpath={.spec}' >"$work/rules.json"
+  cp "$here/alerts.yaml" "$work"
+  promtool check rules "$work/rules.json" >"$work/promtool.log" 2>&1 || complain "$(cat "$work/promtool.log")"
+  promtool test rules "$work/alerts.yaml" >"$work/promtool.log" 2>&1 || complain "$(cat "$work/promtool.log")"
+}
+
+foreign_kinds
+
+install single
+restricted 1
+{
+  as clade "$classes" "$never" "$sees_none"
+  echo clade no create leases.coordination.k8s.io
+} | rights
+
+install kafka monitoring
+restricted 4
+kubectl --namespace "$namespace" apply --dry-run=server -f "$deploy/strimzi/kafka.yaml" >/dev/null
+alerts
+{
+  as clade-watch "$classes" "$never" "$sees_none"
+  as clade-label "$counts" "$never" "$sees_none"
+  leases clade-watch
+  leases clade-label
+  echo clade-watch no update leases.coordination.k8s.io/clade-label
+  nothing clade-process
+  nothing clade-serve
+} | rights
+
+install openshift monitoring route
+restricted 4
+grep -q 'runAsUser\|fsGroup:' "$work/openshift.yaml" && complain "the SCC chooses users and groups, and not we"
+{
+  as clade-watch "$classes" "$never" "$sees_openshift"
+  echo clade-watch no patch images.image.openshift.io
+  as clade-label "$counts" "$never" "$labels"
+  echo clade-label no list imagestreams.image.openshift.io -A
+  leases clade-watch
+  leases clade-label
+  nothing clade-process
+  nothing clade-serve
+} | rights
+image=sha256:$(printf %064d $RANDOM)
+kubectl create -f - >/dev/null <<<"{apiVersion: image.openshift.io/v1, kind: Image, metadata: {name: \"$image\"}}"
+applies yes clade-label "$image"
+applies no clade-watch "$image"
+# Else a label that comes late would bring back an image that was pruned, empty.
+applies no clade-label "sha256:$(printf %064d 99999$RANDOM)"
+
+install openshift-single
+restricted 1
+as clade "$classes" "$never" "$sees_openshift" "$labels" | rights
+
+[ ! -e "$work/complaints" ] || fail "deploy/ is not as it should be, see above"
