@@ -69,8 +69,11 @@ impl ApiState {
             Some(publisher) => publisher,
             None => self.engine.publisher()?.settling(self.delay),
         };
+        let before = publisher.counts();
         let published = publish(&mut publisher)?;
         publisher.flush()?;
+        let letters = publisher.counts().dead_letters - before.dead_letters;
+        self.engine.metrics().dead_letters.inc_by(letters);
         *guard = Some(publisher);
         Ok(published)
     }

@@ -39,7 +39,7 @@ pub(super) async fn take_in(state: ApiState, args: SourceArgs, held: HeldLease) 
     let (metrics, role) = (state.engine().metrics().clone(), state.engine().role());
     let labels = async {
         match role {
-            Role::Processor => labeler::run(cluster.clone(), log, metrics).await,
+            Role::Processor => labeler::run(cluster.clone(), log, metrics, args.kubernetes.label_rate).await,
             Role::Publisher | Role::Follower => std::future::pending().await,
         }
     };
@@ -62,7 +62,7 @@ pub(super) async fn label(
     let cluster = Cluster::new(args.kube_context.clone()).await?;
     let lease = acquire(&cluster, &args).await;
     tokio::select! {
-        ended = labeler::run(cluster, log, metrics) => Ok(ended?),
+        ended = labeler::run(cluster, log, metrics, args.label_rate) => Ok(ended?),
         lost = keep(lease, &held) => Err(lost),
     }
 }
