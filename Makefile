@@ -10,7 +10,7 @@ WITH_KAFKA := tests/kafka/with-broker.sh
 WITH_KUBERNETES := tests/kubernetes/with-cluster.sh
 WITH_REGISTRY := tests/registry/with-registry.sh
 
-.PHONY: demo demo-kafka test lint deny check-deploy faults bench-index bench-kafka tools test-tools
+.PHONY: demo demo-kafka test lint deny check-deploy faults bench-index bench-kafka bench-kubernetes tools test-tools
 
 ## Shows clade's main job on a made-up registry.
 demo: tools
@@ -56,6 +56,10 @@ bench-index: tools
 bench-kafka: tools
 	cargo bench --locked --bench kafka --no-run
 	$(WITH_KAFKA) cargo bench --locked --bench kafka -- $(ONLY)
+
+## Labels and memory on a real Kubernetes API server: make bench-kubernetes ONLY="labels memory"
+bench-kubernetes: test-tools
+	cargo bench --locked --bench kubernetes -- $(ONLY)
 
 # Built once and kept outside the checkout.
 $(DENY): | tools

@@ -23,24 +23,32 @@ pub use notify::notifications;
 pub use probe::{Status, probes};
 
 use crate::engine::{Engine, Role};
-use crate::publisher::{PublishError, Publisher};
+use crate::publisher::{Indexes, PublishError, Publisher};
 use error::ApiError;
 
 /// What the handlers share.
 #[derive(Clone)]
 pub struct ApiState {
     engine: Arc<Engine>,
-    /// Made when something is first written. Held while writing; a write waits for the one before it.
-    publisher: Arc<Mutex<Option<Publisher>>>,
+    /// Held while writing; a write waits for the one before it.
+    shared: Arc<Mutex<Shared>>,
     delay: Duration,
     /// Whether classes and groups are custom resources of a cluster.
     is_declared_in_kubernetes: bool,
 }
 
+/// The publisher that is shared: made when something is first written.
+#[derive(Default)]
+struct Shared {
+    publisher: Option<Publisher>,
+    /// What the last one knew of image indexes, if it has failed.
+    indexes: Indexes,
+}
+
 impl ApiState {
     /// The API of an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, publisher: Arc::default(), delay: Duration::ZERO, is_declared_in_kubernetes: false }
+        Self { engine, shared: Arc::default(), delay: Duration::ZERO, is_declared_in_kubernetes: false }
     }
 
     /// Classes and groups are declared as custom resources of a cluster, and nowhere else.
@@ -66,15 +74,25 @@ impl ApiState {
         &self,
         publish: impl FnOnce(&mut Publisher) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut guard = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut publisher = match guard.take() {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut publisher = match shared.publisher.take() {
             Some(publisher) => publisher,
-            None => self.engine.publisher()?.settling(self.delay),
+            None => {
+                let publisher = self.engine.publisher()?.settling(self.delay);
+                publisher.knowing(std::mem::take(&mut shared.indexes))
+            }
         };
-        let published = publish(&mut publisher)?;
-        publisher.flush()?;
-        *guard = Some(publisher);
-        Ok(published)
+        let before = publisher.counts();
+        let published = publish(&mut publisher).and_then(|done| Ok(publisher.flush().map(|()| done)?));
+        if published.is_err() {
+            // Sources tell of image indexes only once.
+            shared.indexes = publisher.into_indexes();
+            return published;
+        }
+        let letters = publisher.counts().dead_letters - before.dead_letters;
+        self.engine.metrics().dead_letters.inc_by(letters);
+        shared.publisher = Some(publisher);
+        published
     }
 }
 

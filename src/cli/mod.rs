@@ -22,9 +22,10 @@ mod status;
 mod stream;
 mod topics;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use args::{Args, Ask, Command};
 use error::CliError;
@@ -36,7 +37,7 @@ use crate::processor::Options;
 
 /// Runs the command line and returns the process's exit code.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = parse();
     log_to_stderr(args.verbose);
     match dispatch(args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,6 +48,14 @@ pub fn main() -> ExitCode {
             error.exit_code()
         }
     }
+}
+
+/// What was typed. Called `kubectl-clade`, it is a plugin of kubectl and calls itself as that does.
+fn parse() -> Args {
+    let called = std::env::args_os().next().unwrap_or_default();
+    let is_plugin = Path::new(&called).file_stem().is_some_and(|name| name == "kubectl-clade");
+    let command = if is_plugin { Args::command().bin_name("kubectl clade") } else { Args::command() };
+    Args::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
 /// Log lines go to stderr; standard output is for answers.

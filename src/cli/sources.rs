@@ -52,7 +52,9 @@ pub(super) async fn take_in(
     let (metrics, role) = (state.engine().metrics().clone(), state.engine().role());
     let labels = async {
         match (role, &cluster) {
-            (Role::Processor, Some(cluster)) => labeler::run(cluster.clone(), log, metrics).await,
+            (Role::Processor, Some(cluster)) => {
+                labeler::run(cluster.clone(), log, metrics, args.kubernetes.label_rate).await
+            }
             _ => std::future::pending().await,
         }
     };
@@ -83,7 +85,7 @@ pub(super) async fn label(
     let cluster = Cluster::new(args.kube_context.clone()).await?;
     let lease = acquire(&cluster, &args).await;
     tokio::select! {
-        ended = labeler::run(cluster, log, metrics) => Ok(ended?),
+        ended = labeler::run(cluster, log, metrics, args.label_rate) => Ok(ended?),
         lost = keep(lease, &held) => Err(lost),
     }
 }

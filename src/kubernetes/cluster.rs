@@ -1,9 +1,10 @@
 //! The connection to an API server.
 
+use std::path::Path;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
-use kube::config::KubeConfigOptions;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
 use super::raw::Kind;
@@ -66,19 +67,33 @@ impl Cluster {
     /// A connection as a kubeconfig, or the ServiceAccount that the process runs as, says. Nothing is asked yet.
     pub async fn new(context: Option<String>) -> Result<Self, KubernetesError> {
         let wrong = |error: &dyn std::error::Error| KubernetesError::Configuration(error.to_string());
-        let mut config = match context {
+        let config = match context {
             Some(context) => {
                 let options = KubeConfigOptions { context: Some(context), ..KubeConfigOptions::default() };
                 Config::from_kubeconfig(&options).await.map_err(|error| wrong(&error))?
             }
             None => Config::infer().await.map_err(|error| wrong(&error))?,
         };
-        config.connect_timeout = Some(Duration::from_secs(10));
-        let client = Client::try_from(config).map_err(|error| wrong(&error))?;
-        Ok(Self { client })
+        Self::with(config)
     }
 
-    pub(super) fn client(&self) -> Client {
+    /// A connection as a kubeconfig file says.
+    pub async fn of_kubeconfig(path: &Path) -> Result<Self, KubernetesError> {
+        let wrong = |error: &dyn std::error::Error| KubernetesError::Configuration(error.to_string());
+        let file = Kubeconfig::read_from(path).map_err(|error| wrong(&error))?;
+        let options = KubeConfigOptions::default();
+        let config = Config::from_custom_kubeconfig(file, &options).await;
+        Self::with(config.map_err(|error| wrong(&error))?)
+    }
+
+    fn with(mut config: Config) -> Result<Self, KubernetesError> {
+        config.connect_timeout = Some(Duration::from_secs(10));
+        let client = Client::try_from(config);
+        client.map(|client| Self { client }).map_err(|error| KubernetesError::Configuration(told(&error)))
+    }
+
+    /// The client itself.
+    pub fn client(&self) -> Client {
         self.client.clone()
     }
 

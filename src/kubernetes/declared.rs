@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::ImageClassGroup;
 use super::class::{ImageClassGroupStatus, ImageClassStatus};
-use super::{ImageClass, ImageClassGroup};
 
 /// A class as it stands there.
 #[derive(Clone)]
 pub(super) struct DeclaredClass {
-    pub(super) object: ImageClass,
+    pub(super) name: String,
+    pub(super) generation: Option<i64>,
+    pub(super) status: ImageClassStatus,
     /// Why it cannot be followed at all.
     pub(super) problem: Option<String>,
 }
@@ -34,9 +36,8 @@ impl Declared {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn put_class(&self, object: ImageClass, problem: Option<String>) {
-        let name = object.metadata.name.clone().unwrap_or_default();
-        self.all().classes.insert(name, DeclaredClass { object, problem });
+    pub(super) fn put_class(&self, class: DeclaredClass) {
+        self.all().classes.insert(class.name.clone(), class);
         self.changed.notify_one();
     }
 
@@ -48,7 +49,7 @@ impl Declared {
     /// What was written as the status of a class.
     pub(super) fn put_status(&self, name: &str, status: Option<ImageClassStatus>) {
         if let Some(class) = self.all().classes.get_mut(name) {
-            class.object.status = status;
+            class.status = status.unwrap_or_default();
         }
     }
 

@@ -79,6 +79,7 @@ fn take<K: Watched>(
             seen.extend(observe(&object, declared));
         }
         Event::InitDone => {
+            tracing::info!(kind = K::KIND, objects = keys.len(), "listed");
             let listing = K::listing(std::mem::take(keys), declared);
             seen.push(Observation::Listed(SOURCE.to_owned(), listing));
         }

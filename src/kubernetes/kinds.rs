@@ -2,7 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::declared::Declared;
+use serde::Deserialize;
+
+use super::class::ImageClassStatus;
+use super::declared::{Declared, DeclaredClass};
 use super::raw::{Kind, Raw};
 use super::{ImageClass, ImageClassGroup, SOURCE};
 use crate::openshift::observations;
@@ -130,17 +133,37 @@ impl Watched for BuildConfig {
     }
 }
 
+/// The status of a class whose declaration may be of a later version than this.
+#[derive(Deserialize, Default)]
+struct Stated {
+    #[serde(default)]
+    status: ImageClassStatus,
+}
+
+/// A class as it is declared, or why it cannot be followed.
+fn read_class(object: &Raw<ImageClass>) -> Result<ClassSpec, String> {
+    let class: ImageClass = serde_json::from_str(object.json.get()).map_err(|error| {
+        format!(
+            "this version of clade cannot read the declaration: {error}; upgrade clade, or change the class"
+        )
+    })?;
+    let labels = class.metadata.labels.unwrap_or_default();
+    let spec = ClassSpec { name: object.key(), labels, from: class.spec.from.into() };
+    spec.check().map_err(|error| error.to_string())?;
+    Ok(spec)
+}
+
 impl Watched for ImageClass {
     fn observe(object: &Raw<Self>, declared: &Declared) -> Result<Vec<Observation>, String> {
-        let class: Self = serde_json::from_str(object.json.get()).map_err(|error| error.to_string())?;
-        let spec = ClassSpec {
+        let read = read_class(object);
+        let status = serde_json::from_str::<Stated>(object.json.get()).unwrap_or_default().status;
+        declared.put_class(DeclaredClass {
             name: object.key(),
-            labels: class.metadata.labels.clone().unwrap_or_default(),
-            from: class.spec.from.clone().into(),
-        };
-        let problem = spec.check().err().map(|error| error.to_string());
-        declared.put_class(class, problem.clone());
-        problem.map_or_else(|| Ok(vec![Observation::Class(Box::new(spec))]), Err)
+            generation: object.metadata.generation,
+            status,
+            problem: read.as_ref().err().cloned(),
+        });
+        Ok(vec![Observation::Class(Box::new(read?))])
     }
 
     fn gone(object: &Raw<Self>, declared: &Declared) -> Option<Observation> {
@@ -170,5 +193,35 @@ impl Watched for ImageClassGroup {
     fn listing(keys: HashSet<String>, declared: &Declared) -> Listing {
         declared.keep_groups(&keys);
         Listing::Groups(keys)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declaration_of_a_later_version_is_told_in_the_status_and_not_followed() {
+        let json = r#"{
+            "metadata": {"name": "rhel9", "generation": 3},
+            "spec": {"from": {"kind": "ImageStreamBranch", "name": "rhel9"}},
+            "status": {"members": 7}
+        }"#;
+        let object: Raw<ImageClass> = serde_json::from_str(json).unwrap();
+        let declared = Declared::default();
+        let seen = observe(&object, &declared);
+        assert!(matches!(&seen[..], [Observation::Unreadable(_)]), "{seen:?}");
+        let class = declared.classes().remove(0);
+        let problem = class.problem.unwrap();
+        assert!(problem.contains("`ImageStreamBranch`") && problem.contains("upgrade clade"), "{problem}");
+        assert_eq!((class.generation, class.status.members), (Some(3), Some(7)));
+    }
+
+    #[test]
+    fn one_object_that_cannot_be_read_does_not_spoil_a_list() {
+        let list = r#"[{"metadata": {"name": "a"}, "dockerImageLayers": 17}, {"metadata": {"name": "b"}}]"#;
+        let objects: Vec<Raw<Image>> = serde_json::from_str(list).unwrap();
+        let names: Vec<String> = objects.iter().map(Raw::key).collect();
+        assert_eq!(names, ["a", "b"]);
     }
 }

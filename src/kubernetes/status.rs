@@ -59,16 +59,15 @@ async fn write_class(
     class: &DeclaredClass,
     catalog: &Catalog,
 ) -> bool {
-    let name = class.object.metadata.name.clone().unwrap_or_default();
-    let status = class_status(class, catalog.class(&name), &Timestamp::now().to_string());
-    let before = class.object.status.clone().unwrap_or_default();
-    if status == (ImageClassStatus { members: None, outdated: None, ..before.clone() }) {
+    let name = &class.name;
+    let status = class_status(class, catalog.class(name), &format!("{:.0}", Timestamp::now()));
+    if status == (ImageClassStatus { members: None, outdated: None, ..class.status.clone() }) {
         return true;
     }
     let api: Api<ImageClass> = Api::all(cluster.client());
-    match patch(&api, &name, "ImageClass", &json!(status)).await {
+    match patch(&api, name, "ImageClass", &json!(status)).await {
         Ok(Some(written)) => {
-            declared.put_status(&name, written.status);
+            declared.put_status(name, written.status);
             true
         }
         Ok(None) => true,
@@ -130,13 +129,11 @@ where
 
 /// The status of a class. `now` is when conditions that change do so.
 fn class_status(class: &DeclaredClass, known: Option<&Class>, now: &str) -> ImageClassStatus {
-    let generation = class.object.metadata.generation;
-    let before = class.object.status.as_ref();
+    let generation = class.generation;
     let condition = |type_: &str, holds: Option<bool>, reason: &str, message: String| {
         let status = holds.map_or("Unknown", |holds| if holds { "True" } else { "False" });
-        let same = before
-            .and_then(|before| before.conditions.iter().find(|of| of.type_ == type_))
-            .filter(|of| of.status == status);
+        let before = class.status.conditions.iter().find(|of| of.type_ == type_);
+        let same = before.filter(|of| of.status == status);
         Condition {
             type_: type_.to_owned(),
             status: status.to_owned(),

@@ -159,6 +159,11 @@ impl Desk {
         (times, wait)
     }
 
+    /// Whether one could be written now.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// How many images wait to be labelled.
     pub(super) fn waiting(&self) -> usize {
         self.queue.len() + self.busy.len() + self.again.len()

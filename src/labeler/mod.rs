@@ -12,6 +12,7 @@
 mod desk;
 mod labels;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -55,16 +56,23 @@ enum Read {
     Complete,
 }
 
-/// Labels until the log cannot be read.
-pub async fn run(cluster: Cluster, log: SharedLog, metrics: Metrics) -> Result<(), LabelerError> {
+/// Labels until the log cannot be read; `rate` bounds how many objects are written a second.
+pub async fn run(
+    cluster: Cluster,
+    log: SharedLog,
+    metrics: Metrics,
+    rate: Option<NonZeroU32>,
+) -> Result<(), LabelerError> {
     let (out, classified) = mpsc::channel(WAITING);
     let reader = Reader::start(log, out)?;
     let (out, images) = mpsc::channel(WAITING);
     let mut watches = JoinSet::new();
     watches.spawn(watch_labels(cluster.clone(), out));
-    Labeler { cluster, metrics, desk: Desk::default(), begun: Instant::now(), writes: JoinSet::new() }
-        .work(classified, images)
-        .await;
+    let begun = Instant::now();
+    let pause = rate.map_or(Duration::ZERO, |rate| Duration::from_secs(1) / rate.get());
+    let desk = Desk::default();
+    let labeler = Labeler { cluster, metrics, desk, begun, pause, next: begun, writes: JoinSet::new() };
+    labeler.work(classified, images).await;
     reader.outcome()
 }
 
@@ -73,6 +81,9 @@ struct Labeler {
     metrics: Metrics,
     desk: Desk,
     begun: Instant,
+    /// Between one write and the next, which is not before `next`.
+    pause: Duration,
+    next: Instant,
     writes: JoinSet<(Job, Result<Labelled, LabelError>)>,
 }
 
@@ -84,6 +95,8 @@ impl Labeler {
         let mut written = None;
         loop {
             let next_try = self.desk.next_try().map(|at| self.begun + at);
+            let next_write = Some(self.next).filter(|next| self.desk.is_waiting() && *next > Instant::now());
+            let next = next_try.into_iter().chain(next_write).min();
             tokio::select! {
                 read = classified.recv() => match read {
                     Some(read) => self.take(read),
@@ -93,12 +106,15 @@ impl Labeler {
                 Some(Ok((job, outcome))) = self.writes.join_next(), if !self.writes.is_empty() => {
                     self.conclude(&job, outcome);
                 }
-                () = tokio::time::sleep_until(next_try.unwrap_or_else(Instant::now)), if next_try.is_some() => {}
+                () = tokio::time::sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
                 _ = count.tick(), if self.desk.is_complete() => self.count(&mut written).await,
             }
             while self.writes.len() < AT_ONCE
+                && self.next <= Instant::now()
                 && let Some(job) = self.desk.next(self.begun.elapsed())
             {
+                // What was missed is caught up, a second's worth at the most.
+                self.next = (self.next + self.pause).max(Instant::now() - Duration::from_secs(1));
                 let cluster = self.cluster.clone();
                 self.writes.spawn(async move {
                     let outcome = write_labels(&cluster, &job.digest, &job.uid, &job.labels).await;

@@ -128,10 +128,13 @@ pub struct Publisher {
     followers: BTreeMap<String, BTreeSet<String>>,
     waiting_classes: HashMap<Digest, BTreeSet<String>>,
     /// The images of every image index that was seen. A source tells of them again when it starts.
-    indexes: HashMap<Digest, Vec<TagImage>>,
+    indexes: Indexes,
     pending: Pending,
     counts: Counts,
 }
+
+/// The images of image indexes.
+pub type Indexes = HashMap<Digest, Vec<TagImage>>;
 
 /// What is to be written next, merged by key.
 #[derive(Default)]

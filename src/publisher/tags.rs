@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{ObservedTag, PublishError, Publisher};
+use super::{Indexes, ObservedTag, PublishError, Publisher};
 use crate::oci::{Digest, Reference};
 use crate::record::{TagImage, TagItem, TagRecord};
 
@@ -28,6 +28,17 @@ impl Publisher {
             }
         }
         Ok(())
+    }
+
+    /// The publisher with what an earlier one knew of image indexes.
+    #[must_use]
+    pub fn knowing(self, indexes: Indexes) -> Self {
+        Self { indexes, ..self }
+    }
+
+    /// What it knows of image indexes, when it has failed.
+    pub fn into_indexes(self) -> Indexes {
+        self.indexes
     }
 
     /// Puts the images of an image index in the place of its own digest.

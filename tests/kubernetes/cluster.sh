@@ -42,7 +42,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 version=$(sed -n 's:^\tk8s.io/kubernetes v::p' "$here/go.mod")
 home=$cache/kubernetes-$version
 
-kubectl() { "$home/kubectl" --kubeconfig "$1/kubeconfig" "${@:2}"; }
+kubectl() { KUBECONFIG=$1/kubeconfig "$home/kubectl" "${@:2}"; } # a plugin takes no flag before its name
 
 fetch() {
   [ -d "$home" ] && return

@@ -1,5 +1,7 @@
 //! The arguments of what works with a Kubernetes cluster.
 
+use std::num::NonZeroU32;
+
 /// The cluster, and who of several works.
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct KubernetesArgs {
@@ -12,6 +14,9 @@ pub(in crate::cli) struct KubernetesArgs {
     /// Work only while holding this Lease: of several instances one works, and the others stand by
     #[arg(long, env = "CLADE_LEASE", value_name = "NAMESPACE/NAME", requires = "kubernetes", value_parser = lease)]
     pub(in crate::cli) lease: Option<(String, String)>,
+    /// Label no more than so many objects a second [default: as fast as the API server takes it, 16 at once]
+    #[arg(long, value_name = "N", requires = "kubernetes")]
+    pub(in crate::cli) label_rate: Option<NonZeroU32>,
 }
 
 fn lease(text: &str) -> Result<(String, String), String> {

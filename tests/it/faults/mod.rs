@@ -41,6 +41,9 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(3);
 const FENCED: &str = "a newer writer of this name has taken over";
 /// In so many rounds one has to have been.
 const ROUNDS_WITH_FENCED: u64 = 50;
+/// So many facts are published after each fault at the most: unoptimised processors have to come to their end, or there is
+/// nothing that a fault could interrupt.
+const MOST_FACTS: usize = 200;
 /// How long the load goes on after each fault.
 const ROUND: Duration = Duration::from_millis(1_500);
 
@@ -215,10 +218,12 @@ impl Run {
 
     fn load(&mut self, time: Duration) {
         let deadline = Instant::now() + time;
+        let mut left = MOST_FACTS;
         while Instant::now() < deadline {
-            for _ in 0..self.random.usize(1..100) {
+            for _ in 0..self.random.usize(1..100).min(left) {
                 let fact = random_fact_among(IMAGES, &mut self.random, &mut self.second);
                 self.unsure.push(fact);
+                left -= 1;
             }
             if self.publish().is_err() {
                 *self.met.entry("publisher failed").or_default() += 1;

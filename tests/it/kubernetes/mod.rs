@@ -240,6 +240,27 @@ fn of_two_watchers_one_works_and_the_other_takes_over_when_it_is_killed() {
     process.wait().unwrap();
 }
 
+#[test]
+#[ignore = "needs a Kubernetes API server: make test"]
+fn kubectl_has_clade_as_a_plugin() {
+    let server = Server::begin();
+    server.apply(&example());
+    let dir = tempfile::tempdir().unwrap();
+    let running = Clade::run(&server, dir.path());
+    becomes(&json!(4), || server.status_of("rhel7")["members"].clone());
+    let plugins = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_clade"), plugins.path().join("kubectl-clade")).unwrap();
+    let data = dir.path().to_str().unwrap();
+    let found = server.plugin(
+        plugins.path(),
+        &["clade", "get", "images", "--class", "rhel7", "-o", "name", "--data-dir", data],
+    );
+    assert_eq!(found.lines().count(), 4);
+    let help = server.plugin(plugins.path(), &["clade", "get", "--help"]);
+    assert!(help.contains("Usage: kubectl clade get"), "{help}");
+    running.stop();
+}
+
 /// What kubectl shows, as the documentation has it.
 #[test]
 #[ignore = "needs a Kubernetes API server: make test"]

@@ -74,6 +74,19 @@ impl Server {
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
 
+    /// kubectl with the plugins of a folder.
+    pub(super) fn plugin(&self, plugins: &Path, arguments: &[&str]) -> String {
+        let path = format!("{}:{}", plugins.display(), std::env::var("PATH").unwrap());
+        let output = Command::new(root("tests/kubernetes/cluster.sh"))
+            .args(["kubectl", &self.dir.display().to_string()])
+            .args(arguments)
+            .env("PATH", path)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     pub(super) fn kubectl(&self, arguments: &[&str]) -> String {
         self.try_kubectl(arguments).unwrap_or_else(|error| panic!("kubectl {arguments:?}: {error}"))
     }

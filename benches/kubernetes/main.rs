@@ -1,0 +1,131 @@
+//! clade on a real API server: `make bench-kubernetes`. `ONLY=labels` how long it takes to label every image of a class,
+//! beside a bare loop that writes the same labels; `ONLY=memory` what the watcher takes, at first and after relists.
+//!
+//! CLADE_BENCH_IMAGES says with how many images; 10,000 and 100,000 without.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "a benchmark")]
+
+mod cluster;
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use clade::kubernetes::{Cluster, ImageLabels, Labelled, Seen, watch_labels, write_labels};
+use clade::oci::Digest;
+use cluster::{Clade, Server, image};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// As many writes on their way at once as the labeler has.
+const AT_ONCE: usize = 16;
+
+fn main() {
+    let asked: Vec<String> = std::env::args().skip(1).filter(|of| !of.starts_with("--")).collect();
+    let wants = |name: &str| asked.is_empty() || asked.iter().any(|of| of == name);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    if wants("labels") {
+        runtime.block_on(labels(images(10_000)));
+    }
+    if wants("memory") {
+        runtime.block_on(memory(images(100_000)));
+    }
+}
+
+fn images(default: usize) -> usize {
+    std::env::var("CLADE_BENCH_IMAGES").map_or(default, |text| text.parse().unwrap())
+}
+
+/// The same labels by a bare loop and by clade, in turn.
+async fn labels(images: usize) {
+    let server = Server::begin();
+    let cluster = server.cluster().await;
+    server.create_images(&cluster, images).await;
+    println!("labels on {images} images, {AT_ONCE} writes at once");
+    for round in 0..2 {
+        let wanted = ImageLabels {
+            labels: BTreeMap::from([("class.clade.dev/base".to_owned(), "current".to_owned())]),
+            annotation: Some(format!("{{\"bare\":{round}}}")),
+        };
+        let standing = standing(&cluster, images, |_| true).await;
+        let begun = Instant::now();
+        write_all(&cluster, &standing, &wanted).await;
+        let bare = begun.elapsed();
+        write_all(&cluster, &standing, &ImageLabels::default()).await;
+
+        let dir = tempfile::tempdir().unwrap();
+        let running = Clade::run(&server, dir.path());
+        running.wait_for_images(images);
+        server.declare("base", "base:latest");
+        let begun = Instant::now();
+        self::standing(&cluster, images, |image| !image.labels.labels.is_empty()).await;
+        let clade = begun.elapsed();
+        server.undeclare("base");
+        self::standing(&cluster, images, |image| image.labels.labels.is_empty()).await;
+        drop(running);
+        println!(
+            "  bare loop {:>6.2} s   {:>5.0} images/s     clade {:>6.2} s   {:>5.0} images/s     {:.2} times the bare loop",
+            bare.as_secs_f64(),
+            images as f64 / bare.as_secs_f64(),
+            clade.as_secs_f64(),
+            images as f64 / clade.as_secs_f64(),
+            clade.as_secs_f64() / bare.as_secs_f64(),
+        );
+    }
+}
+
+/// Every image, once all of them are as `which` says.
+async fn standing(cluster: &Cluster, images: usize, which: impl Fn(&Labelled) -> bool) -> Vec<Labelled> {
+    let (out, mut seen) = mpsc::channel(16);
+    let mut watch = JoinSet::new();
+    watch.spawn(watch_labels(cluster.clone(), out));
+    let mut standing: HashMap<Digest, Labelled> = HashMap::new();
+    let deadline = Instant::now() + Duration::from_secs(600);
+    while standing.len() < images {
+        let portion =
+            tokio::time::timeout_at(deadline.into(), seen.recv()).await.expect("within ten minutes").unwrap();
+        for seen in portion {
+            if let Seen::Image(image) = seen {
+                match which(&image) {
+                    true => standing.insert(image.digest, image),
+                    false => standing.remove(&image.digest),
+                };
+            }
+        }
+    }
+    standing.into_values().collect()
+}
+
+async fn write_all(cluster: &Cluster, images: &[Labelled], labels: &ImageLabels) {
+    let mut writes = JoinSet::new();
+    for image in images {
+        if writes.len() >= AT_ONCE {
+            writes.join_next().await.unwrap().unwrap();
+        }
+        let (cluster, image, labels) = (cluster.clone(), image.clone(), labels.clone());
+        writes.spawn(async move {
+            write_labels(&cluster, &image.digest, &image.uid, &labels).await.unwrap();
+        });
+    }
+    while let Some(written) = writes.join_next().await {
+        written.unwrap();
+    }
+}
+
+/// What the watcher takes of memory.
+async fn memory(images: usize) {
+    let server = Server::begin();
+    server.create_images(&server.cluster().await, images).await;
+    println!(
+        "memory of clade run --kubernetes with {images} Images of {} bytes each",
+        image(1).to_string().len()
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let running = Clade::run(&server, dir.path());
+    running.wait_for_images(images);
+    running.tell_memory("after the first list");
+    for relist in 1..=3 {
+        server.restart();
+        running.wait_for_list(relist + 1);
+        running.tell_memory(&format!("after relist {relist}"));
+    }
+}
