@@ -1,6 +1,7 @@
 //! The API server, what is created there, and the clade that runs beside it.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -192,6 +193,19 @@ impl Clade {
         });
     }
 
+    /// Waits until it has written so many objects, by its own count.
+    pub(crate) async fn wait_for_labels(&self, images: usize) {
+        let url = std::fs::read_to_string(self.dir.join("api.url")).unwrap_or_default();
+        loop {
+            let text = metrics(&url);
+            let written = text.lines().find_map(|line| line.strip_prefix("clade_labelled_total "));
+            if written.is_some_and(|written| written.parse::<usize>().unwrap() >= images) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     pub(crate) fn tell_memory(&self, when: &str) {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let megabytes = |name: &str| {
@@ -211,6 +225,17 @@ impl Drop for Clade {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a clade tells Prometheus.
+fn metrics(url: &str) -> String {
+    let asked = || {
+        let mut stream = TcpStream::connect(url.strip_prefix("http://")?).ok()?;
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok().map(|_| text)
+    };
+    asked().unwrap_or_default()
 }
 
 fn wait(what: &str, mut is_so: impl FnMut() -> bool) {

@@ -45,6 +45,17 @@ pub(super) async fn take_in(
         Some(cluster) => acquire(cluster, &args.kubernetes).await,
         None => None,
     };
+    if let Some(cluster) = &cluster
+        && !registries.is_empty()
+        && cluster.has_images().await?
+    {
+        return Err(CliError::Usage(
+            "this cluster has Image objects, which know their layers by blob digests, and a registry's images are known by \
+             diff IDs: an image of one would never be found to be built on an image of the other; run one clade for \
+             each"
+                .to_owned(),
+        ));
+    }
     let (out, observations) = channel();
     let (told, catalog) = latest::channel(Arc::default());
     // Where everything is in one process, labels are as well.

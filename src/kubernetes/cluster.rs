@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+use super::kinds::Image;
 use super::raw::Kind;
 
 /// Why the cluster cannot be reached or refuses something.
@@ -95,6 +96,11 @@ impl Cluster {
     /// The client itself.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// Whether the server has OpenShift's Image objects.
+    pub async fn has_images(&self) -> Result<bool, KubernetesError> {
+        self.has::<Image>().await
     }
 
     /// Whether the server has a kind.

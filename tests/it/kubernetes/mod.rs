@@ -242,6 +242,21 @@ fn of_two_watchers_one_works_and_the_other_takes_over_when_it_is_killed() {
 
 #[test]
 #[ignore = "needs a Kubernetes API server: make test"]
+fn a_registry_beside_a_cluster_with_image_objects_is_refused() {
+    let server = Server::begin();
+    let dir = tempfile::tempdir().unwrap();
+    let refused = clade(&["run", "--kubernetes", "--registry", "http://127.0.0.1:1", "--data-dir"])
+        .arg(dir.path())
+        .env("KUBECONFIG", server.service("openshift-single", "clade"))
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("blob digests") && said.contains("run one clade for each"), "{said}");
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: make test"]
 fn kubectl_has_clade_as_a_plugin() {
     let server = Server::begin();
     server.apply(&example());
