@@ -115,8 +115,8 @@ pub fn router(state: ApiState) -> Router {
     let write = match state.is_declared_in_kubernetes {
         true => refuse(
             DECLARATIONS,
-            "classes and groups are custom resources of the cluster that this clade watches: use kubectl apply, \
-             kubectl delete",
+            "classes and groups are custom resources of the cluster that this clade watches: declare and delete them \
+             there, with kubectl",
         ),
         false => write,
     };

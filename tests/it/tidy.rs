@@ -192,7 +192,9 @@ fn each_client_library_is_used_in_one_module() {
     let sources = sources();
     for (library, home) in CLIENTS {
         let uses = |source: &&Source| {
-            source.text.contains(&format!("{library}::")) || source.text.contains(&format!("use {library}"))
+            let is_named =
+                [";", " as "].iter().any(|end| source.text.contains(&format!("use {library}{end}")));
+            is_named || source.text.contains(&format!("{library}::"))
         };
         let users: Vec<&Source> = sources.iter().filter(uses).collect();
         assert!(!users.is_empty(), "nobody uses {library}: take it out of Cargo.toml");
