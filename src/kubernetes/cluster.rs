@@ -58,6 +58,19 @@ pub(super) fn told(error: &kube::Error) -> String {
     }
 }
 
+/// So long may one request take; a watch may be silent for longer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The API server ends every watch itself after 290 s: one that is silent for longer is dead.
+const SILENCE: Duration = Duration::from_secs(300);
+
+/// The answer to a request, if it comes in time.
+pub(super) async fn answer<T>(
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, kube::Error> {
+    let late = |_| kube::Error::Service(format!("no answer within {} s", TIMEOUT.as_secs()).into());
+    tokio::time::timeout(TIMEOUT, request).await.map_err(late)?
+}
+
 /// An API server. Clones share the connection.
 #[derive(Clone)]
 pub struct Cluster {
@@ -89,6 +102,7 @@ impl Cluster {
 
     fn with(mut config: Config) -> Result<Self, KubernetesError> {
         config.connect_timeout = Some(Duration::from_secs(10));
+        config.read_timeout = Some(SILENCE);
         let client = Client::try_from(config);
         client.map(|client| Self { client }).map_err(|error| KubernetesError::Configuration(told(&error)))
     }
@@ -106,7 +120,7 @@ impl Cluster {
     /// Whether the server has a kind.
     pub(super) async fn has<K: Kind>(&self) -> Result<bool, KubernetesError> {
         let group_version = format!("{}/{}", K::GROUP, K::VERSION);
-        match self.client.list_api_group_resources(&group_version).await {
+        match answer(self.client.list_api_group_resources(&group_version)).await {
             Ok(APIResourceList { resources, .. }) => Ok(resources.iter().any(|of| of.kind == K::KIND)),
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
             Err(error) => Err(KubernetesError::api(&error)),

@@ -7,7 +7,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use super::ImageClass;
-use super::cluster::{Cluster, KubernetesError};
+use super::cluster::{Cluster, KubernetesError, answer};
 use crate::class::Count;
 
 /// Who these fields of the status belong to.
@@ -19,7 +19,7 @@ pub async fn write_counts(
     counts: &BTreeMap<String, Count>,
 ) -> Result<(), KubernetesError> {
     let api: Api<ImageClass> = Api::all(cluster.client());
-    let classes = match api.list(&ListParams::default()).await {
+    let classes = match answer(api.list(&ListParams::default())).await {
         Ok(classes) => classes,
         // A cluster without clade's custom resources has nowhere to write to.
         Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
@@ -40,7 +40,8 @@ pub async fn write_counts(
             "metadata": {"name": name},
             "status": {"members": counted.0, "outdated": counted.1},
         });
-        match api.patch_status(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&object)).await {
+        let (params, patch) = (PatchParams::apply(MANAGER).force(), Patch::Apply(&object));
+        match answer(api.patch_status(&name, &params, &patch)).await {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             Err(error) => return Err(KubernetesError::api(&error)),

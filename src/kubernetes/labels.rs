@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use watcher::Event;
 
-use super::cluster::{Cluster, told};
+use super::cluster::{Cluster, answer, told};
 use super::kinds::Image;
 use super::raw::{Kind as _, Raw};
 use super::watch::wait_for;
@@ -30,8 +30,6 @@ const MANAGER: &str = "clade-label";
 /// So many images are told of together.
 const BATCH: u16 = 500;
 const PATIENCE: Duration = Duration::from_millis(50);
-/// So long may one write take.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What clade says on an Image object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -148,11 +146,9 @@ pub async fn write_labels(
     let api: Api<Raw<Image>> = Api::all(cluster.client());
     let (name, params) = (digest.to_string(), PatchParams::apply(MANAGER).force());
     let patch = Patch::Apply(&object);
-    let written = tokio::time::timeout(TIMEOUT, api.patch_metadata(&name, &params, &patch));
-    match written.await {
-        Ok(Ok(object)) => labelled(&object.metadata).ok_or(LabelError::Gone),
-        Ok(Err(kube::Error::Api(status))) if matches!(status.code, 404 | 409) => Err(LabelError::Gone),
-        Ok(Err(error)) => Err(LabelError::Failed(told(&error))),
-        Err(_) => Err(LabelError::Failed(format!("no answer within {} s", TIMEOUT.as_secs()))),
+    match answer(api.patch_metadata(&name, &params, &patch)).await {
+        Ok(object) => labelled(&object.metadata).ok_or(LabelError::Gone),
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Err(LabelError::Gone),
+        Err(error) => Err(LabelError::Failed(told(&error))),
     }
 }

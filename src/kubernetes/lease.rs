@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::Api;
 use kube::api::PostParams;
 
-use super::cluster::{Cluster, KubernetesError, told};
+use super::cluster::{Cluster, KubernetesError, answer, told};
 
 /// Who has not renewed for so long has lost it.
 const DURATION: Duration = Duration::from_secs(15);
@@ -63,10 +63,10 @@ impl Lease {
     }
 
     async fn try_acquire(&self, seen: &mut Option<(LeaseSpec, Instant)>) -> Result<bool, kube::Error> {
-        let Some(object) = self.api.get_opt(&self.name).await? else {
+        let Some(object) = answer(self.api.get_opt(&self.name)).await? else {
             let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
             let object = Object { metadata, spec: Some(self.spec(None)) };
-            return is_ours(self.api.create(&PostParams::default(), &object).await);
+            return is_ours(answer(self.api.create(&PostParams::default(), &object)).await);
         };
         let spec = object.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.clone().unwrap_or_default();
@@ -83,7 +83,7 @@ impl Lease {
     /// Writes what is ours in the place of what was read; false if another was faster.
     async fn write(&self, object: Object, spec: LeaseSpec) -> Result<bool, kube::Error> {
         let object = Object { spec: Some(spec), ..object };
-        is_ours(self.api.replace(&self.name, &PostParams::default(), &object).await)
+        is_ours(answer(self.api.replace(&self.name, &PostParams::default(), &object)).await)
     }
 
     fn spec(&self, before: Option<&LeaseSpec>) -> LeaseSpec {

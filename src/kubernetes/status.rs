@@ -11,7 +11,7 @@ use tokio::sync::watch as latest;
 use super::class::{
     ClassVersion, Condition, ImageClassGroup, ImageClassGroupStatus, ImageClassStatus, VersionImage,
 };
-use super::cluster::{Cluster, told};
+use super::cluster::{Cluster, answer, told};
 use super::declared::{Declared, DeclaredClass};
 use super::{ImageClass, SOURCE};
 use crate::class::{Catalog, Class};
@@ -120,7 +120,7 @@ where
         "apiVersion": "clade.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "status": status
     });
     let params = PatchParams::apply(MANAGER).force();
-    match api.patch_status(name, &params, &Patch::Apply(&object)).await {
+    match answer(api.patch_status(name, &params, &Patch::Apply(&object))).await {
         Ok(written) => Ok(Some(written)),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
         Err(error) => Err(error),
