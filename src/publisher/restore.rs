@@ -55,11 +55,10 @@ impl Publisher {
         }
         publisher.restore_tags()?;
         publisher.restore_build_configs()?;
-        // Every class is looked at again: the last publisher may have stopped between writing a tag and writing what
-        // follows from it.
+        // With the next flush, every class is looked at again: the last publisher may have stopped between writing a tag
+        // and writing what follows from it.
         publisher.pending.classes =
             publisher.catalog.classes().map(|class| class.record.name.clone()).collect();
-        publisher.track()?;
         Ok(publisher)
     }
 

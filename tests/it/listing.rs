@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use clade::log::SharedLog;
 use clade::log::memory::{Faults, MemoryLog};
@@ -148,4 +149,86 @@ fn a_build_config_is_written_once_and_goes_when_it_is_listed_no_longer() {
     let none = Listing::BuildConfigs(HashSet::new());
     publish(&log, [Observation::Listed("kubernetes".to_owned(), none)]);
     assert_eq!(fold::<BuildConfigRecord>(&*log).len(), 0);
+}
+
+/// What time it is for the test below.
+static NOW: AtomicI64 = AtomicI64::new(1_000);
+
+fn clock() -> Timestamp {
+    Timestamp::from_second(NOW.load(Ordering::Relaxed)).unwrap()
+}
+
+/// An image for one platform of a version of the base.
+fn image_on(name: &str, layers: &[&str], architecture: &str) -> Observation {
+    let platform = clade::oci::Platform::new("linux", architecture);
+    Observation::Image(Box::new(ImageRecord { platform, ..image(name, layers) }))
+}
+
+#[test]
+fn a_base_that_is_pushed_platform_by_platform_is_one_version_for_its_class() {
+    let log = log();
+    let restore = || {
+        Publisher::restore(SharedLog::clone(&log), clock)
+            .unwrap()
+            .settling(std::time::Duration::from_secs(30))
+    };
+    let mut publisher = restore();
+    let observe = |publisher: &mut Publisher, observations: Vec<Observation>| {
+        observations.into_iter().for_each(|observation| publisher.observe(observation).unwrap());
+        publisher.settle();
+        publisher.flush().unwrap();
+    };
+    let following = |publisher: &Publisher| {
+        let class = publisher.catalog().class("base").unwrap();
+        (class.record.versions, class.record.current, class.record.following.reason.clone())
+    };
+    let tags = |items: &[(i64, &[&str])]| {
+        let tags: Vec<Observation> =
+            items.iter().map(|(at, images)| tag("base:latest", *at, images)).collect();
+        let items = tags.into_iter().flat_map(|tag| match tag {
+            Observation::Tag(tag) => tag.items,
+            other => panic!("{other:?} is no tag"),
+        });
+        let tag = clade::publisher::ObservedTag {
+            source: Some("kubernetes".to_owned()),
+            repository: "base".to_owned(),
+            tag: "latest".to_owned(),
+            items: items.collect(),
+        };
+        vec![Observation::Repository {
+            source: "kubernetes".to_owned(),
+            repository: "base".to_owned(),
+            tags: vec![tag],
+        }]
+    };
+    observe(
+        &mut publisher,
+        vec![
+            image_on("old amd64", &["A"], "amd64"),
+            image_on("old arm64", &["B"], "arm64"),
+            image_on("new amd64", &["C"], "amd64"),
+            image_on("new arm64", &["D"], "arm64"),
+        ],
+    );
+    let old: (i64, &[&str]) = (900, &["old amd64", "old arm64"]);
+    observe(&mut publisher, tags(&[old]));
+    publisher.apply_class(&crate::support::class("base", "base:latest", &[])).unwrap();
+    publisher.flush().unwrap();
+    assert_eq!(following(&publisher), (1, Some(0), "Following".to_owned()), "the first counts at once");
+
+    let half: (i64, &[&str]) = (1_000, &["new amd64", "old arm64"]);
+    observe(&mut publisher, tags(&[old, half]));
+    assert_eq!(following(&publisher), (1, Some(0), "Settling".to_owned()));
+    NOW.store(1_010, Ordering::Relaxed);
+    let whole: (i64, &[&str]) = (1_010, &["new amd64", "new arm64"]);
+    observe(&mut publisher, tags(&[old, half, whole]));
+    NOW.store(1_039, Ordering::Relaxed);
+    // Also for one that begins anew meanwhile.
+    drop(publisher);
+    let mut publisher = restore();
+    observe(&mut publisher, Vec::new());
+    assert_eq!(following(&publisher), (1, Some(0), "Settling".to_owned()));
+    NOW.store(1_040, Ordering::Relaxed);
+    observe(&mut publisher, Vec::new());
+    assert_eq!(following(&publisher), (3, Some(2), "Following".to_owned()));
 }
