@@ -232,3 +232,27 @@ fn every_file_begins_with_what_it_is_for() {
         );
     }
 }
+
+#[test]
+fn no_merge_has_left_its_marks() {
+    let mut paths = Vec::new();
+    for folder in ["src", "tests", "benches", "deploy", "topics"] {
+        every_file(&root().join(folder), &mut paths);
+    }
+    let documents = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());
+    paths.extend(
+        documents.filter(|path| path.extension().is_some_and(|of| of == "md" || of == "yml" || of == "toml")),
+    );
+    for path in paths {
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        let is_marked = text.lines().any(|line| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> "));
+        assert!(!is_marked, "{}", path.display());
+    }
+}
+
+fn every_file(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { every_file(&path, found) } else { found.push(path) }
+    }
+}
