@@ -91,6 +91,7 @@ fn image(data: &Data, number: usize) -> ImageRecord {
             .map(|layer| Layer { digest: *layer, diff_id: None, size: None })
             .collect(),
         sources: Vec::new(),
+        imported: false,
         claims: Vec::new(),
     }
 }

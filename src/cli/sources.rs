@@ -41,10 +41,6 @@ pub(super) async fn take_in(
     } else {
         None
     };
-    let lease = match &cluster {
-        Some(cluster) => acquire(cluster, &args.kubernetes).await,
-        None => None,
-    };
     if let Some(cluster) = &cluster
         && !registries.is_empty()
         && cluster.has_images().await?
@@ -56,6 +52,10 @@ pub(super) async fn take_in(
                 .to_owned(),
         ));
     }
+    let lease = match &cluster {
+        Some(cluster) => acquire(cluster, &args.kubernetes).await,
+        None => None,
+    };
     let (out, observations) = channel();
     let (told, catalog) = latest::channel(Arc::default());
     // Where everything is in one process, labels are as well.
@@ -114,7 +114,11 @@ async fn acquire(cluster: &Cluster, args: &KubernetesArgs) -> Option<Held> {
 async fn keep(lease: Option<Held>, held: &HeldLease) -> CliError {
     let Some(lease) = lease else { return std::future::pending().await };
     *held.lock().unwrap_or_else(PoisonError::into_inner) = Some(lease.clone());
-    lease.keep().await.into()
+    // On its own: whatever else this task does, it is renewed, or given up.
+    match tokio::spawn(lease.keep()).await {
+        Ok(lost) => lost.into(),
+        Err(panicked) => CliError::failed(panicked),
+    }
 }
 
 /// Gives the lease back, so that nobody has to wait until it runs out.

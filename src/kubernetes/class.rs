@@ -65,6 +65,9 @@ pub struct ImageClassSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
+    validation = Rule::new("self.kind == 'DockerImage' || has(self.namespace)").message(
+        "namespace is missing: in which one is the image stream?"
+    ),
     validation = Rule::new("self.kind != 'ImageStreamTag' || self.name.matches('^[^:@]+:[^:@]+$')").message(
         "name of kind ImageStreamTag must be STREAM:TAG, as php:7.1"
     ),
@@ -116,6 +119,13 @@ pub struct ImageClassStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// The status of a class whose declaration may be of a later version than this.
+#[derive(Deserialize, Default)]
+pub(super) struct Stated {
+    #[serde(default)]
+    pub(super) status: ImageClassStatus,
 }
 
 /// One version of what a class follows.

@@ -7,7 +7,9 @@ use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use super::ImageClass;
+use super::class::Stated;
 use super::cluster::{Cluster, KubernetesError, answer};
+use super::raw::Raw;
 use crate::class::Count;
 
 /// Who these fields of the status belong to.
@@ -18,19 +20,20 @@ pub async fn write_counts(
     cluster: &Cluster,
     counts: &BTreeMap<String, Count>,
 ) -> Result<(), KubernetesError> {
-    let api: Api<ImageClass> = Api::all(cluster.client());
+    let api: Api<Raw<ImageClass>> = Api::all(cluster.client());
     let classes = match answer(api.list(&ListParams::default())).await {
         Ok(classes) => classes,
         // A cluster without clade's custom resources has nowhere to write to.
         Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
         Err(error) => return Err(KubernetesError::api(&error)),
     };
+    let mut failed = Ok(());
     for class in classes {
-        let name = class.metadata.name.unwrap_or_default();
+        let name = class.key();
         let count = counts.get(&name).copied().unwrap_or_default();
         let number = |count: u64| i64::try_from(count).ok();
         let counted = (number(count.members), number(count.outdated));
-        let status = class.status.unwrap_or_default();
+        let Stated { status } = serde_json::from_str(class.json.get()).unwrap_or_default();
         if (status.members, status.outdated) == counted {
             continue;
         }
@@ -44,8 +47,9 @@ pub async fn write_counts(
         match answer(api.patch_status(&name, &params, &patch)).await {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(error) => return Err(KubernetesError::api(&error)),
+            // The others are written all the same.
+            Err(error) => failed = Err(KubernetesError::api(&error)),
         }
     }
-    Ok(())
+    failed
 }

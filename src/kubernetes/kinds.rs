@@ -2,9 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde::Deserialize;
-
-use super::class::ImageClassStatus;
+use super::class::Stated;
 use super::declared::{Declared, DeclaredClass};
 use super::raw::{Kind, Raw};
 use super::{ImageClass, ImageClassGroup, SOURCE};
@@ -131,13 +129,6 @@ impl Watched for BuildConfig {
     fn listing(keys: HashSet<String>, _: &Declared) -> Listing {
         Listing::BuildConfigs(keys)
     }
-}
-
-/// The status of a class whose declaration may be of a later version than this.
-#[derive(Deserialize, Default)]
-struct Stated {
-    #[serde(default)]
-    status: ImageClassStatus,
 }
 
 /// A class as it is declared, or why it cannot be followed.

@@ -148,7 +148,8 @@ pub async fn write_labels(
     let patch = Patch::Apply(&object);
     match answer(api.patch_metadata(&name, &params, &patch)).await {
         Ok(object) => labelled(&object.metadata).ok_or(LabelError::Gone),
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Err(LabelError::Gone),
+        // A conflict may be another object of that name now, which the watch tells of, or another's write at the same time.
+        Err(kube::Error::Api(status)) if status.code == 404 => Err(LabelError::Gone),
         Err(error) => Err(LabelError::Failed(told(&error))),
     }
 }

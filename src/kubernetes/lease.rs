@@ -117,6 +117,14 @@ fn is_ours(written: Result<Object, kube::Error>) -> Result<bool, kube::Error> {
     }
 }
 
+/// What a renewal came to.
+enum Renewal {
+    Done,
+    Conflict,
+    /// Another holds it.
+    Lost(String),
+}
+
 impl Held {
     /// Renews it, until it is lost.
     pub async fn keep(mut self) -> KubernetesError {
@@ -125,11 +133,14 @@ impl Held {
             let asked = Instant::now();
             let left = GIVE_UP.saturating_sub(self.renewed.elapsed());
             let holder = match tokio::time::timeout(left, self.renew()).await {
-                Ok(Ok(None)) => {
+                Ok(Ok(Renewal::Done)) => {
                     self.renewed = asked;
                     continue;
                 }
-                Ok(Ok(Some(holder))) => holder,
+                // Somebody else has written it at the same time: the next look tells what.
+                Ok(Ok(Renewal::Conflict)) if self.renewed.elapsed() < GIVE_UP => continue,
+                Ok(Ok(Renewal::Conflict)) => "nobody, for others write it all the time".to_owned(),
+                Ok(Ok(Renewal::Lost(holder))) => holder,
                 Ok(Err(error)) if self.renewed.elapsed() < GIVE_UP => {
                     tracing::warn!(
                         lease = self.lease.full_name(),
@@ -144,15 +155,15 @@ impl Held {
         }
     }
 
-    /// Renews it once; who holds it, if it is not this process.
-    async fn renew(&self) -> Result<Option<String>, kube::Error> {
+    /// Renews it once.
+    async fn renew(&self) -> Result<Renewal, kube::Error> {
         let object = self.lease.api.get(&self.lease.name).await?;
         let spec = object.spec.clone().unwrap_or_default();
         if spec.holder_identity.as_ref() != Some(&self.lease.identity) {
-            return Ok(Some(spec.holder_identity.unwrap_or_default()));
+            return Ok(Renewal::Lost(spec.holder_identity.unwrap_or_default()));
         }
-        // A conflict is somebody else's write, which the next look explains.
-        self.lease.write(object, self.lease.spec(Some(&spec))).await.map(|_| None)
+        let is_ours = self.lease.write(object, self.lease.spec(Some(&spec))).await?;
+        Ok(if is_ours { Renewal::Done } else { Renewal::Conflict })
     }
 
     /// Lets another have it at once.

@@ -25,7 +25,8 @@ pub use class::{ImageClass, ImageClassGroup, definitions};
 pub use cluster::{Cluster, KubernetesError};
 pub use counts::write_counts;
 pub use labels::{
-    CLASS_PREFIX, GROUP_PREFIX, ImageLabels, LabelError, Labelled, Seen, watch_labels, write_labels,
+    ANNOTATION, CLASS_PREFIX, GROUP_PREFIX, ImageLabels, LabelError, Labelled, Seen, watch_labels,
+    write_labels,
 };
 pub use lease::{Held, Lease};
 pub use watch::watch;

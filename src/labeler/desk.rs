@@ -44,6 +44,7 @@ pub(super) struct Desk {
 struct Wanted {
     /// While an image goes from one partition to another, it stands in both.
     partition: u16,
+    sequence: u64,
     labels: Arc<ImageLabels>,
     states: Vec<(String, State)>,
 }
@@ -56,7 +57,11 @@ impl Desk {
         digest: Digest,
         record: Option<&ClassificationRecord>,
     ) {
-        if record.is_none() && self.wanted.get(&digest).is_some_and(|wanted| wanted.partition != partition) {
+        // Partitions are read in any order: what another one has said of the image later counts.
+        let is_older = |wanted: &Wanted| {
+            wanted.partition != partition && record.is_none_or(|record| record.sequence < wanted.sequence)
+        };
+        if self.wanted.get(&digest).is_some_and(is_older) {
             return;
         }
         if let Some(before) = self.wanted.remove(&digest) {
@@ -73,7 +78,7 @@ impl Desk {
                 self.counts.entry(class.clone()).or_default().add(*state);
             }
             let labels = Arc::new(labels_of(record));
-            self.wanted.insert(digest, Wanted { partition, labels, states });
+            self.wanted.insert(digest, Wanted { partition, sequence: record.sequence, labels, states });
         }
         self.look_at(digest);
     }
@@ -303,8 +308,13 @@ mod tests {
     #[test]
     fn an_image_that_went_to_another_partition_is_not_taken_back_by_the_first() {
         let mut desk = complete();
+        let later = ClassificationRecord { sequence: 2, ..record("outdated") };
         desk.classified(0, digest(), Some(&record("current")));
-        desk.classified(1, digest(), Some(&record("outdated")));
+        desk.classified(1, digest(), Some(&later));
+        desk.classified(0, digest(), None);
+        assert_eq!(desk.counts()["rhel7"], Count { members: 1, outdated: 1 });
+        // Nor if the second is read first.
+        desk.classified(0, digest(), Some(&record("current")));
         desk.classified(0, digest(), None);
         assert_eq!(desk.counts()["rhel7"], Count { members: 1, outdated: 1 });
         desk.classified(1, digest(), None);

@@ -21,7 +21,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::kubernetes::{Cluster, LabelError, Labelled, Seen, watch_labels, write_counts, write_labels};
+use crate::kubernetes::{
+    ANNOTATION, Cluster, LabelError, Labelled, Seen, watch_labels, write_counts, write_labels,
+};
 use crate::log::{LogError, ReadLimit, SharedLog};
 use crate::oci::Digest;
 use crate::record::{ClassificationRecord, Topic, decode};
@@ -37,6 +39,8 @@ const READ: ReadLimit = ReadLimit { records: 2_000, bytes: 4 << 20 };
 const LOOK: Duration = Duration::from_millis(200);
 /// How often the counts of the classes are written, if they have changed.
 const COUNT: Duration = Duration::from_secs(2);
+/// And how many of these go by until they are compared with what stands there, whatever has changed.
+const LOOK_AGAIN: u32 = 15;
 
 /// Why a labeler has ended.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +75,8 @@ pub async fn run(
     let begun = Instant::now();
     let pause = rate.map_or(Duration::ZERO, |rate| Duration::from_secs(1) / rate.get());
     let desk = Desk::default();
-    let labeler = Labeler { cluster, metrics, desk, begun, pause, next: begun, writes: JoinSet::new() };
+    let labeler =
+        Labeler { cluster, metrics, desk, begun, pause, next: begun, ticks: 0, writes: JoinSet::new() };
     labeler.work(classified, images).await;
     reader.outcome()
 }
@@ -84,6 +89,8 @@ struct Labeler {
     /// Between one write and the next, which is not before `next`.
     pause: Duration,
     next: Instant,
+    /// How often it was looked whether the counts have changed.
+    ticks: u32,
     writes: JoinSet<(Job, Result<Labelled, LabelError>)>,
 }
 
@@ -94,9 +101,11 @@ impl Labeler {
         count.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut written = None;
         loop {
-            let next_try = self.desk.next_try().map(|at| self.begun + at);
-            let next_write = Some(self.next).filter(|next| self.desk.is_waiting() && *next > Instant::now());
-            let next = next_try.into_iter().chain(next_write).min();
+            // While as many are on their way as may be, nothing else is waited for.
+            let is_free = self.writes.len() < AT_ONCE;
+            let next_try = self.desk.next_try().map(|at| (self.begun + at).max(self.next));
+            let next_write = Some(self.next).filter(|_| self.desk.is_waiting());
+            let next = next_try.into_iter().chain(next_write).min().filter(|_| is_free);
             tokio::select! {
                 read = classified.recv() => match read {
                     Some(read) => self.take(read),
@@ -138,25 +147,37 @@ impl Labeler {
 
     fn conclude(&mut self, job: &Job, outcome: Result<Labelled, LabelError>) {
         match outcome {
-            Ok(image) => {
+            Ok(image) if image.labels == *job.labels => {
                 self.metrics.labelled.inc();
                 self.desk.done(image);
             }
-            Err(LabelError::Gone) => self.desk.gone(job.digest, &job.uid),
-            Err(LabelError::Failed(problem)) => {
-                self.metrics.label_failures.inc();
-                let (times, wait) = self.desk.failed(job.digest, self.begun.elapsed(), fastrand::f64());
-                // Once for an image, and now and then if it goes on.
-                if times.is_power_of_two() {
-                    let (image, seconds) = (job.digest, wait.as_secs());
-                    tracing::warn!(%image, times, "cannot label: {problem}; trying again in {seconds} s");
-                }
+            Ok(image) => {
+                let theirs = foreign(&image, job);
+                self.desk.seen(Seen::Image(image));
+                self.put_off(
+                    job,
+                    &format!("somebody else has written {theirs} there, which clade does not take away"),
+                );
             }
+            Err(LabelError::Gone) => self.desk.gone(job.digest, &job.uid),
+            Err(LabelError::Failed(problem)) => self.put_off(job, &problem),
+        }
+    }
+
+    fn put_off(&mut self, job: &Job, problem: &str) {
+        self.metrics.label_failures.inc();
+        let (times, wait) = self.desk.failed(job.digest, self.begun.elapsed(), fastrand::f64());
+        // Once for an image, and now and then if it goes on.
+        if times.is_power_of_two() {
+            let (image, seconds) = (job.digest, wait.as_secs());
+            tracing::warn!(%image, times, "cannot label: {problem}; trying again in {seconds} s");
         }
     }
 
     async fn count(&mut self, written: &mut Option<std::collections::BTreeMap<String, crate::class::Count>>) {
-        if written.as_ref() == Some(self.desk.counts()) {
+        // Now and then also if nothing has changed: there may be a new class.
+        self.ticks = self.ticks.wrapping_add(1);
+        if written.as_ref() == Some(self.desk.counts()) && !self.ticks.is_multiple_of(LOOK_AGAIN) {
             return;
         }
         match write_counts(&self.cluster, self.desk.counts()).await {
@@ -164,6 +185,13 @@ impl Labeler {
             Err(error) => tracing::warn!("cannot write how many images are in the classes: {error}"),
         }
     }
+}
+
+/// What stands on an object in clade's place, and was not written by clade.
+fn foreign(image: &Labelled, job: &Job) -> String {
+    let differs = |(key, value): &(&String, &String)| job.labels.labels.get(*key) != Some(*value);
+    let keys: Vec<&str> = image.labels.labels.iter().filter(differs).map(|(key, _)| key.as_str()).collect();
+    if keys.is_empty() { ANNOTATION.to_owned() } else { keys.join(", ") }
 }
 
 /// Reads the log on a thread of its own, as every read blocks.

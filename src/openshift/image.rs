@@ -114,6 +114,7 @@ pub(super) fn observations(image: Image) -> Result<Vec<Observation>, String> {
         layer_identity: LayerIdentity::Blob,
         layers,
         sources: Vec::new(),
+        imported: false,
         claims: Vec::new(),
     }))])
 }

@@ -3,7 +3,6 @@
 use serde::Deserialize;
 
 use super::Metadata;
-use crate::oci::Digest;
 use crate::publisher::{Observation, ObservedTag};
 use crate::record::{TagImage, TagItem, Timestamp};
 
@@ -30,7 +29,9 @@ struct NamedTagEvents {
 #[derive(Deserialize)]
 struct TagEvent {
     created: Timestamp,
-    image: Digest,
+    /// Empty for a tag that only names where an image is (`oc tag --reference`).
+    #[serde(default)]
+    image: String,
 }
 
 pub(super) fn observations(stream: ImageStream) -> Vec<Observation> {
@@ -45,10 +46,10 @@ pub(super) fn observations(stream: ImageStream) -> Vec<Observation> {
             continue;
         }
         // The newest comes first in a stream.
-        let items = events.items.unwrap_or_default().into_iter().rev().map(|event| TagItem {
-            since: event.created,
-            digest: Some(event.image),
-            images: vec![TagImage { digest: event.image, platform: None }],
+        let items = events.items.unwrap_or_default().into_iter().rev().filter_map(|event| {
+            let digest = event.image.parse().ok()?;
+            let images = vec![TagImage { digest, platform: None }];
+            Some(TagItem { since: event.created, digest: Some(digest), images })
         });
         let tag = ObservedTag {
             source: None,

@@ -98,12 +98,7 @@ impl Publisher {
                     let partition = partition_of(&digest, &image.chain(), self.log.partitions());
                     let record = encode(digest.to_string(), &image)?;
                     if let Some(problem) = too_large(&record) {
-                        self.pending.dead_letters.push(DeadLetterRecord::new(
-                            format!("image {digest}"),
-                            Some(digest.to_string()),
-                            problem,
-                            record.value.as_deref(),
-                        ));
+                        self.bury(format!("image {digest}"), &record, problem);
                         continue;
                     }
                     if let Some(before) = before.filter(|before| *before != partition) {
@@ -142,7 +137,7 @@ impl Publisher {
         for (name, mut record) in std::mem::take(&mut self.pending.tags) {
             self.sequence += 1;
             record.sequence = self.sequence;
-            groups.push(self.tag_group(&name, record)?);
+            groups.extend(self.tag_group(&name, record)?);
             self.counts.tags += 1;
         }
         Ok(groups)
@@ -150,7 +145,7 @@ impl Publisher {
 
     /// A tag goes to every partition that holds one of its images, first there and then away from where it was, so
     /// that no reader misses it; the history goes to its home alone.
-    fn tag_group(&mut self, name: &str, mut record: TagRecord) -> Result<Group, PublishError> {
+    fn tag_group(&mut self, name: &str, mut record: TagRecord) -> Result<Option<Group>, PublishError> {
         let source = self.places.source_set(record.source.as_slice());
         let before = self.places.tag(name);
         let images = images_of(&record.current);
@@ -167,6 +162,11 @@ impl Publisher {
             record.history.drain(..record.history.len().div_ceil(4));
             encoded = encode(name.to_owned(), &record)?;
         }
+        if let Some(problem) = too_large(&encoded) {
+            self.bury(format!("tag {name}"), &encoded, problem);
+            return Ok(None);
+        }
+        let before = self.places.tag(name);
         let away = TagRecord { history: Vec::new(), home: false, ..TagRecord::clone(&record) };
         let place = TagPlace { partitions: partitions.clone(), home, offset: 0, source, images };
         let id = format!("{name}@{}", record.sequence);
@@ -178,7 +178,13 @@ impl Publisher {
             let record = tombstone::<TagRecord>(name.to_owned(), id.clone());
             group.push((at(Topic::Tags, *partition), record, Written::Nothing));
         }
-        Ok(group)
+        Ok(Some(group))
+    }
+
+    /// Tells of a record that no log takes.
+    fn bury(&mut self, origin: String, record: &Record, problem: String) {
+        let key = Some(record.key.clone());
+        self.pending.dead_letters.push(DeadLetterRecord::new(origin, key, problem, record.value.as_deref()));
     }
 
     fn other_groups(&mut self) -> Result<Vec<Group>, PublishError> {
@@ -208,11 +214,6 @@ impl Publisher {
             groups.push(vec![(at(BuildConfigRecord::TOPIC, 0), encoded, Written::Nothing)]);
             self.counts.build_configs += 1;
         }
-        for letter in std::mem::take(&mut self.pending.dead_letters) {
-            let record = encode(letter.origin.clone(), &letter)?;
-            groups.push(vec![(at(Topic::DeadLetters, 0), record, Written::Nothing)]);
-            self.counts.dead_letters += 1;
-        }
         // In their order: versions before the class that counts them, a class that goes before its versions.
         for (key, record) in std::mem::take(&mut self.pending.catalog) {
             self.sequence += 1;
@@ -220,7 +221,16 @@ impl Publisher {
                 Some(record) => encode(key.to_string(), &record)?,
                 None => tombstone::<CatalogRecord>(key.to_string(), format!("{key}@{}", self.sequence)),
             };
+            if let Some(problem) = too_large(&record) {
+                self.bury(key.to_string(), &record, problem);
+                continue;
+            }
             groups.push(vec![(at(Topic::Catalog, 0), record, Written::Nothing)]);
+        }
+        for letter in std::mem::take(&mut self.pending.dead_letters) {
+            let record = encode(letter.origin.clone(), &letter)?;
+            groups.push(vec![(at(Topic::DeadLetters, 0), record, Written::Nothing)]);
+            self.counts.dead_letters += 1;
         }
         Ok(groups)
     }

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use super::flush::PENDING_IMAGES;
-use super::{ObservedTag, PublishError, Publisher};
+use super::{ObservedTag, PublishError, Publisher, is_imported};
 use crate::oci::{Digest, Reference};
 use crate::record::TagItem;
 
@@ -97,8 +97,10 @@ impl Publisher {
         digest: Digest,
     ) -> Result<(), PublishError> {
         let Some(mut image) = self.image(&digest)? else { return Ok(()) };
+        let is_imported = is_imported(&image);
         image.sources.retain(|of| of != source);
-        if image.sources.is_empty() {
+        image.imported = is_imported && !image.sources.is_empty();
+        if image.sources.is_empty() && !is_imported {
             self.observe_image_gone(digest);
         } else {
             self.pending.images.insert(digest, Some(image));

@@ -33,7 +33,7 @@ pub use migrate::Migrated;
 
 use crate::class::Catalog;
 use crate::log::{SharedLog, Writer};
-use crate::oci::Digest;
+use crate::oci::{Digest, LayerIdentity};
 use crate::record::catalog::Selector;
 use crate::record::{
     BuildConfigRecord, CatalogRecord, Claim, DeadLetterRecord, ImageRecord, TagImage, TagItem, TagRecord,
@@ -265,14 +265,26 @@ impl Publisher {
     }
 }
 
+/// Whether somebody has told of it who does not tell when it is gone.
+fn is_imported(image: &ImageRecord) -> bool {
+    image.imported || image.sources.is_empty()
+}
+
 /// Adds to a newly seen image what was known of it and still holds.
 fn merge(image: &mut ImageRecord, known: &ImageRecord) {
     image.repositories.extend(known.repositories.iter().cloned());
     image.repositories.sort_unstable();
     image.repositories.dedup();
+    image.imported = is_imported(image) || is_imported(known);
     image.sources.extend(known.sources.iter().cloned());
     image.sources.sort_unstable();
     image.sources.dedup();
+    image.imported &= !image.sources.is_empty();
+    if (image.layer_identity, known.layer_identity) == (LayerIdentity::Blob, LayerIdentity::DiffId) {
+        // Of the same manifest, more is known already.
+        image.layer_identity = known.layer_identity;
+        image.layers.clone_from(&known.layers);
+    }
     image.claims.extend(known.claims.iter().cloned());
     image.claims.sort_unstable();
     image.claims.dedup();

@@ -18,6 +18,8 @@ pub(super) struct ImagePlace {
     pub(super) partition: u16,
     pub(super) offset: Offset,
     pub(super) fingerprint: u64,
+    /// Of the record.
+    pub(super) sequence: u64,
     sources: SourceSet,
 }
 
@@ -69,7 +71,13 @@ impl Places {
     /// Remembers where an image stands now.
     pub(super) fn put_image(&mut self, image: &ImageRecord, partition: u16, offset: Offset) -> ImagePlace {
         let sources = self.source_set(&image.sources);
-        let place = ImagePlace { partition, offset, fingerprint: fingerprint(image), sources };
+        let place = ImagePlace {
+            partition,
+            offset,
+            fingerprint: fingerprint(image),
+            sequence: image.sequence,
+            sources,
+        };
         self.images.insert(image.digest, place);
         place
     }
@@ -155,6 +163,7 @@ fn fingerprint(image: &ImageRecord) -> u64 {
         platform,
         repositories,
         sources,
+        imported,
         media_type,
         config_digest,
         created,
@@ -162,7 +171,18 @@ fn fingerprint(image: &ImageRecord) -> u64 {
         layers,
         claims,
     } = image;
-    (digest, platform, repositories, sources, media_type, config_digest, created, layer_identity, claims)
+    (
+        digest,
+        platform,
+        repositories,
+        sources,
+        imported,
+        media_type,
+        config_digest,
+        created,
+        layer_identity,
+        claims,
+    )
         .hash(&mut hasher);
     for layer in layers {
         (layer.digest, layer.diff_id, layer.size).hash(&mut hasher);

@@ -99,6 +99,8 @@ impl Publisher {
             self.sequence = self.sequence.max(sequence_of(stored));
             // What cannot be read was not written by a publisher of this version; it is not there for this one.
             match decode::<ImageRecord>(&stored.record) {
+                // An image that went to another partition stands there with a higher one.
+                Ok(Some(image)) if self.is_later_elsewhere(&image, partition) => {}
                 Ok(Some(image)) => {
                     let place = self.places.put_image(&image, partition, stored.offset);
                     if followed.contains(&image.digest) {
@@ -116,6 +118,11 @@ impl Publisher {
             }
         })?;
         Ok(())
+    }
+
+    fn is_later_elsewhere(&self, image: &ImageRecord, partition: u16) -> bool {
+        let known = self.places.image(&image.digest);
+        known.is_some_and(|place| place.partition != partition && place.sequence > image.sequence)
     }
 
     fn restore_tags(&mut self) -> Result<(), PublishError> {

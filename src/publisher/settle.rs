@@ -8,8 +8,14 @@ use crate::record::{TagItem, Timestamp};
 /// A tag that never rests is followed all the same once a burst of moves has lasted so many times the delay.
 const MOST_DELAYS: u32 = 10;
 
-/// How many of a tag's items, oldest first, are settled, and when the rest will be if nothing moves.
-pub(super) fn settled(items: &[TagItem], delay: Duration, now: Timestamp) -> (usize, Option<Timestamp>) {
+/// How many of a tag's items, oldest first, are settled, and when the rest will be if nothing moves. `is_index` says of an
+/// item whether it is an image index, or may be one for all that is known.
+pub(super) fn settled(
+    items: &[TagItem],
+    delay: Duration,
+    now: Timestamp,
+    is_index: impl Fn(&TagItem) -> bool,
+) -> (usize, Option<Timestamp>) {
     let Some(last) = items.last().filter(|last| is_index(last)) else { return (items.len(), None) };
     let Ok(due) = last.since.checked_add(delay) else { return (items.len(), None) };
     if due <= now {
@@ -29,7 +35,7 @@ pub(super) fn settled(items: &[TagItem], delay: Duration, now: Timestamp) -> (us
 }
 
 /// Whether the tag pointed at an image index then: at other images than the one of that digest.
-fn is_index(item: &TagItem) -> bool {
+pub(super) fn is_index(item: &TagItem) -> bool {
     item.images.iter().any(|image| Some(image.digest) != item.digest)
 }
 
@@ -40,6 +46,10 @@ fn gap(from: Timestamp, to: Timestamp) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn settled(items: &[TagItem], delay: Duration, now: Timestamp) -> (usize, Option<Timestamp>) {
+        super::settled(items, delay, now, is_index)
+    }
     use crate::oci::Digest;
     use crate::record::TagImage;
 

@@ -81,10 +81,12 @@ impl Publisher {
             self.pending.tag_items += usize::from(is_new);
             has_changed |= is_new;
         }
-        if let Some(back) = lives.filter(|item| item.digest.is_some())
-            && items.last().is_some_and(|last| last.digest.is_none())
+        if let Some(lives) = lives
+            && let Some(last) = items.last().filter(|last| last.digest != lives.digest)
         {
-            has_changed |= add(&mut items, TagItem { since: (self.clock)(), ..back });
+            // Clocks differ, and moments are cut: it is what the source has last all the same.
+            let next = last.since.checked_add(std::time::Duration::from_secs(1)).unwrap_or(last.since);
+            has_changed |= add(&mut items, TagItem { since: (self.clock)().max(next), ..lives });
         }
         let Some(current) = items.pop() else { return Ok(()) };
         let record = TagRecord {

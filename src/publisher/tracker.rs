@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::settle::settled;
+use super::settle::{is_index, settled};
 use super::tags::items_of;
 use super::versions::{Target, versions};
 use super::{PublishError, Publisher};
 use crate::oci::{Digest, Reference};
 use crate::record::catalog::{Following, ImageChain, ObjectReference, ReferenceKind};
-use crate::record::{CatalogKey, CatalogRecord, ClassRecord, TagImage};
+use crate::record::{CatalogKey, CatalogRecord, ClassRecord, TagImage, TagItem};
 
 /// What a reference names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,7 +137,17 @@ impl Publisher {
         let mut unknown = Vec::new();
         let items = items_of(&tag);
         let delay = if tag.source.is_some() { self.delay } else { Duration::ZERO };
-        let (settled, due) = settled(&items, delay, (self.clock)());
+        // A cluster may tell of a tag before it tells of the index that it points at.
+        let may_be_index = |item: &TagItem| {
+            is_index(item) || item.digest.is_some_and(|digest| !self.is_known_image(&digest))
+        };
+        let (mut settled, mut due) = settled(&items, delay, (self.clock)(), may_be_index);
+        let current =
+            self.catalog.class(class).and_then(|class| class.current()).map(|current| current.since);
+        if items.get(settled).is_some_and(|first| current.is_some_and(|current| current >= first.since)) {
+            // What counted once is not taken back.
+            (settled, due) = (items.len(), None);
+        }
         match due {
             Some(due) => self.unsettled.insert(class.to_owned(), due),
             None => self.unsettled.remove(class),
@@ -173,6 +183,10 @@ impl Publisher {
             _ => ready(format!("following the tag {name}")),
         };
         Ok((targets, following))
+    }
+
+    fn is_known_image(&self, digest: &Digest) -> bool {
+        self.pending.images.get(digest).map_or_else(|| self.places.image(digest).is_some(), Option::is_some)
     }
 
     fn target_of_image(

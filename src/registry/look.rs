@@ -85,10 +85,15 @@ impl Look<'_> {
             return Ok(Outcome::Unchanged);
         }
         if let Some(failure) = self.documents(BTreeSet::from([to])).await? {
+            // What was read is known from now on, and not read again.
+            self.sink.hand_on().await?;
             return Ok(Outcome::Failed(failure));
         }
         self.repository.is_absent = false;
         self.set(tag.to_owned(), Some(to));
+        if self.repository.is_told {
+            self.repository.forget_untagged();
+        }
         if !self.tell_one(tag).await? && self.repository.is_told {
             // It was an image, perhaps, and is none any more.
             self.tell_all().await?;

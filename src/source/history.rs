@@ -104,6 +104,7 @@ fn image(line: ImageLine) -> Result<Observation, String> {
         layer_identity,
         layers: line.layers.into_iter().map(layer).collect(),
         sources: Vec::new(),
+        imported: false,
         claims: Vec::new(),
     })))
 }

@@ -82,6 +82,7 @@ pub fn image(
         layer_identity: LayerIdentity::DiffId,
         layers: layers.collect(),
         sources: Vec::new(),
+        imported: false,
         claims: claim(annotations).into_iter().collect(),
     })
 }

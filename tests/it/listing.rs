@@ -90,6 +90,25 @@ fn a_listing_takes_away_what_is_its_own_and_nothing_else() {
 }
 
 #[test]
+fn what_was_imported_stays_when_a_live_source_lets_it_go() {
+    let log = log();
+    publish(&log, [image_of("both", &[])]);
+    publish(&log, [image_of("both", &["kubernetes"]), listed("kubernetes", &["both"])]);
+    publish(&log, [listed("kubernetes", &[])]);
+    assert_eq!(images(&log), digests(&["both"]));
+}
+
+#[test]
+fn what_a_live_source_has_now_counts_whatever_the_clocks_say() {
+    let log = log();
+    let now = |image| repository("kubernetes", "team/app", vec![tag("team/app:v1", 1, &[image])]);
+    publish(&log, [image_of("a", &["kubernetes"]), image_of("b", &["kubernetes"]), now("a")]);
+    publish(&log, [now("b")]);
+    publish(&log, [now("a")]);
+    assert_eq!(fold::<TagRecord>(&*log)["team/app:v1"].current.digest, Some(digest("a")));
+}
+
+#[test]
 fn a_listing_that_says_what_is_published_writes_nothing() {
     let log = log();
     let all = || {

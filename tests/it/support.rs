@@ -39,6 +39,7 @@ pub(crate) fn image(name: &str, layers: &[&str]) -> ImageRecord {
             .map(|layer| Layer { digest: digest(layer), diff_id: None, size: None })
             .collect(),
         sources: Vec::new(),
+        imported: false,
         claims: Vec::new(),
     }
 }

@@ -110,7 +110,7 @@ WHO yes list imageclassgroups.clade.dev
 WHO yes watch imageclassgroups.clade.dev
 WHO yes patch imageclasses.clade.dev --subresource status
 WHO yes patch imageclassgroups.clade.dev --subresource status
-WHO yes create events.events.k8s.io --namespace default
+WHO no create events.events.k8s.io --namespace default
 WHO no patch imageclasses.clade.dev
 WHO no update imageclasses.clade.dev --subresource status
 WHO no create imageclasses.clade.dev
@@ -152,7 +152,8 @@ WHO yes patch images.image.openshift.io'
 counts='
 WHO yes patch imageclasses.clade.dev --subresource status
 WHO no patch imageclassgroups.clade.dev --subresource status
-WHO no list imageclasses.clade.dev
+WHO yes list imageclasses.clade.dev
+WHO no patch imageclasses.clade.dev
 WHO no create events.events.k8s.io --namespace default'
 as() { printf '%s\n' "${@:2}" | sed "s/^WHO /$1 /"; } # SERVICEACCOUNT LINES…
 

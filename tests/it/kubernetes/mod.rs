@@ -57,6 +57,14 @@ fn images_are_labelled_as_the_followed_tag_moves_and_lose_their_labels_with_the_
     assert_eq!(status["history"][0]["digest"], json!(digest("base1")));
     assert_eq!(status["observedGeneration"], 1);
 
+    // What somebody else writes in clade's place stays theirs, and is not fought over.
+    let name = digest("other").to_string();
+    server.kubectl(&["label", "images.image.openshift.io", &name, "class.clade.dev/theirs=x"]);
+    eventually("it says whose label it is", || {
+        running.said().contains("somebody else has written class.clade.dev/theirs")
+    });
+    assert!(running.said().matches("cannot label").count() < 5, "{}", running.said());
+
     // Back to the first version: an image on the longer one is then outdated.
     server.apply(&[stream("base", "latest", &["base1", "base2", "base1"])]);
     let back = [("app1", "current"), ("app2", "outdated"), ("base1", "current"), ("base2", "outdated")];
@@ -170,6 +178,9 @@ fn the_server_refuses_declarations_that_cannot_be_followed() {
     let long = "x".repeat(64);
     assert!(server.refused(&class(&long, "base:latest")).contains("63 characters at the most"));
     assert!(server.refused(&class("untagged", "base")).contains("must be STREAM:TAG, as php:7.1"));
+    let mut homeless = class("homeless", "base:latest");
+    homeless["spec"]["from"].as_object_mut().unwrap().remove("namespace");
+    assert!(server.refused(&homeless).contains("namespace is missing"));
     let mut unknown = class("unknown", "base:latest");
     unknown["spec"]["from"]["kind"] = json!("ImageStreamBranch");
     assert!(server.refused(&unknown).contains("Unsupported value: \"ImageStreamBranch\""));
@@ -224,6 +235,10 @@ fn of_two_watchers_one_works_and_the_other_takes_over_when_it_is_killed() {
     eventually("the first works", || works(&first));
     let mut second = start("second.log", "watch", "clade/clade-watch");
     becomes(&both_versions(), || server.states("rhel7", ALL));
+    becomes(&(json!(4), json!(2)), || {
+        let status = server.status_of("rhel7");
+        (status["members"].clone(), status["outdated"].clone())
+    });
     assert!(!works(&second));
     first.kill();
     eventually("the second works", || works(&second));
