@@ -183,10 +183,18 @@ fn is_temporary(status: StatusCode) -> bool {
         || status == StatusCode::REQUEST_TIMEOUT
 }
 
+/// Whether an error is told as a registry tells it.
+pub(super) fn is_of_registry(answer: &Answer) -> bool {
+    envelope(answer).is_some_and(|envelope| !envelope.errors.is_empty())
+}
+
+fn envelope(answer: &Answer) -> Option<OciEnvelope> {
+    answer.body.as_deref().and_then(|body| serde_json::from_slice(body).ok())
+}
+
 /// What the registry says of an error, in a line.
 pub(super) fn said(answer: &Answer) -> String {
-    let envelope = answer.body.as_deref().and_then(|body| serde_json::from_slice::<OciEnvelope>(body).ok());
-    let errors = envelope.map(|envelope| envelope.errors).unwrap_or_default();
+    let errors = envelope(answer).map(|envelope| envelope.errors).unwrap_or_default();
     let words: Vec<String> =
         errors.into_iter().map(|error| error.message).filter(|said| !said.is_empty()).collect();
     words.join("; ")

@@ -39,6 +39,14 @@ fn of_file(path: &PathBuf) -> Result<RegistryAuth, String> {
     }
 }
 
+/// Whether docker has a configuration, readable or not.
+fn has_config() -> bool {
+    let dir = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    let dir = dir.or_else(|| std::env::home_dir().map(|home| home.join(".docker")));
+    // What cannot even be looked for is taken to be there.
+    dir.is_some_and(|dir| dir.join("config.json").try_exists().unwrap_or(true))
+}
+
 fn of_docker(host: &str) -> Result<RegistryAuth, String> {
     let name = if host == DOCKER_HUB.0 { DOCKER_HUB.1 } else { host };
     match get_credential(name) {
@@ -46,6 +54,9 @@ fn of_docker(host: &str) -> Result<RegistryAuth, String> {
         Ok(DockerCredential::IdentityToken(_)) => Err(format!(
             "docker's login for {host} is an identity token, which clade cannot use: give it a user and password \
              (--registry-credentials)"
+        )),
+        Err(CredentialRetrievalError::ConfigReadError) if has_config() => Err(format!(
+            "docker's login for {host} cannot be read: who is nobody there sees less, and what is not seen looks deleted"
         )),
         Err(
             CredentialRetrievalError::NoCredentialConfigured

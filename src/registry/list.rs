@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::RegistryError;
 use super::access::Scope;
-use super::client::{Answer, Client, Request};
+use super::client::{Answer, Client, Request, is_of_registry};
 use super::config::is_name;
 use crate::oci::reference::is_tag;
 use crate::source::manifest::MAX_DOCUMENT;
@@ -68,7 +68,8 @@ impl Client {
             let answer = self.ask(&request).await?;
             match answer.status {
                 StatusCode::OK => {}
-                StatusCode::NOT_FOUND if names.is_empty() => return Ok(None),
+                // Only from a registry: an ingress that misses it says 404 as well.
+                StatusCode::NOT_FOUND if names.is_empty() && is_of_registry(&answer) => return Ok(None),
                 _ => return Err(self.status(&request, &answer)),
             }
             let page = read(&answer).map_err(|problem| self.malformed(&request.path, problem))?;

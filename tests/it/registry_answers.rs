@@ -310,9 +310,25 @@ async fn a_repository_that_is_listed_and_answers_404_is_gone() {
     let server = Server::start().await;
     let image = server.image("a", &["A"]);
     server.repositories(&["a", "gone"]).tags("a", &[("1", image)]);
+    let unknown =
+        json!({"errors": [{"code": "NAME_UNKNOWN", "message": "repository name not known to registry"}]});
+    let unknown = Answer(404, Vec::new(), unknown.to_string().into_bytes());
+    server.answers("GET /v2/gone/tags/list?n=1000", &[unknown]);
     let seen = server.pass().await;
     assert_eq!(seen.listed_repositories(), ["a"]);
     assert_eq!(seen.repository("gone"), Some(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_404_that_no_registry_has_written_says_nothing_of_a_repository() {
+    let server = Server::start().await;
+    let image = server.image("a", &["A"]);
+    server.repositories(&["a", "hidden"]).tags("a", &[("1", image)]);
+    let page = Answer(404, Vec::new(), b"<html>default backend</html>".to_vec());
+    server.answers("GET /v2/hidden/tags/list?n=1000", &[page]);
+    let seen = server.pass().await;
+    assert_eq!(seen.repository("hidden"), None);
+    assert!(!seen.is_whole(), "a pass with a failure lists nothing");
 }
 
 #[tokio::test]
