@@ -270,6 +270,13 @@ fn is_imported(image: &ImageRecord) -> bool {
     image.imported || image.sources.is_empty()
 }
 
+/// Whether the diff IDs of just these layers are known already.
+fn knows_diff_ids_of(known: &ImageRecord, image: &ImageRecord) -> bool {
+    known.layer_identity == LayerIdentity::DiffId
+        && known.layers.iter().all(|layer| layer.diff_id.is_some())
+        && known.layers.iter().map(|layer| layer.digest).eq(image.layers.iter().map(|layer| layer.digest))
+}
+
 /// Adds to a newly seen image what was known of it and still holds.
 fn merge(image: &mut ImageRecord, known: &ImageRecord) {
     image.repositories.extend(known.repositories.iter().cloned());
@@ -280,8 +287,7 @@ fn merge(image: &mut ImageRecord, known: &ImageRecord) {
     image.sources.sort_unstable();
     image.sources.dedup();
     image.imported &= !image.sources.is_empty();
-    if (image.layer_identity, known.layer_identity) == (LayerIdentity::Blob, LayerIdentity::DiffId) {
-        // Of the same manifest, more is known already.
+    if image.layer_identity == LayerIdentity::Blob && knows_diff_ids_of(known, image) {
         image.layer_identity = known.layer_identity;
         image.layers.clone_from(&known.layers);
     }
