@@ -273,6 +273,7 @@ fn is_imported(image: &ImageRecord) -> bool {
 /// Whether the diff IDs of just these layers are known already.
 fn knows_diff_ids_of(known: &ImageRecord, image: &ImageRecord) -> bool {
     known.layer_identity == LayerIdentity::DiffId
+        && !known.layers.is_empty()
         && known.layers.iter().all(|layer| layer.diff_id.is_some())
         && known.layers.iter().map(|layer| layer.digest).eq(image.layers.iter().map(|layer| layer.digest))
 }
