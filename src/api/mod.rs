@@ -68,8 +68,8 @@ impl ApiState {
         Self { delay, ..self }
     }
 
-    /// Publishes with the publisher that the API and the sources of a process share, a call after the other. One that fails
-    /// does not know what it has written: the next call begins with what is on the log.
+    /// Publishes with the publisher that the API and the sources of a process share, a call after the other; each flushes.
+    /// One that fails does not know what it has written: the next call begins with what is on the log.
     pub fn publish<T, E: From<PublishError>>(
         &self,
         publish: impl FnOnce(&mut Publisher) -> Result<T, E>,
@@ -83,7 +83,7 @@ impl ApiState {
             }
         };
         let before = publisher.counts();
-        let published = publish(&mut publisher).and_then(|done| Ok(publisher.flush().map(|()| done)?));
+        let published = publish(&mut publisher);
         if published.is_err() {
             // Sources tell of image indexes only once.
             shared.indexes = publisher.into_indexes();

@@ -27,7 +27,11 @@ async fn write<T: Send + 'static>(
     write: impl FnOnce(&mut Publisher) -> Result<T, PublishError> + Send + 'static,
 ) -> Result<Json<T>, ApiError> {
     let written = spawn_blocking(move || {
-        let result = state.publish(write);
+        let result: Result<T, PublishError> = state.publish(|publisher| {
+            let result = write(publisher)?;
+            publisher.flush()?;
+            Ok(result)
+        });
         state.engine.catch_up(|_| {})?;
         Ok(Json(result?))
     });

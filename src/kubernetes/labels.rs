@@ -14,6 +14,7 @@ use tokio_stream::StreamExt as _;
 use watcher::Event;
 
 use super::cluster::{Cluster, answer, told};
+use super::follow::why;
 use super::kinds::Image;
 use super::raw::{Kind as _, Raw};
 use super::watch::wait_for;
@@ -102,10 +103,12 @@ pub async fn watch_labels(cluster: Cluster, out: mpsc::Sender<Vec<Seen>>) {
                 Err(error) => {
                     failures += 1;
                     if failures.is_power_of_two() {
-                        tracing::warn!(failures, "cannot watch the labels of Images: {error}");
+                        tracing::warn!(failures, "cannot watch the labels of Images: {}", why(&error));
                     }
+                    continue;
                 }
             }
+            failures = 0;
         }
         if !seen.is_empty() && out.send(seen).await.is_err() {
             return;

@@ -48,6 +48,9 @@ pub enum LabelerError {
     /// The log could not be read.
     #[error("cannot read the classifications: {0}")]
     Log(#[from] LogError),
+    /// The Image objects are watched no longer.
+    #[error("the watch of Images has ended; this is a bug in clade")]
+    Watch,
     /// Its thread could not be started or has panicked.
     #[error("the reader of classifications: {0}")]
     Reader(String),
@@ -77,8 +80,8 @@ pub async fn run(
     let desk = Desk::default();
     let labeler =
         Labeler { cluster, metrics, desk, begun, pause, next: begun, ticks: 0, writes: JoinSet::new() };
-    labeler.work(classified, images).await;
-    reader.outcome()
+    let worked = labeler.work(classified, images).await;
+    reader.outcome().and(worked)
 }
 
 struct Labeler {
@@ -96,7 +99,11 @@ struct Labeler {
 
 impl Labeler {
     /// Ends when nobody reads the log any more.
-    async fn work(mut self, mut classified: mpsc::Receiver<Read>, mut images: mpsc::Receiver<Vec<Seen>>) {
+    async fn work(
+        mut self,
+        mut classified: mpsc::Receiver<Read>,
+        mut images: mpsc::Receiver<Vec<Seen>>,
+    ) -> Result<(), LabelerError> {
         let mut count = tokio::time::interval(COUNT);
         count.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut written = None;
@@ -109,9 +116,12 @@ impl Labeler {
             tokio::select! {
                 read = classified.recv() => match read {
                     Some(read) => self.take(read),
-                    None => return,
+                    None => return Ok(()),
                 },
-                Some(seen) = images.recv() => seen.into_iter().for_each(|seen| self.desk.seen(seen)),
+                seen = images.recv() => match seen {
+                    Some(seen) => seen.into_iter().for_each(|seen| self.desk.seen(seen)),
+                    None => return Err(LabelerError::Watch),
+                },
                 Some(Ok((job, outcome))) = self.writes.join_next(), if !self.writes.is_empty() => {
                     self.conclude(&job, outcome);
                 }

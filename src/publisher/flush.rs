@@ -137,8 +137,10 @@ impl Publisher {
         for (name, mut record) in std::mem::take(&mut self.pending.tags) {
             self.sequence += 1;
             record.sequence = self.sequence;
-            groups.extend(self.tag_group(&name, record)?);
-            self.counts.tags += 1;
+            if let Some(group) = self.tag_group(&name, record)? {
+                groups.push(group);
+                self.counts.tags += 1;
+            }
         }
         Ok(groups)
     }
@@ -211,6 +213,10 @@ impl Publisher {
                     tombstone::<BuildConfigRecord>(key, id)
                 }
             };
+            if let Some(problem) = too_large(&encoded) {
+                self.bury(format!("buildconfig {}", encoded.key), &encoded, problem);
+                continue;
+            }
             groups.push(vec![(at(BuildConfigRecord::TOPIC, 0), encoded, Written::Nothing)]);
             self.counts.build_configs += 1;
         }
@@ -265,8 +271,7 @@ impl Publisher {
         for (offset, written) in appended?.into_iter().zip(next.written) {
             match written {
                 Written::Image(image, partition) => {
-                    let place = self.places.put_image(&image, partition, offset);
-                    self.cache.put_chain(&image, &place);
+                    self.places.put_image(&image, partition, offset);
                 }
                 Written::ImageGone(digest) => self.places.remove_image(&digest),
                 Written::Tag(tag, place) => {

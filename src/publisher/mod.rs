@@ -179,11 +179,6 @@ impl Publisher {
         self.counts
     }
 
-    /// The BuildConfigs as published, by `namespace/name`.
-    pub fn build_configs(&self) -> &BTreeMap<String, BuildConfigRecord> {
-        &self.build_configs
-    }
-
     /// The classes and groups as published.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
