@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use kube::Api;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::ListParams;
 use serde_json::json;
 
 use super::ImageClass;
+use super::apply::apply_status;
 use super::class::Stated;
 use super::cluster::{Cluster, KubernetesError, answer};
 use super::raw::Raw;
@@ -37,18 +38,10 @@ pub async fn write_counts(
         if (status.members, status.outdated) == counted {
             continue;
         }
-        let object = json!({
-            "apiVersion": "clade.dev/v1alpha1",
-            "kind": "ImageClass",
-            "metadata": {"name": name},
-            "status": {"members": counted.0, "outdated": counted.1},
-        });
-        let (params, patch) = (PatchParams::apply(MANAGER).force(), Patch::Apply(&object));
-        match answer(api.patch_status(&name, &params, &patch)).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
+        let status = json!({"members": counted.0, "outdated": counted.1});
+        if let Err(error) = apply_status(&api, MANAGER, &name, &status).await {
             // The others are written all the same.
-            Err(error) => failed = Err(KubernetesError::api(&error)),
+            failed = Err(KubernetesError::api(&error));
         }
     }
     failed

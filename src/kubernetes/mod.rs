@@ -7,6 +7,7 @@
 //!   status of classes and groups ◄────────────────────────────┘
 //! ```
 
+mod apply;
 mod class;
 mod cluster;
 mod counts;

@@ -4,14 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Api;
-use kube::api::{Patch, PatchParams};
-use serde_json::json;
 use tokio::sync::watch as latest;
 
+use super::apply::apply_status;
 use super::class::{
     ClassVersion, Condition, ImageClassGroup, ImageClassGroupStatus, ImageClassStatus, VersionImage,
 };
-use super::cluster::{Cluster, answer, told};
+use super::cluster::{Cluster, told};
 use super::declared::{Declared, DeclaredClass};
 use super::{ImageClass, SOURCE};
 use crate::class::{Catalog, Class};
@@ -65,7 +64,7 @@ async fn write_class(
         return true;
     }
     let api: Api<ImageClass> = Api::all(cluster.client());
-    match patch(&api, name, "ImageClass", &json!(status)).await {
+    match apply_status(&api, MANAGER, name, &status).await {
         Ok(Some(written)) => {
             declared.put_status(name, written.status);
             true
@@ -93,7 +92,7 @@ async fn write_group(
         return true;
     }
     let api: Api<ImageClassGroup> = Api::all(cluster.client());
-    match patch(&api, &name, "ImageClassGroup", &json!(status)).await {
+    match apply_status(&api, MANAGER, &name, &status).await {
         Ok(Some(written)) => {
             declared.put_group_status(&name, written.status);
             true
@@ -103,27 +102,6 @@ async fn write_group(
             tracing::warn!(group = name, "cannot write the status: {}", told(&error));
             false
         }
-    }
-}
-
-/// Applies a status; none if the object is gone meanwhile.
-async fn patch<K>(
-    api: &Api<K>,
-    name: &str,
-    kind: &str,
-    status: &serde_json::Value,
-) -> Result<Option<K>, kube::Error>
-where
-    K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
-{
-    let object = json!({
-        "apiVersion": "clade.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "status": status
-    });
-    let params = PatchParams::apply(MANAGER).force();
-    match answer(api.patch_status(name, &params, &Patch::Apply(&object))).await {
-        Ok(written) => Ok(Some(written)),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
-        Err(error) => Err(error),
     }
 }
 
