@@ -65,6 +65,11 @@ pub(super) fn open_or_create(dir: &Path, options: &processor::Options) -> Result
     Ok(Client::of(&Arc::new(engine))?)
 }
 
+/// Where a data directory has its snapshots.
+pub(super) fn snapshots_of(dir: &Path) -> PathBuf {
+    dir.join("snapshots")
+}
+
 /// Starts an engine for this command.
 pub(super) fn start(
     dir: &Path,
@@ -75,7 +80,7 @@ pub(super) fn start(
     let log =
         embedded::Options { partitions, command: format!("clade {command}"), ..embedded::Options::default() };
     let waiting = progress::spinner("opening the data directory");
-    let snapshots = Some(Snapshots::new(dir.join("snapshots"), SNAPSHOT_EVERY));
+    let snapshots = Some(Snapshots::new(snapshots_of(dir), SNAPSHOT_EVERY));
     let processor = processor::Options { snapshots, ..options.clone() };
     let engine = Engine::start(dir, Options { log, processor });
     waiting.finish();

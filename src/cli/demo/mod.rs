@@ -10,7 +10,7 @@ use clap::Parser;
 use etcetera::BaseStrategy;
 
 use super::args::{Args, Command, DemoArgs};
-use super::client::start;
+use super::client::{snapshots_of, start};
 use super::error::CliError;
 use super::output::bold;
 use super::{ask, manifests, progress};
@@ -113,6 +113,11 @@ fn start_over(dir: &Path) -> Result<(), CliError> {
         // Fails where another process has it open.
         drop(start(dir, None, &Options::default())?);
         EmbeddedLog::remove(dir).map_err(CliError::failed)?;
+        // They are of what has just been removed.
+        match std::fs::remove_dir_all(snapshots_of(dir)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
     }
     std::fs::create_dir_all(dir)
         .and_then(|()| std::fs::write(&marker, "made by `clade demo`, which starts over here\n"))
