@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use clade::index::NodeId;
 use clade::oci::{ChainId, Digest, LayerChain, LayerIdentity, Platform};
-use clade::record::catalog::{Following, ImageChain, ObjectReference, ReferenceKind};
-use clade::record::{CatalogRecord, ClassRecord, ImageRecord, Layer, Timestamp, VersionRecord};
+use clade::record::catalog::{Following, ImageChain};
+use clade::record::{
+    CatalogRecord, ClassRecord, ImageRecord, Layer, ObjectReference, ReferenceKind, Timestamp, VersionRecord,
+};
 use clade::shard::{Change, Shard};
 
 use crate::data::Data;
@@ -123,6 +125,7 @@ fn class(name: &str, data: &Data, number: usize) -> [Change; 2] {
         versions: 1,
         current: Some(0),
         revision: 1,
+        rebuild: None,
         following: Following { ready: true, reason: "Following".to_owned(), message: String::new() },
     };
     [CatalogRecord::ImageClassVersion(version), CatalogRecord::ImageClass(class)]

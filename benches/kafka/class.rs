@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use clade::publisher::{ClassSpec, Outcome};
-use clade::record::Topic;
-use clade::record::catalog::{ObjectReference, ReferenceKind};
+
+use clade::record::{ObjectReference, ReferenceKind, Topic};
 use rdkafka::Message as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::OwnedMessage;
@@ -43,6 +43,7 @@ pub(crate) fn run(settings: &Settings, big: &Big) {
                 name: BASE.to_owned(),
                 namespace: None,
             },
+            rebuild: None,
         };
         assert_eq!(publisher.apply_class(&spec).unwrap(), Outcome::Created);
         let begun = child.now();

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::publisher::ClassSpec;
 use crate::query::answer::API_VERSION;
-use crate::record::catalog::{ObjectReference, Selector};
+use crate::record::catalog::Selector;
+use crate::record::{ObjectReference, RebuildPolicy};
 
 /// What can be declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,8 +64,10 @@ struct Metadata {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FromSpec {
+struct ClassFields {
     from: ObjectReference,
+    #[serde(default)]
+    rebuild: Option<RebuildPolicy>,
 }
 
 #[derive(Deserialize)]
@@ -100,8 +103,8 @@ impl Manifest {
         };
         match object.kind.as_str() {
             "ImageClass" => {
-                let FromSpec { from } = serde_json::from_value(object.spec).map_err(fields)?;
-                Ok(vec![Self::Class(ClassSpec { name, labels: object.metadata.labels, from })])
+                let ClassFields { from, rebuild } = serde_json::from_value(object.spec).map_err(fields)?;
+                Ok(vec![Self::Class(ClassSpec { name, labels: object.metadata.labels, from, rebuild })])
             }
             "ImageClassGroup" => {
                 let SelectorSpec { selector } = serde_json::from_value(object.spec).map_err(fields)?;

@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::oci::LayerIdentity;
-use crate::record::catalog::{ObjectReference, ReferenceKind, Selector};
+use crate::record::catalog::Selector;
+use crate::record::{ObjectReference, RebuildPolicy, ReferenceKind};
 
 /// A class of images: everything that is built on one base image, or on any earlier version of it.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
@@ -59,6 +60,9 @@ use crate::record::catalog::{ObjectReference, ReferenceKind, Selector};
 pub struct ImageClassSpec {
     /// The image that it follows.
     pub from: ImageSource,
+    /// What is to happen to images of it that are outdated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuild: Option<RebuildPolicy>,
 }
 
 /// A reference to an image, with the kinds of OpenShift's ObjectReference.

@@ -3,9 +3,8 @@
 use serde::Deserialize;
 
 use super::Metadata;
-use crate::record::BuildConfigRecord;
 use crate::record::build_config::ImageChangeTrigger;
-use crate::record::catalog::ObjectReference;
+use crate::record::{BuildConfigRecord, ObjectReference};
 
 const PAUSED: &str = "openshift.io/build-config.paused";
 
@@ -102,6 +101,7 @@ impl BuildConfig {
             namespace: self.metadata.namespace,
             name: self.metadata.name,
             sequence: 0,
+            labels: self.metadata.labels.unwrap_or_default(),
             builder,
             source_images: self.spec.source.images.into_iter().flatten().map(|image| image.from).collect(),
             output: self.spec.output.to,

@@ -17,6 +17,8 @@ struct Metadata {
     #[serde(default)]
     namespace: String,
     #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+    #[serde(default)]
     annotations: Option<BTreeMap<String, String>>,
 }
 

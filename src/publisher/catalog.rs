@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::tracker::{Followed, followed};
+use super::tracker::followed;
 use super::{Observation, PublishError, Publisher};
-use crate::record::catalog::{Following, ObjectReference, Selector};
-use crate::record::{CatalogKey, CatalogRecord, ClassRecord, DeadLetterRecord, GroupRecord};
+use crate::record::catalog::{Following, Selector};
+use crate::record::{
+    CatalogKey, CatalogRecord, ClassRecord, DeadLetterRecord, GroupRecord, ObjectReference, RebuildPolicy,
+    Referenced,
+};
 
 /// A class as it is declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub struct ClassSpec {
     pub labels: BTreeMap<String, String>,
     /// What it follows.
     pub from: ObjectReference,
+    /// What is to happen to images of it that are outdated.
+    pub rebuild: Option<RebuildPolicy>,
 }
 
 /// What declaring something came to.
@@ -34,6 +39,7 @@ impl ClassSpec {
     pub fn check(&self) -> Result<(), PublishError> {
         check_name("class", &self.name)?;
         let problem = |problem| PublishError::Invalid(format!("class {:?}: {problem}", self.name));
+        self.rebuild.as_ref().map_or(Ok(()), RebuildPolicy::check).map_err(problem)?;
         followed(&self.from).map(drop).map_err(problem)
     }
 }
@@ -68,13 +74,19 @@ impl Publisher {
         let known = self.catalog.class(&spec.name).map(|class| (*class.record).clone());
         let outcome = match &known {
             None => Outcome::Created,
-            Some(known) if known.from == spec.from && known.labels == spec.labels => {
+            Some(known)
+                if known.from == spec.from
+                    && known.labels == spec.labels
+                    && known.rebuild == spec.rebuild =>
+            {
                 return Ok(Outcome::Unchanged);
             }
             Some(_) => Outcome::Configured,
         };
         let record = match known {
-            Some(known) if known.from == spec.from => ClassRecord { labels: spec.labels.clone(), ..known },
+            Some(known) if known.from == spec.from => {
+                ClassRecord { labels: spec.labels.clone(), rebuild: spec.rebuild.clone(), ..known }
+            }
             known => {
                 if known.is_some() {
                     self.delete_class(&spec.name)?;
@@ -90,6 +102,7 @@ impl Publisher {
                     current: None,
                     revision: 0,
                     following: Following { ready: false, reason: String::new(), message: String::new() },
+                    rebuild: spec.rebuild.clone(),
                 }
             }
         };
@@ -109,7 +122,7 @@ impl Publisher {
         for number in numbers {
             self.delete(CatalogKey::Version(name.to_owned(), number));
         }
-        if let Ok(Followed::Tag(tag)) = followed(&from)
+        if let Ok(Referenced::Tag(tag)) = followed(&from)
             && let Some(classes) = self.followers.get_mut(&tag)
         {
             classes.remove(name);

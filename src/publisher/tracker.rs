@@ -7,50 +7,12 @@ use super::tags::items_of;
 use super::versions::{Target, versions};
 use super::{PublishError, Publisher};
 use crate::oci::{Digest, Reference};
-use crate::record::catalog::{Following, ImageChain, ObjectReference, ReferenceKind};
-use crate::record::{CatalogKey, CatalogRecord, ClassRecord, TagImage, TagItem};
-
-/// What a reference names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Followed {
-    /// A tag by its full name.
-    Tag(String),
-    /// One image.
-    Image(Digest),
-}
+use crate::record::catalog::{Following, ImageChain};
+use crate::record::{CatalogKey, CatalogRecord, ClassRecord, ObjectReference, Referenced, TagImage, TagItem};
 
 /// What a class's reference leads to, or what is wrong with it.
-pub(super) fn followed(from: &ObjectReference) -> Result<Followed, String> {
-    let name = match (&from.namespace, from.kind) {
-        (Some(namespace), ReferenceKind::ImageStreamTag | ReferenceKind::ImageStreamImage) => {
-            format!("{namespace}/{}", from.name)
-        }
-        _ => from.name.clone(),
-    };
-    let reference: Reference = name
-        .parse()
-        .map_err(|error| format!("spec.from.name {:?} of kind {:?}: {error}", from.name, from.kind))?;
-    match (from.kind, reference.digest, reference.tag) {
-        (ReferenceKind::ImageStreamImage | ReferenceKind::DockerImage, Some(digest), _) => {
-            Ok(Followed::Image(digest))
-        }
-        (ReferenceKind::ImageStreamTag, None, Some(tag)) => {
-            Ok(Followed::Tag(Reference::tag_name(&reference.repository, &tag)))
-        }
-        (ReferenceKind::DockerImage, None, tag) => {
-            // A pull spec without a tag means this one, as everywhere.
-            let tag = tag.as_deref().unwrap_or("latest");
-            Ok(Followed::Tag(Reference::tag_name(Reference::familiar(&reference.repository), tag)))
-        }
-        (ReferenceKind::ImageStreamTag, ..) => Err(format!(
-            "spec.from.name {:?} of kind ImageStreamTag must be STREAM:TAG, as php:7.1",
-            from.name
-        )),
-        (ReferenceKind::ImageStreamImage, ..) => Err(format!(
-            "spec.from.name {:?} of kind ImageStreamImage must be STREAM@sha256:DIGEST",
-            from.name
-        )),
-    }
+pub(super) fn followed(from: &ObjectReference) -> Result<Referenced, String> {
+    from.resolve().map_err(|problem| format!("spec.from.{problem}"))
 }
 
 impl Publisher {
@@ -90,10 +52,10 @@ impl Publisher {
         let name = record.name.clone();
         let followed = followed(&record.from).map_err(PublishError::Invalid)?;
         let (targets, following) = match &followed {
-            Followed::Tag(tag) => self.targets_of_tag(&name, tag)?,
-            Followed::Image(digest) => self.target_of_image(&name, *digest)?,
+            Referenced::Tag(tag) => self.targets_of_tag(&name, tag)?,
+            Referenced::Image(digest) => self.target_of_image(&name, *digest)?,
         };
-        if let Followed::Tag(tag) = followed {
+        if let Referenced::Tag(tag) = followed {
             self.followers.entry(tag).or_default().insert(name.clone());
         }
         let versions = versions(&name, self.catalog.class(&name), &targets);

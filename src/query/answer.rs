@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::oci::{Digest, Platform};
-use crate::record::catalog::{ObjectReference, Selector};
-use crate::record::{Claim, State, Timestamp};
+
+use crate::record::catalog::Selector;
+use crate::record::{Claim, ObjectReference, RebuildPolicy, State, Timestamp};
 
 /// The version of the API's objects.
 pub const API_VERSION: &str = "clade.dev/v1alpha1";
@@ -118,6 +119,9 @@ pub struct ClassItem {
 pub struct ClassSpec {
     /// What it follows.
     pub from: ObjectReference,
+    /// What is to happen to images of it that are outdated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuild: Option<RebuildPolicy>,
 }
 
 /// What a class has come to.

@@ -224,7 +224,7 @@ impl Query {
             api_version: API_VERSION.to_owned(),
             kind: "ImageClass".to_owned(),
             metadata: Metadata { name: name.clone(), labels: class.record.labels.clone() },
-            spec: ClassSpec { from: class.record.from.clone() },
+            spec: ClassSpec { from: class.record.from.clone(), rebuild: class.record.rebuild.clone() },
             status: ClassStatus {
                 current: current.map(|version| item(version)),
                 history: versions

@@ -1,10 +1,11 @@
 //! Topic `buildconfigs`: what builds which image from what, by `namespace/name`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::catalog::ObjectReference;
-use super::{Topic, Value};
+use super::{ObjectReference, Topic, Value};
 
 /// One OpenShift BuildConfig, as far as a rebuild needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,6 +20,9 @@ pub struct BuildConfigRecord {
     /// The live source that it was seen in: `kubernetes`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// Its labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// The builder image: `spec.strategy.*.from`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builder: Option<ObjectReference>,

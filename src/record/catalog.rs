@@ -10,7 +10,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Timestamp, Topic, Value};
+use super::{ObjectReference, RebuildPolicy, Timestamp, Topic, Value};
 use crate::oci::{ChainId, Digest, LayerChain, LayerIdentity, Platform};
 
 /// A record of the catalog.
@@ -61,30 +61,9 @@ pub struct ClassRecord {
     pub revision: u64,
     /// Whether what it follows is there.
     pub following: Following,
-}
-
-/// A reference to an image, with the kinds of OpenShift's ObjectReference.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ObjectReference {
-    /// What `name` is.
-    pub kind: ReferenceKind,
-    /// `stream:tag`, `stream@digest`, or a pull spec.
-    pub name: String,
-    /// Namespace of the image stream.
+    /// What is to happen to images of it that are outdated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-}
-
-/// The kinds of reference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ReferenceKind {
-    /// A tag of an image stream, or of a repository: `stream:tag`.
-    ImageStreamTag,
-    /// One image of an image stream: `stream@sha256:…`.
-    ImageStreamImage,
-    /// A pull spec: `registry/repository:tag` or `…@sha256:…`.
-    DockerImage,
+    pub rebuild: Option<RebuildPolicy>,
 }
 
 /// Whether what a class follows is there.

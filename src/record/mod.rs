@@ -11,11 +11,14 @@ pub mod dead_letter;
 pub mod image;
 pub mod outdated;
 pub mod progress;
+pub mod rebuild;
+pub mod rebuild_policy;
 pub mod tag;
 pub mod topic;
 
 mod envelope;
 mod partition;
+mod reference;
 mod trace;
 
 pub use build_config::BuildConfigRecord;
@@ -27,6 +30,9 @@ pub use image::{Claim, ImageRecord, Layer};
 pub use outdated::TransitionRecord;
 pub use partition::partition_of;
 pub use progress::ProgressRecord;
+pub use rebuild::{RebuildRecord, RebuildsKey, RebuildsRecord, Target, TargetRecord};
+pub use rebuild_policy::{RebuildLimits, RebuildPolicy, RebuildTrigger};
+pub use reference::{ObjectReference, ReferenceKind, Referenced};
 pub use tag::{TagImage, TagItem, TagRecord};
 pub use topic::{Cleanup, Topic};
 pub use trace::TraceContext;

@@ -21,6 +21,8 @@ pub enum Topic {
     Classifications,
     /// Committed transitions of an image's state in a class.
     Outdated,
+    /// What is to be built again, and how far that has come.
+    Rebuilds,
     /// How far each processor is.
     Progress,
     /// Records that could not be used, and why.
@@ -39,13 +41,14 @@ pub enum Cleanup {
 
 impl Topic {
     /// All topics, in the order in which they are created.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Images,
         Self::Tags,
         Self::Catalog,
         Self::Buildconfigs,
         Self::Classifications,
         Self::Outdated,
+        Self::Rebuilds,
         Self::Progress,
         Self::DeadLetters,
     ];
@@ -59,6 +62,7 @@ impl Topic {
             Self::Buildconfigs => "buildconfigs",
             Self::Classifications => "classifications",
             Self::Outdated => "outdated",
+            Self::Rebuilds => "rebuilds",
             Self::Progress => "progress",
             Self::DeadLetters => "dead-letters",
         }
@@ -103,7 +107,7 @@ impl Topic {
 
     /// Whether it is divided by the first layer. The others have one partition.
     pub const fn is_partitioned(self) -> bool {
-        !matches!(self, Self::Catalog | Self::Buildconfigs)
+        !matches!(self, Self::Catalog | Self::Buildconfigs | Self::Rebuilds)
     }
 }
 

@@ -12,8 +12,8 @@ use clade::oci::Digest;
 use clade::publisher::{ClassSpec, Publisher};
 use clade::query::answer::{Lineage, TagItem};
 use clade::query::{Filter, Query, lineage};
-use clade::record::State;
-use clade::record::catalog::{ObjectReference, ReferenceKind};
+
+use clade::record::{ObjectReference, ReferenceKind, State};
 use clade::source;
 use serde::Deserialize;
 
@@ -80,7 +80,9 @@ pub(crate) fn declare(publisher: &mut Publisher, declared: &[Declared]) {
     for base in bases.into_iter().filter(|base| *base != "scratch") {
         let from =
             ObjectReference { kind: ReferenceKind::DockerImage, name: base.to_owned(), namespace: None };
-        publisher.apply_class(&ClassSpec { name: class_of(base), labels: BTreeMap::new(), from }).unwrap();
+        publisher
+            .apply_class(&ClassSpec { name: class_of(base), labels: BTreeMap::new(), from, rebuild: None })
+            .unwrap();
     }
     publisher.flush().unwrap();
 }

@@ -11,10 +11,10 @@ use clade::processor::{Options, Processor};
 use clade::publisher::{ClassSpec, Observation, ObservedTag, Publisher};
 use clade::query::answer::{ClassItem, ClassStanding, ImageItem};
 use clade::query::{Filter, Query};
-use clade::record::catalog::{ObjectReference, ReferenceKind, Selector};
+use clade::record::catalog::Selector;
 use clade::record::{
-    ClassificationRecord, ImageRecord, Layer, State, TagImage, TagItem, Timestamp, Topic, TransitionRecord,
-    Value, decode,
+    ClassificationRecord, ImageRecord, Layer, ObjectReference, ReferenceKind, State, TagImage, TagItem,
+    Timestamp, Topic, TransitionRecord, Value, decode,
 };
 use clade::view::View;
 
@@ -69,6 +69,7 @@ pub(crate) fn class(name: &str, tag: &str, labels: &[(&str, &str)]) -> ClassSpec
         name: name.to_owned(),
         labels: labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         from: ObjectReference { kind: ReferenceKind::ImageStreamTag, name: tag.to_owned(), namespace: None },
+        rebuild: None,
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clade::log::MAX_RECORD_BYTES;
 use clade::record::{
     BuildConfigRecord, CatalogRecord, ClassificationRecord, Cleanup, DeadLetterRecord, DecodeError,
-    ImageRecord, ProgressRecord, Record, TagRecord, Topic, TransitionRecord, Value, decode, encode,
+    ImageRecord, ProgressRecord, RebuildsRecord, Record, TagRecord, Topic, TransitionRecord, Value, decode,
+    encode,
 };
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -141,6 +142,7 @@ fn every_example_is_read_and_written_as_it_stands_and_every_schema_is_the_types_
     check::<BuildConfigRecord>();
     check::<ClassificationRecord>();
     check::<TransitionRecord>();
+    check::<RebuildsRecord>();
     check::<ProgressRecord>();
     check::<DeadLetterRecord>();
 }

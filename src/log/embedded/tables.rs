@@ -24,6 +24,7 @@ pub(super) const fn number(topic: Topic) -> u8 {
         Topic::Outdated => 6,
         Topic::Progress => 7,
         Topic::DeadLetters => 8,
+        Topic::Rebuilds => 9,
     }
 }
 

@@ -84,7 +84,8 @@ impl Published {
             match record {
                 CatalogRecord::ImageClass(class) => {
                     let name = class.name.clone();
-                    let spec = ClassSpec { name: class.name, labels: class.labels, from: class.from };
+                    let spec =
+                        ClassSpec { name: class.name, labels: class.labels, from: class.from, rebuild: None };
                     classes.insert(name, spec);
                 }
                 CatalogRecord::ImageClassGroup(group) => drop(groups.insert(group.name, group.selector)),

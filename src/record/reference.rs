@@ -1,0 +1,80 @@
+//! References to images, as declarations and BuildConfigs have them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::oci::{Digest, Reference};
+
+/// A reference to an image, with the kinds of OpenShift's ObjectReference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectReference {
+    /// What `name` is.
+    pub kind: ReferenceKind,
+    /// `stream:tag`, `stream@digest`, or a pull spec.
+    pub name: String,
+    /// Namespace of the image stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+}
+
+/// The kinds of reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ReferenceKind {
+    /// A tag of an image stream, or of a repository: `stream:tag`.
+    ImageStreamTag,
+    /// One image of an image stream: `stream@sha256:…`.
+    ImageStreamImage,
+    /// A pull spec: `registry/repository:tag` or `…@sha256:…`.
+    DockerImage,
+}
+
+/// What a reference leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Referenced {
+    /// A tag by its full name.
+    Tag(String),
+    /// One image.
+    Image(Digest),
+}
+
+impl ObjectReference {
+    /// What it leads to, or what is wrong with it.
+    pub fn resolve(&self) -> Result<Referenced, String> {
+        let name = match (&self.namespace, self.kind) {
+            (Some(namespace), ReferenceKind::ImageStreamTag | ReferenceKind::ImageStreamImage) => {
+                format!("{namespace}/{}", self.name)
+            }
+            _ => self.name.clone(),
+        };
+        let reference: Reference =
+            name.parse().map_err(|error| format!("name {:?} of kind {:?}: {error}", self.name, self.kind))?;
+        match (self.kind, reference.digest, reference.tag) {
+            (ReferenceKind::ImageStreamImage | ReferenceKind::DockerImage, Some(digest), _) => {
+                Ok(Referenced::Image(digest))
+            }
+            (ReferenceKind::ImageStreamTag, None, Some(tag)) => {
+                Ok(Referenced::Tag(Reference::tag_name(&reference.repository, &tag)))
+            }
+            (ReferenceKind::DockerImage, None, tag) => {
+                // A pull spec without a tag means this one, as everywhere.
+                let tag = tag.as_deref().unwrap_or("latest");
+                Ok(Referenced::Tag(Reference::tag_name(Reference::familiar(&reference.repository), tag)))
+            }
+            (ReferenceKind::ImageStreamTag, ..) => {
+                Err(format!("name {:?} of kind ImageStreamTag must be STREAM:TAG, as php:7.1", self.name))
+            }
+            (ReferenceKind::ImageStreamImage, ..) => {
+                Err(format!("name {:?} of kind ImageStreamImage must be STREAM@sha256:DIGEST", self.name))
+            }
+        }
+    }
+
+    /// The same, of something in this namespace: an image stream is in the same one unless it says another.
+    #[must_use]
+    pub fn seen_from(&self, namespace: &str) -> Self {
+        let is_stream = self.kind != ReferenceKind::DockerImage;
+        let own = || (is_stream && !namespace.is_empty()).then(|| namespace.to_owned());
+        Self { namespace: self.namespace.clone().or_else(own), ..self.clone() }
+    }
+}
