@@ -9,6 +9,7 @@ pub mod record;
 // Pure logic.
 pub mod class;
 pub mod index;
+pub mod plan;
 pub mod shard;
 
 // Adapters: the only users of each client library.

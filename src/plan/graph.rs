@@ -1,0 +1,135 @@
+//! Who builds on what whom builds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::record::{BuildConfigRecord, ObjectReference, ReferenceKind, Referenced, Target};
+
+/// Names under which OpenShift's own registry is reached inside a cluster: `…/NAMESPACE/STREAM:TAG` is the tag of an image
+/// stream there.
+const INTERNAL_REGISTRIES: [&str; 4] = [
+    "image-registry.openshift-image-registry.svc:5000/",
+    "image-registry.openshift-image-registry.svc.cluster.local:5000/",
+    "docker-registry.default.svc:5000/",
+    "docker-registry.default.svc.cluster.local:5000/",
+];
+
+/// One BuildConfig with what its references lead to.
+pub(super) struct Node<'a> {
+    pub(super) of: &'a BuildConfigRecord,
+    pub(super) inputs: Vec<Input>,
+    /// The tag that it pushes to.
+    pub(super) output: Option<String>,
+    /// References that cannot be read, in words.
+    pub(super) unreadable: Vec<String>,
+    /// Tags of which a change begins a build by itself.
+    pub(super) triggers: BTreeSet<String>,
+    /// Which BuildConfigs push to what it is built on.
+    pub(super) bases: BTreeSet<usize>,
+    /// And which are built on what it pushes.
+    pub(super) children: BTreeSet<usize>,
+}
+
+/// Something that a BuildConfig is built on or takes files from.
+pub(super) struct Input {
+    pub(super) from: Referenced,
+    /// Whether the image is built on it; else files are taken from it.
+    pub(super) is_builder: bool,
+}
+
+/// All BuildConfigs, sorted by namespace and name.
+pub(super) struct Graph<'a> {
+    pub(super) nodes: Vec<Node<'a>>,
+    /// Which of them push to a tag.
+    pub(super) builders_of: BTreeMap<String, Vec<usize>>,
+}
+
+impl<'a> Graph<'a> {
+    pub(super) fn new(build_configs: &[&'a BuildConfigRecord]) -> Self {
+        let mut nodes: Vec<Node<'a>> = build_configs.iter().copied().map(Node::new).collect();
+        let mut builders_of: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (number, node) in nodes.iter().enumerate() {
+            if let Some(output) = &node.output {
+                builders_of.entry(output.clone()).or_default().push(number);
+            }
+        }
+        for number in 0..nodes.len() {
+            let tags = nodes[number].inputs.iter().filter_map(Input::tag);
+            let bases: BTreeSet<usize> =
+                tags.filter_map(|tag| builders_of.get(tag)).flatten().copied().collect();
+            for base in &bases {
+                nodes[*base].children.insert(number);
+            }
+            nodes[number].bases = bases;
+        }
+        Self { nodes, builders_of }
+    }
+}
+
+impl<'a> Node<'a> {
+    fn new(of: &'a BuildConfigRecord) -> Self {
+        let mut unreadable = Vec::new();
+        let mut read = |reference: &ObjectReference| match resolve(reference, &of.namespace) {
+            Ok(found) => Some(found),
+            Err(problem) => {
+                unreadable.push(problem);
+                None
+            }
+        };
+        let builder = of.builder.iter().map(|from| (from, true));
+        let sources = of.source_images.iter().map(|from| (from, false));
+        let inputs = builder
+            .chain(sources)
+            .filter_map(|(from, is_builder)| Some(Input { from: read(from)?, is_builder }))
+            .collect();
+        let output = of.output.as_ref().and_then(&mut read).and_then(|output| match output {
+            Referenced::Tag(tag) => Some(tag),
+            Referenced::Image(_) => None,
+        });
+        // Only image streams trigger, and a BuildConfig that is held builds nothing.
+        let live = of.image_change_triggers.iter().filter(|trigger| !trigger.paused && !of.paused);
+        let watched = live.filter_map(|trigger| trigger.from.as_ref().or(of.builder.as_ref()));
+        let triggers = watched
+            .filter(|from| from.kind == ReferenceKind::ImageStreamTag)
+            .filter_map(|from| match resolve(from, &of.namespace) {
+                Ok(Referenced::Tag(tag)) => Some(tag),
+                _ => None,
+            })
+            .collect();
+        Self { of, inputs, output, unreadable, triggers, bases: BTreeSet::new(), children: BTreeSet::new() }
+    }
+
+    pub(super) fn target(&self) -> Target {
+        Target::BuildConfig { namespace: self.of.namespace.clone(), name: self.of.name.clone() }
+    }
+
+    /// Its name for people.
+    pub(super) fn name(&self) -> String {
+        format!("{}/{}", self.of.namespace, self.of.name)
+    }
+}
+
+impl Input {
+    pub(super) fn tag(&self) -> Option<&str> {
+        match &self.from {
+            Referenced::Tag(tag) => Some(tag),
+            Referenced::Image(_) => None,
+        }
+    }
+
+    /// Its name for people.
+    pub(super) fn name(&self) -> String {
+        match &self.from {
+            Referenced::Tag(tag) => tag.clone(),
+            Referenced::Image(digest) => digest.to_string(),
+        }
+    }
+}
+
+/// What a reference of a BuildConfig in this namespace leads to.
+fn resolve(reference: &ObjectReference, namespace: &str) -> Result<Referenced, String> {
+    let internal = INTERNAL_REGISTRIES.iter().find_map(|host| reference.name.strip_prefix(host));
+    match internal.filter(|_| reference.kind == ReferenceKind::DockerImage) {
+        Some(name) => ObjectReference { name: name.to_owned(), ..reference.clone() }.resolve(),
+        None => reference.seen_from(namespace).resolve(),
+    }
+}

@@ -1,0 +1,221 @@
+//! Rebuild plans: which BuildConfigs are built again because of a class, in which order, and why. Pure: no I/O, no clock.
+//!
+//! ```text
+//!   BuildConfigs ─► graph.rs     who builds on what whom builds (`output.to` -> `from`)
+//!   images, tags ─► need.rs      which of them are outdated, and by what evidence
+//!                   waves.rs     cycles, and the order
+//!                   tags.rs      outdated tags that no BuildConfig builds
+//! ```
+//!
+//! The rules are those of domain.md, section 6. A plan is made from what is so at one moment; that it is carried out only
+//! once, and what has changed by then, is the rebuilder's matter.
+
+mod graph;
+mod need;
+mod tags;
+#[cfg(test)]
+mod tests;
+mod waves;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::oci::{Digest, Timestamp};
+use crate::record::rebuild::{Action, Basis, Reason, RebuildRequest};
+use crate::record::{BuildConfigRecord, State, Target};
+
+/// What a plan asks of the index, about the class and the group of its request.
+pub trait Images {
+    /// What a tag points at now, by its full name; none if it is not there.
+    fn tag(&self, name: &str) -> Option<TagNow>;
+
+    /// The image with this digest, if it is known.
+    fn image(&self, digest: &Digest) -> Option<ImageNow>;
+
+    /// Every tag that points at an outdated image of the class.
+    fn outdated_tags(&self) -> Vec<OutdatedTag>;
+}
+
+/// What a tag points at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TagNow {
+    /// Since when.
+    pub since: Timestamp,
+    /// One image a platform.
+    pub images: Vec<ImageNow>,
+}
+
+/// Where an image stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageNow {
+    /// In the class: state, and the base version that it is built on. None if it is not in the class.
+    pub standing: Option<(State, Digest)>,
+    /// Whether it is in the group that was asked for; true if none was.
+    pub in_group: bool,
+}
+
+/// A tag that points at an outdated image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutdatedTag {
+    /// Its full name.
+    pub name: String,
+    /// The outdated image.
+    pub image: Digest,
+    /// The base version that it is built on.
+    pub version: Digest,
+    /// How many layers it has.
+    pub layers: u32,
+    /// The images that it is based on.
+    pub bases: Vec<Digest>,
+    /// Whether it is in the group that was asked for.
+    pub in_group: bool,
+}
+
+/// What is to be done, wave by wave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Plan {
+    /// What was asked for.
+    pub request: RebuildRequest,
+    /// The class as the plan was made for it.
+    pub basis: Basis,
+    /// What it costs.
+    pub cost: Cost,
+    /// What is rebuilt, by wave.
+    pub targets: Vec<Planned>,
+    /// What would have to be rebuilt and cannot be.
+    pub problems: Vec<Problem>,
+    /// Outdated tags that no BuildConfig here builds, sorted; the first [`Plan::MOST_OTHERS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
+}
+
+/// What a plan costs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Cost {
+    /// Builds that clade begins.
+    pub builds: u32,
+    /// Builds that ImageChange triggers begin.
+    pub triggered: u32,
+    /// Tags that the sink is told of.
+    pub notified: u32,
+    /// How many waves one after the other.
+    pub waves: u32,
+    /// All outdated tags that no BuildConfig here builds, those that the sink is told of included.
+    pub other_tags: u32,
+}
+
+/// One target of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Planned {
+    /// What is rebuilt.
+    pub target: Target,
+    /// Its wave, from 1.
+    pub wave: u32,
+    /// Who begins the build.
+    pub action: Action,
+    /// Why.
+    pub reason: Reason,
+    /// The targets of this plan that it is built on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<Target>,
+    /// The tag that it pushes to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
+}
+
+/// Something that would have to be rebuilt and cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// What it is about.
+    pub target: Target,
+    /// What is wrong.
+    pub kind: ProblemKind,
+    /// In words, and what to do.
+    pub message: String,
+}
+
+/// Why something cannot be rebuilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum ProblemKind {
+    /// It is built on its own output, by way of others or at once.
+    Cycle,
+    /// What it is built on is not there.
+    MissingBase,
+    /// What it is built on is outdated itself, and nothing in the plan changes that.
+    OutdatedBase,
+    /// What it is built on has one of these problems.
+    BaseNotRebuilt,
+    /// The annotation holds it.
+    Paused,
+    /// A reference cannot be read.
+    BadReference,
+}
+
+impl Plan {
+    /// So many tags that nobody here builds are named.
+    pub const MOST_OTHERS: usize = 100;
+
+    /// The plan for what was asked. `basis` is the class; `build_configs` are all there are, whatever is asked.
+    pub fn make(
+        request: RebuildRequest,
+        basis: Basis,
+        build_configs: &[BuildConfigRecord],
+        images: &impl Images,
+    ) -> Self {
+        let mut build_configs: Vec<&BuildConfigRecord> = build_configs.iter().collect();
+        build_configs.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        let graph = graph::Graph::new(&build_configs);
+        let needs = need::needs(&request, &graph, images);
+        let mut made = waves::order(&graph, needs);
+        let others = tags::others(&request, &graph, images);
+        let mut cost = Cost { other_tags: count(others.len()), ..Cost::default() };
+        if request.notify {
+            made.targets.extend(tags::targets(&request, &others));
+        }
+        made.targets.sort_by(|a, b| (a.wave, &a.target).cmp(&(b.wave, &b.target)));
+        made.problems.sort_by(|a, b| (a.kind, &a.target).cmp(&(b.kind, &b.target)));
+        for target in &made.targets {
+            match target.action {
+                Action::Build => cost.builds += 1,
+                Action::Trigger => cost.triggered += 1,
+                Action::Notify => cost.notified += 1,
+            }
+            cost.waves = cost.waves.max(target.wave);
+        }
+        let others = others.into_iter().take(Self::MOST_OTHERS).map(|tag| tag.name).collect();
+        Self { request, basis, cost, targets: made.targets, problems: made.problems, others }
+    }
+
+    /// Without what is done or being done already. What was to come after that waits for it no longer.
+    #[must_use]
+    pub fn without(mut self, is_done: impl Fn(&Target) -> bool) -> Self {
+        self.targets.retain(|planned| !is_done(&planned.target));
+        let waves: BTreeMap<u32, u32> = {
+            let mut waves: Vec<u32> = self.targets.iter().map(|planned| planned.wave).collect();
+            waves.dedup();
+            waves.into_iter().zip(1..).collect()
+        };
+        self.cost = Cost { other_tags: self.cost.other_tags, ..Cost::default() };
+        for planned in &mut self.targets {
+            planned.wave = waves[&planned.wave];
+            planned.after.retain(|target| !is_done(target));
+            match planned.action {
+                Action::Build => self.cost.builds += 1,
+                Action::Trigger => self.cost.triggered += 1,
+                Action::Notify => self.cost.notified += 1,
+            }
+            self.cost.waves = self.cost.waves.max(planned.wave);
+        }
+        self
+    }
+}
+
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,141 @@
+//! Which BuildConfigs have to build again, and by what evidence.
+
+use std::collections::BTreeMap;
+
+use super::graph::{Graph, Input, Node};
+use super::{ImageNow, Images, TagNow};
+use crate::record::rebuild::{Reason, RebuildRequest};
+use crate::record::{Referenced, State};
+
+/// What is known of the BuildConfigs that have to build again.
+#[derive(Default)]
+pub(super) struct Needs {
+    /// By number: why.
+    pub(super) reasons: BTreeMap<usize, Reason>,
+    /// By number: its base, which is outdated itself and which no BuildConfig that has to build pushes to.
+    pub(super) outdated_bases: BTreeMap<usize, String>,
+    /// By number: its base, which is not there and which no BuildConfig that has to build pushes to.
+    pub(super) missing_bases: BTreeMap<usize, String>,
+}
+
+/// Those that have to build because of the class, and all that build on what they push.
+pub(super) fn needs(request: &RebuildRequest, graph: &Graph<'_>, images: &impl Images) -> Needs {
+    let mut reasons = BTreeMap::new();
+    let mut next: Vec<usize> = Vec::new();
+    let is_asked = |node: &Node<'_>| is_asked_for(request, node, images);
+    for (number, node) in graph.nodes.iter().enumerate() {
+        if let Some(reason) = own_need(request, node, images).filter(|_| is_asked(node)) {
+            reasons.insert(number, reason);
+            next.push(number);
+        }
+    }
+    while let Some(number) = next.pop() {
+        let pushed = graph.nodes[number].output.clone().unwrap_or_default();
+        for child in &graph.nodes[number].children {
+            if reasons.contains_key(child) || !is_asked(&graph.nodes[*child]) {
+                continue;
+            }
+            let message = format!("{} rebuilds {pushed}, which it is built on", graph.nodes[number].name());
+            reasons.insert(*child, Reason { input: pushed.clone(), version: None, state: None, message });
+            next.push(*child);
+        }
+    }
+    let mut needs = Needs { reasons, ..Needs::default() };
+    for number in needs.reasons.keys() {
+        let node = &graph.nodes[*number];
+        let is_rebuilt = |input: &Input| {
+            let builders = input.tag().and_then(|tag| graph.builders_of.get(tag));
+            builders.into_iter().flatten().any(|builder| needs.reasons.contains_key(builder))
+        };
+        // Files that are taken from an outdated image do not make this one outdated; being built on it does.
+        for input in node.inputs.iter().filter(|input| input.is_builder && !is_rebuilt(input)) {
+            match now(input, images) {
+                None => {
+                    needs.missing_bases.insert(*number, input.name());
+                }
+                Some(now) if now.images.iter().any(is_outdated) => {
+                    needs.outdated_bases.insert(*number, input.name());
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    needs
+}
+
+/// Why the class itself makes it build, if it does.
+fn own_need(request: &RebuildRequest, node: &Node<'_>, images: &impl Images) -> Option<Reason> {
+    let class = &request.class;
+    let inputs: Vec<(&Input, TagNow)> =
+        node.inputs.iter().filter_map(|input| Some((input, now(input, images)?))).collect();
+    let in_class = |of: &TagNow| of.images.iter().any(|image| image.standing.is_some());
+    let (input, _) = inputs.iter().find(|(_, of)| in_class(of))?;
+    let reason = |version, state, message| Reason { input: input.name(), version, state, message };
+    let output = node.output.as_ref().and_then(|tag| images.tag(tag));
+    let standing =
+        output.iter().flat_map(|of| &of.images).filter_map(|image| image.standing).max_by_key(|of| of.0);
+    match (standing, &output) {
+        (Some((State::Outdated, version)), _) => {
+            let message = format!("its image is on an earlier version of {class}");
+            Some(reason(Some(version), Some(State::Outdated), message))
+        }
+        (Some((state, version)), _) => {
+            let message = format!("asked for, though its image is on the current version of {class}");
+            request.all.then(|| reason(Some(version), Some(state), message))
+        }
+        // Its layers prove nothing: files were taken from an image, or all layers were made one. Times are what is left.
+        (None, Some(output)) => {
+            let newer = inputs.iter().find(|(_, of)| in_class(of) && of.since > output.since);
+            match newer {
+                Some((input, of)) => Some(Reason {
+                    input: input.name(),
+                    version: None,
+                    state: None,
+                    message: format!(
+                        "{} has moved at {}, after its image was pushed at {}",
+                        input.name(),
+                        of.since,
+                        output.since
+                    ),
+                }),
+                None => request
+                    .all
+                    .then(|| reason(None, None, format!("asked for; it takes {} in", input.name()))),
+            }
+        }
+        (None, None) => {
+            request.all.then(|| reason(None, None, "asked for; it has pushed nothing yet".to_owned()))
+        }
+    }
+}
+
+/// Whether what was asked for includes this one.
+fn is_asked_for(request: &RebuildRequest, node: &Node<'_>, images: &impl Images) -> bool {
+    let RebuildRequest { namespace, group, selector, .. } = request;
+    let in_group = || {
+        let output = node.output.as_ref().and_then(|tag| images.tag(tag));
+        let built_on = || node.inputs.iter().filter_map(|input| now(input, images));
+        let mut of: Vec<TagNow> = output.into_iter().collect();
+        if of.is_empty() {
+            of.extend(built_on());
+        }
+        of.iter().flat_map(|of| &of.images).any(|image| image.in_group)
+    };
+    namespace.as_ref().is_none_or(|asked| *asked == node.of.namespace)
+        && selector.as_ref().is_none_or(|asked| asked.selects(&node.of.labels))
+        && (group.is_none() || in_group())
+}
+
+/// What an input is now. An image by its digest is what it has always been.
+fn now(input: &Input, images: &impl Images) -> Option<TagNow> {
+    match &input.from {
+        Referenced::Tag(tag) => images.tag(tag),
+        Referenced::Image(digest) => images
+            .image(digest)
+            .map(|image| TagNow { since: crate::oci::Timestamp::UNIX_EPOCH, images: vec![image] }),
+    }
+}
+
+fn is_outdated(image: &ImageNow) -> bool {
+    image.standing.is_some_and(|(state, _)| state == State::Outdated)
+}
