@@ -10,7 +10,10 @@
 #   cluster.sh pause DIR, resume DIR     the API server answers nothing, and goes on
 #   cluster.sh stop-apiserver DIR, start-apiserver DIR
 #                                        the API server is away, and is back on its old port
-#   cluster.sh stop DIR                  stop both
+#   cluster.sh start-builds DIR          something that builds: build.openshift.io/v1 with `instantiate`, see
+#                                        builds/server.py; openshift-crds.yaml should be applied before
+#   cluster.sh stop-builds DIR           as before: the CRDs serve build.openshift.io/v1, and nothing builds
+#   cluster.sh stop DIR                  stop all
 #
 # Below DIR, `kubeconfig` is the administrator's (group system:masters), ca.pem the CA certificate, `url` the address;
 # etcd and apiserver have etcd.pid, etcd.log, apiserver.pid and apiserver.log. CLADE_APISERVER_FLAGS are further flags of
@@ -18,8 +21,8 @@
 # no namespace has a ServiceAccount that nobody creates. Custom resources of the group image.openshift.io can be called by
 # a digest, as in OpenShift; all else is Kubernetes' own. openshift-crds.yaml has OpenShift's kinds.
 #
-# An API server of a test's own, for what CRDs cannot do, is reached through this one (the aggregation layer). With it
-# listening on 127.0.0.1:PORT over TLS, any namespace and any name, apply
+# An API server of a test's own, for what CRDs cannot do, is reached through this one (the aggregation layer): builds/ is
+# one, which start-builds starts. With it listening on 127.0.0.1:PORT over TLS, any namespace and any name, apply
 #
 #   {kind: Service, apiVersion: v1, metadata: {name: NAME, namespace: NAMESPACE},
 #    spec: {type: ExternalName, externalName: localhost}}
@@ -129,6 +132,44 @@ start() { # DIR
   cat "$dir/url"
 }
 
+start_builds() { # DIR
+  local dir=$1 port
+  stop_builds "$dir"
+  port=$(free_ports 1)
+  certificate "$dir/builds" clade-builds DNS:localhost "$dir/ca"
+  launch "$dir" builds python3 -B "$here/builds/server.py" "$dir" "$port" # -B: leaves nothing in the checkout
+  # The API server looks at once whether somebody answers, and then again only after a while.
+  wait_until "$dir" builds bash -c "</dev/tcp/127.0.0.1/$port"
+  kubectl "$dir" apply --server-side --force-conflicts -f - >/dev/null <<YAML
+{kind: Service, apiVersion: v1, metadata: {name: clade-builds, namespace: default},
+ spec: {type: ExternalName, externalName: localhost}}
+---
+{kind: APIService, apiVersion: apiregistration.k8s.io/v1,
+ metadata: {name: v1.build.openshift.io, labels: {kube-aggregator.kubernetes.io/automanaged: "false"}},
+ spec: {group: build.openshift.io, version: v1, groupPriorityMinimum: 2000, versionPriority: 100,
+        service: {name: clade-builds, namespace: default, port: $port}, insecureSkipTLSVerify: true}}
+YAML
+  wait_until "$dir" builds instantiates "$dir"
+}
+
+# DIR: whether the API server has build.openshift.io/v1 from the build server. `Available` alone could be of before.
+instantiates() { kubectl "$1" get --raw /apis/build.openshift.io/v1 | grep buildconfigs/instantiate; }
+
+stop_builds() { # DIR
+  [ -e "$1/builds.pid" ] || return 0
+  kubectl "$1" delete apiservice v1.build.openshift.io >/dev/null
+  kubectl "$1" delete service clade-builds --namespace default --ignore-not-found >/dev/null
+  # The API server makes the APIService of the CRDs anew, if they are there.
+  wait_until "$1" apiserver not instantiates "$1"
+  wait_until "$1" apiserver served "$1"
+  end "$1/builds.pid"
+  rm -f "$1/builds.pid"
+}
+not() { ! "$@"; }
+served() { # DIR: whether the CRDs, if they are there, serve build.openshift.io/v1
+  ! kubectl "$1" get crd builds.build.openshift.io || kubectl "$1" get builds.v1.build.openshift.io
+}
+
 kubeconfig() { # DIR NAMESPACE SERVICEACCOUNT
   local token path=$1/kubeconfig-$2-$3
   token=$(kubectl "$1" --namespace "$2" create token "$3" --duration 24h) ||
@@ -148,6 +189,8 @@ case "${1:-} $#" in
   "resume 2") kill -CONT "$(cat "$2/apiserver.pid")" ;;
   "stop-apiserver 2") end "$2/apiserver.pid" ;;
   "start-apiserver 2") start_apiserver "$2" ;;
-  "stop 2") end "$2/apiserver.pid"; end "$2/etcd.pid" ;;
+  "start-builds 2") start_builds "$(cd "$2" && pwd)" ;;
+  "stop-builds 2") stop_builds "$2" ;;
+  "stop 2") end "$2/builds.pid" "$2/apiserver.pid"; end "$2/etcd.pid" ;;
   *) usage ;;
 esac
