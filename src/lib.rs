@@ -13,6 +13,7 @@ pub mod plan;
 pub mod shard;
 
 // Adapters: the only users of each client library.
+pub mod http;
 pub mod log;
 pub mod snapshot;
 pub mod telemetry;
@@ -26,6 +27,7 @@ pub mod openshift;
 pub mod processor;
 pub mod publisher;
 pub mod query;
+pub mod rebuilder;
 pub mod registry;
 pub mod source;
 

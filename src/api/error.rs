@@ -24,6 +24,10 @@ impl ApiError {
         Self(StatusCode::BAD_REQUEST, problem.to_string())
     }
 
+    pub(super) fn not_found(problem: impl ToString) -> Self {
+        Self(StatusCode::NOT_FOUND, problem.to_string())
+    }
+
     pub(super) fn unauthorized(problem: impl ToString) -> Self {
         Self(StatusCode::UNAUTHORIZED, problem.to_string())
     }

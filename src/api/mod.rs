@@ -7,6 +7,7 @@ mod manifest;
 mod notify;
 mod probe;
 mod read;
+mod rebuild;
 mod stream;
 pub mod write;
 
@@ -21,9 +22,12 @@ pub use error::ErrorBody;
 pub use manifest::{Manifest, ManifestError};
 pub use notify::notifications;
 pub use probe::{Status, probes};
+pub use rebuild::Asking;
 
 use crate::engine::{Engine, Role};
+use crate::log::SharedLog;
 use crate::publisher::{Indexes, PublishError, Publisher};
+use crate::rebuilder::Rebuilds;
 use error::ApiError;
 
 /// What the handlers share.
@@ -33,6 +37,7 @@ pub struct ApiState {
     /// Held while writing; a write waits for the one before it.
     shared: Arc<Mutex<Shared>>,
     delay: Duration,
+    rebuilds: Rebuilds,
     /// Whether classes and groups are custom resources of a cluster.
     is_declared_in_kubernetes: bool,
 }
@@ -48,7 +53,14 @@ struct Shared {
 impl ApiState {
     /// The API of an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, shared: Arc::default(), delay: Duration::ZERO, is_declared_in_kubernetes: false }
+        let rebuilds = Rebuilds::new(SharedLog::clone(engine.log()));
+        Self {
+            engine,
+            shared: Arc::default(),
+            delay: Duration::ZERO,
+            rebuilds,
+            is_declared_in_kubernetes: false,
+        }
     }
 
     /// Classes and groups are declared as custom resources of a cluster, and nowhere else.
@@ -60,6 +72,11 @@ impl ApiState {
     /// The engine.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
+    }
+
+    /// The rebuilds, for who carries them out.
+    pub fn rebuilds(&self) -> &Rebuilds {
+        &self.rebuilds
     }
 
     /// Tags of live sources that move from one image index to another count once they have rested for so long.
@@ -130,7 +147,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/explain", get(read::explain))
         .route("/v1/usage", get(read::usage))
         .route("/v1/lineage", get(stream::lineage))
-        .route("/v1/subscribe/{topic}", get(stream::subscribe));
+        .route("/v1/subscribe/{topic}", get(stream::subscribe))
+        .merge(rebuild::routes());
     let routes = match state.engine().role() {
         Role::Processor => read.merge(write),
         Role::Follower => read.merge(refuse(
@@ -146,6 +164,10 @@ pub fn router(state: ApiState) -> Router {
                 "/v1/explain",
                 "/v1/usage",
                 "/v1/lineage",
+                "/v1/rebuilds",
+                "/v1/rebuilds/plan",
+                "/v1/rebuilds/{id}",
+                "/v1/rebuilds/{id}/{change}",
             ],
             "this clade only publishes: ask one that serves (clade serve), with --server",
         )),

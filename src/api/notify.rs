@@ -10,11 +10,11 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
-use hmac_sha256::HMAC;
 use serde::Serialize;
 use tokio::sync::mpsc::Sender;
 
 use super::error::ApiError;
+use crate::http::signature::{hmac, is_hmac};
 use crate::registry::{Notice, notice};
 
 const SIGNATURE: &str = "x-hub-signature-256";
@@ -63,7 +63,7 @@ fn is_allowed(secret: &[u8], headers: &HeaderMap, body: &[u8]) -> bool {
     if let Some(signature) = header(SIGNATURE) {
         let signature = signature.strip_prefix("sha256=").unwrap_or_default();
         let signature = HEXLOWER_PERMISSIVE.decode(signature.as_bytes()).unwrap_or_default();
-        return signature.try_into().is_ok_and(|signature| HMAC::verify(body, secret, &signature));
+        return signature.try_into().is_ok_and(|signature| is_hmac(secret, body, &signature));
     }
     match header(AUTHORIZATION.as_str()).and_then(|value| value.split_once(' ')) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
@@ -84,7 +84,7 @@ fn is_allowed(secret: &[u8], headers: &HeaderMap, body: &[u8]) -> bool {
 /// Compares without telling by its time how much is the same: what is compared are digests, and those in constant time.
 fn is_same(secret: &[u8], given: &[u8]) -> bool {
     const KEY: &[u8] = b"clade";
-    HMAC::verify(given, KEY, &HMAC::mac(secret, KEY))
+    is_hmac(KEY, given, &hmac(KEY, secret))
 }
 
 #[cfg(test)]

@@ -76,6 +76,16 @@ impl From<crate::labeler::LabelerError> for CliError {
     }
 }
 
+impl From<crate::rebuilder::RebuildError> for CliError {
+    fn from(error: crate::rebuilder::RebuildError) -> Self {
+        match error {
+            crate::rebuilder::RebuildError::NotFound(_) => Self::NotFound(error.to_string()),
+            crate::rebuilder::RebuildError::Invalid(problem) => Self::Usage(problem),
+            error => Self::failed(error),
+        }
+    }
+}
+
 impl From<std::io::Error> for CliError {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe { Self::ClosedOutput } else { Self::failed(error) }

@@ -13,6 +13,7 @@ mod manifests;
 mod otlp;
 mod output;
 mod progress;
+mod rebuild;
 mod registries;
 mod run;
 mod services;
@@ -94,6 +95,7 @@ fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result
         Command::Process(process) => services::process(args.kafka.required()?, &process, options),
         Command::Serve(serve) => services::serve(args.kafka.required()?, &serve, options),
         Command::Label(label) => services::label(args.kafka.required()?, &label, options),
+        Command::Rebuilder(rebuilder) => services::rebuilder(args.kafka.required()?, &rebuilder, options),
         Command::Topics(asked) => topics::topics(args.kafka.required()?, &asked),
         Command::Apply(apply) => {
             let client = client::of(server, cluster, || client::open_or_create(&dir, options))?;
@@ -102,6 +104,9 @@ fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result
         Command::Delete(delete) => {
             let client = client::of(server, cluster, || client::open(&dir, options))?;
             manifests::delete(&client, &delete)
+        }
+        Command::Rebuild(asked) => {
+            rebuild::rebuild(&client::of(server, cluster, || client::open(&dir, options))?, &asked)
         }
         Command::Ask(asked) => ask(&client::of(server, cluster, || client::open(&dir, options))?, asked),
         Command::Demo(demo) => demo::demo(args.data_dir, &demo),

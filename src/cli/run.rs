@@ -36,7 +36,13 @@ pub(super) fn run(dir: &Path, args: &RunArgs, options: &Options) -> Result<(), C
             eprintln!("serving {} on {url}; stop with Ctrl-C", dir.display());
             Ok(())
         },
-        take_in_sources(state, args.sources.clone(), registries, Arc::clone(&lease)),
+        take_in_sources(
+            state,
+            args.sources.clone(),
+            Some(args.acting.clone()),
+            registries,
+            Arc::clone(&lease),
+        ),
         release(lease),
     );
     // Best effort: a stale address is noticed by whoever uses it.

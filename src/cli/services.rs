@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::args::{LabelArgs, ProcessArgs, ServeArgs, WatchArgs};
+use super::args::{LabelArgs, ProcessArgs, RebuilderArgs, ServeArgs, WatchArgs};
 use super::error::CliError;
 use super::registries::Registries;
 use super::run::serve_until;
@@ -31,7 +31,7 @@ pub(super) fn watch(cluster: Config, args: &WatchArgs, options: &Options) -> Res
     };
     let lease = HeldLease::default();
     let router = api::router(state.clone()).merge(registries.router());
-    let work = take_in(state, args.sources.clone(), registries, Arc::clone(&lease));
+    let work = take_in(state, args.sources.clone(), None, registries, Arc::clone(&lease));
     serve_until(args.listen, router, told, work, release(lease))
 }
 
@@ -83,9 +83,32 @@ pub(super) fn label(cluster: Config, args: &LabelArgs, options: &Options) -> Res
         Ok(())
     };
     let lease = HeldLease::default();
-    let work = sources::label(log, metrics.clone(), args.kubernetes.clone(), Arc::clone(&lease));
+    let work = sources::label(
+        log,
+        metrics.clone(),
+        args.kubernetes.clone(),
+        args.labelling.label_rate,
+        Arc::clone(&lease),
+    );
     let status = || api::Status::new(Vec::new(), None);
     serve_until(args.listen, api::probes(metrics, Arc::new(status)), told, work, release(lease))
+}
+
+/// Carries rebuilds out, and answers questions.
+pub(super) fn rebuilder(cluster: Config, args: &RebuilderArgs, options: &Options) -> Result<(), CliError> {
+    let bootstrap = cluster.bootstrap.clone();
+    let log = Arc::new(KafkaLog::open(cluster)?);
+    let options = Options { snapshots: args.snapshots.of(&*log), ..options.clone() };
+    let engine = Arc::new(Engine::follow(log, &options)?);
+    let state = ApiState::new(engine);
+    let told = |url: &str| {
+        eprintln!("carrying out rebuilds of {bootstrap}; ask on {url}; stop with Ctrl-C");
+        Ok(())
+    };
+    let lease = HeldLease::default();
+    let work =
+        sources::rebuild(state.clone(), args.kubernetes.clone(), args.rebuilding.clone(), Arc::clone(&lease));
+    serve_until(args.listen, api::router(state), told, work, release(lease))
 }
 
 /// Answers questions.

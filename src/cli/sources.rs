@@ -1,20 +1,23 @@
 //! Everything that `clade run` and `clade watch` take in, side by side.
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch as latest;
 
-use super::args::{KubernetesArgs, SourceArgs};
+use super::args::{ActingArgs, KubernetesArgs, RebuildingArgs, SourceArgs};
 use super::error::CliError;
 use super::live::{channel, feed};
 use super::registries::Registries;
 use super::run::watch as watch_files;
 use crate::api::ApiState;
-use crate::engine::{Engine, Role};
+use crate::engine::Engine;
+use crate::http::signature::webhook_key;
 use crate::kubernetes::{self, Cluster, Held, Lease};
 use crate::labeler;
 use crate::log::SharedLog;
+use crate::rebuilder::{self, Caps, Sink, SinkConfig};
 use crate::telemetry::Metrics;
 
 /// A lease that is held, kept to be given back at the end.
@@ -30,10 +33,12 @@ pub(super) fn state_of(engine: Arc<Engine>, args: &SourceArgs) -> ApiState {
 pub(super) async fn take_in(
     state: ApiState,
     args: SourceArgs,
+    acting: Option<ActingArgs>,
     registries: Registries,
     held: HeldLease,
 ) -> Result<(), CliError> {
-    if !args.kubernetes.kubernetes && registries.is_empty() {
+    let sink = acting.as_ref().map_or(Ok(None), |acting| sink_of(&acting.rebuilding))?;
+    if !args.kubernetes.kubernetes && registries.is_empty() && sink.is_none() {
         return watch_files(state, args.from).await;
     }
     let cluster = if args.kubernetes.kubernetes {
@@ -58,13 +63,21 @@ pub(super) async fn take_in(
     };
     let (out, observations) = channel();
     let (told, catalog) = latest::channel(Arc::default());
-    // Where everything is in one process, labels are as well.
-    let log = SharedLog::clone(state.engine().log());
-    let (metrics, role) = (state.engine().metrics().clone(), state.engine().role());
+    // Where everything is in one process, acting is as well.
     let labels = async {
-        match (role, &cluster) {
-            (Role::Processor, Some(cluster)) => {
-                labeler::run(cluster.clone(), log, metrics, args.kubernetes.label_rate).await
+        match (&acting, &cluster) {
+            (Some(acting), Some(cluster)) => {
+                let (log, metrics) =
+                    (SharedLog::clone(state.engine().log()), state.engine().metrics().clone());
+                labeler::run(cluster.clone(), log, metrics, acting.labelling.label_rate).await
+            }
+            _ => std::future::pending().await,
+        }
+    };
+    let rebuilds = async {
+        match &acting {
+            Some(acting) if cluster.is_some() || sink.is_some() => {
+                carry_out(&state, cluster.clone(), sink, &acting.rebuilding).await
             }
             _ => std::future::pending().await,
         }
@@ -78,10 +91,11 @@ pub(super) async fn take_in(
     };
     tokio::select! {
         ended = watch_files(state.clone(), args.from) => ended,
-        ended = feed(state, observations, told) => ended,
+        ended = feed(state.clone(), observations, told) => ended,
         mistake = of_registries => Err(mistake),
         ended = of_cluster => Ok(ended?),
         ended = labels => Ok(ended?),
+        ended = rebuilds => ended,
         lost = keep(lease, &held) => Err(lost),
     }
 }
@@ -91,14 +105,76 @@ pub(super) async fn label(
     log: SharedLog,
     metrics: Metrics,
     args: KubernetesArgs,
+    rate: Option<NonZeroU32>,
     held: HeldLease,
 ) -> Result<(), CliError> {
     let cluster = Cluster::new(args.kube_context.clone()).await?;
     let lease = acquire(&cluster, &args).await;
     tokio::select! {
-        ended = labeler::run(cluster, log, metrics, args.label_rate) => Ok(ended?),
+        ended = labeler::run(cluster, log, metrics, rate) => Ok(ended?),
         lost = keep(lease, &held) => Err(lost),
     }
+}
+
+/// Carries rebuilds out, until something essential fails or another instance takes over.
+pub(super) async fn rebuild(
+    state: ApiState,
+    args: KubernetesArgs,
+    rebuilding: RebuildingArgs,
+    held: HeldLease,
+) -> Result<(), CliError> {
+    let sink = sink_of(&rebuilding)?;
+    if !args.kubernetes && sink.is_none() {
+        return Err(CliError::Usage(
+            "say what is to carry rebuilds out: --kubernetes for BuildConfigs, --sink URL for everything else".to_owned(),
+        ));
+    }
+    let cluster = if args.kubernetes { Some(Cluster::new(args.kube_context.clone()).await?) } else { None };
+    let lease = match &cluster {
+        Some(cluster) => acquire(cluster, &args).await,
+        None => None,
+    };
+    tokio::select! {
+        ended = carry_out(&state, cluster, sink, &rebuilding) => ended,
+        lost = keep(lease, &held) => Err(lost),
+    }
+}
+
+/// Carries rebuilds out once everything is known, until something essential fails.
+async fn carry_out(
+    state: &ApiState,
+    cluster: Option<Cluster>,
+    sink: Option<Sink>,
+    args: &RebuildingArgs,
+) -> Result<(), CliError> {
+    let engine = Arc::clone(state.engine());
+    tokio::task::spawn_blocking(move || engine.wait_until_restored()).await.map_err(CliError::failed)??;
+    let seconds = Duration::from_secs;
+    let options = rebuilder::Options {
+        caps: Caps {
+            builds: args.max_builds.map(NonZeroU32::get),
+            builds_per_namespace: args.max_builds_per_namespace.map(NonZeroU32::get),
+        },
+        trigger_patience: seconds(args.trigger_patience),
+        retry_after: seconds(args.retry_after),
+        ..rebuilder::Options::default()
+    };
+    let (view, metrics) = (Arc::clone(state.engine().view()), state.engine().metrics().clone());
+    Ok(rebuilder::run(state.rebuilds().clone(), cluster, sink, view, metrics, options).await?)
+}
+
+/// The sink that was named.
+fn sink_of(args: &RebuildingArgs) -> Result<Option<Sink>, CliError> {
+    let Some(url) = args.sink.clone() else { return Ok(None) };
+    let key = match &args.sink_secret_file {
+        None => None,
+        Some(path) => {
+            let wrong = |problem: String| CliError::Failed(format!("{}: {problem}", path.display()));
+            let secret = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+            Some(webhook_key(&secret).map_err(wrong)?)
+        }
+    };
+    Ok(Some(Sink::new(SinkConfig { url, key })?))
 }
 
 /// Waits for the lease, if one is named.

@@ -48,6 +48,7 @@ macro_rules! kind {
 kind!(Image, "image.openshift.io", "v1", "images");
 kind!(ImageStream, "image.openshift.io", "v1", "imagestreams");
 kind!(BuildConfig, "build.openshift.io", "v1", "buildconfigs");
+kind!(Build, "build.openshift.io", "v1", "builds");
 
 impl Kind for ImageClass {
     const GROUP: &'static str = "clade.dev";

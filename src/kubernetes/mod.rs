@@ -8,6 +8,7 @@
 //! ```
 
 mod apply;
+mod builds;
 mod class;
 mod cluster;
 mod counts;
@@ -22,6 +23,10 @@ mod watch;
 
 use tokio::sync::mpsc;
 
+pub use builds::{
+    BuildConfigNow, BuildError, BuildNow, BuildPhase, BuildRequest, build, build_config, builds_of,
+    instantiate,
+};
 pub use class::{ImageClass, ImageClassGroup, definitions};
 pub use cluster::{Cluster, KubernetesError};
 pub use counts::write_counts;

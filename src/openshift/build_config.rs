@@ -1,5 +1,7 @@
 //! `BuildConfig` of build.openshift.io/v1.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::Metadata;
@@ -88,16 +90,20 @@ struct BuildConfigStatus {
     last_version: u64,
 }
 
+/// Whether an annotation holds a BuildConfig.
+pub fn build_is_paused(annotations: &BTreeMap<String, String>) -> bool {
+    annotations.get(PAUSED).is_some_and(|value| value == "true")
+}
+
 impl BuildConfig {
     pub(super) fn record(self) -> BuildConfigRecord {
         let Strategy { source_strategy, docker_strategy, custom_strategy } = self.spec.strategy;
         let builder =
             source_strategy.or(docker_strategy).or(custom_strategy).and_then(|strategy| strategy.from);
         let triggers = self.spec.triggers.unwrap_or_default().into_iter();
-        let is_paused = self.metadata.annotations.as_ref().and_then(|annotations| annotations.get(PAUSED));
         BuildConfigRecord {
             source: None,
-            paused: is_paused.is_some_and(|value| value == "true"),
+            paused: self.metadata.annotations.as_ref().is_some_and(build_is_paused),
             namespace: self.metadata.namespace,
             name: self.metadata.name,
             sequence: 0,

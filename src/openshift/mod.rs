@@ -4,6 +4,8 @@ mod build_config;
 mod image;
 mod image_stream;
 
+pub use build_config::build_is_paused;
+
 use std::collections::BTreeMap;
 
 use serde::Deserialize;

@@ -63,6 +63,14 @@ pub struct RebuildRecord {
     pub waves: u32,
     /// How many targets it has, those that are left to others included.
     pub targets: u32,
+    /// How many had failed when somebody had it go on all the same: they do not stop it again.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub forgiven: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// The class when a rebuild was planned.

@@ -9,10 +9,9 @@ use oci_client::client::ClientConfig;
 use oci_client::errors::OciDistributionError;
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Reference, RegistryOperation};
-use reqwest::RequestBuilder;
 
-use super::error::with_causes;
 use super::{RegistryError, credentials};
+use crate::http::{RequestBuilder, with_causes};
 
 /// A token service may be another host than the registry.
 const PATIENCE: Duration = Duration::from_secs(30);

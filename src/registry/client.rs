@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
 use oci_client::errors::OciEnvelope;
-use reqwest::header::{ACCEPT, HeaderMap, RETRY_AFTER};
-use reqwest::{Method, StatusCode};
 
 use super::access::{Access, Scope};
-use super::error::with_causes;
 use super::pace::Pace;
 use super::{Config, RegistryError};
+use crate::http::header::{ACCEPT, HeaderMap, RETRY_AFTER};
+use crate::http::{self, Method, StatusCode, with_causes};
 
 /// What is refused for the moment is asked for so often.
 const ATTEMPTS: u32 = 4;
@@ -48,7 +47,7 @@ pub(super) struct Request<'a> {
 
 /// The client of one registry.
 pub(super) struct Client {
-    http: reqwest::Client,
+    http: http::Client,
     pub(super) host: String,
     base: String,
     access: Access,
@@ -57,19 +56,14 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(config: &Config) -> Result<Self, RegistryError> {
-        let user_agent = concat!("clade/", env!("CARGO_PKG_VERSION"));
-        let mut http = reqwest::Client::builder()
-            .user_agent(user_agent)
-            .connect_timeout(CONNECTING)
-            .read_timeout(ANSWERING)
-            .timeout(2 * ANSWERING);
+        let mut http = http::builder(CONNECTING, ANSWERING);
         let mut certificates = Vec::new();
         if let Some(path) = &config.ca_certificate {
             let shown = path.display();
             let wrong = |problem: String| RegistryError::Config(format!("{shown}: {problem}"));
             let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
             for pem in text.split_inclusive(END).filter(|pem| pem.contains(END)) {
-                let read = reqwest::Certificate::from_pem(pem.as_bytes())
+                let read = http::Certificate::from_pem(pem.as_bytes())
                     .map_err(|error| wrong(format!("not a certificate in PEM: {}", with_causes(error))))?;
                 http = http.tls_certs_merge([read]);
                 certificates.push(Certificate { encoding: CertificateEncoding::Pem, data: pem.into() });
@@ -88,7 +82,7 @@ impl Client {
             extra_root_certificates: certificates,
             connect_timeout: Some(CONNECTING),
             read_timeout: Some(ANSWERING),
-            user_agent,
+            user_agent: http::USER_AGENT,
             ..ClientConfig::default()
         };
         Ok(Self {
@@ -146,8 +140,8 @@ impl Client {
     async fn send(
         &self,
         request: &Request<'_>,
-        prepared: reqwest::RequestBuilder,
-    ) -> Result<Answer, reqwest::Error> {
+        prepared: http::RequestBuilder,
+    ) -> Result<Answer, http::Error> {
         let mut response = prepared.header(ACCEPT, request.accept).send().await?;
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await? {

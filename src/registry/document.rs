@@ -1,10 +1,9 @@
 //! What a tag leads to in a registry: its digest, and the documents behind it, each compared with its digest.
 
-use reqwest::{Method, StatusCode};
-
 use super::RegistryError;
 use super::access::Scope;
 use super::client::{Client, Request};
+use crate::http::{Method, StatusCode};
 use crate::oci::Digest;
 use crate::oci::document::{Config, Descriptor, Manifest, not_an_image, not_an_image_manifest};
 use crate::record::ImageRecord;

@@ -1,8 +1,5 @@
 //! What can go wrong with a registry.
 
-use std::error::Error;
-use std::fmt::Write as _;
-
 /// Why something could not be had of a registry.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
@@ -68,20 +65,4 @@ impl RegistryError {
             Self::Status { .. } | Self::Malformed { .. } => false,
         }
     }
-}
-
-/// An error and what caused it, in one line. Of an address only the registry's is told, which the caller does.
-pub(super) fn with_causes(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Many repeat what caused them.
-        let next = error.to_string();
-        if !text.contains(&next) {
-            let _ = write!(text, ": {next}");
-        }
-        cause = error.source();
-    }
-    text
 }

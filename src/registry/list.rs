@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::header::{HeaderMap, LINK};
-use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -12,6 +10,8 @@ use super::RegistryError;
 use super::access::Scope;
 use super::client::{Answer, Client, Request, is_of_registry};
 use super::config::is_name;
+use crate::http::header::{HeaderMap, LINK};
+use crate::http::{Method, StatusCode};
 use crate::oci::reference::is_tag;
 use crate::source::manifest::MAX_DOCUMENT;
 

@@ -39,6 +39,16 @@ pub struct Metrics {
     pub label_failures: IntCounter,
     /// Image objects that wait to be labelled.
     pub labels_waiting: IntGauge,
+    /// Rebuilds that are not over.
+    pub rebuilds_active: IntGauge,
+    /// Builds of rebuilds that are being begun or run.
+    pub builds_running: IntGauge,
+    /// Builds begun, and tags that the sink was told of.
+    pub builds_begun: IntCounter,
+    /// Builds that have pushed their image.
+    pub builds_succeeded: IntCounter,
+    /// Builds that have failed; one that is tried again counts again.
+    pub builds_failed: IntCounter,
     /// By partition: records that are published and not processed.
     pub lag: IntGaugeVec,
     /// By partition: records read while it is being restored and after.
@@ -102,6 +112,27 @@ impl Default for Metrics {
                 &registry,
                 "clade_labels_waiting",
                 "Image objects that wait to be labelled",
+            ),
+            rebuilds_active: gauge(&registry, "clade_rebuilds_active", "rebuilds that are not over"),
+            builds_running: gauge(
+                &registry,
+                "clade_builds_running",
+                "builds of rebuilds that are being begun or run",
+            ),
+            builds_begun: counter(
+                &registry,
+                "clade_builds_begun_total",
+                "builds begun, and tags that the sink was told of",
+            ),
+            builds_succeeded: counter(
+                &registry,
+                "clade_builds_succeeded_total",
+                "builds that have pushed their image",
+            ),
+            builds_failed: counter(
+                &registry,
+                "clade_builds_failed_total",
+                "builds that have failed, each attempt counted",
             ),
             lag: gauges(&registry, "clade_lag_records", "records published and not processed"),
             progress: gauges(&registry, "clade_progress_records", "offset of images up to which was read"),
@@ -182,6 +213,6 @@ mod tests {
         assert!(text.contains("clade_transitions_total 2"), "{text}");
         metrics.forget(3);
         assert!(!metrics.text().contains("partition=\"3\""));
-        assert_eq!(text.matches("# TYPE clade_").count(), 16, "{text}");
+        assert_eq!(text.matches("# TYPE clade_").count(), 21, "{text}");
     }
 }

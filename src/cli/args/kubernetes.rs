@@ -14,6 +14,11 @@ pub(in crate::cli) struct KubernetesArgs {
     /// Work only while holding this Lease: of several instances one works, and the others stand by
     #[arg(long, env = "CLADE_LEASE", value_name = "NAMESPACE/NAME", requires = "kubernetes", value_parser = lease)]
     pub(in crate::cli) lease: Option<(String, String)>,
+}
+
+/// How objects are labelled.
+#[derive(Debug, Clone, clap::Args)]
+pub(in crate::cli) struct LabellingArgs {
     /// Label no more than so many objects a second [default: as fast as the API server takes it, 16 at once]
     #[arg(long, value_name = "N", requires = "kubernetes")]
     pub(in crate::cli) label_rate: Option<NonZeroU32>,

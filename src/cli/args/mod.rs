@@ -2,6 +2,7 @@
 
 mod ask;
 mod kubernetes;
+mod rebuild;
 mod registry;
 mod services;
 
@@ -17,10 +18,12 @@ pub(in crate::cli) use ask::{
     ExplainArgs, ExportArgs, Exported, FilterArgs, Format, GetArgs, Listed, RelatedArgs, StartArg, StateArg,
     StatusArgs, SubscribeArgs, Subscribed, UsageArgs,
 };
-pub(in crate::cli) use kubernetes::KubernetesArgs;
+pub(in crate::cli) use kubernetes::{KubernetesArgs, LabellingArgs};
+pub(in crate::cli) use rebuild::{RebuildArgs, RebuildCommand, RebuildingArgs, StartRebuildArgs};
 pub(in crate::cli) use registry::RegistryArgs;
 pub(in crate::cli) use services::{
-    LabelArgs, ProcessArgs, RunArgs, ServeArgs, SourceArgs, TopicsArgs, TopicsCommand, WatchArgs,
+    ActingArgs, LabelArgs, ProcessArgs, RebuilderArgs, RunArgs, ServeArgs, SourceArgs, TopicsArgs,
+    TopicsCommand, WatchArgs,
 };
 
 /// Which container images are built on what, and is it the current version?
@@ -88,12 +91,16 @@ pub(in crate::cli) enum Command {
     Serve(ServeArgs),
     /// Label the Image objects of an OpenShift cluster as Apache Kafka tells
     Label(LabelArgs),
+    /// Carry rebuilds out, and begin them as classes say, on Apache Kafka
+    Rebuilder(RebuilderArgs),
     /// Compare the topics of Apache Kafka with what clade needs, or create them
     Topics(TopicsArgs),
     /// Declare image classes and groups
     Apply(ApplyArgs),
     /// Delete a class or group
     Delete(DeleteArgs),
+    /// Build again what is built on an outdated version of a class
+    Rebuild(RebuildArgs),
     #[command(flatten)]
     Ask(Ask),
     /// Show what clade does, on a generated registry
@@ -123,6 +130,7 @@ impl Command {
             Self::Watch(_) => "clade-watch",
             Self::Process(_) => "clade-process",
             Self::Label(_) => "clade-label",
+            Self::Rebuilder(_) => "clade-rebuilder",
             _ => "clade",
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::{KubernetesArgs, RegistryArgs};
+use super::{KubernetesArgs, LabellingArgs, RebuildingArgs, RegistryArgs};
 use crate::log::Log;
 use crate::snapshot::Snapshots;
 
@@ -22,6 +22,8 @@ pub(in crate::cli) struct RunArgs {
     pub(in crate::cli) listen: std::net::SocketAddr,
     #[command(flatten)]
     pub(in crate::cli) sources: SourceArgs,
+    #[command(flatten)]
+    pub(in crate::cli) acting: ActingArgs,
     /// Partitions of a new data directory
     #[arg(long, value_name = "N")]
     pub(in crate::cli) partitions: Option<u16>,
@@ -56,6 +58,15 @@ pub(in crate::cli) struct SourceArgs {
     pub(in crate::cli) registry: RegistryArgs,
     #[command(flatten)]
     pub(in crate::cli) kubernetes: KubernetesArgs,
+}
+
+/// How is acted on what is known, where one process does everything.
+#[derive(Debug, Clone, clap::Args)]
+pub(in crate::cli) struct ActingArgs {
+    #[command(flatten)]
+    pub(in crate::cli) labelling: LabellingArgs,
+    #[command(flatten)]
+    pub(in crate::cli) rebuilding: RebuildingArgs,
 }
 
 /// Snapshots of what a process works on.
@@ -119,6 +130,28 @@ pub(in crate::cli) struct LabelArgs {
     pub(in crate::cli) listen: std::net::SocketAddr,
     #[command(flatten)]
     pub(in crate::cli) kubernetes: KubernetesArgs,
+    #[command(flatten)]
+    pub(in crate::cli) labelling: LabellingArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Carries out what `clade rebuild` asks for, here or with --server, and what classes say in spec.rebuild. It answers all
+questions as well, since it plans from the whole index.
+
+Example:
+  clade rebuilder --kafka kafka:9092 --kubernetes --lease clade/clade-rebuilder
+  clade rebuild --class vendor --server http://127.0.0.1:7880")]
+pub(in crate::cli) struct RebuilderArgs {
+    /// Where the API listens; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    pub(in crate::cli) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(in crate::cli) kubernetes: KubernetesArgs,
+    #[command(flatten)]
+    pub(in crate::cli) rebuilding: RebuildingArgs,
+    #[command(flatten)]
+    pub(in crate::cli) snapshots: SnapshotArgs,
 }
 
 #[derive(Debug, clap::Args)]

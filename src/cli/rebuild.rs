@@ -1,0 +1,278 @@
+//! `clade rebuild`: plans, and what becomes of them.
+
+use std::time::Duration;
+
+use super::args::{Format, RebuildArgs, RebuildCommand, StartRebuildArgs};
+use super::error::CliError;
+use super::output::{bold, lines, some, structured, table};
+use super::progress;
+use crate::api::{Asking, Client};
+use crate::plan::{Plan, Planned, ProblemKind};
+use crate::query::answer::List;
+use crate::rebuilder::RebuildItem;
+use crate::record::rebuild::{Action, RebuildRequest, RebuildState, Target, TargetState};
+use crate::record::rebuild_policy::{RebuildWindow, Weekday};
+use crate::record::{RebuildLimits, TargetRecord};
+
+/// How often it is asked how far a rebuild is.
+const LOOK: Duration = Duration::from_millis(500);
+
+pub(super) fn rebuild(client: &Client, args: &RebuildArgs) -> Result<(), CliError> {
+    match &args.command {
+        None => start(client, &args.start),
+        Some(RebuildCommand::List { output }) => list(&client.get("/v1/rebuilds", &())?, *output),
+        Some(RebuildCommand::Show { id, wait, output }) => {
+            let path = format!("/v1/rebuilds/{id}");
+            let item: RebuildItem = client.get(&path, &())?;
+            let item = if *wait { until_over(client, item)? } else { item };
+            show(&item, *output)?;
+            if *wait { outcome(&item) } else { Ok(()) }
+        }
+        Some(RebuildCommand::Pause { id }) => change(client, id, "pause"),
+        Some(RebuildCommand::Resume { id }) => change(client, id, "resume"),
+        Some(RebuildCommand::Cancel { id }) => change(client, id, "cancel"),
+    }
+}
+
+fn start(client: &Client, args: &StartRebuildArgs) -> Result<(), CliError> {
+    let request = request(args)?;
+    if args.dry_run {
+        return told_plan(&client.post("/v1/rebuilds/plan", &request)?, args.output);
+    }
+    let item: RebuildItem = client.post("/v1/rebuilds", &request)?;
+    let item = if args.wait { until_over(client, item)? } else { item };
+    if !args.wait {
+        eprintln!(
+            "{}: {} targets in {} waves; `clade rebuild show {}` tells how far it is",
+            item.record.id, item.record.targets, item.record.waves, item.record.id
+        );
+    }
+    show(&item, args.output)?;
+    if args.wait { outcome(&item) } else { Ok(()) }
+}
+
+fn change(client: &Client, id: &str, change: &str) -> Result<(), CliError> {
+    let asking = Asking { by: who() };
+    let item: RebuildItem = client.post(&format!("/v1/rebuilds/{id}/{change}"), &asking)?;
+    println!("rebuild {id} {}: {}", item.record.state, item.record.message);
+    Ok(())
+}
+
+/// Who asks, as the shell knows them. Nobody checks it.
+fn who() -> Option<String> {
+    std::env::var("USER").ok().filter(|name| !name.is_empty())
+}
+
+fn request(args: &StartRebuildArgs) -> Result<RebuildRequest, CliError> {
+    let class = args.class.clone().ok_or_else(|| {
+        CliError::Usage(
+            "say which class: clade rebuild --class NAME; or list, show, pause, resume, cancel".to_owned(),
+        )
+    })?;
+    let selector = (!args.selector.is_empty()).then(|| crate::record::catalog::Selector {
+        match_labels: args.selector.iter().cloned().collect(),
+        match_expressions: Vec::new(),
+    });
+    let limits = RebuildLimits {
+        max_concurrent: args.max_concurrent.get(),
+        max_concurrent_per_namespace: args.max_concurrent_per_namespace.map(std::num::NonZeroU32::get),
+        max_failures: args.max_failures.get(),
+        retries: args.retries,
+        build_timeout_seconds: args.build_timeout,
+        window: args.window.as_deref().map(window).transpose()?,
+    };
+    limits.check().map_err(CliError::Usage)?;
+    Ok(RebuildRequest {
+        class,
+        all: args.all,
+        namespace: args.namespace.clone(),
+        group: args.group.clone(),
+        selector,
+        notify: args.notify,
+        priority: args.priority,
+        limits,
+        reason: args.reason.clone(),
+        requested_by: who(),
+    })
+}
+
+fn window(text: &str) -> Result<RebuildWindow, CliError> {
+    let wrong =
+        || CliError::Usage(format!("--window {text:?}: say HH:MM-HH:MM or Sat,Sun/HH:MM-HH:MM, in UTC"));
+    let (days, hours) = text.split_once('/').map_or(("", text), |(days, hours)| (days, hours));
+    let (start, end) = hours.split_once('-').ok_or_else(wrong)?;
+    let day = |name: &str| -> Result<Weekday, CliError> {
+        serde_json::from_value(serde_json::Value::from(name)).map_err(|_| wrong())
+    };
+    let days = days.split(',').filter(|name| !name.is_empty()).map(day).collect::<Result<_, _>>()?;
+    Ok(RebuildWindow { days, start: start.to_owned(), end: end.to_owned() })
+}
+
+fn name(target: &Target) -> String {
+    match target {
+        Target::BuildConfig { namespace, name } => format!("{namespace}/{name}"),
+        Target::Tag(tag) => tag.clone(),
+    }
+}
+
+fn action(action: Action) -> &'static str {
+    match action {
+        Action::Build => "build",
+        Action::Trigger => "trigger",
+        Action::Notify => "notify",
+    }
+}
+
+fn told_plan(plan: &Plan, format: Format) -> Result<(), CliError> {
+    if structured(format, plan)? {
+        return Ok(());
+    }
+    if format == Format::Name {
+        return lines(plan.targets.iter().map(|planned| name(&planned.target)));
+    }
+    let row = |planned: &Planned| {
+        vec![
+            planned.wave.to_string(),
+            name(&planned.target),
+            action(planned.action).to_owned(),
+            planned.reason.input.clone(),
+            planned.reason.version.map_or_else(|| "-".to_owned(), |version| version.short()),
+            planned.reason.message.clone(),
+        ]
+    };
+    let header = ["WAVE", "TARGET", "BY", "BUILT ON", "BASE VERSION", "WHY"];
+    if !plan.targets.is_empty() {
+        table(&header, plan.targets.iter().map(row).collect(), &[0], "targets")?;
+        println!();
+    }
+    if !plan.problems.is_empty() {
+        println!("{}", bold("cannot be rebuilt:"));
+        let problem = |kind: ProblemKind| match kind {
+            ProblemKind::Cycle => "cycle",
+            ProblemKind::MissingBase => "missing base",
+            ProblemKind::OutdatedBase => "outdated base",
+            ProblemKind::BaseNotRebuilt => "base not rebuilt",
+            ProblemKind::Paused => "paused",
+            ProblemKind::BadReference => "bad reference",
+        };
+        let rows = plan
+            .problems
+            .iter()
+            .map(|of| vec![name(&of.target), problem(of.kind).to_owned(), of.message.clone()]);
+        table(&["TARGET", "PROBLEM", "WHY"], rows.collect(), &[], "problems")?;
+        println!();
+    }
+    lines(cost(plan))
+}
+
+/// What a plan costs, in sentences.
+fn cost(plan: &Plan) -> Vec<String> {
+    let cost = &plan.cost;
+    let current = plan.basis.current.map_or_else(|| "no version yet".to_owned(), |current| current.short());
+    let since = plan.basis.since.map(|since| format!(" since {since}")).unwrap_or_default();
+    let mut told = vec![format!("class {}, current {current}{since}", plan.request.class)];
+    told.push(format!(
+        "{} {} in {} {}, {} at once; {} more by triggers; {} to the sink",
+        cost.builds,
+        if cost.builds == 1 { "build" } else { "builds" },
+        cost.waves,
+        if cost.waves == 1 { "wave" } else { "waves" },
+        plan.request.limits.max_concurrent,
+        cost.triggered,
+        cost.notified,
+    ));
+    if cost.other_tags > cost.notified {
+        told.push(format!(
+            "{} outdated tags are built by no BuildConfig here: {}",
+            cost.other_tags,
+            some(&plan.others, 4)
+        ));
+    }
+    told
+}
+
+fn list(list: &List<RebuildItem>, format: Format) -> Result<(), CliError> {
+    if structured(format, list)? {
+        return Ok(());
+    }
+    if format == Format::Name {
+        return lines(list.items.iter().map(|item| item.record.id.clone()));
+    }
+    let row = |item: &RebuildItem| {
+        let (record, progress) = (&item.record, &item.progress);
+        vec![
+            record.id.clone(),
+            record.state.to_string(),
+            record.targets.to_string(),
+            progress.succeeded.to_string(),
+            progress.failed.to_string(),
+            progress.running.to_string(),
+            progress.waiting.to_string(),
+            record.created.to_string(),
+            record.request.reason.clone().unwrap_or_else(|| "-".to_owned()),
+        ]
+    };
+    let header = ["ID", "STATE", "TARGETS", "BUILT", "FAILED", "RUNNING", "WAITING", "CREATED", "REASON"];
+    table(&header, list.items.iter().map(row).collect(), &[2, 3, 4, 5, 6], "rebuilds")
+}
+
+fn show(item: &RebuildItem, format: Format) -> Result<(), CliError> {
+    if structured(format, item)? {
+        return Ok(());
+    }
+    if format == Format::Name {
+        return lines([item.record.id.clone()]);
+    }
+    let record = &item.record;
+    println!("{} {}: {}", bold(&record.id), record.state, record.message);
+    let by = record.request.requested_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+    let how = if record.automatic { " by the class's policy".to_owned() } else { by };
+    let reason = record.request.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    println!("begun {}{how}{reason}", record.created);
+    println!();
+    let row = |target: &TargetRecord| {
+        vec![
+            target.wave.to_string(),
+            name(&target.target),
+            target.state.to_string(),
+            action(target.action).to_owned(),
+            target.build.clone().unwrap_or_else(|| "-".to_owned()),
+            target.attempts.to_string(),
+            if target.message.is_empty() { target.reason.message.clone() } else { target.message.clone() },
+        ]
+    };
+    let header = ["WAVE", "TARGET", "STATE", "BY", "BUILD", "TRIES", "MESSAGE"];
+    table(&header, item.items.iter().map(row).collect(), &[0, 5], "targets")
+}
+
+/// Waits until nothing happens to a rebuild any more.
+fn until_over(client: &Client, item: RebuildItem) -> Result<RebuildItem, CliError> {
+    let id = item.record.id.clone();
+    let bar = progress::count(u64::from(item.record.targets), "built");
+    let mut item = item;
+    loop {
+        let progress = item.progress;
+        let over = progress.succeeded + progress.failed + progress.skipped;
+        bar.set(u64::from(over), u64::from(item.record.targets));
+        let is_still = progress.running == 0;
+        match item.record.state {
+            RebuildState::Finished => break,
+            RebuildState::Stopped | RebuildState::Cancelled if is_still => break,
+            _ => {}
+        }
+        std::thread::park_timeout(LOOK);
+        item = client.get(&format!("/v1/rebuilds/{id}"), &())?;
+    }
+    bar.finish();
+    Ok(item)
+}
+
+/// An error if a rebuild that was waited for has not built everything.
+fn outcome(item: &RebuildItem) -> Result<(), CliError> {
+    let is_whole = item.record.state == RebuildState::Finished
+        && item.items.iter().all(|target| target.state == TargetState::Succeeded);
+    if is_whole {
+        return Ok(());
+    }
+    Err(CliError::Failed(format!("{}: {}", item.record.id, item.record.message)))
+}

@@ -1,0 +1,141 @@
+//! What a rebuild plan asks of the index.
+
+use std::sync::Arc;
+
+use super::Query;
+use super::reference::RefError;
+use crate::class::Classification;
+use crate::oci::Digest;
+use crate::plan::{ImageNow, Images, OutdatedTag, Plan, TagNow};
+use crate::record::rebuild::{Basis, RebuildRequest};
+use crate::record::{BuildConfigRecord, ClassRecord, State, TagImage};
+use crate::shard::{ImageView, Shard, Tag};
+
+impl Query {
+    /// The plan for a request, by what is known now. `build_configs` are all there are.
+    pub fn plan(
+        &self,
+        request: RebuildRequest,
+        build_configs: &[BuildConfigRecord],
+    ) -> Result<Plan, RefError> {
+        let none = || RefError::NoClass(request.class.clone());
+        let catalogs = self.shards().map(Shard::catalog);
+        // Each partition reads the catalog by itself; the newest is nearest to the truth.
+        let classes = catalogs.filter_map(|catalog| catalog.class(&request.class));
+        let class = classes.max_by_key(|class| class.record.sequence).ok_or_else(none)?;
+        if let Some(group) = &request.group {
+            self.require_group(group.split_once('=').map_or(group.as_str(), |(group, _)| group))?;
+        }
+        request.limits.check().map_err(RefError::Invalid)?;
+        let current = class.current();
+        let basis = Basis {
+            generation: class.record.generation,
+            revision: class.record.revision,
+            current: current.map(|version| version.digest),
+            since: current.map(|version| version.since),
+        };
+        let asked = Asked { query: self, request: request.clone() };
+        Ok(Plan::make(request, basis, build_configs, &asked))
+    }
+
+    /// The record of a class, the newest that any partition has read.
+    pub fn class_record(&self, name: &str) -> Option<Arc<ClassRecord>> {
+        let classes = self.shards().filter_map(|shard| shard.catalog().class(name));
+        classes.max_by_key(|class| class.record.sequence).map(|class| Arc::clone(&class.record))
+    }
+
+    /// Whether no image that a tag points at is outdated in the class; none if the tag is not there.
+    pub fn is_tag_current(&self, name: &str, class: &str) -> Option<bool> {
+        let tag = self.tag(name)?;
+        let is_outdated = |digest: &Digest| {
+            let image = self.holding(digest).and_then(|shard| shard.image(digest));
+            let member = image.as_ref().and_then(|image| image.classification?.of_class(class));
+            member.is_some_and(|member| member.state == State::Outdated)
+        };
+        Some(!images_of(tag).iter().any(|image| is_outdated(&image.digest)))
+    }
+
+    fn tag(&self, name: &str) -> Option<&Tag> {
+        let tags = self.shards().filter_map(|shard| shard.tag(name));
+        tags.max_by_key(|tag| tag.sequence).map(AsRef::as_ref)
+    }
+}
+
+/// One request's view of the index.
+struct Asked<'a> {
+    query: &'a Query,
+    request: RebuildRequest,
+}
+
+impl Asked<'_> {
+    fn now(&self, image: &ImageView<'_>) -> ImageNow {
+        let member = image.classification.and_then(|of| of.of_class(&self.request.class));
+        ImageNow {
+            standing: member.map(|member| (member.state, member.version)),
+            in_group: self.is_in_group(image),
+        }
+    }
+
+    fn is_in_group(&self, image: &ImageView<'_>) -> bool {
+        let Some(asked) = &self.request.group else { return true };
+        let (group, class) = match asked.split_once('=') {
+            Some((group, class)) => (group, Some(class)),
+            None => (asked.as_str(), None),
+        };
+        let classes = image.classification.and_then(|of: &Arc<Classification>| of.groups.get(group));
+        classes.is_some_and(|classes| class.is_none_or(|class| classes.iter().any(|name| name == class)))
+    }
+}
+
+impl Images for Asked<'_> {
+    fn tag(&self, name: &str) -> Option<TagNow> {
+        let tag = self.query.tag(name)?;
+        let images = images_of(tag).into_iter().filter_map(|image| self.image(&image.digest)).collect();
+        Some(TagNow { since: tag.since, images })
+    }
+
+    fn image(&self, digest: &Digest) -> Option<ImageNow> {
+        let shard = self.query.holding(digest)?;
+        Some(self.now(&shard.image(digest)?))
+    }
+
+    fn outdated_tags(&self) -> Vec<OutdatedTag> {
+        let mut tags = Vec::new();
+        for shard in self.query.shards() {
+            for image in shard.members(&self.request.class) {
+                let member = image.classification.and_then(|of| of.of_class(&self.request.class));
+                // An earlier version itself, or what equals it, is what others are built on.
+                let outdated =
+                    member.filter(|member| member.state == State::Outdated && member.depth < image.layers);
+                let Some(member) = outdated else { continue };
+                let bases: Vec<Digest> = match (self.request.notify, image.node) {
+                    (true, Some(node)) => {
+                        let above = shard.index().ancestors(node);
+                        let images = above.flat_map(|node| shard.index().images_at(node));
+                        images.map(|id| *shard.index().digest(id)).collect()
+                    }
+                    // Nobody asks for their order.
+                    _ => Vec::new(),
+                };
+                tags.extend(shard.tags_of(&image.digest).map(|tag| OutdatedTag {
+                    name: tag.name.clone(),
+                    image: image.digest,
+                    version: member.version,
+                    layers: image.layers,
+                    bases: bases.clone(),
+                    in_group: self.is_in_group(&image),
+                }));
+            }
+        }
+        tags
+    }
+}
+
+/// The images that a tag resolves to.
+fn images_of(tag: &Tag) -> Vec<TagImage> {
+    if tag.images.is_empty() {
+        vec![TagImage { digest: tag.digest, platform: None }]
+    } else {
+        tag.images.clone()
+    }
+}

@@ -1,0 +1,251 @@
+//! Rebuilds that begin by themselves, as the policies of classes say.
+//!
+//! What has become outdated is told by the topic `outdated`, and only as a hint: what is to be done follows from what is
+//! known when everything has rested, and from the rebuilds that there are. So it does not matter what was missed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::worker::{Context, blocking};
+use super::{RebuildError, Rebuilds, Started, build_configs};
+use crate::log::{LogError, ReadLimit, SharedLog, TopicPartition};
+use crate::oci::Timestamp;
+use crate::query::Query;
+use crate::record::rebuild::{RebuildRequest, RebuildState};
+use crate::record::{
+    ClassRecord, RebuildPolicy, RebuildRecord, RebuildTrigger, RebuildsRecord, State, Topic,
+    TransitionRecord, decode,
+};
+use crate::shard::Shard;
+
+/// Names of classes that may wait.
+const WAITING: usize = 64;
+const READ: ReadLimit = ReadLimit { records: 2_000, bytes: 4 << 20 };
+/// How often the log is looked at whether nobody listens any more.
+const LOOK: Duration = Duration::from_millis(200);
+/// What is known is a moment behind what is told.
+const SHORTEST_REST: Duration = Duration::from_secs(1);
+/// How often it is looked whether a class has a policy that it had not.
+const LOOK_AT_CLASSES: Duration = Duration::from_secs(1);
+
+pub(super) struct Automatic {
+    /// Classes of which images have become outdated.
+    outdated: mpsc::Receiver<BTreeSet<String>>,
+    /// When each class has rested.
+    due: BTreeMap<String, Instant>,
+    /// The classes with a policy that are known, and when they were begun.
+    known: BTreeMap<String, u64>,
+    looked: Option<Instant>,
+    reader: Option<std::thread::JoinHandle<Result<(), LogError>>>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Automatic {
+    /// Begins to listen. All classes that have a policy are looked at once.
+    pub(super) fn start(log: SharedLog) -> Result<Self, RebuildError> {
+        let (out, outdated) = mpsc::channel(WAITING);
+        let ended = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&ended);
+        let reader = std::thread::Builder::new()
+            .name("outdated".to_owned())
+            .spawn(move || read(&log, &out, &told))
+            .map_err(|error| RebuildError::Ended(error.to_string()))?;
+        Ok(Self {
+            outdated,
+            due: BTreeMap::new(),
+            known: BTreeMap::new(),
+            looked: None,
+            reader: Some(reader),
+            ended,
+        })
+    }
+
+    /// Begins what is due.
+    pub(super) async fn step(&mut self, context: &Context) -> Result<(), RebuildError> {
+        let mut named = BTreeSet::new();
+        loop {
+            match self.outdated.try_recv() {
+                Ok(classes) => named.extend(classes),
+                Err(mpsc::error::TryRecvError::Empty) => break,
+                Err(mpsc::error::TryRecvError::Disconnected) => return Err(self.why_ended()),
+            }
+        }
+        if self.looked.is_none_or(|at| at.elapsed() >= LOOK_AT_CLASSES) || !named.is_empty() {
+            self.looked = Some(Instant::now());
+            self.rest(context, &named);
+        }
+        let now = Instant::now();
+        let due: Vec<String> =
+            self.due.iter().filter(|(_, at)| **at <= now).map(|(class, _)| class.clone()).collect();
+        for class in due {
+            start(context, &class).await?;
+            self.due.remove(&class);
+        }
+        Ok(())
+    }
+
+    /// Has those classes rest that were named, and those that have a policy only now.
+    fn rest(&mut self, context: &Context, named: &BTreeSet<String>) {
+        let snapshot = context.view.snapshot();
+        let Some(catalog) = snapshot.shards().next().map(Shard::catalog) else { return };
+        let mut known = BTreeMap::new();
+        for class in catalog.classes() {
+            let record: &ClassRecord = &class.record;
+            let Some(policy) = policy_of(record) else { continue };
+            let is_new = self.known.get(&record.name) != Some(&record.generation);
+            if is_new || named.contains(&record.name) {
+                let rest = Duration::from_secs(policy.settle_seconds).max(SHORTEST_REST);
+                self.due.insert(record.name.clone(), Instant::now() + rest);
+            }
+            known.insert(record.name.clone(), record.generation);
+        }
+        self.due.retain(|class, _| known.contains_key(class));
+        self.known = known;
+    }
+
+    fn why_ended(&mut self) -> RebuildError {
+        match self.reader.take().map(std::thread::JoinHandle::join) {
+            Some(Ok(Err(error))) => error.into(),
+            _ => RebuildError::Ended("the reader of transitions has ended".to_owned()),
+        }
+    }
+}
+
+impl Drop for Automatic {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+fn policy_of(class: &ClassRecord) -> Option<&RebuildPolicy> {
+    class.rebuild.as_ref().filter(|policy| policy.policy == RebuildTrigger::OnOutdated)
+}
+
+/// Plans for a class, and begins what no rebuild of this version of it has begun.
+async fn start(context: &Context, class: &str) -> Result<(), RebuildError> {
+    let (context, class) = (context.clone(), class.to_owned());
+    blocking(move || {
+        let query = Query::new(context.view.snapshot());
+        let found = query.class_record(&class);
+        let Some((record, policy)) = found.as_ref().and_then(|of| Some((of, policy_of(of)?))) else {
+            return Ok(());
+        };
+        let request = RebuildRequest {
+            class: class.clone(),
+            all: false,
+            namespace: None,
+            group: None,
+            selector: None,
+            notify: context.sink.is_some(),
+            priority: policy.priority,
+            limits: policy.limits.clone(),
+            reason: Some(format!("{class} has a new version")),
+            requested_by: None,
+        };
+        let build_configs = match &context.cluster {
+            Some(_) => build_configs(&*context.rebuilds.shared.log)?,
+            None => Vec::new(),
+        };
+        let plan = match query.plan(request, &build_configs) {
+            Ok(plan) => plan,
+            Err(error) => {
+                tracing::warn!(class, "cannot plan a rebuild: {error}");
+                return Ok(());
+            }
+        };
+        drop(query);
+        context.rebuilds.supersede(record)?;
+        let begun = context.rebuilds.begun_for(record)?;
+        let plan = plan.without(|target| begun.contains(target));
+        if plan.targets.is_empty() {
+            tracing::debug!(class, problems = plan.problems.len(), "nothing is to be rebuilt");
+            return Ok(());
+        }
+        match context.rebuilds.start(plan, Started::ByPolicy) {
+            Ok(record) => {
+                tracing::info!(
+                    rebuild = record.id,
+                    targets = record.targets,
+                    "a rebuild has begun by itself"
+                );
+                Ok(())
+            }
+            Err(RebuildError::Invalid(problem)) => {
+                tracing::warn!(class, "no rebuild was begun: {problem}");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    })
+    .await
+}
+
+impl Rebuilds {
+    /// The targets of every rebuild for this version of a class, whatever has become of them: a policy builds nothing
+    /// twice.
+    fn begun_for(&self, class: &ClassRecord) -> Result<BTreeSet<crate::record::Target>, RebuildError> {
+        self.with(|ledger| {
+            let same = ledger.book().iter().filter(|of| {
+                let RebuildRecord { request, basis, .. } = of.record;
+                request.class == class.name
+                    && (basis.generation, basis.revision) == (class.generation, class.revision)
+            });
+            Ok(same.flat_map(|of| of.targets.keys().cloned()).collect())
+        })
+    }
+
+    /// Ends rebuilds that have begun by themselves for an earlier version of a class: what they still have to build is in
+    /// the plan for the new one.
+    fn supersede(&self, class: &ClassRecord) -> Result<(), RebuildError> {
+        self.with(|ledger| {
+            let is_old = |record: &RebuildRecord| {
+                record.automatic
+                    && !record.state.is_final()
+                    && record.request.class == class.name
+                    && (record.basis.generation, record.basis.revision) < (class.generation, class.revision)
+            };
+            let cancelled = |record: &RebuildRecord| {
+                let message = "a newer version of the class has taken over; what runs goes on".to_owned();
+                let (state, sequence) = (RebuildState::Cancelled, record.sequence + 1);
+                let record =
+                    RebuildRecord { state, message, sequence, updated: Timestamp::now(), ..record.clone() };
+                RebuildsRecord::Rebuild(Box::new(record))
+            };
+            let old = ledger.book().iter().filter(|of| is_old(of.record));
+            let records: Vec<RebuildsRecord> = old.map(|of| cancelled(of.record)).collect();
+            if records.is_empty() { Ok(()) } else { ledger.commit(records) }
+        })
+    }
+
+    /// This process carries rebuilds out from now on.
+    pub(super) fn activate(&self, has_cluster: bool, has_sink: bool) {
+        self.shared.has_cluster.store(has_cluster, Ordering::Relaxed);
+        self.shared.has_sink.store(has_sink, Ordering::Relaxed);
+        self.shared.is_active.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Reads what becomes outdated from now on, on a thread of its own, as every read blocks.
+fn read(log: &SharedLog, out: &mpsc::Sender<BTreeSet<String>>, ended: &AtomicBool) -> Result<(), LogError> {
+    let topic = Topic::Outdated;
+    let end = |partition| Ok((partition, log.end(TopicPartition { topic, partition })?));
+    let from = (0..log.partitions()).map(end).collect::<Result<Vec<_>, LogError>>()?;
+    let mut reader = log.reader(topic, &from)?;
+    while !ended.load(Ordering::Relaxed) && !out.is_closed() {
+        let fetched = reader.read(READ, LOOK)?;
+        let transitions = fetched
+            .records
+            .iter()
+            .filter_map(|stored| decode::<TransitionRecord>(&stored.record).ok().flatten());
+        let is_outdated = |of: &TransitionRecord| of.to.is_some_and(|to| to.state == State::Outdated);
+        let classes: BTreeSet<String> = transitions.filter(is_outdated).map(|of| of.class).collect();
+        if !classes.is_empty() && out.blocking_send(classes).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! All rebuilds as their records have them. Pure.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::rebuild::{RebuildState, TargetState};
+use crate::record::{RebuildRecord, RebuildsKey, RebuildsRecord, Target, TargetRecord};
+
+/// Every rebuild with its targets. Targets without a rebuild are those of a plan that was not written to its end.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Book {
+    records: BTreeMap<String, RebuildRecord>,
+    targets: BTreeMap<String, BTreeMap<Target, TargetRecord>>,
+}
+
+/// One rebuild with its targets.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rebuild<'a> {
+    pub(super) record: &'a RebuildRecord,
+    pub(super) targets: &'a BTreeMap<Target, TargetRecord>,
+}
+
+static NONE: BTreeMap<Target, TargetRecord> = BTreeMap::new();
+
+/// How many targets of a rebuild stand how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// Not begun.
+    pub waiting: u32,
+    /// Being begun or built.
+    pub running: u32,
+    /// Built.
+    pub succeeded: u32,
+    /// Could not be built.
+    pub failed: u32,
+    /// Not built, for the reasons that they tell.
+    pub skipped: u32,
+}
+
+impl Book {
+    /// Takes a record in; `None` deletes its key.
+    pub(super) fn apply(&mut self, key: &RebuildsKey, record: Option<RebuildsRecord>) {
+        match (key, record) {
+            (RebuildsKey::Rebuild(id), Some(RebuildsRecord::Rebuild(record))) => {
+                self.records.insert(id.clone(), *record);
+            }
+            (RebuildsKey::Target(id, target), Some(RebuildsRecord::RebuildTarget(record))) => {
+                self.targets.entry(id.clone()).or_default().insert(target.clone(), *record);
+            }
+            (RebuildsKey::Rebuild(id), None) => drop(self.records.remove(id)),
+            (RebuildsKey::Target(id, target), None) => {
+                if let Some(targets) = self.targets.get_mut(id) {
+                    targets.remove(target);
+                    if targets.is_empty() {
+                        self.targets.remove(id);
+                    }
+                }
+            }
+            // A record under the key of another kind: nobody writes one.
+            _ => {}
+        }
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<Rebuild<'_>> {
+        self.records.get(id).map(|record| self.with_targets(record))
+    }
+
+    /// All of them, in no particular order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Rebuild<'_>> {
+        self.records.values().map(|record| self.with_targets(record))
+    }
+
+    /// Targets that no rebuild has.
+    pub(super) fn orphans(&self) -> impl Iterator<Item = RebuildsKey> {
+        let orphaned = self.targets.iter().filter(|(id, _)| !self.records.contains_key(*id));
+        orphaned.flat_map(|(id, of)| of.keys().map(|target| RebuildsKey::Target(id.clone(), target.clone())))
+    }
+
+    fn with_targets<'a>(&'a self, record: &'a RebuildRecord) -> Rebuild<'a> {
+        Rebuild { record, targets: self.targets.get(&record.id).unwrap_or(&NONE) }
+    }
+
+    /// Those that still do something, in the order in which their builds begin: by priority, then by age.
+    pub(super) fn active(&self) -> Vec<Rebuild<'_>> {
+        let is_active = |rebuild: &Rebuild<'_>| {
+            rebuild.record.state != RebuildState::Finished
+                && !(rebuild.record.state == RebuildState::Cancelled && rebuild.is_done())
+        };
+        let mut active: Vec<Rebuild<'_>> = self.iter().filter(is_active).collect();
+        active.sort_by(|a, b| {
+            let key = |of: &Rebuild<'_>| (std::cmp::Reverse(of.record.request.priority), of.record.created);
+            key(a).cmp(&key(b)).then_with(|| a.record.id.cmp(&b.record.id))
+        });
+        active
+    }
+}
+
+impl Rebuild<'_> {
+    /// Whether nothing will happen to any target any more.
+    pub(super) fn is_done(&self) -> bool {
+        self.targets.values().all(|target| target.state.is_final())
+    }
+
+    /// The first wave in which something is left to do.
+    pub(super) fn wave(&self) -> Option<u32> {
+        self.targets.values().filter(|target| !target.state.is_final()).map(|target| target.wave).min()
+    }
+
+    pub(super) fn progress(&self) -> Progress {
+        let mut progress = Progress::default();
+        for target in self.targets.values() {
+            match target.state {
+                TargetState::Waiting => progress.waiting += 1,
+                TargetState::Starting | TargetState::Running => progress.running += 1,
+                TargetState::Succeeded => progress.succeeded += 1,
+                TargetState::Failed => progress.failed += 1,
+                TargetState::Skipped => progress.skipped += 1,
+            }
+        }
+        progress
+    }
+}

@@ -1,0 +1,195 @@
+//! What is to be done next: which builds may begin, what is over, what has to stop. Pure.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::book::{Book, Progress, Rebuild};
+use crate::oci::Timestamp;
+use crate::record::rebuild::{Action, RebuildState, TargetState};
+use crate::record::{RebuildRecord, RebuildsRecord, Target, TargetRecord};
+
+/// A target of a rebuild.
+pub(super) type Place = (String, Target);
+
+/// What all rebuilds together keep to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Caps {
+    /// So many builds at once, in the whole cluster.
+    pub builds: Option<u32>,
+    /// So many builds at once in one namespace.
+    pub builds_per_namespace: Option<u32>,
+}
+
+/// Conclusions that need nobody else: what is skipped, stopped or over. `busy` are left alone.
+pub(super) fn conclude(book: &Book, busy: &HashSet<Place>, now: Timestamp) -> Vec<RebuildsRecord> {
+    let mut records = Vec::new();
+    for rebuild in book.active() {
+        let skipped = skips(&rebuild, busy, now);
+        if skipped.is_empty() {
+            records.extend(advance(&rebuild, now).map(|record| RebuildsRecord::Rebuild(Box::new(record))));
+        }
+        records.extend(skipped.into_iter().map(|record| RebuildsRecord::RebuildTarget(Box::new(record))));
+    }
+    records
+}
+
+/// Targets that will never be built: what they are built on was not, or nobody wants them any more.
+fn skips(rebuild: &Rebuild<'_>, busy: &HashSet<Place>, now: Timestamp) -> Vec<TargetRecord> {
+    let is_free = |target: &&TargetRecord| {
+        target.state == TargetState::Waiting
+            && !busy.contains(&(target.rebuild.clone(), target.target.clone()))
+    };
+    let reason = |target: &TargetRecord| {
+        if rebuild.record.state == RebuildState::Cancelled {
+            return Some("the rebuild was cancelled".to_owned());
+        }
+        let lost = target.after.iter().find(|base| {
+            let state = rebuild.targets.get(base).map(|base| base.state);
+            matches!(state, Some(TargetState::Failed | TargetState::Skipped))
+        })?;
+        Some(format!("{lost}, which it is built on, was not built"))
+    };
+    let waiting = rebuild.targets.values().filter(is_free);
+    waiting
+        .filter_map(|target| Some(changed(target, TargetState::Skipped, reason(target)?).at_end(now)))
+        .collect()
+}
+
+/// The rebuild itself, if it stands otherwise now.
+fn advance(rebuild: &Rebuild<'_>, now: Timestamp) -> Option<RebuildRecord> {
+    let record = rebuild.record;
+    let progress = rebuild.progress();
+    let (state, message) = if rebuild.is_done() && !record.state.is_final() {
+        (RebuildState::Finished, summary(&progress))
+    } else if record.state != RebuildState::Running {
+        return None;
+    } else if progress.failed.saturating_sub(record.forgiven) >= record.request.limits.max_failures {
+        let message = format!(
+            "stopped: {} targets could not be built; `clade rebuild resume {}` goes on with the others, `clade \
+             rebuild cancel {}` ends it",
+            progress.failed, record.id, record.id
+        );
+        (RebuildState::Stopped, message)
+    } else {
+        let is_closed = !record.request.limits.is_open(now);
+        let wait = if is_closed { "; waits for its window" } else { "" };
+        (RebuildState::Running, format!("wave {} of {}{wait}", rebuild.wave()?, record.waves))
+    };
+    (state != record.state || message != record.message).then(|| {
+        let sequence = record.sequence + 1;
+        RebuildRecord { state, message, sequence, updated: now, ..record.clone() }
+    })
+}
+
+fn summary(progress: &Progress) -> String {
+    format!("{} built, {} failed, {} not built", progress.succeeded, progress.failed, progress.skipped)
+}
+
+/// Targets whose builds may begin now, those of the most urgent rebuild first.
+pub(super) fn begin(book: &Book, caps: Caps, busy: &HashSet<Place>, now: Timestamp) -> Vec<Place> {
+    let mut running = Running::default();
+    for rebuild in book.iter() {
+        for target in rebuild.targets.values() {
+            let is_busy = busy.contains(&(target.rebuild.clone(), target.target.clone()));
+            if is_busy || matches!(target.state, TargetState::Starting | TargetState::Running) {
+                running.add(target);
+            }
+        }
+    }
+    let mut places = Vec::new();
+    for rebuild in book.active() {
+        let limits = &rebuild.record.request.limits;
+        let Some(wave) = rebuild.wave().filter(|_| rebuild.record.state == RebuildState::Running) else {
+            continue;
+        };
+        let is_open = limits.is_open(now);
+        for target in rebuild.targets.values() {
+            let place = (target.rebuild.clone(), target.target.clone());
+            let is_due = target.wave == wave
+                && target.state == TargetState::Waiting
+                && target.not_before.is_none_or(|at| at <= now)
+                && !busy.contains(&place);
+            // What a trigger begins is waited for, and not begun.
+            let is_allowed =
+                target.action == Action::Trigger || is_open && running.allows(target, &rebuild, caps);
+            if is_due && is_allowed && !running.targets.contains(&target.target) {
+                running.add(target);
+                places.push(place);
+            }
+        }
+    }
+    places
+}
+
+/// What runs already, by what bounds it.
+#[derive(Default)]
+struct Running {
+    all: u32,
+    namespaces: BTreeMap<String, u32>,
+    rebuilds: BTreeMap<String, u32>,
+    namespaces_of: BTreeMap<(String, String), u32>,
+    /// No target is built for two rebuilds at once.
+    targets: HashSet<Target>,
+}
+
+impl Running {
+    fn add(&mut self, target: &TargetRecord) {
+        self.targets.insert(target.target.clone());
+        // What somebody else builds takes nobody's place.
+        if target.action != Action::Build {
+            return;
+        }
+        let namespace = target.target.namespace().to_owned();
+        self.all += 1;
+        *self.rebuilds.entry(target.rebuild.clone()).or_default() += 1;
+        *self.namespaces_of.entry((target.rebuild.clone(), namespace.clone())).or_default() += 1;
+        *self.namespaces.entry(namespace).or_default() += 1;
+    }
+
+    fn allows(&self, target: &TargetRecord, rebuild: &Rebuild<'_>, caps: Caps) -> bool {
+        let namespace = target.target.namespace();
+        let limits = &rebuild.record.request.limits;
+        let of = |counts: &BTreeMap<String, u32>, key: &str| counts.get(key).copied().unwrap_or(0);
+        let key = (target.rebuild.clone(), namespace.to_owned());
+        let here = self.namespaces_of.get(&key).copied().unwrap_or(0);
+        of(&self.rebuilds, &target.rebuild) < limits.max_concurrent
+            && limits.max_concurrent_per_namespace.is_none_or(|most| here < most)
+            && caps.builds.is_none_or(|most| self.all < most)
+            && caps.builds_per_namespace.is_none_or(|most| of(&self.namespaces, namespace) < most)
+    }
+}
+
+/// Targets of which has to be seen what became of them.
+pub(super) fn look(book: &Book, busy: &HashSet<Place>) -> Vec<Place> {
+    let of = |rebuild: Rebuild<'_>| -> Vec<Place> {
+        let is_begun =
+            |target: &&TargetRecord| matches!(target.state, TargetState::Starting | TargetState::Running);
+        let begun = rebuild.targets.values().filter(is_begun);
+        begun.map(|target| (target.rebuild.clone(), target.target.clone())).collect()
+    };
+    book.active().into_iter().flat_map(of).filter(|place| !busy.contains(place)).collect()
+}
+
+/// From when on a build of this target has everything in it that it is rebuilt for, to the second, as the API server tells
+/// time. A triggered build may begin as soon as an image is pushed, and that is before the build that pushes it has ended.
+pub(super) fn ready_at(rebuild: &Rebuild<'_>, target: &TargetRecord) -> Timestamp {
+    let bases = target.after.iter().filter_map(|base| rebuild.targets.get(base));
+    let there = bases.filter_map(|base| match target.action {
+        Action::Trigger => base.started,
+        Action::Build | Action::Notify => base.ended.or(base.started),
+    });
+    let basis = rebuild.record.basis.since.unwrap_or(rebuild.record.created);
+    let at = there.chain([basis]).max().unwrap_or(basis);
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// A target as it stands from now on.
+pub(super) fn changed(target: &TargetRecord, state: TargetState, message: impl Into<String>) -> TargetRecord {
+    TargetRecord { state, message: message.into(), sequence: target.sequence + 1, ..target.clone() }
+}
+
+impl TargetRecord {
+    /// Ended at this moment, unless it says another.
+    pub(super) fn at_end(self, now: Timestamp) -> Self {
+        Self { ended: self.ended.or(Some(now)), ..self }
+    }
+}

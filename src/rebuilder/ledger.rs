@@ -1,0 +1,156 @@
+//! The topic `rebuilds`, read and written by one process.
+
+use std::collections::BTreeSet;
+
+use super::book::Book;
+use super::{RebuildError, Started};
+use crate::log::{Batch, Log, TopicPartition, Writer, check_size, for_each};
+use crate::oci::Timestamp;
+use crate::plan::Plan;
+use crate::record::rebuild::{RebuildState, TargetState};
+use crate::record::{
+    RebuildRecord, RebuildsKey, RebuildsRecord, TargetRecord, Topic, decode, encode, tombstone,
+};
+
+/// Whoever has this name last is the one who writes.
+const WRITER: &str = "clade-rebuilder";
+/// So many rebuilds that are over are remembered.
+const REMEMBERED: usize = 200;
+/// So many records become visible together at the most.
+const BATCH: usize = 1_000;
+const PLACE: TopicPartition = TopicPartition { topic: Topic::Rebuilds, partition: 0 };
+
+/// Everything that the topic says now, for who only reads.
+pub(super) fn read(log: &dyn Log) -> Result<Book, RebuildError> {
+    let mut book = Book::default();
+    for_each(log, PLACE, |stored| {
+        let Some(key) = RebuildsKey::parse(&stored.record.key) else { return };
+        match decode::<RebuildsRecord>(&stored.record) {
+            Ok(record) => book.apply(&key, record),
+            Err(error) => tracing::warn!(%key, "a record of a rebuild cannot be read: {error}"),
+        }
+    })?;
+    Ok(book)
+}
+
+/// The right to write, and what stands there.
+pub(super) struct Ledger {
+    writer: Box<dyn Writer>,
+    book: Book,
+}
+
+impl Ledger {
+    /// Takes over from whoever had it before, and reads everything.
+    pub(super) fn open(log: &dyn Log) -> Result<Self, RebuildError> {
+        // The writer first: from then on nobody else adds anything.
+        let writer = log.writer(WRITER)?;
+        Ok(Self { writer, book: read(log)? })
+    }
+
+    pub(super) fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// Writes records, then takes them in.
+    pub(super) fn commit(&mut self, records: Vec<RebuildsRecord>) -> Result<(), RebuildError> {
+        self.write(records.into_iter().map(|record| (record.key(), Some(record))).collect())
+    }
+
+    fn write(&mut self, records: Vec<(RebuildsKey, Option<RebuildsRecord>)>) -> Result<(), RebuildError> {
+        let mut batch = Batch::with_capacity(records.len());
+        for (key, record) in &records {
+            let encoded = match record {
+                Some(record) => encode(key.to_string(), record)
+                    .map_err(|error| RebuildError::Invalid(format!("{key} cannot be written: {error}")))?,
+                None => tombstone::<RebuildsRecord>(key.to_string(), format!("{key}@gone")),
+            };
+            check_size(PLACE, &encoded)?;
+            batch.push((PLACE, encoded));
+        }
+        if !batch.is_empty() {
+            self.writer.append(batch)?;
+        }
+        for (key, record) in records {
+            self.book.apply(&key, record);
+        }
+        Ok(())
+    }
+
+    /// Writes a plan down; from then on it is carried out.
+    pub(super) fn start(
+        &mut self,
+        plan: Plan,
+        started: Started,
+        now: Timestamp,
+    ) -> Result<RebuildRecord, RebuildError> {
+        let class = &plan.request.class;
+        let numbers = self.book.iter().filter(|of| of.record.request.class == *class);
+        let number = numbers.map(|of| of.record.number).max().unwrap_or(0) + 1;
+        let record = RebuildRecord {
+            id: format!("{class}-{number}"),
+            number,
+            sequence: 1,
+            request: plan.request.clone(),
+            basis: plan.basis,
+            automatic: started == Started::ByPolicy,
+            created: now,
+            updated: now,
+            state: RebuildState::Running,
+            message: format!("wave 1 of {}", plan.cost.waves),
+            waves: plan.cost.waves,
+            targets: u32::try_from(plan.targets.len()).unwrap_or(u32::MAX),
+            forgiven: 0,
+        };
+        self.forget_old()?;
+        let targets: Vec<(RebuildsKey, Option<RebuildsRecord>)> = plan
+            .targets
+            .into_iter()
+            .map(|planned| {
+                let target = TargetRecord {
+                    rebuild: record.id.clone(),
+                    target: planned.target,
+                    sequence: 1,
+                    wave: planned.wave,
+                    action: planned.action,
+                    reason: planned.reason,
+                    after: planned.after,
+                    output: planned.output,
+                    state: TargetState::Waiting,
+                    message: String::new(),
+                    attempts: 0,
+                    last_version: None,
+                    build: None,
+                    started: None,
+                    ended: None,
+                    not_before: None,
+                };
+                let record = RebuildsRecord::RebuildTarget(Box::new(target));
+                (record.key(), Some(record))
+            })
+            .collect();
+        // The rebuild comes last: until it is there, its targets are nobody's.
+        for portion in targets.chunks(BATCH) {
+            self.write(portion.to_vec())?;
+        }
+        self.commit(vec![RebuildsRecord::Rebuild(Box::new(record.clone()))])?;
+        Ok(record)
+    }
+
+    /// Deletes the oldest rebuilds that are over, but for the newest of each class: the next one has the number after it.
+    /// And what is left of plans that were not written to their end.
+    fn forget_old(&mut self) -> Result<(), RebuildError> {
+        let mut over: Vec<_> =
+            self.book.iter().filter(|of| of.record.state.is_final() && of.is_done()).collect();
+        over.sort_by_key(|of| std::cmp::Reverse(of.record.created));
+        let mut newest = BTreeSet::new();
+        over.retain(|of| !newest.insert(of.record.request.class.clone()));
+        let mut gone: Vec<(RebuildsKey, Option<RebuildsRecord>)> =
+            self.book.orphans().map(|key| (key, None)).collect();
+        for rebuild in over.into_iter().skip(REMEMBERED) {
+            let id = &rebuild.record.id;
+            gone.extend(rebuild.targets.keys().map(|of| (RebuildsKey::Target(id.clone(), of.clone()), None)));
+            gone.push((RebuildsKey::Rebuild(id.clone()), None));
+        }
+        gone.chunks(BATCH).try_for_each(|portion| self.write(portion.to_vec()))
+    }
+}
