@@ -14,8 +14,14 @@ use crate::log::{Batch, Log, LogError, Offset, Record, TopicPartition, Writer, f
 use crate::record::{ProgressRecord, Topic, decode, encode};
 
 /// What is copied.
-const COPIED: [Topic; 5] =
-    [Topic::Images, Topic::Tags, Topic::Catalog, Topic::Buildconfigs, Topic::Classifications];
+const COPIED: [Topic; 6] = [
+    Topic::Images,
+    Topic::Tags,
+    Topic::Catalog,
+    Topic::Buildconfigs,
+    Topic::Classifications,
+    Topic::Rebuilds,
+];
 
 /// The last record of a partition is among the last offsets, unless one transaction after the other was aborted there.
 const TAIL: Offset = 64;
@@ -31,7 +37,7 @@ pub(super) struct Old<'a> {
 impl<'a> Old<'a> {
     /// Fences whoever writes to the topics.
     pub(super) fn fence(log: &'a dyn Log) -> Result<Self, PublishError> {
-        let mut writers = vec![log.writer("publisher")?];
+        let mut writers = vec![log.writer("publisher")?, log.writer("rebuilder")?];
         for partition in 0..log.partitions() {
             writers.push(log.writer(&processor(partition))?);
         }
@@ -50,8 +56,8 @@ impl<'a> Old<'a> {
             return Ok(());
         };
         Err(PublishError::Invalid(format!(
-            "something was written to the old topics while they were copied ({of}): stop `clade watch` and every `clade \
-             process` there, and run `clade topics migrate` again"
+            "something was written to the old topics while they were copied ({of}): stop `clade watch`, `clade rebuilder` \
+             and every `clade process` there, and run `clade topics migrate` again"
         )))
     }
 }

@@ -11,8 +11,8 @@ use super::{PublishError, Publisher};
 use crate::log::{Batch, Log, SharedLog, Stored, TopicPartition, for_each};
 use crate::oci::Digest;
 use crate::record::{
-    BuildConfigRecord, CatalogKey, CatalogRecord, ClassificationRecord, ImageRecord, Record, TagRecord,
-    Timestamp, Topic, Value, decode, tombstone,
+    BuildConfigRecord, CatalogKey, CatalogRecord, ClassificationRecord, ImageRecord, RebuildsRecord, Record,
+    TagRecord, Timestamp, Topic, Value, decode, tombstone,
 };
 
 /// So many records are appended at once.
@@ -84,6 +84,7 @@ impl Publisher {
                         Topic::Tags => tombstone::<TagRecord>(key, id),
                         Topic::Catalog => tombstone::<CatalogRecord>(key, id),
                         Topic::Buildconfigs => tombstone::<BuildConfigRecord>(key, id),
+                        Topic::Rebuilds => tombstone::<RebuildsRecord>(key, id),
                         _ => tombstone::<ClassificationRecord>(key, id),
                     };
                     (of, record)
@@ -115,6 +116,8 @@ impl Publisher {
             self.pending.build_configs.insert(key, Some(config));
         }
         self.flush()?;
+        let rebuilds = TopicPartition { topic: Topic::Rebuilds, partition: 0 };
+        self.copy(old, rebuilds, |_, _| Some(rebuilds))?;
         for partition in 0..old.partitions() {
             migrated.classifications += self.copy_classifications(old, partition)?;
         }
@@ -169,20 +172,19 @@ impl Publisher {
         Ok(self.pending.tags.len())
     }
 
-    fn copy_classifications(&mut self, old: &dyn Log, partition: u16) -> Result<usize, PublishError> {
+    /// Copies records as they are, the last of each key, to where `place` says.
+    fn copy(
+        &mut self,
+        old: &dyn Log,
+        of: TopicPartition,
+        place: impl Fn(&Self, &Record) -> Option<TopicPartition>,
+    ) -> Result<usize, PublishError> {
         let mut last: HashMap<String, Record> = HashMap::new();
-        for_each(old, TopicPartition { topic: Topic::Classifications, partition }, |stored| {
+        for_each(old, of, |stored| {
             last.insert(stored.record.key.clone(), stored.record.clone());
         })?;
-        let place = |record: Record| {
-            let image: Digest = record.key.parse().ok()?;
-            let partition = self.places.image(&image)?.partition;
-            record
-                .value
-                .is_some()
-                .then_some((TopicPartition { topic: Topic::Classifications, partition }, record))
-        };
-        let records: Batch = last.into_values().filter_map(place).collect();
+        let there = last.into_values().filter(|record| record.value.is_some());
+        let records: Batch = there.filter_map(|record| Some((place(self, &record)?, record))).collect();
         let count = records.len();
         let mut records = records.into_iter().peekable();
         while records.peek().is_some() {
@@ -190,5 +192,13 @@ impl Publisher {
             self.writer.append(batch)?;
         }
         Ok(count)
+    }
+
+    fn copy_classifications(&mut self, old: &dyn Log, partition: u16) -> Result<usize, PublishError> {
+        let topic = Topic::Classifications;
+        self.copy(old, TopicPartition { topic, partition }, |publisher, record| {
+            let image: Digest = record.key.parse().ok()?;
+            Some(TopicPartition { topic, partition: publisher.places.image(&image)?.partition })
+        })
     }
 }

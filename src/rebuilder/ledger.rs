@@ -13,7 +13,7 @@ use crate::record::{
 };
 
 /// Whoever has this name last is the one who writes.
-const WRITER: &str = "clade-rebuilder";
+const WRITER: &str = "rebuilder";
 /// So many rebuilds that are over are remembered.
 const REMEMBERED: usize = 200;
 /// So many records become visible together at the most.

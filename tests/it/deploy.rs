@@ -150,9 +150,14 @@ fn the_alerts_ask_for_metrics_that_exist() {
 #[test]
 fn kubernetes_starts_commands_that_exist_where_its_probes_look() {
     let mut services = BTreeSet::new();
-    for file in
-        ["services/watch", "services/process", "services/serve", "services/label", "overlays/single/run"]
-    {
+    for file in [
+        "services/watch",
+        "services/process",
+        "services/serve",
+        "services/label",
+        "services/rebuilder",
+        "overlays/single/run",
+    ] {
         let text = read(&format!("deploy/{file}.yaml"));
         let objects: Vec<Json> = serde_saphyr::from_multiple(&text).unwrap();
         let of = |kind: &str| objects.iter().find(move |object| object["kind"] == kind);
@@ -166,7 +171,10 @@ fn kubernetes_starts_commands_that_exist_where_its_probes_look() {
         services.insert(args[0].to_owned());
         assert_exists(&args);
     }
-    assert_eq!(services, ["watch", "process", "serve", "label", "run"].map(str::to_owned).into());
+    assert_eq!(
+        services,
+        ["watch", "process", "serve", "label", "rebuilder", "run"].map(str::to_owned).into()
+    );
 }
 
 #[test]

@@ -13,11 +13,15 @@ use clade::log::{
 use clade::oci::Digest;
 use clade::processor::{Options, Processor, ProcessorError};
 use clade::publisher::{Migrated, Observation, PublishError, Publisher};
-use clade::record::{CatalogRecord, ClassificationRecord, ImageRecord, TagRecord, Timestamp, Topic, decode};
+use clade::record::{
+    CatalogRecord, ClassificationRecord, ImageRecord, RebuildsRecord, TagRecord, Timestamp, Topic, decode,
+    encode,
+};
 
 use crate::support::{World, digest, fold, image, transitions};
 
 const NEW_PARTITIONS: u16 = 5;
+const REBUILDS: TopicPartition = TopicPartition { topic: Topic::Rebuilds, partition: 0 };
 
 /// Called with the topic that is about to be read or written.
 type Hook = Box<dyn Fn(Topic) + Send + Sync>;
@@ -82,6 +86,13 @@ fn world() -> World {
         world.tag(&format!("app:{number}"), &[&app]);
     }
     world.process();
+    let rebuild = serde_json::json!({
+        "kind": "RebuildTarget", "rebuild": "os-1", "target": {"tag": "app:1"}, "sequence": 1, "wave": 1, "action": "Notify",
+        "reason": {"input": "app:1", "message": "outdated"}, "state": "Waiting",
+    });
+    let record: RebuildsRecord = serde_json::from_value(rebuild).unwrap();
+    let record = encode(record.key().to_string(), &record).unwrap();
+    world.log.writer("rebuilder").unwrap().append(vec![(REBUILDS, record)]).unwrap();
     world
 }
 
@@ -117,6 +128,12 @@ fn content(log: &SharedLog) -> Vec<String> {
     })
     .unwrap();
     all.extend(last.values().flatten().map(catalog));
+    let mut rebuilds = BTreeMap::new();
+    clade::log::for_each(&**log, REBUILDS, |stored| {
+        rebuilds.insert(stored.record.key.clone(), decode::<RebuildsRecord>(&stored.record).unwrap());
+    })
+    .unwrap();
+    all.extend(rebuilds.values().flatten().map(|record| format!("{record:?}")));
     all
 }
 

@@ -127,8 +127,6 @@ WHO no update images.image.openshift.io
 WHO no delete images.image.openshift.io
 WHO no deletecollection images.image.openshift.io
 WHO no patch imagestreams.image.openshift.io
-WHO no create buildconfigs.build.openshift.io --subresource instantiate
-WHO no list builds.build.openshift.io -A
 WHO no impersonate serviceaccounts
 WHO no escalate clusterroles.rbac.authorization.k8s.io
 WHO no patch events.events.k8s.io --namespace default'
@@ -144,6 +142,20 @@ sees_none='
 WHO no list images.image.openshift.io
 WHO no list imagestreams.image.openshift.io -A
 WHO no list buildconfigs.build.openshift.io -A'
+builds='
+WHO yes get buildconfigs.build.openshift.io -A
+WHO yes list builds.build.openshift.io -A
+WHO yes get builds.build.openshift.io -A
+WHO yes create buildconfigs.build.openshift.io --subresource instantiate -A
+WHO yes create builds.build.openshift.io --subresource docker -A
+WHO yes create builds.build.openshift.io --subresource source -A
+WHO yes create builds.build.openshift.io --subresource custom -A
+WHO no create builds.build.openshift.io -A
+WHO no patch buildconfigs.build.openshift.io -A
+WHO no delete builds.build.openshift.io -A'
+builds_nothing='
+WHO no create buildconfigs.build.openshift.io --subresource instantiate -A
+WHO no list builds.build.openshift.io -A'
 labels='
 WHO yes get images.image.openshift.io
 WHO yes list images.image.openshift.io
@@ -193,17 +205,19 @@ foreign_kinds
 install single
 restricted 1
 {
-  as clade "$classes" "$never" "$sees_none"
+  as clade "$classes" "$never" "$builds_nothing" "$sees_none"
   echo clade no create leases.coordination.k8s.io
 } | rights
 
 install kafka monitoring
-restricted 4
+restricted 5
 kubectl --namespace "$namespace" apply --dry-run=server -f "$deploy/strimzi/kafka.yaml" >/dev/null
 alerts
 {
-  as clade-watch "$classes" "$never" "$sees_none"
-  as clade-label "$counts" "$never" "$sees_none"
+  as clade-watch "$classes" "$never" "$builds_nothing" "$sees_none"
+  as clade-label "$counts" "$never" "$builds_nothing" "$sees_none"
+  as clade-rebuilder "$never" "$builds_nothing" "$sees_none"
+  leases clade-rebuilder
   leases clade-watch
   leases clade-label
   echo clade-watch no update leases.coordination.k8s.io/clade-label
@@ -212,12 +226,15 @@ alerts
 } | rights
 
 install openshift monitoring route
-restricted 4
+restricted 5
 grep -q 'runAsUser\|fsGroup:' "$work/openshift.yaml" && complain "the SCC chooses users and groups, and not we"
 {
-  as clade-watch "$classes" "$never" "$sees_openshift"
+  as clade-watch "$classes" "$never" "$builds_nothing" "$sees_openshift"
   echo clade-watch no patch images.image.openshift.io
-  as clade-label "$counts" "$never" "$labels"
+  as clade-label "$counts" "$never" "$builds_nothing" "$labels"
+  as clade-rebuilder "$never" "$builds"
+  echo clade-rebuilder no patch images.image.openshift.io
+  leases clade-rebuilder
   echo clade-label no list imagestreams.image.openshift.io -A
   leases clade-watch
   leases clade-label
@@ -233,6 +250,6 @@ applies no clade-label "sha256:$(printf %064d 99999$RANDOM)"
 
 install openshift-single
 restricted 1
-as clade "$classes" "$never" "$sees_openshift" "$labels" | rights
+as clade "$classes" "$never" "$builds" "$sees_openshift" "$labels" | rights
 
 [ ! -e "$work/complaints" ] || fail "deploy/ is not as it should be, see above"

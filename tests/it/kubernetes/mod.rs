@@ -1,6 +1,8 @@
 //! A real API server with OpenShift's kinds: what is declared there, watched there and written back.
 
+mod builds;
 mod process;
+mod rebuild;
 mod server;
 
 use serde_json::{Value as Json, json};

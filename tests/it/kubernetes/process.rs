@@ -15,9 +15,22 @@ pub(super) struct Clade {
 impl Clade {
     /// `clade run --kubernetes` on a data directory.
     pub(super) fn run(server: &Server, dir: &Path) -> Self {
+        Self::run_with(server, dir, &[])
+    }
+
+    /// The same with further arguments.
+    pub(super) fn run_with(server: &Server, dir: &Path, more: &[&str]) -> Self {
+        Self::again(&server.service("openshift-single", "clade"), dir, more)
+    }
+
+    /// The same once more on the same API server, which lets it do what it has let the one before do.
+    pub(super) fn run_again(server: &Server, dir: &Path) -> Self {
+        Self::again(&server.dir.join("kubeconfig-clade-clade"), dir, &["--retry-after", "1"])
+    }
+
+    fn again(kubeconfig: &Path, dir: &Path, more: &[&str]) -> Self {
         let arguments = ["run", "--kubernetes", "--data-dir", dir.to_str().unwrap()];
-        let kubeconfig = server.service("openshift-single", "clade");
-        Self::start(&dir.join("run.log"), &arguments, &kubeconfig)
+        Self::start(&dir.join("run.log"), &[&arguments[..], more].concat(), kubeconfig)
     }
 
     pub(super) fn start(log: &Path, arguments: &[&str], kubeconfig: &Path) -> Self {

@@ -21,11 +21,11 @@ pub(crate) fn turn() -> MutexGuard<'static, ()> {
 }
 
 const KINDS: &str = "imageclasses,imageclassgroups,images.image.openshift.io,imagestreams.image.openshift.io,\
-                     buildconfigs.build.openshift.io,leases.coordination.k8s.io";
+                     buildconfigs.build.openshift.io,builds.build.openshift.io,leases.coordination.k8s.io";
 
 /// The server, emptied, for as long as the test has it.
 pub(super) struct Server {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     _turn: MutexGuard<'static, ()>,
 }
 
