@@ -170,21 +170,21 @@ fn cost(plan: &Plan) -> Vec<String> {
     let cost = &plan.cost;
     let current = plan.basis.current.map_or_else(|| "no version yet".to_owned(), |current| current.short());
     let since = plan.basis.since.map(|since| format!(" since {since}")).unwrap_or_default();
+    let counted =
+        |count: u32, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
     let mut told = vec![format!("class {}, current {current}{since}", plan.request.class)];
     told.push(format!(
-        "{} {} in {} {}, {} at once; {} more by triggers; {} to the sink",
-        cost.builds,
-        if cost.builds == 1 { "build" } else { "builds" },
-        cost.waves,
-        if cost.waves == 1 { "wave" } else { "waves" },
+        "{} in {}, {} at once; {} more by triggers; {} to the sink",
+        counted(cost.builds, "build", "builds"),
+        counted(cost.waves, "wave", "waves"),
         plan.request.limits.max_concurrent,
         cost.triggered,
         cost.notified,
     ));
     if cost.other_tags > cost.notified {
         told.push(format!(
-            "{} outdated tags are built by no BuildConfig here: {}",
-            cost.other_tags,
+            "built by no BuildConfig here: {}: {}",
+            counted(cost.other_tags, "outdated tag", "outdated tags"),
             some(&plan.others, 4)
         ));
     }

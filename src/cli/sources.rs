@@ -20,6 +20,9 @@ use crate::log::SharedLog;
 use crate::rebuilder::{self, Caps, Sink, SinkConfig};
 use crate::telemetry::Metrics;
 
+/// How often is looked whether what it depends on has failed.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// A lease that is held, kept to be given back at the end.
 pub(super) type HeldLease = Arc<Mutex<Option<Held>>>;
 
@@ -136,7 +139,16 @@ pub(super) async fn rebuild(
     };
     tokio::select! {
         ended = carry_out(&state, cluster, sink, &rebuilding) => ended,
+        ended = working(&state) => ended,
         lost = keep(lease, &held) => Err(lost),
+    }
+}
+
+/// Ends when a worker of the engine has given up.
+async fn working(state: &ApiState) -> Result<(), CliError> {
+    loop {
+        state.engine().check()?;
+        tokio::time::sleep(LOOK).await;
     }
 }
 

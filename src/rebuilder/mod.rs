@@ -19,6 +19,9 @@ mod desk;
 mod ledger;
 mod look;
 mod sink;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
+mod tests;
 mod worker;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -173,8 +173,9 @@ impl RebuildWindow {
 }
 
 fn minute_of(text: &str) -> Option<i64> {
+    let is_number = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
     let (hour, minute) =
-        text.split_once(':').filter(|(hour, minute)| hour.len() == 2 && minute.len() == 2)?;
+        text.split_once(':').filter(|(hour, minute)| is_number(hour) && is_number(minute))?;
     let (hour, minute): (u8, u8) = (hour.parse().ok()?, minute.parse().ok()?);
     (hour < 24 && minute < 60).then(|| i64::from(hour) * 60 + i64::from(minute))
 }

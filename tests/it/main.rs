@@ -22,6 +22,7 @@ mod oracle;
 mod processor;
 mod real_data;
 mod real_events;
+mod rebuild;
 mod registry;
 mod registry_answers;
 mod simulation;
