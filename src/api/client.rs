@@ -29,7 +29,7 @@ pub struct Client {
 
 enum To {
     Here(Router),
-    There { base: String, http: Box<HttpClient<HttpConnector, Body>> },
+    There { base: String, token: Option<String>, http: Box<HttpClient<HttpConnector, Body>> },
 }
 
 /// Why there is no answer.
@@ -66,8 +66,8 @@ impl Client {
         Ok(Self { runtime: runtime()?, to: To::Here(router(ApiState::new(Arc::clone(engine)))) })
     }
 
-    /// A client of the process that serves at this address; `None` if none answers there.
-    pub fn at(url: &str) -> std::io::Result<Option<Self>> {
+    /// A client of the process that serves at this address; `None` if none answers there. Commands may need a token.
+    pub fn at(url: &str, token: Option<String>) -> std::io::Result<Option<Self>> {
         let runtime = runtime()?;
         let http: HttpClient<HttpConnector, Body> = HttpClient::builder(TokioExecutor::new()).build_http();
         let base = url.trim().to_owned();
@@ -75,7 +75,7 @@ impl Client {
         let answer =
             runtime.block_on(async { tokio::time::timeout(HEALTH_TIMEOUT, http.request(health)).await });
         let is_well = matches!(answer, Ok(Ok(response)) if response.status().is_success());
-        Ok(is_well.then_some(Self { runtime, to: To::There { base, http: Box::new(http) } }))
+        Ok(is_well.then_some(Self { runtime, to: To::There { base, token, http: Box::new(http) } }))
     }
 
     /// Asks for something and reads all of the answer.
@@ -134,19 +134,21 @@ impl Client {
     }
 
     async fn request(&self, method: Method, path: &str, body: Body) -> Result<Response<Body>, ClientError> {
-        let base = match &self.to {
-            To::Here(_) => "http://localhost",
-            To::There { base, .. } => base,
+        let (base, token) = match &self.to {
+            To::Here(_) => ("http://localhost", None),
+            To::There { base, token, .. } => (base.as_str(), token.as_ref()),
         };
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("{base}{path}"))
-            .header("content-type", "application/json")
-            .body(body)
-            .map_err(ClientError::failed)?;
+            .header("content-type", "application/json");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(body).map_err(ClientError::failed)?;
         let response = match &self.to {
             To::Here(router) => router.clone().oneshot(request).await.map_err(ClientError::failed)?,
-            To::There { http, base } => http
+            To::There { http, base, .. } => http
                 .request(request)
                 .await
                 .map_err(|error| {

@@ -1,6 +1,7 @@
 //! The HTTP API. The command line asks here too: over TCP where a process runs on the data directory, else in its own
 //! process without a socket.
 
+mod allowed;
 mod client;
 mod error;
 mod manifest;
@@ -11,10 +12,12 @@ mod rebuild;
 mod stream;
 pub mod write;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{any, delete, get, post};
 
 pub use client::{Client, ClientError, runtime};
@@ -38,6 +41,8 @@ pub struct ApiState {
     shared: Arc<Mutex<Shared>>,
     delay: Duration,
     rebuilds: Rebuilds,
+    /// With it, commands may come from other machines.
+    command_token: Option<Arc<str>>,
     /// Whether classes and groups are custom resources of a cluster.
     is_declared_in_kubernetes: bool,
 }
@@ -59,6 +64,7 @@ impl ApiState {
             shared: Arc::default(),
             delay: Duration::ZERO,
             rebuilds,
+            command_token: None,
             is_declared_in_kubernetes: false,
         }
     }
@@ -67,6 +73,12 @@ impl ApiState {
     #[must_use]
     pub fn with_declarations_in_kubernetes(self) -> Self {
         Self { is_declared_in_kubernetes: true, ..self }
+    }
+
+    /// Whoever has this token may command from other machines.
+    #[must_use]
+    pub fn with_command_token(self, token: Option<String>) -> Self {
+        Self { command_token: token.map(Arc::from), ..self }
     }
 
     /// The engine.
@@ -115,7 +127,7 @@ impl ApiState {
 
 /// Answers until the listener fails.
 pub async fn serve(listener: tokio::net::TcpListener, router: Router) -> std::io::Result<()> {
-    axum::serve(listener, router).await
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
 }
 
 /// Everything that the engine's role allows, and the probes.
@@ -148,7 +160,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/usage", get(read::usage))
         .route("/v1/lineage", get(stream::lineage))
         .route("/v1/subscribe/{topic}", get(stream::subscribe))
-        .merge(rebuild::routes());
+        .merge(rebuild::questions())
+        .merge(rebuild::commands().route_layer(from_fn_with_state(state.clone(), allowed::commands)));
     let routes = match state.engine().role() {
         Role::Processor => read.merge(write),
         Role::Follower => read.merge(refuse(

@@ -26,11 +26,18 @@ pub struct Asking {
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
-pub(super) fn routes() -> Router<ApiState> {
+/// What anybody may ask.
+pub(super) fn questions() -> Router<ApiState> {
     Router::new()
-        .route("/v1/rebuilds", get(list).post(start))
+        .route("/v1/rebuilds", get(list))
         .route("/v1/rebuilds/plan", post(plan))
         .route("/v1/rebuilds/{id}", get(show))
+}
+
+/// What has builds begin, or none.
+pub(super) fn commands() -> Router<ApiState> {
+    Router::new()
+        .route("/v1/rebuilds", post(start))
         .route("/v1/rebuilds/{id}/pause", post(|state, id, asking| change(state, id, asking, Change::Pause)))
         .route(
             "/v1/rebuilds/{id}/resume",

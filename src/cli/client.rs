@@ -24,12 +24,12 @@ pub(super) fn address_file(dir: &Path) -> PathBuf {
 /// A client of the server that was named; else of a follower of the cluster, started for this command; else of what
 /// the data directory has.
 pub(super) fn of(
-    server: Option<&str>,
+    server: Option<(&str, Option<String>)>,
     cluster: Option<Config>,
     local: impl FnOnce() -> Result<Client, CliError>,
 ) -> Result<Client, CliError> {
-    if let Some(url) = server {
-        return Client::at(url)?.ok_or_else(|| {
+    if let Some((url, token)) = server {
+        return Client::at(url, token)?.ok_or_else(|| {
             CliError::Failed(format!("no clade answers at {url}: is it running, and is that its address?"))
         });
     }
@@ -56,13 +56,23 @@ pub(super) fn open(dir: &Path, options: &processor::Options) -> Result<Client, C
 /// A client for data that may not exist yet.
 pub(super) fn open_or_create(dir: &Path, options: &processor::Options) -> Result<Client, CliError> {
     if let Ok(url) = std::fs::read_to_string(address_file(dir))
-        && let Some(client) = Client::at(&url)?
+        && let Some(client) = Client::at(&url, None)?
     {
         return Ok(client);
     }
     let engine = start(dir, None, options)?;
     engine.catch_up(|_| {})?;
     Ok(Client::of(&Arc::new(engine))?)
+}
+
+/// The token in a file.
+pub(super) fn token(path: &Path) -> Result<String, CliError> {
+    let wrong = |problem: String| CliError::Failed(format!("the token in {}: {problem}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    match text.trim() {
+        "" => Err(wrong("the file is empty".to_owned())),
+        token => Ok(token.to_owned()),
+    }
 }
 
 /// Where a data directory has its snapshots.

@@ -84,7 +84,8 @@ fn dispatch(args: Args) -> Result<(), CliError> {
 
 fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result<(), CliError> {
     let dir = args.data_dir()?;
-    let server = args.server.as_deref();
+    let token = args.token_file.as_deref().map(client::token).transpose()?;
+    let server = args.server.as_deref().map(|url| (url, token));
     match args.command {
         Command::Import(import) => match cluster {
             Some(cluster) => import::publish(cluster, &import, options),

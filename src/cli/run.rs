@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::RunArgs;
-use super::client::{address_file, start};
+use super::client::{address_file, start, token};
 use super::error::CliError;
 use super::import::{catch_up, take_in};
 use super::registries::Registries;
@@ -25,7 +25,8 @@ pub(super) fn run(dir: &Path, args: &RunArgs, options: &Options) -> Result<(), C
     let registries = Registries::new(&args.sources.registry)?;
     let engine = Arc::new(start(dir, args.partitions, options)?);
     catch_up(&engine)?;
-    let state = state_of(Arc::clone(&engine), &args.sources);
+    let token = args.acting.rebuilding.command_token_file.as_deref().map(token).transpose()?;
+    let state = state_of(Arc::clone(&engine), &args.sources).with_command_token(token);
     let address = address_file(dir);
     let lease = HeldLease::default();
     let outcome = serve_until(

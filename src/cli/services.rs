@@ -6,6 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::args::{LabelArgs, ProcessArgs, RebuilderArgs, ServeArgs, WatchArgs};
+use super::client::token;
 use super::error::CliError;
 use super::registries::Registries;
 use super::run::serve_until;
@@ -100,7 +101,8 @@ pub(super) fn rebuilder(cluster: Config, args: &RebuilderArgs, options: &Options
     let log = Arc::new(KafkaLog::open(cluster)?);
     let options = Options { snapshots: args.snapshots.of(&*log), ..options.clone() };
     let engine = Arc::new(Engine::follow(log, &options)?);
-    let state = ApiState::new(engine);
+    let token = args.rebuilding.command_token_file.as_deref().map(token).transpose()?;
+    let state = ApiState::new(engine).with_command_token(token);
     let told = |url: &str| {
         eprintln!("carrying out rebuilds of {bootstrap}; ask on {url}; stop with Ctrl-C");
         Ok(())

@@ -134,8 +134,8 @@ struct Running {
 impl Running {
     fn add(&mut self, target: &TargetRecord) {
         self.targets.insert(target.target.clone());
-        // What somebody else builds takes nobody's place.
-        if target.action != Action::Build {
+        // What a trigger builds would be built anyway, and takes nobody's place.
+        if target.action == Action::Trigger {
             return;
         }
         let namespace = target.target.namespace().to_owned();

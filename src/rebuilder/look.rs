@@ -231,5 +231,6 @@ pub(super) fn failed(context: &Context, known: &Known, problem: &str) -> TargetR
 
 /// Whether so much time has gone by since a moment.
 fn is_over(since: Timestamp, time: Duration) -> bool {
-    Timestamp::now().duration_since(since) >= time.try_into().unwrap_or(since.duration_since(since))
+    let seconds = Timestamp::now().as_second() - since.as_second();
+    u64::try_from(seconds).is_ok_and(|seconds| seconds >= time.as_secs())
 }

@@ -47,6 +47,10 @@ pub(in crate::cli) struct Args {
     #[arg(long, global = true, env = "CLADE_SERVER", value_name = "URL")]
     pub(in crate::cli) server: Option<String>,
 
+    /// A file with the token that the clade at --server wants of who commands rebuilds
+    #[arg(long, global = true, env = "CLADE_TOKEN_FILE", value_name = "FILE", requires = "server")]
+    pub(in crate::cli) token_file: Option<PathBuf>,
+
     /// Log what happens to stderr (CLADE_LOG=filter for more)
     #[arg(long, short, global = true)]
     pub(in crate::cli) verbose: bool,
