@@ -192,8 +192,7 @@ mod tests {
     fn a_newer_format_is_told_by_its_number() {
         let mut out = Vec::new();
         let (opened, offsets) = (Timestamp::UNIX_EPOCH, Vec::new());
-        let header =
-            Header { audit: 2, segment: 1, opened, offsets, known: BTreeMap::new(), prev: GENESIS };
+        let header = Header { audit: 2, segment: 1, opened, offsets, known: BTreeMap::new(), prev: GENESIS };
         seal(&header, &mut out).unwrap();
         assert!(open(&out[..out.len() - 1]).unwrap_err().contains("format 2"));
     }

@@ -171,11 +171,12 @@ impl Checker {
         if self.segment.is_first {
             if header.prev == GENESIS && header.segment != 1 {
                 let first = header.segment;
-                self.found(format!("the first segment of all begins with entry 1, and this one with {first}"));
+                self.found(format!(
+                    "the first segment of all begins with entry 1, and this one with {first}"
+                ));
             } else if header.prev != GENESIS {
                 self.begins_after = Some(header.prev);
-                self.offsets =
-                    header.offsets.iter().map(|of| ((of.topic, of.partition), of.last)).collect();
+                self.offsets = header.offsets.iter().map(|of| ((of.topic, of.partition), of.last)).collect();
             }
             self.places = vec![(header.segment, Some(hash))];
             return;
@@ -230,7 +231,9 @@ impl Checker {
             && *last >= source.offset
         {
             let (seq, last) = (entry.seq, *last);
-            self.found(format!("entry {seq} is of {source}, and the trail had come to {last} there: it is there twice"));
+            self.found(format!(
+                "entry {seq} is of {source}, and the trail had come to {last} there: it is there twice"
+            ));
         }
         self.offsets.insert(of, source.offset);
     }
@@ -256,7 +259,9 @@ impl Checker {
         self.within_segment();
         let is_next = self.follows(footer.prev) && self.is_at(footer.last + 1);
         if !is_next {
-            self.found("the closing line does not follow the line before it: lines are missing or moved".to_owned());
+            self.found(
+                "the closing line does not follow the line before it: lines are missing or moved".to_owned(),
+            );
         } else if footer.entries != self.segment.entries {
             let (told, found) = (footer.entries, self.segment.entries);
             self.found(format!("the segment says that it has {told} entries, and has {found}"));

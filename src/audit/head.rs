@@ -76,7 +76,8 @@ impl SignedHead {
 
     /// Reads a file. Only what [`SignedHead::text`] writes is one, to the byte.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let head: Self = serde_json::from_slice(bytes).map_err(|error| format!("it cannot be read: {error}"))?;
+        let head: Self =
+            serde_json::from_slice(bytes).map_err(|error| format!("it cannot be read: {error}"))?;
         if head.text() == bytes { Ok(head) } else { Err("it is not written as clade writes it".to_owned()) }
     }
 
@@ -94,7 +95,8 @@ impl SignedHead {
         if !keys.is_empty() && !keys.contains(&key) {
             return Err(format!("it is signed with another key: {key}"));
         }
-        let signature = BASE64.decode(signature.as_bytes()).map_err(|_| "its signature is none".to_owned())?;
+        let signature =
+            BASE64.decode(signature.as_bytes()).map_err(|_| "its signature is none".to_owned())?;
         if !key.verify(&self.head.message(), &signature) {
             return Err(format!("its signature with the key {key} is wrong"));
         }

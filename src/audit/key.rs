@@ -27,7 +27,8 @@ impl SigningKey {
     /// That of a file: PKCS#8 in PEM, as `clade audit keygen` and `openssl genpkey -algorithm ed25519` write it, or the 32
     /// bytes of the seed.
     pub fn read(path: &Path) -> Result<Self, AuditError> {
-        let bytes = std::fs::read(path).map_err(|error| AuditError::file("read the signing key", path, &error))?;
+        let bytes =
+            std::fs::read(path).map_err(|error| AuditError::file("read the signing key", path, &error))?;
         let key = if bytes.len() == 32 {
             PKey::private_key_from_raw_bytes(&bytes, Id::ED25519)
         } else {
@@ -63,7 +64,8 @@ impl SigningKey {
 impl PublicKey {
     /// That of a file: PEM, or the 32 bytes, or these in base64.
     pub fn read(path: &Path) -> Result<Self, AuditError> {
-        let bytes = std::fs::read(path).map_err(|error| AuditError::file("read the public key", path, &error))?;
+        let bytes =
+            std::fs::read(path).map_err(|error| AuditError::file("read the public key", path, &error))?;
         let text = std::str::from_utf8(&bytes).map(str::trim).unwrap_or_default();
         let key = match PKey::public_key_from_pem(&bytes) {
             Ok(key) if key.id() == Id::ED25519 => Ok(Self(key)),
@@ -88,7 +90,10 @@ impl PublicKey {
     }
 
     /// The neutral element: no key of anybody's.
-    #[allow(clippy::expect_used, reason = "any 32 bytes are taken for a key until something is checked with it")]
+    #[allow(
+        clippy::expect_used,
+        reason = "any 32 bytes are taken for a key until something is checked with it"
+    )]
     fn nobody() -> Self {
         Self::raw(&[0; 32]).expect("32 bytes")
     }
@@ -151,7 +156,8 @@ mod tests {
         let hex = |text: &str| data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap();
         let dir = tempfile::tempdir().unwrap();
         let seed = dir.path().join("seed");
-        std::fs::write(&seed, hex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb")).unwrap();
+        std::fs::write(&seed, hex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb"))
+            .unwrap();
         let key = SigningKey::read(&seed).unwrap();
         let signature = "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da\
                          085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00";

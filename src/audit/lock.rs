@@ -29,7 +29,8 @@ impl Lock {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let owner = std::fs::read_to_string(&path).unwrap_or_default();
-                let owner = if owner.is_empty() { "another process".to_owned() } else { format!("process {owner}") };
+                let owner =
+                    if owner.is_empty() { "another process".to_owned() } else { format!("process {owner}") };
                 return Err(AuditError::InUse(format!(
                     "{owner} writes the audit trail in {}: one auditor a directory; stop it, or choose another with \
                      --audit-dir",

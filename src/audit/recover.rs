@@ -74,7 +74,11 @@ impl Trail {
         let file = file.map_err(|error| AuditError::file("write", &path, &error))?;
         if !rest.is_empty() {
             let bytes = rest.len();
-            tracing::warn!(segment = name, bytes, "cut off a line of the audit trail that was not written to its end");
+            tracing::warn!(
+                segment = name,
+                bytes,
+                "cut off a line of the audit trail that was not written to its end"
+            );
             let cut = || {
                 file.set_len(whole)?;
                 file.sync_all()

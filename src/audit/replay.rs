@@ -81,7 +81,9 @@ impl ImageState {
     /// Its state in each class: by its classification, which is whole; where the trail has none yet, by transitions.
     pub fn standings(&self) -> BTreeMap<&str, State> {
         match &self.classified {
-            Some(of) => of.classes.iter().map(|Membership { name, state, .. }| (name.as_str(), *state)).collect(),
+            Some(of) => {
+                of.classes.iter().map(|Membership { name, state, .. }| (name.as_str(), *state)).collect()
+            }
             None => self.states.iter().map(|(name, standing)| (name.as_str(), standing.state)).collect(),
         }
     }

@@ -136,7 +136,8 @@ impl Trail {
     /// Closes the segment that is full, and begins another where none is open.
     fn make_room(&mut self, now: Timestamp) -> Result<(), AuditError> {
         let bytes = |open: &Open| open.bytes + open.batch.len() as u64;
-        if self.open.as_ref().is_some_and(|open| open.entries > 0 && bytes(open) >= self.layout.segment_bytes) {
+        if self.open.as_ref().is_some_and(|open| open.entries > 0 && bytes(open) >= self.layout.segment_bytes)
+        {
             self.close(now)?;
         }
         if self.open.is_none() {
@@ -176,7 +177,8 @@ impl Trail {
     /// Closes the segment if it is too old; whether it was.
     pub fn close_if_old(&mut self, now: Timestamp) -> Result<bool, AuditError> {
         let age = |open: &Open| now.duration_since(open.opened).unsigned_abs();
-        let is_old = self.open.as_ref().is_some_and(|open| open.entries > 0 && age(open) >= self.layout.segment_age);
+        let is_old =
+            self.open.as_ref().is_some_and(|open| open.entries > 0 && age(open) >= self.layout.segment_age);
         if is_old {
             self.close(now)?;
         }
@@ -204,7 +206,8 @@ impl Trail {
     pub(super) fn write_head(&self, head: Head) -> Result<(), AuditError> {
         let file = Names::head(&head.segment);
         let (segment, last, hash) = (head.segment.clone(), head.last, head.head);
-        let head = SignedHead::new(head, self.layout.signing_key.as_ref()).map_err(AuditError::Configuration)?;
+        let head =
+            SignedHead::new(head, self.layout.signing_key.as_ref()).map_err(AuditError::Configuration)?;
         self.write_whole(&file, &head.text())?;
         tracing::info!(segment, last, head = %hash, "closed a segment of the audit trail");
         Ok(())
@@ -255,5 +258,6 @@ impl Trail {
 }
 
 fn seal(content: &impl serde::Serialize, out: &mut Vec<u8>) -> Result<Digest, AuditError> {
-    chain::seal(content, out).map_err(|error| AuditError::File(format!("cannot write an entry as JSON: {error}")))
+    chain::seal(content, out)
+        .map_err(|error| AuditError::File(format!("cannot write an entry as JSON: {error}")))
 }

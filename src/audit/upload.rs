@@ -27,7 +27,8 @@ pub(super) struct Uploader {
 impl Uploader {
     pub(super) fn start(dir: Directory, store: Store, metrics: AuditMetrics) -> Result<Self, AuditError> {
         let (ended, kept) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::default()));
-        let work = Work { dir, store, metrics, kept: Arc::clone(&kept), is_listed: false, others: BTreeSet::new() };
+        let work =
+            Work { dir, store, metrics, kept: Arc::clone(&kept), is_listed: false, others: BTreeSet::new() };
         let told = Arc::clone(&ended);
         let thread = std::thread::Builder::new()
             .name("audit-upload".to_owned())
@@ -81,7 +82,10 @@ impl Work {
                     let wait = wait.mul_f64(1.0 - fastrand::f64() / 2.0);
                     if failures.is_power_of_two() {
                         let seconds = wait.as_secs();
-                        tracing::warn!(failures, "{error}; the audit goes on, and it is tried again in {seconds} s");
+                        tracing::warn!(
+                            failures,
+                            "{error}; the audit goes on, and it is tried again in {seconds} s"
+                        );
                     }
                     wait
                 }
@@ -100,7 +104,11 @@ impl Work {
         }
         let mut waiting: Vec<String> = {
             let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            heads.iter().filter(|name| !kept.contains(*name) && !self.others.contains(*name)).cloned().collect()
+            heads
+                .iter()
+                .filter(|name| !kept.contains(*name) && !self.others.contains(*name))
+                .cloned()
+                .collect()
         };
         waiting.reverse();
         self.tell(waiting.len());

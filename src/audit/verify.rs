@@ -28,9 +28,11 @@ pub struct Anchor {
 impl FromStr for Anchor {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.split_once(':').and_then(|(seq, hash)| Some((seq.parse().ok()?, hash.parse().ok()?)));
-        let (seq, hash) =
-            parts.ok_or_else(|| format!("{text:?} is no head: write SEQ:sha256:HASH, as `clade audit head` does"))?;
+        let parts =
+            text.split_once(':').and_then(|(seq, hash)| Some((seq.parse().ok()?, hash.parse().ok()?)));
+        let (seq, hash) = parts.ok_or_else(|| {
+            format!("{text:?} is no head: write SEQ:sha256:HASH, as `clade audit head` does")
+        })?;
         Ok(Self { seq, hash })
     }
 }
@@ -180,7 +182,11 @@ fn check_head(
         (Some((footer, hash)), _) => (footer, *hash),
         (None, None) => return Ok(()),
         (None, Some(_)) => {
-            checker.found_in(segment, 0, format!("the segment has the head {file}, and not the line that closes it"));
+            checker.found_in(
+                segment,
+                0,
+                format!("the segment has the head {file}, and not the line that closes it"),
+            );
             return Ok(());
         }
     };

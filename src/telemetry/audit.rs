@@ -26,9 +26,18 @@ pub struct AuditMetrics {
 impl AuditMetrics {
     pub(super) fn new(registry: &Registry, seconds: Vec<f64>) -> Self {
         Self {
-            entries: counter(registry, "clade_audit_entries_total", "records with an entry in the audit trail"),
+            entries: counter(
+                registry,
+                "clade_audit_entries_total",
+                "records with an entry in the audit trail",
+            ),
             bytes: counter(registry, "clade_audit_bytes_total", "bytes written to the audit trail"),
-            sync: histogram(registry, "clade_audit_sync_seconds", "until a batch of entries is durable", seconds),
+            sync: histogram(
+                registry,
+                "clade_audit_sync_seconds",
+                "until a batch of entries is durable",
+                seconds,
+            ),
             segments: counter(registry, "clade_audit_segments_total", "segments of the audit trail closed"),
             resets: counter(
                 registry,

@@ -94,10 +94,7 @@ struct Unreadable<'a> {
 fn unreadable(time: Timestamp, stored: &Stored, problem: String) -> Entry {
     // Whoever may write there could write much: what it was stands on the log, under the offset.
     let key: String = stored.record.key.chars().take(256).collect();
-    Entry {
-        why: Facts::of(&Unreadable { key: &key, problem }),
-        ..Entry::new("record.unreadable", time)
-    }
+    Entry { why: Facts::of(&Unreadable { key: &key, problem }), ..Entry::new("record.unreadable", time) }
 }
 
 fn wrong(error: &DecodeError) -> String {
