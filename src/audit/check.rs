@@ -74,6 +74,8 @@ struct Segment {
 pub struct Ended {
     /// The number of its first entry.
     pub first: u64,
+    /// How many lines it has.
+    pub lines: u64,
     /// Its last line and that line's hash, if it is closed.
     pub footer: Option<(Footer, Digest)>,
 }
@@ -143,7 +145,7 @@ impl Checker {
             ));
             self.line -= 1;
         }
-        Ended { first: self.segment.first, footer: self.segment.footer.clone() }
+        Ended { first: self.segment.first, lines: self.line, footer: self.segment.footer.clone() }
     }
 
     /// Something else that is wrong with a file, at a line, or 0 for all of it.

@@ -182,11 +182,8 @@ fn check_head(
         (Some((footer, hash)), _) => (footer, *hash),
         (None, None) => return Ok(()),
         (None, Some(_)) => {
-            checker.found_in(
-                segment,
-                0,
-                format!("the segment has the head {file}, and not the line that closes it"),
-            );
+            let problem = format!("the segment has the head {file}, and the line that closes it is missing");
+            checker.found_in(segment, ended.lines + 1, problem);
             return Ok(());
         }
     };

@@ -94,8 +94,7 @@ pub(super) fn entry(known: &Known, time: Timestamp, stored: &Stored) -> Result<E
 }
 
 fn of_class(class: &ClassRecord, before: Option<Facts>, time: Timestamp) -> Entry {
-    // A record that says when it was created says so also to whoever has missed earlier ones.
-    let is_new = before.is_none() && class.sequence == class.generation;
+    let is_new = before.is_none();
     let facts = Class {
         generation: class.generation,
         labels: &class.labels,

@@ -34,7 +34,7 @@ pub(super) fn show(dir: &Path, args: &AuditShowArgs) -> Result<(), CliError> {
             AuditFormat::Json => out.write_all(line).and_then(|()| out.write_all(b"\n")),
             AuditFormat::Table => {
                 let head = if shown == 0 {
-                    writeln!(out, "{}", row("TIME", "SEQ", "WHAT", "OF", ""))
+                    writeln!(out, "{}", row("TIME", "SEQ", "WHAT", "OF", "CHANGE"))
                 } else {
                     Ok(())
                 };
