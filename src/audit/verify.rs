@@ -89,6 +89,7 @@ pub fn read(
     let anchors: BTreeMap<u64, Digest> = wanted.anchors.iter().map(|of| (of.seq, of.hash)).collect();
     let mut checker = Checker::default();
     let mut report = Report::default();
+    let mut last_lines = 0;
     for (at, name) in segments.iter().enumerate() {
         checker.begin(name);
         report.segments += 1;
@@ -109,6 +110,7 @@ pub fn read(
         let is_live = at + 1 == segments.len() && !rest.is_empty() && archive.is_written();
         report.is_being_written |= is_live;
         let ended = checker.end(if is_live { &[] } else { &rest });
+        last_lines = ended.lines;
         check_name(&mut checker, name, &ended);
         check_head(archive, name, &ended, wanted, &mut checker, &mut report)?;
     }
@@ -119,7 +121,7 @@ pub fn read(
             checker.found_in(head, 0, format!("the segment {segment} that this is the head of is missing"));
         }
     }
-    conclude(archive, wanted, &segments, checker, report)
+    conclude(archive, wanted, &segments, last_lines, checker, report)
 }
 
 /// What is true of the trail as a whole.
@@ -127,6 +129,7 @@ fn conclude(
     archive: &dyn Archive,
     wanted: &Wanted,
     segments: &[String],
+    last_lines: u64,
     mut checker: Checker,
     mut report: Report,
 ) -> Result<Report, AuditError> {
@@ -149,7 +152,7 @@ fn conclude(
             (_, end) => {
                 let end = end.map_or(0, |(seq, ..)| seq);
                 let problem = format!("the trail ends with entry {end}, and had entry {} once", anchor.seq);
-                checker.found_in(last, 0, problem);
+                checker.found_in(last, last_lines + 1, problem);
             }
         }
     }

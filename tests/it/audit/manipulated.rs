@@ -39,12 +39,10 @@ impl Kept {
         let next = at.and_then(|at| segments.get(at + 1));
         let head = file.replace(".jsonl", ".head.json");
         let is_here = first.file == file && (line..=line + 1).contains(&first.line);
-        // Of the last line of a segment, the next one's first line tells, or the head beside it; of the last line of all,
-        // the head that was kept elsewhere.
+        // Of the last line of a segment, the next one's first line tells, or the head beside it.
         let is_last = line + 1 >= lines(&self.trail.0[file]).len() as u64;
         let is_next = Some(&first.file) == next && first.line == 1 || first.file == head;
-        let is_end = next.is_none() && first.file == file && first.line == 0;
-        assert!(is_here || is_last && (is_next || is_end), "{what} at {file}:{line} was found at {first}");
+        assert!(is_here || is_last && is_next, "{what} at {file}:{line} was found at {first}");
     }
 }
 
