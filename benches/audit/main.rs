@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use clade::audit::{Auditor, Directory, Options, Wanted, verify};
 use clade::log::embedded::{self, EmbeddedLog};
-use clade::log::{Log, SharedLog, TopicPartition};
+use clade::log::{SharedLog, TopicPartition};
 use clade::oci::{Digest, Platform};
 use clade::record::outdated::Standing;
 use clade::record::{Record, State, Topic, TransitionRecord, encode};
@@ -68,7 +68,7 @@ fn audit(log: &SharedLog, trail: &Path, events: u64, metrics: &Metrics) -> Durat
     let auditor = Auditor::start(SharedLog::clone(log), Options::new(trail.to_owned()), metrics).unwrap();
     while auditor.handle().last() < events {
         assert!(!auditor.is_finished(), "the auditor has failed");
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::park_timeout(Duration::from_millis(1));
     }
     let took = begun.elapsed();
     auditor.stop().unwrap();

@@ -1,6 +1,7 @@
 //! What the trail says, and how it goes on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use clade::audit::{AuditError, Auditor, Moment, Options, Replay};
 use clade::log::memory::{Faults, MemoryLog};
@@ -11,7 +12,7 @@ use serde_json::Value as Json;
 
 use super::{
     Copied, a_class, append, audit, classified, clean, entries, in_the_trail, log_of, on_the_log, options,
-    small, transition,
+    rest, small, transition,
 };
 use crate::support::{World, digest};
 
@@ -155,7 +156,7 @@ fn a_topic_that_was_made_anew_is_told_in_the_trail_and_read_from_its_beginning()
         Auditor::start(SharedLog::clone(&anew), Options::new(dir.path().to_owned()), &metrics).unwrap();
     let handle = auditor.handle();
     while !handle.is_complete() {
-        std::thread::sleep(std::time::Duration::from_millis(2));
+        rest(Duration::from_millis(2));
     }
     auditor.stop().unwrap();
     let all = entries(dir.path());

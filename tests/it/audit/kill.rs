@@ -12,7 +12,7 @@ use clade::log::{Log, SharedLog, TopicPartition};
 use clade::record::Topic;
 use clade::telemetry::Metrics;
 
-use super::{entries, events, in_the_trail, on_the_log, options, record};
+use super::{entries, events, in_the_trail, on_the_log, options, record, rest};
 
 const CHILD: &str = "audit::kill::what_the_killed_process_does";
 /// So many are there before the first process is killed; the others arrive while they are.
@@ -54,12 +54,12 @@ fn what_the_killed_process_does() {
         let until = many.min(next + 200);
         writer.append((next..until).map(|n| record(n, log.partitions())).collect()).unwrap();
         next = until;
-        std::thread::sleep(Duration::from_millis(pause));
+        rest(Duration::from_millis(pause));
     }
     let deadline = Instant::now() + Duration::from_secs(300);
     while auditor.handle().last() < many {
         assert!(!auditor.is_finished() && Instant::now() < deadline, "the auditor does not come to the end");
-        std::thread::sleep(Duration::from_millis(5));
+        rest(Duration::from_millis(5));
     }
     auditor.stop().unwrap();
 }
@@ -92,7 +92,7 @@ fn a_hundred_thousand_events_under_kill_9_are_each_in_the_trail_once() {
         let mut child = start(dir.path(), many, 3);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap() == "working"), "the child has not begun");
-        std::thread::sleep(Duration::from_millis(random.u64(2..120)));
+        rest(Duration::from_millis(random.u64(2..120)));
         child.kill().unwrap();
         killed += u32::from(child.wait().unwrap().code().is_none());
     }

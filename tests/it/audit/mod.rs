@@ -144,13 +144,19 @@ fn options(dir: &Path, layout: Layout) -> Options {
     Options { layout, ..Options::new(dir.to_owned()) }
 }
 
+/// Between two looks at a condition, each of which ends after a time.
+fn rest(time: Duration) {
+    #[allow(clippy::disallowed_methods, reason = "a condition is looked at again")]
+    std::thread::sleep(time);
+}
+
 /// Audits what is on the log, and ends.
 fn audit(log: &SharedLog, options: Options) -> Result<(), AuditError> {
     let auditor = Auditor::start(SharedLog::clone(log), options, &Metrics::default())?;
     let (handle, deadline) = (auditor.handle(), Instant::now() + Duration::from_secs(120));
     while !handle.is_complete() && !auditor.is_finished() {
         assert!(Instant::now() < deadline, "the auditor does not come to the end");
-        std::thread::sleep(Duration::from_millis(2));
+        rest(Duration::from_millis(2));
     }
     auditor.stop()
 }

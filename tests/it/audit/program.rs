@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
+use super::rest;
+
 fn clade(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clade"));
     command.args(args).arg("--data-dir").arg(dir).env_remove("CLADE_AUDIT_DIR").env_remove("CLADE_KAFKA");
@@ -54,7 +56,7 @@ fn wait_for_entries(dir: &Path) {
         }
         assert!(Instant::now() < deadline, "the trail has no end");
         before = head;
-        std::thread::sleep(Duration::from_secs(1));
+        rest(Duration::from_secs(1));
     }
 }
 

@@ -7,7 +7,7 @@ use clade::audit::{Auditor, Options, SigningKey, Store, StoreArchive, Wanted, ve
 use clade::log::SharedLog;
 use clade::telemetry::Metrics;
 
-use super::{audit, clean, log_of, options, small};
+use super::{audit, clean, log_of, options, rest, small};
 
 /// Audits with a store, until so many files are there that are to be uploaded.
 fn upload(log: &SharedLog, asked: Options, metrics: &Metrics, done: impl Fn() -> bool) {
@@ -15,7 +15,7 @@ fn upload(log: &SharedLog, asked: Options, metrics: &Metrics, done: impl Fn() ->
     let deadline = Instant::now() + Duration::from_secs(60);
     while !auditor.handle().is_complete() || !done() {
         assert!(!auditor.is_finished() && Instant::now() < deadline, "nothing is uploaded");
-        std::thread::sleep(Duration::from_millis(5));
+        rest(Duration::from_millis(5));
     }
     auditor.stop().unwrap();
 }
