@@ -150,7 +150,7 @@ fn reset(log: &dyn Log, trail: &mut Trail, metrics: &AuditMetrics, now: Timestam
         let end = if is_there { log.end(of)? } else { 0 };
         let is_another = || {
             let found = log.get(of, last)?;
-            Ok::<_, LogError>(found.is_some_and(|found| found.timestamp != time.as_millisecond()))
+            Ok::<_, LogError>(found.is_some_and(|found| events::time(&found) != time))
         };
         if end <= last || is_another()? {
             tracing::warn!(partition = %of, last, end, "the topic was made anew: it is audited from its beginning");

@@ -3,10 +3,13 @@
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::AuditError;
 
 const FILE: &str = "audit.lock";
+/// Whoever only looks whether the lock is held has it for far less.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Held for as long as it lives. The operating system gives it back when the process ends, however that ends.
 #[derive(Debug)]
@@ -25,7 +28,7 @@ impl Lock {
             .read(true)
             .open(&path)
             .map_err(|error| AuditError::file("open", &path, &error))?;
-        match file.try_lock() {
+        match patiently(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let owner = std::fs::read_to_string(&path).unwrap_or_default();
@@ -45,9 +48,21 @@ impl Lock {
         Ok(Self { _file: file })
     }
 
-    /// Whether somebody writes there now.
+    /// Whether somebody writes there now. Who looks holds the lock for a moment, shared.
     pub(super) fn is_held(dir: &Path) -> bool {
         let Ok(file) = File::open(dir.join(FILE)) else { return false };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+}
+
+fn patiently(file: &File) -> Result<(), TryLockError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::park_timeout(PATIENCE / 20);
+            }
+            outcome => return outcome,
+        }
     }
 }

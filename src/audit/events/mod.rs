@@ -38,7 +38,7 @@ impl Known {
 
     /// The entry for a record, and what follows from it for later ones.
     pub fn entry(&mut self, topic: Topic, partition: u16, stored: &Stored) -> Entry {
-        let time = Timestamp::from_millisecond(stored.timestamp).unwrap_or_default();
+        let time = time(stored);
         let entry = match topic {
             Topic::Outdated => outdated::entry(time, stored),
             Topic::Classifications => classifications::entry(time, stored),
@@ -69,6 +69,11 @@ impl Known {
     fn get(&self, key: &str) -> Option<Facts> {
         self.0.get(key).cloned()
     }
+}
+
+/// When a record was appended; of one that says nonsense, the beginning of time.
+pub fn time(stored: &Stored) -> Timestamp {
+    Timestamp::from_millisecond(stored.timestamp).unwrap_or_default()
 }
 
 /// Under what it is known what an entry is of; `None` if nothing is kept of such things.
