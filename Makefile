@@ -9,8 +9,10 @@ WITH_KAFKA := tests/kafka/with-broker.sh
 # The same of a Kubernetes API server and of a container registry.
 WITH_KUBERNETES := tests/kubernetes/with-cluster.sh
 WITH_REGISTRY := tests/registry/with-registry.sh
+# And of a store for the audit trail.
+WITH_S3 := tests/audit/with-s3.sh
 
-.PHONY: demo demo-kafka test lint deny check-deploy faults bench-index bench-kafka bench-kubernetes tools test-tools
+.PHONY: demo demo-kafka test lint deny check-deploy faults bench-index bench-kafka bench-kubernetes bench-audit tools test-tools
 
 ## Shows clade's main job on a made-up registry.
 demo: tools
@@ -25,7 +27,7 @@ demo-kafka: tools
 ## server and container registry included.
 test: test-tools lint deny check-deploy
 	cargo test --locked --no-run
-	$(WITH_KAFKA) $(WITH_KUBERNETES) $(WITH_REGISTRY) \
+	$(WITH_KAFKA) $(WITH_KUBERNETES) $(WITH_REGISTRY) $(WITH_S3) \
 		cargo test --locked -- --include-ignored --skip what_the_killed_process_does
 
 ## Kills, pauses and restarts at random under load on a real Apache Kafka: make faults SEED=1 ROUNDS=100
@@ -60,6 +62,10 @@ bench-kafka: tools
 ## Labels and memory on a real Kubernetes API server: make bench-kubernetes ONLY="labels memory"
 bench-kubernetes: test-tools
 	cargo bench --locked --bench kubernetes -- $(ONLY)
+
+## The auditor beside writing the same bytes plainly: make bench-audit
+bench-audit: tools
+	cargo bench --locked --bench audit
 
 # Built once and kept outside the checkout.
 $(DENY): | tools

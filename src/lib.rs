@@ -21,6 +21,7 @@ pub mod topics;
 pub mod view;
 
 // Services: they meet through records on the log.
+pub mod audit;
 pub mod kubernetes;
 pub mod labeler;
 pub mod openshift;

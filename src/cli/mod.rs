@@ -1,6 +1,7 @@
 //! The command line.
 
 mod args;
+mod audit;
 mod client;
 mod demo;
 mod error;
@@ -97,6 +98,8 @@ fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result
         Command::Serve(serve) => services::serve(args.kafka.required()?, &serve, options),
         Command::Label(label) => services::label(args.kafka.required()?, &label, options),
         Command::Rebuilder(rebuilder) => services::rebuilder(args.kafka.required()?, &rebuilder, options),
+        Command::Auditor(auditor) => services::auditor(args.kafka.required()?, &dir, &auditor, options),
+        Command::Audit(asked) => audit::audit(&dir, &asked),
         Command::Topics(asked) => topics::topics(args.kafka.required()?, &asked),
         Command::Apply(apply) => {
             let client = client::of(server, cluster, || client::open_or_create(&dir, options))?;

@@ -15,6 +15,7 @@ use super::import::{catch_up, take_in};
 use super::registries::Registries;
 use super::sources::{HeldLease, release, state_of, take_in as take_in_sources};
 use crate::api::{self, ApiState, runtime};
+use crate::audit::{self, Auditor};
 use crate::processor::Options;
 use crate::source;
 
@@ -23,7 +24,10 @@ const LOOK: Duration = Duration::from_secs(2);
 
 pub(super) fn run(dir: &Path, args: &RunArgs, options: &Options) -> Result<(), CliError> {
     let registries = Registries::new(&args.sources.registry)?;
+    let audit = args.audit.options(dir)?;
     let engine = Arc::new(start(dir, args.partitions, options)?);
+    let audit = audit.map(|asked| Auditor::start(Arc::clone(engine.log()), asked, engine.metrics()));
+    let audit = audit.transpose()?;
     catch_up(&engine)?;
     let token = args.acting.rebuilding.command_token_file.as_deref().map(token).transpose()?;
     let state = state_of(Arc::clone(&engine), &args.sources).with_command_token(token);
@@ -37,18 +41,33 @@ pub(super) fn run(dir: &Path, args: &RunArgs, options: &Options) -> Result<(), C
             eprintln!("serving {} on {url}; stop with Ctrl-C", dir.display());
             Ok(())
         },
-        take_in_sources(
-            state,
-            args.sources.clone(),
-            Some(args.acting.clone()),
-            registries,
-            Arc::clone(&lease),
+        beside(
+            audit,
+            take_in_sources(
+                state,
+                args.sources.clone(),
+                Some(args.acting.clone()),
+                registries,
+                Arc::clone(&lease),
+            ),
         ),
         release(lease),
     );
     // Best effort: a stale address is noticed by whoever uses it.
     let _ = std::fs::remove_file(&address);
     outcome
+}
+
+/// The work, and the audit if there is one: whoever asks for an audit gets no work without it.
+async fn beside(
+    audit: Option<Auditor>,
+    work: impl Future<Output = Result<(), CliError>>,
+) -> Result<(), CliError> {
+    let Some(auditor) = audit else { return work.await };
+    tokio::select! {
+        ended = work => ended,
+        ended = audit::run(auditor) => Ok(ended?),
+    }
 }
 
 /// Answers on an address until the process is asked to stop, or `work` ends; `leave` is done at the end.

@@ -1,17 +1,19 @@
-//! The services on Apache Kafka, a process each: `clade watch`, `clade process`, `clade serve`.
+//! The services on Apache Kafka, a process each: `clade watch`, `clade process`, `clade serve`, `clade auditor` and so on.
 
 use std::cell::OnceCell;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::args::{LabelArgs, ProcessArgs, RebuilderArgs, ServeArgs, WatchArgs};
+use super::args::{AuditorArgs, LabelArgs, ProcessArgs, RebuilderArgs, ServeArgs, WatchArgs};
 use super::client::token;
 use super::error::CliError;
 use super::registries::Registries;
 use super::run::serve_until;
 use super::sources::{self, HeldLease, release, state_of, take_in};
 use crate::api::{self, ApiState};
+use crate::audit::{self, Auditor};
 use crate::engine::{Engine, member};
 use crate::log::SharedLog;
 use crate::log::kafka::{Config, KafkaLog};
@@ -111,6 +113,32 @@ pub(super) fn rebuilder(cluster: Config, args: &RebuilderArgs, options: &Options
     let work =
         sources::rebuild(state.clone(), args.kubernetes.clone(), args.rebuilding.clone(), Arc::clone(&lease));
     serve_until(args.listen, api::router(state), told, work, release(lease))
+}
+
+/// Writes the audit trail; `dir` is the data directory.
+pub(super) fn auditor(
+    cluster: Config,
+    dir: &Path,
+    args: &AuditorArgs,
+    options: &Options,
+) -> Result<(), CliError> {
+    let bootstrap = cluster.bootstrap.clone();
+    let asked = args.options(dir)?;
+    let log: SharedLog = Arc::new(KafkaLog::open(cluster)?);
+    let metrics = options.metrics.clone();
+    let shown = asked.dir.display().to_string();
+    let auditor = Auditor::start(log, asked, &metrics)?;
+    let handle = auditor.handle();
+    let status = move || {
+        let behind = || "what is on the log already is not in the trail yet".to_owned();
+        api::Status::new(Vec::new(), (!handle.is_complete()).then(behind))
+    };
+    let told = |url: &str| {
+        eprintln!("auditing {bootstrap} in {shown}; metrics on {url}/metrics; stop with Ctrl-C");
+        Ok(())
+    };
+    let work = async { Ok(audit::run(auditor).await?) };
+    serve_until(args.listen, api::probes(metrics, Arc::new(status)), told, work, async {})
 }
 
 /// Answers questions.

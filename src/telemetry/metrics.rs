@@ -5,6 +5,8 @@ use prometheus::{
     exponential_buckets,
 };
 
+use super::audit::AuditMetrics;
+
 /// The metrics of the workers of one process. Clones share them.
 #[derive(Clone)]
 pub struct Metrics {
@@ -49,6 +51,8 @@ pub struct Metrics {
     pub builds_succeeded: IntCounter,
     /// Builds that have failed; one that is tried again counts again.
     pub builds_failed: IntCounter,
+    /// Of the audit trail.
+    pub audit: AuditMetrics,
     /// By partition: records that are published and not processed.
     pub lag: IntGaugeVec,
     /// By partition: records read while it is being restored and after.
@@ -134,6 +138,7 @@ impl Default for Metrics {
                 "clade_builds_failed_total",
                 "builds that have failed, each attempt counted",
             ),
+            audit: AuditMetrics::new(&registry, seconds),
             lag: gauges(&registry, "clade_lag_records", "records published and not processed"),
             progress: gauges(&registry, "clade_progress_records", "offset of images up to which was read"),
             restored: gauges(
@@ -171,14 +176,14 @@ pub fn set(gauges: &IntGaugeVec, partition: u16, value: u64) {
 // would count for itself alone.
 
 #[allow(clippy::expect_used, reason = "constant names, checked by the test below")]
-fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+pub(super) fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
     let counter = IntCounter::new(name, help).expect("a valid name");
     let _ = registry.register(Box::new(counter.clone()));
     counter
 }
 
 #[allow(clippy::expect_used, reason = "constant names, checked by the test below")]
-fn histogram(registry: &Registry, name: &str, help: &str, buckets: Vec<f64>) -> Histogram {
+pub(super) fn histogram(registry: &Registry, name: &str, help: &str, buckets: Vec<f64>) -> Histogram {
     let histogram =
         Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)).expect("a valid name");
     let _ = registry.register(Box::new(histogram.clone()));
@@ -186,7 +191,7 @@ fn histogram(registry: &Registry, name: &str, help: &str, buckets: Vec<f64>) -> 
 }
 
 #[allow(clippy::expect_used, reason = "constant names, checked by the test below")]
-fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
+pub(super) fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
     let gauge = IntGauge::new(name, help).expect("a valid name");
     let _ = registry.register(Box::new(gauge.clone()));
     gauge
@@ -213,6 +218,6 @@ mod tests {
         assert!(text.contains("clade_transitions_total 2"), "{text}");
         metrics.forget(3);
         assert!(!metrics.text().contains("partition=\"3\""));
-        assert_eq!(text.matches("# TYPE clade_").count(), 21, "{text}");
+        assert_eq!(text.matches("# TYPE clade_").count(), 28, "{text}");
     }
 }

@@ -1,10 +1,12 @@
 //! What a process tells of itself: metrics to Prometheus, which asks for them, and spans to an OpenTelemetry collector,
 //! if one is named.
 
+mod audit;
 mod exporter;
 mod metrics;
 mod spans;
 
+pub use audit::AuditMetrics;
 pub use exporter::{Collector, Exporter, ExporterError};
 pub use metrics::{Metrics, set};
 pub use spans::{Operation, Span, Spans};

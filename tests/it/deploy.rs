@@ -155,6 +155,7 @@ fn kubernetes_starts_commands_that_exist_where_its_probes_look() {
         "services/process",
         "services/serve",
         "services/label",
+        "services/auditor",
         "services/rebuilder",
         "overlays/single/run",
     ] {
@@ -173,7 +174,7 @@ fn kubernetes_starts_commands_that_exist_where_its_probes_look() {
     }
     assert_eq!(
         services,
-        ["watch", "process", "serve", "label", "rebuilder", "run"].map(str::to_owned).into()
+        ["watch", "process", "serve", "label", "auditor", "rebuilder", "run"].map(str::to_owned).into()
     );
 }
 

@@ -22,6 +22,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("query", &["class", "index", "oci", "plan", "record", "shard", "view"]),
     ("openshift", &["oci", "publisher", "record"]),
     ("kubernetes", &["class", "oci", "openshift", "publisher", "record"]),
+    ("audit", &["log", "oci", "record", "telemetry"]),
     ("labeler", &["class", "kubernetes", "log", "oci", "record", "telemetry"]),
     (
         "rebuilder",
@@ -49,6 +50,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "api",
+            "audit",
             "class",
             "engine",
             "http",
@@ -109,7 +111,9 @@ const CLIENTS: &[(&str, &str)] = &[
     ("k8s_openapi", "kubernetes"),
     ("kube", "kubernetes"),
     ("murmur2", "record"),
+    ("object_store", "audit"),
     ("oci_client", "registry"),
+    ("openssl", "audit"),
     ("opentelemetry", "telemetry"),
     ("opentelemetry_otlp", "telemetry"),
     ("opentelemetry_sdk", "telemetry"),

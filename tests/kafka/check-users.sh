@@ -30,7 +30,7 @@ CLADE_KAFKA=$(cat "$work/bootstrap") "$clade" topics apply --partitions 4 >/dev/
 CLADE_KAFKA=$(cat "$work/broker/sasl")
 export CLADE_KAFKA CLADE_LOG=info,clade::kafka=debug
 
-for user in clade-watch clade-process clade-serve clade-label clade-rebuilder; do
+for user in clade-watch clade-process clade-serve clade-label clade-rebuilder clade-auditor; do
   mkdir "$work/$user"
   certificate "$work/$user/user" "$user" "DNS:$user" "$work/clients-ca"
   mv "$work/$user/user.pem" "$work/$user/user.crt"
@@ -63,10 +63,11 @@ cat >"$work/registry/cluster.json" <<'JSON'
    "spec": {"strategy": {"type": "Docker", "dockerStrategy": {"from": {"kind": "ImageStreamTag", "name": "base:latest"}}}}}]}
 JSON
 # A broker learns of topics and rights a moment after they are made.
-for user in clade-watch clade-process clade-serve clade-rebuilder; do until_ "$user does not see the topics" as $user topics check; done
+for user in clade-watch clade-process clade-serve clade-rebuilder clade-auditor; do until_ "$user does not see the topics" as $user topics check; done
 start process --snapshots "$work/snapshots"
 start serve
 start rebuilder --sink http://127.0.0.1:9
+start auditor --audit-dir "$work/audit"
 start watch --from "$work/registry"
 server=$(url serve)
 url process >/dev/null
@@ -83,18 +84,21 @@ letters() {
 until_ "the watcher or the processor has written no dead letter" letters
 built() { kcat -C -e -q -b "$(cat "$work/bootstrap")" -t buildconfigs | grep -q payments; }
 until_ "the watcher has written no BuildConfig" built
-for service in process serve watch rebuilder; do
+for service in process serve watch rebuilder auditor; do
   until_ "$service is not ready" python3 -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1] + "/readyz")' "$(url $service)"
 done
 rebuilds() { "$clade" rebuild --class rhel7 --notify -o name --server "$(url rebuilder)" | grep -q rhel7-; }
 until_ "the rebuilder begins no rebuild" rebuilds
+audited() { "$clade" audit show --audit-dir "$work/audit" --rebuild rhel7-1 | grep -q rebuild.begun; }
+until_ "the auditor has no entry of the rebuild" audited
+"$clade" audit verify --audit-dir "$work/audit" >"$work/verified" || fail "$(cat "$work/verified")"
 # The next one reads back what this one has written.
 end "$work/watch.pid"
 start watch --from "$work/registry"
 sed 's/rhel7/rhel8/g' "$root/src/cli/demo/classes.yaml" >"$work/more.yaml"
 declared() { "$clade" apply --server "$(url watch)" -f "$work/more.yaml"; }
 until_ "a second watcher cannot go on" declared
-grep -il 'not authorized\|authorization failed\|AuthorizationFailed\|does not let us' "$work"/{process,serve,watch,rebuilder}.log &&
+grep -il 'not authorized\|authorization failed\|AuthorizationFailed\|does not let us' "$work"/{process,serve,watch,rebuilder,auditor}.log &&
   fail "a service was refused what it asked for: $(grep -i 'authoriz\|let us' "$work"/*.log | head -n 3)"
 
 read_as() { # USER TOPIC: how many records it reads
@@ -104,12 +108,12 @@ read_as() { # USER TOPIC: how many records it reads
 for topic in catalog classifications; do
   [ "$(read_as clade-label $topic)" -gt 0 ] || fail "clade-label cannot read $topic: $(cat "$work/kcat.log")"
 done
-for other in "clade-label images" "clade-process buildconfigs" "clade-watch classifications" "clade-label rebuilds"; do
+for other in "clade-label images" "clade-process buildconfigs" "clade-watch classifications" "clade-label rebuilds" "clade-auditor images"; do
   # shellcheck disable=SC2086 # two words
   [ "$(read_as $other)" = 0 ] || fail "$other: may be read"
   grep -qi authoriz "$work/kcat.log" || fail "$other: $(cat "$work/kcat.log")"
 done
-for user in clade-process clade-serve clade-label clade-rebuilder; do
+for user in clade-process clade-serve clade-label clade-rebuilder clade-auditor; do
   as $user import "$work/registry" >"$work/refused.log" 2>&1 && fail "$user may publish"
   grep -qi authoriz "$work/refused.log" || fail "$user cannot publish, and not for want of rights: $(cat "$work/refused.log")"
 done

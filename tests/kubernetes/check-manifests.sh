@@ -210,7 +210,7 @@ restricted 1
 } | rights
 
 install kafka monitoring
-restricted 5
+restricted 6
 kubectl --namespace "$namespace" apply --dry-run=server -f "$deploy/strimzi/kafka.yaml" >/dev/null
 alerts
 {
@@ -221,12 +221,13 @@ alerts
   leases clade-watch
   leases clade-label
   echo clade-watch no update leases.coordination.k8s.io/clade-label
+  nothing clade-auditor
   nothing clade-process
   nothing clade-serve
 } | rights
 
 install openshift monitoring route
-restricted 5
+restricted 6
 grep -q 'runAsUser\|fsGroup:' "$work/openshift.yaml" && complain "the SCC chooses users and groups, and not we"
 {
   as clade-watch "$classes" "$never" "$builds_nothing" "$sees_openshift"
@@ -238,6 +239,7 @@ grep -q 'runAsUser\|fsGroup:' "$work/openshift.yaml" && complain "the SCC choose
   echo clade-label no list imagestreams.image.openshift.io -A
   leases clade-watch
   leases clade-label
+  nothing clade-auditor
   nothing clade-process
   nothing clade-serve
 } | rights

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod ask;
+mod audit;
 mod kubernetes;
 mod rebuild;
 mod registry;
@@ -17,6 +18,10 @@ use super::otlp::OtlpArgs;
 pub(in crate::cli) use ask::{
     ExplainArgs, ExportArgs, Exported, FilterArgs, Format, GetArgs, Listed, RelatedArgs, StartArg, StateArg,
     StatusArgs, SubscribeArgs, Subscribed, UsageArgs,
+};
+pub(in crate::cli) use audit::{
+    AuditArgs, AuditCommand, AuditFormat, AuditShowArgs, AuditorArgs, KeygenArgs, ReplayArgs, RunAuditArgs,
+    TrailArgs, VerifyArgs,
 };
 pub(in crate::cli) use kubernetes::{KubernetesArgs, LabellingArgs};
 pub(in crate::cli) use rebuild::{RebuildArgs, RebuildCommand, RebuildingArgs, StartRebuildArgs};
@@ -97,6 +102,10 @@ pub(in crate::cli) enum Command {
     Label(LabelArgs),
     /// Carry rebuilds out, and begin them as classes say, on Apache Kafka
     Rebuilder(RebuilderArgs),
+    /// Write the audit trail of what happens on Apache Kafka
+    Auditor(AuditorArgs),
+    /// Verify, show and replay the audit trail
+    Audit(AuditArgs),
     /// Compare the topics of Apache Kafka with what clade needs, or create them
     Topics(TopicsArgs),
     /// Declare image classes and groups
@@ -123,7 +132,7 @@ pub(in crate::cli) enum Command {
 impl Command {
     /// Whether it works on a cluster, if one is named.
     pub(in crate::cli) fn is_for_clusters(&self) -> bool {
-        !matches!(self, Self::Run(_) | Self::Demo(_))
+        !matches!(self, Self::Run(_) | Self::Demo(_) | Self::Audit(_))
     }
 
     /// What the process is called where spans of several are shown.
@@ -135,6 +144,7 @@ impl Command {
             Self::Process(_) => "clade-process",
             Self::Label(_) => "clade-label",
             Self::Rebuilder(_) => "clade-rebuilder",
+            Self::Auditor(_) => "clade-auditor",
             _ => "clade",
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::{KubernetesArgs, LabellingArgs, RebuildingArgs, RegistryArgs};
+use super::{KubernetesArgs, LabellingArgs, RebuildingArgs, RegistryArgs, RunAuditArgs};
 use crate::log::Log;
 use crate::snapshot::Snapshots;
 
@@ -24,6 +24,8 @@ pub(in crate::cli) struct RunArgs {
     pub(in crate::cli) sources: SourceArgs,
     #[command(flatten)]
     pub(in crate::cli) acting: ActingArgs,
+    #[command(flatten)]
+    pub(in crate::cli) audit: RunAuditArgs,
     /// Partitions of a new data directory
     #[arg(long, value_name = "N")]
     pub(in crate::cli) partitions: Option<u16>,

@@ -1,0 +1,186 @@
+//! Ed25519 keys. OpenSSL's, which is in the program already.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use data_encoding::BASE64;
+use openssl::pkey::{Id, PKey, Private, Public};
+use openssl::sign::{Signer, Verifier};
+
+use super::AuditError;
+
+/// What heads are signed with.
+#[derive(Clone)]
+pub struct SigningKey(PKey<Private>);
+
+/// What their signatures are checked with. As text, the 32 bytes in base64.
+#[derive(Clone)]
+pub struct PublicKey(PKey<Public>);
+
+impl SigningKey {
+    /// A new one.
+    pub fn generate() -> Result<Self, AuditError> {
+        PKey::generate_ed25519().map(Self).map_err(|error| AuditError::Configuration(error.to_string()))
+    }
+
+    /// That of a file: PKCS#8 in PEM, as `clade audit keygen` and `openssl genpkey -algorithm ed25519` write it, or the 32
+    /// bytes of the seed.
+    pub fn read(path: &Path) -> Result<Self, AuditError> {
+        let bytes =
+            std::fs::read(path).map_err(|error| AuditError::file("read the signing key", path, &error))?;
+        let key = if bytes.len() == 32 {
+            PKey::private_key_from_raw_bytes(&bytes, Id::ED25519)
+        } else {
+            PKey::private_key_from_pem(&bytes)
+        };
+        match key {
+            Ok(key) if key.id() == Id::ED25519 => Ok(Self(key)),
+            _ => Err(AuditError::Configuration(format!(
+                "{} is no Ed25519 private key: it has to be PKCS#8 in PEM, or 32 bytes; `clade audit keygen` makes one",
+                path.display()
+            ))),
+        }
+    }
+
+    /// For a file: PKCS#8 in PEM.
+    pub fn pem(&self) -> Result<Vec<u8>, AuditError> {
+        self.0.private_key_to_pem_pkcs8().map_err(|error| AuditError::Configuration(error.to_string()))
+    }
+
+    /// The key that others check with.
+    pub fn public(&self) -> PublicKey {
+        // An Ed25519 key has one.
+        let raw = self.0.raw_public_key().unwrap_or_default();
+        PublicKey::raw(&raw).unwrap_or_else(|_| PublicKey::nobody())
+    }
+
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String> {
+        let sign = || Signer::new_without_digest(&self.0)?.sign_oneshot_to_vec(message);
+        sign().map_err(|error: openssl::error::ErrorStack| format!("cannot sign: {error}"))
+    }
+}
+
+impl PublicKey {
+    /// That of a file: PEM, or the 32 bytes, or these in base64.
+    pub fn read(path: &Path) -> Result<Self, AuditError> {
+        let bytes =
+            std::fs::read(path).map_err(|error| AuditError::file("read the public key", path, &error))?;
+        let text = std::str::from_utf8(&bytes).map(str::trim).unwrap_or_default();
+        let key = match PKey::public_key_from_pem(&bytes) {
+            Ok(key) if key.id() == Id::ED25519 => Ok(Self(key)),
+            _ if bytes.len() == 32 => Self::raw(&bytes),
+            _ => text.parse(),
+        };
+        key.map_err(|_| {
+            AuditError::Configuration(format!(
+                "{} is no Ed25519 public key: it has to be PEM, 32 bytes, or these in base64; `clade audit keygen` makes one",
+                path.display()
+            ))
+        })
+    }
+
+    /// For a file: PEM.
+    pub fn pem(&self) -> Result<Vec<u8>, AuditError> {
+        self.0.public_key_to_pem().map_err(|error| AuditError::Configuration(error.to_string()))
+    }
+
+    fn raw(bytes: &[u8]) -> Result<Self, String> {
+        PKey::public_key_from_raw_bytes(bytes, Id::ED25519).map(Self).map_err(|error| error.to_string())
+    }
+
+    /// The neutral element: no key of anybody's.
+    #[allow(
+        clippy::expect_used,
+        reason = "any 32 bytes are taken for a key until something is checked with it"
+    )]
+    fn nobody() -> Self {
+        Self::raw(&[0; 32]).expect("32 bytes")
+    }
+
+    pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        let verify = || Verifier::new_without_digest(&self.0)?.verify_oneshot(signature, message);
+        verify().is_ok_and(|is_right: bool| is_right)
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&BASE64.encode(&self.0.raw_public_key().unwrap_or_default()))
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bytes = BASE64.decode(text.as_bytes()).map_err(|error| error.to_string())?;
+        Self::raw(&bytes)
+    }
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Only which one it is.
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({})", self.public())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_holds_for_its_message_and_its_key_alone() {
+        let (key, other) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+        let signature = key.sign(b"head").unwrap();
+        assert!(key.public().verify(b"head", &signature));
+        assert!(!key.public().verify(b"heat", &signature));
+        assert!(!other.public().verify(b"head", &signature));
+    }
+
+    /// RFC 8032, section 7.1, test 2.
+    #[test]
+    fn the_signature_is_ed25519() {
+        let hex = |text: &str| data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let seed = dir.path().join("seed");
+        std::fs::write(&seed, hex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb"))
+            .unwrap();
+        let key = SigningKey::read(&seed).unwrap();
+        let signature = "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da\
+                         085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00";
+        assert_eq!(key.sign(&[0x72]).unwrap(), hex(signature));
+    }
+
+    #[test]
+    fn keys_are_read_as_they_were_written_and_anything_else_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let key = SigningKey::generate().unwrap();
+        std::fs::write(path("key"), key.pem().unwrap()).unwrap();
+        std::fs::write(path("pem"), key.public().pem().unwrap()).unwrap();
+        std::fs::write(path("base64"), key.public().to_string() + "\n").unwrap();
+        std::fs::write(path("nonsense"), "nonsense").unwrap();
+        assert_eq!(SigningKey::read(&path("key")).unwrap().public(), key.public());
+        assert_eq!(PublicKey::read(&path("pem")).unwrap(), key.public());
+        assert_eq!(PublicKey::read(&path("base64")).unwrap(), key.public());
+        for problem in [
+            SigningKey::read(&path("nonsense")).unwrap_err().to_string(),
+            PublicKey::read(&path("nonsense")).unwrap_err().to_string(),
+        ] {
+            assert!(problem.contains("keygen"), "{problem}");
+        }
+    }
+}

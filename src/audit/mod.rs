@@ -1,0 +1,87 @@
+//! The audit trail: what has happened to images, classes and rebuilds, in files that nobody can change unnoticed.
+//!
+//! ```text
+//!   outdated, classifications, catalog, rebuilds ─► events (one record, one entry) ─► chain ─► trail (files, fsync)
+//!                                                                                                │ closed segments
+//!                                              verify, show, replay ◄── archive ◄────────────────┴─► store (S3)
+//! ```
+//!
+//! Each line holds the SHA-256 of the line before it, and ends in its own. How far each partition was read stands in the very
+//! lines that say what was read, so that a line is there exactly once, whatever is killed: [`trail`] has the details.
+//!
+//! `entry`, `chain`, `check`, `events`, `head`, `replay` are pure; `trail`, `archive`, `store`, `upload`, `key` and
+//! `auditor` have the effects.
+
+mod archive;
+mod auditor;
+mod chain;
+mod check;
+mod crypto;
+mod entry;
+mod events;
+mod head;
+mod key;
+mod lock;
+mod recover;
+mod replay;
+mod retention;
+mod store;
+mod trail;
+mod upload;
+mod verify;
+
+pub use archive::{Archive, Directory, Names};
+pub use auditor::{Auditor, Handle, Options, run};
+pub use chain::{Footer, Header, Line, Sealed, SourceOffset};
+pub use check::{Checker, Finding};
+pub use entry::{Entry, Facts, Source};
+pub use events::Known;
+pub use head::{Head, SignedHead};
+pub use key::{PublicKey, SigningKey};
+pub use replay::{ClassState, GroupState, ImageState, Moment, RebuildsState, Replay};
+pub use store::{Store, StoreArchive};
+pub use trail::{Layout, Trail};
+pub use verify::{Anchor, Report, Wanted, read, verify};
+
+use crate::log::LogError;
+
+/// The topics that are audited. One more is a name here and a file in `events/`.
+pub const TOPICS: [crate::record::Topic; 4] = [
+    crate::record::Topic::Outdated,
+    crate::record::Topic::Classifications,
+    crate::record::Topic::Catalog,
+    crate::record::Topic::Rebuilds,
+];
+
+/// Why the audit has ended, or a trail cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The log could not be read.
+    #[error("cannot read what is to be audited: {0}")]
+    Log(#[from] LogError),
+    /// Another auditor writes there.
+    #[error("{0}")]
+    InUse(String),
+    /// A file is not as it was written. Nothing was changed.
+    #[error("{0}")]
+    Damaged(String),
+    /// A file could not be read or written.
+    #[error("{0}")]
+    File(String),
+    /// A key, an address or a store is not as it must be.
+    #[error("{0}")]
+    Configuration(String),
+    /// The store could not be read.
+    #[error("{0}")]
+    Store(String),
+    /// A thread could not be started or has panicked.
+    #[error("the auditor's thread: {0}")]
+    Thread(String),
+}
+
+impl AuditError {
+    /// For an error of a file system, with what was tried.
+    pub(crate) fn file(tried: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        Self::File(format!("cannot {tried} {}: {error}", path.display()))
+    }
+}

@@ -1,0 +1,186 @@
+//! How everything stood at some moment, from the entries up to it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+
+use super::entry::{Entry, Facts};
+use super::events::Classified;
+use crate::oci::{Digest, Platform, Timestamp};
+use crate::record::outdated::Standing;
+use crate::record::{Membership, State};
+
+/// Up to when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// What the log had at this time.
+    Time(Timestamp),
+    /// What the trail had with this entry.
+    Seq(u64),
+}
+
+/// Takes entries in, and is the state that they lead to.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replay {
+    /// The last entry that is in it.
+    pub seq: u64,
+    /// The time of the latest of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<Timestamp>,
+    /// Classes by name.
+    pub classes: BTreeMap<String, ClassState>,
+    /// Groups by name.
+    pub groups: BTreeMap<String, GroupState>,
+    /// Images that are in a class, by digest.
+    pub images: HashMap<Digest, ImageState>,
+    /// Rebuilds by ID.
+    pub rebuilds: BTreeMap<String, RebuildsState>,
+}
+
+/// A class.
+#[derive(Debug, Default, Serialize)]
+pub struct ClassState {
+    /// What its last entry says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<Facts>,
+    /// Its versions by number.
+    pub versions: BTreeMap<u32, Facts>,
+}
+
+/// A group.
+#[derive(Debug, Serialize)]
+pub struct GroupState {
+    /// What its last entry says.
+    pub group: Option<Facts>,
+}
+
+/// An image that is in a class.
+#[derive(Debug, Default, Serialize)]
+pub struct ImageState {
+    /// What it runs on.
+    pub platform: Option<Platform>,
+    /// Where it stands in each class, by its transitions.
+    pub states: BTreeMap<String, Standing>,
+    /// Its last whole classification.
+    #[serde(flatten)]
+    pub classified: Option<Classified>,
+}
+
+/// A rebuild.
+#[derive(Debug, Default, Serialize)]
+pub struct RebuildsState {
+    /// What its last entry says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rebuild: Option<Facts>,
+    /// Its targets.
+    pub targets: BTreeMap<String, Facts>,
+}
+
+impl ImageState {
+    /// Its state in each class: by its classification, which is whole; where the trail has none yet, by transitions.
+    pub fn standings(&self) -> BTreeMap<&str, State> {
+        match &self.classified {
+            Some(of) => {
+                of.classes.iter().map(|Membership { name, state, .. }| (name.as_str(), *state)).collect()
+            }
+            None => self.states.iter().map(|(name, standing)| (name.as_str(), standing.state)).collect(),
+        }
+    }
+}
+
+impl Moment {
+    /// Whether an entry is of before, or of this moment itself.
+    pub fn includes(self, entry: &Entry) -> bool {
+        match self {
+            Self::Time(time) => entry.time <= time,
+            Self::Seq(seq) => entry.seq <= seq,
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Number {
+    number: u32,
+}
+
+impl Replay {
+    /// Takes the next entry in.
+    pub fn take(&mut self, entry: &Entry) {
+        self.seq = entry.seq;
+        self.time = self.time.max(Some(entry.time));
+        match (&entry.image, &entry.class, &entry.group, &entry.rebuild) {
+            (Some(image), ..) => self.image(*image, entry),
+            (.., Some(rebuild)) => self.rebuild(rebuild, entry),
+            (_, Some(class), ..) => self.class(class, entry),
+            (.., Some(group), _) => match &entry.to {
+                Some(to) => {
+                    self.groups.insert(group.clone(), GroupState { group: Some(to.clone()) });
+                }
+                None => {
+                    self.groups.remove(group);
+                }
+            },
+            _ => {}
+        }
+    }
+
+    fn image(&mut self, image: Digest, entry: &Entry) {
+        let of = self.images.entry(image).or_default();
+        if of.platform.is_none() {
+            of.platform.clone_from(&entry.platform);
+        }
+        match (&entry.class, entry.to.as_ref()) {
+            (Some(class), Some(to)) => {
+                if let Some(standing) = to.read() {
+                    of.states.insert(class.clone(), standing);
+                }
+            }
+            (Some(class), None) => {
+                of.states.remove(class);
+            }
+            (None, Some(to)) => of.classified = to.read(),
+            (None, None) => of.classified = None,
+        }
+        if of.states.is_empty() && of.classified.is_none() {
+            self.images.remove(&image);
+        }
+    }
+
+    fn class(&mut self, class: &str, entry: &Entry) {
+        let of = self.classes.entry(class.to_owned()).or_default();
+        let number = |facts: &Option<Facts>| Some(facts.as_ref()?.read::<Number>()?.number);
+        match (entry.what.as_ref(), &entry.to) {
+            ("class.version", Some(to)) => {
+                if let Some(number) = number(&entry.to) {
+                    of.versions.insert(number, to.clone());
+                }
+            }
+            ("class.version.deleted", _) => {
+                if let Some(number) = number(&entry.from) {
+                    of.versions.remove(&number);
+                }
+            }
+            (_, to) => of.class.clone_from(to),
+        }
+        if of.class.is_none() && of.versions.is_empty() {
+            self.classes.remove(class);
+        }
+    }
+
+    fn rebuild(&mut self, rebuild: &str, entry: &Entry) {
+        let of = self.rebuilds.entry(rebuild.to_owned()).or_default();
+        match (&entry.target, &entry.to) {
+            (Some(target), Some(to)) => {
+                of.targets.insert(target.clone(), to.clone());
+            }
+            (Some(target), None) => {
+                of.targets.remove(target);
+            }
+            (None, to) => of.rebuild.clone_from(to),
+        }
+        if of.rebuild.is_none() && of.targets.is_empty() {
+            self.rebuilds.remove(rebuild);
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Writing a trail: one directory, one writer.
+//!
+//! Entries are collected, and written and synced together: such a batch is what a crash may cut. What the last segment has when
+//! it is opened is what there is: a last line without its line feed is cut off, and the offsets in the lines that are left say
+//! where to read on. A line that is whole and wrong was not written so, and nothing is written behind it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::archive::{Directory, Names};
+use super::chain::{self, FORMAT, Footer, GENESIS, Header, SourceOffset};
+use super::entry::Entry;
+use super::events::Known;
+use super::head::{Head, SignedHead};
+use super::key::SigningKey;
+use super::lock::Lock;
+use super::{AuditError, events};
+use crate::log::{Offset, Stored, TopicPartition};
+use crate::oci::{Digest, Timestamp};
+
+/// Of what size segments are, and with what their heads are signed.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    /// A segment that has so many bytes is closed.
+    pub segment_bytes: u64,
+    /// And one that is so old.
+    pub segment_age: Duration,
+    /// What heads are signed with.
+    pub signing_key: Option<SigningKey>,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self { segment_bytes: 64 << 20, segment_age: Duration::from_secs(24 * 60 * 60), signing_key: None }
+    }
+}
+
+/// A directory that is open for writing.
+pub struct Trail {
+    pub(super) dir: Directory,
+    pub(super) layout: Layout,
+    _lock: Lock,
+    /// The segment that is written; none until there is an entry for it.
+    pub(super) open: Option<Open>,
+    pub(super) next: u64,
+    pub(super) head: Digest,
+    pub(super) offsets: BTreeMap<TopicPartition, (Offset, Timestamp)>,
+    pub(super) known: Known,
+    /// How many segments this process has closed.
+    closed: u64,
+}
+
+/// The newest segment.
+pub(super) struct Open {
+    pub(super) name: String,
+    pub(super) file: File,
+    pub(super) first: u64,
+    pub(super) opened: Timestamp,
+    /// What is in the file.
+    pub(super) bytes: u64,
+    /// What is not yet.
+    pub(super) batch: Vec<u8>,
+    pub(super) entries: u64,
+}
+
+impl Trail {
+    /// Opens a directory and reads its last segment; makes it if it is not there. `command` is told to whoever comes second.
+    pub fn open(dir: PathBuf, layout: Layout, command: &str) -> Result<Self, AuditError> {
+        std::fs::create_dir_all(&dir).map_err(|error| AuditError::file("make", &dir, &error))?;
+        let lock = Lock::take(&dir, command)?;
+        let dir = Directory(dir);
+        let mut trail = Self {
+            dir,
+            layout,
+            _lock: lock,
+            open: None,
+            next: 1,
+            head: GENESIS,
+            offsets: BTreeMap::new(),
+            known: Known::default(),
+            closed: 0,
+        };
+        trail.recover()?;
+        Ok(trail)
+    }
+
+    /// The last record of each partition that has an entry, and when it was appended.
+    pub fn offsets(&self) -> &BTreeMap<TopicPartition, (Offset, Timestamp)> {
+        &self.offsets
+    }
+
+    /// The number of the last entry and what the next line follows.
+    pub fn head(&self) -> (u64, Digest) {
+        (self.next - 1, self.head)
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Directory {
+        &self.dir
+    }
+
+    /// Writes the entry for a record; durable after [`Trail::flush`].
+    pub fn record(&mut self, of: TopicPartition, stored: &Stored, now: Timestamp) -> Result<(), AuditError> {
+        if let Some((last, _)) = self.offsets.get(&of)
+            && *last >= stored.offset
+        {
+            let offset = stored.offset;
+            return Err(AuditError::Damaged(format!(
+                "{of} gave the record {offset} after {last}: the topic was made anew meanwhile; start the auditor again"
+            )));
+        }
+        // A new segment's header tells what came before this record, and is durable before it: first the one, then the other.
+        self.make_room(now)?;
+        let entry = self.known.entry(of.topic, of.partition, stored);
+        self.offsets.insert(of, (stored.offset, entry.time));
+        self.write(entry)
+    }
+
+    /// A topic was made anew: what has been read of the partition counts no longer.
+    pub fn reset(&mut self, of: TopicPartition, end: Offset, now: Timestamp) -> Result<(), AuditError> {
+        self.make_room(now)?;
+        let Some((last, time)) = self.offsets.remove(&of) else { return Ok(()) };
+        let source = SourceOffset { topic: of.topic, partition: of.partition, last, time };
+        self.write(events::reset(now, source, end))
+    }
+
+    /// Writes an entry of the auditor's own.
+    pub(super) fn append(&mut self, entry: Entry, now: Timestamp) -> Result<(), AuditError> {
+        self.make_room(now)?;
+        self.write(entry)
+    }
+
+    /// Closes the segment that is full, and begins another where none is open.
+    fn make_room(&mut self, now: Timestamp) -> Result<(), AuditError> {
+        let bytes = |open: &Open| open.bytes + open.batch.len() as u64;
+        if self.open.as_ref().is_some_and(|open| open.entries > 0 && bytes(open) >= self.layout.segment_bytes)
+        {
+            self.close(now)?;
+        }
+        if self.open.is_none() {
+            self.open = Some(self.begin(now)?);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, mut entry: Entry) -> Result<(), AuditError> {
+        entry.seq = self.next;
+        entry.prev = self.head;
+        let Some(open) = &mut self.open else { return Ok(()) };
+        self.head = seal(&entry, &mut open.batch)?;
+        open.entries += 1;
+        self.next += 1;
+        Ok(())
+    }
+
+    /// How many bytes wait to be written.
+    pub fn waiting(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.batch.len())
+    }
+
+    /// Makes everything durable. After an error nothing may be written any more: what stands there is not known.
+    pub fn flush(&mut self) -> Result<(), AuditError> {
+        let Some(open) = self.open.as_mut().filter(|open| !open.batch.is_empty()) else { return Ok(()) };
+        let mut write = || {
+            open.file.write_all(&open.batch)?;
+            open.file.sync_data()
+        };
+        write().map_err(|error| AuditError::file("write", &self.dir.path().join(&open.name), &error))?;
+        open.bytes += open.batch.len() as u64;
+        open.batch.clear();
+        Ok(())
+    }
+
+    /// Closes the segment if it is too old; whether it was.
+    pub fn close_if_old(&mut self, now: Timestamp) -> Result<bool, AuditError> {
+        let age = |open: &Open| now.duration_since(open.opened).unsigned_abs();
+        let is_old =
+            self.open.as_ref().is_some_and(|open| open.entries > 0 && age(open) >= self.layout.segment_age);
+        if is_old {
+            self.close(now)?;
+        }
+        Ok(is_old)
+    }
+
+    /// Closes the segment that is open, if one is, and writes its head beside it.
+    pub fn close(&mut self, now: Timestamp) -> Result<(), AuditError> {
+        let offsets = self.source_offsets();
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let last = self.next - 1;
+        let footer = Footer { closed: now, entries: open.entries, last, offsets, prev: self.head };
+        self.head = seal(&footer, &mut open.batch)?;
+        self.flush()?;
+        let Some(open) = self.open.take() else { return Ok(()) };
+        self.closed += 1;
+        self.write_head(Head::new(open.name, open.first, &footer, self.head))
+    }
+
+    /// How many segments were closed since it was opened.
+    pub fn closed(&self) -> u64 {
+        self.closed
+    }
+
+    pub(super) fn write_head(&self, head: Head) -> Result<(), AuditError> {
+        let file = Names::head(&head.segment);
+        let (segment, last, hash) = (head.segment.clone(), head.last, head.head);
+        let head =
+            SignedHead::new(head, self.layout.signing_key.as_ref()).map_err(AuditError::Configuration)?;
+        self.write_whole(&file, &head.text())?;
+        tracing::info!(segment, last, head = %hash, "closed a segment of the audit trail");
+        Ok(())
+    }
+
+    /// A file that is there with all of its content, or not at all.
+    fn write_whole(&self, name: &str, content: &[u8]) -> Result<File, AuditError> {
+        let path = self.dir.path().join(name);
+        let part = self.dir.path().join(format!("{name}.part"));
+        let write = || {
+            let mut file = File::create(&part)?;
+            file.write_all(content)?;
+            file.sync_all()?;
+            std::fs::rename(&part, &path)?;
+            Ok(file)
+        };
+        let file = write().map_err(|error| AuditError::file("write", &path, &error))?;
+        self.dir.sync()?;
+        Ok(file)
+    }
+
+    fn begin(&mut self, now: Timestamp) -> Result<Open, AuditError> {
+        let header = Header {
+            audit: FORMAT,
+            segment: self.next,
+            opened: now,
+            offsets: self.source_offsets(),
+            known: self.known.facts().clone(),
+            prev: self.head,
+        };
+        let mut line = Vec::new();
+        self.head = seal(&header, &mut line)?;
+        let name = Names::segment(self.next);
+        let file = self.write_whole(&name, &line)?;
+        let bytes = line.len() as u64;
+        Ok(Open { name, file, first: self.next, opened: now, bytes, batch: Vec::new(), entries: 0 })
+    }
+
+    fn source_offsets(&self) -> Vec<SourceOffset> {
+        let offset = |(of, (last, time)): (&TopicPartition, &(Offset, Timestamp))| SourceOffset {
+            topic: of.topic,
+            partition: of.partition,
+            last: *last,
+            time: *time,
+        };
+        self.offsets.iter().map(offset).collect()
+    }
+}
+
+fn seal(content: &impl serde::Serialize, out: &mut Vec<u8>) -> Result<Digest, AuditError> {
+    chain::seal(content, out)
+        .map_err(|error| AuditError::File(format!("cannot write an entry as JSON: {error}")))
+}

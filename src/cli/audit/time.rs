@@ -1,0 +1,54 @@
+//! Moments, as people type them.
+
+use std::time::Duration;
+
+use crate::cli::error::CliError;
+use crate::oci::Timestamp;
+
+/// A moment, or how long ago it was.
+pub(super) fn moment(option: &str, text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    duration(text).and_then(|ago| now.checked_sub(ago).ok()).ok_or_else(|| {
+        CliError::Usage(format!(
+            "{option} {text:?} is no moment: write 2026-11-25T00:00:00Z, or how long ago it was, as 90m, 2h or 7d"
+        ))
+    })
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let unit = text.chars().last()?;
+    let seconds: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        _ => return None,
+    };
+    let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+    Some(Duration::from_secs(number.checked_mul(seconds)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<String> {
+        let now = "2026-11-25T12:00:00Z".parse().unwrap();
+        moment("--since", text, now).ok().map(|time| time.to_string())
+    }
+
+    #[test]
+    fn a_moment_is_a_time_or_how_long_ago_it_was() {
+        assert_eq!(read("2026-01-02T03:04:05Z").unwrap(), "2026-01-02T03:04:05Z");
+        assert_eq!(read("90m").unwrap(), "2026-11-25T10:30:00Z");
+        assert_eq!(read("2h").unwrap(), "2026-11-25T10:00:00Z");
+        assert_eq!(read("7d").unwrap(), "2026-11-18T12:00:00Z");
+        for nonsense in
+            ["", "h", "2", "-1h", "2w", "yesterday", "99999999999999999999d", "18446744073709551615d"]
+        {
+            assert_eq!(read(nonsense), None, "{nonsense}");
+        }
+    }
+}
