@@ -106,11 +106,11 @@ fn run_writes_a_trail_that_can_be_verified_shown_and_replayed() {
     let classes: Json = serde_json::from_str(&ok(dir, &["get", "classes", "-o", "json"])).unwrap();
     let replayed_summary = ok(dir, &["audit", "replay", "--at", "0s"]);
     for class in classes["items"].as_array().unwrap() {
-        let name = class["name"].as_str().unwrap();
+        let name = class["metadata"]["name"].as_str().unwrap();
         let line = replayed_summary.lines().find(|line| line.starts_with(name)).unwrap();
         let numbers: Vec<u64> = line.split_whitespace().rev().take(2).map(|n| n.parse().unwrap()).collect();
-        assert_eq!(Json::from(numbers[1]), class["members"], "{line}");
-        assert_eq!(Json::from(numbers[0]), class["outdated"], "{line}");
+        assert_eq!(Json::from(numbers[1]), class["status"]["members"], "{line}");
+        assert_eq!(Json::from(numbers[0]), class["status"]["outdated"], "{line}");
     }
     assert!(!replayed["groups"].as_object().unwrap().is_empty());
 
