@@ -27,8 +27,7 @@ pub(super) struct Uploader {
 impl Uploader {
     pub(super) fn start(dir: Directory, store: Store, metrics: AuditMetrics) -> Result<Self, AuditError> {
         let (ended, kept) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::default()));
-        let work =
-            Work { dir, store, metrics, kept: Arc::clone(&kept), is_listed: false, others: BTreeSet::new() };
+        let work = Work { dir, store, metrics, kept: Arc::clone(&kept), is_listed: false };
         let told = Arc::clone(&ended);
         let thread = std::thread::Builder::new()
             .name("audit-upload".to_owned())
@@ -62,8 +61,6 @@ struct Work {
     metrics: AuditMetrics,
     kept: Arc<Mutex<BTreeSet<String>>>,
     is_listed: bool,
-    /// Names under which the store has something else; told once.
-    others: BTreeSet<String>,
 }
 
 impl Work {
@@ -104,11 +101,7 @@ impl Work {
         }
         let mut waiting: Vec<String> = {
             let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            heads
-                .iter()
-                .filter(|name| !kept.contains(*name) && !self.others.contains(*name))
-                .cloned()
-                .collect()
+            heads.iter().filter(|name| !kept.contains(*name)).cloned().collect()
         };
         waiting.reverse();
         self.tell(waiting.len());
@@ -144,15 +137,12 @@ impl Work {
             // Pruned meanwhile, and so there before.
             let Some(content) = self.dir.small(&name)? else { return Ok(()) };
             if self.store.put(&name, content)? == Put::IsAnother {
-                self.metrics.upload_failures.inc();
+                // Nor is anything uploaded behind it: two trails in one place would be none.
                 let store = &self.store;
-                tracing::warn!(
-                    name,
-                    "the store {store:?} has something else under this name, which is left as it is: compare both with \
-                     `clade audit verify`"
-                );
-                self.others.insert(segment);
-                return Ok(());
+                return Err(AuditError::Store(format!(
+                    "the store {store:?} has something else under the name {name}, which is left as it is: compare both with \
+                     `clade audit verify`, or choose another prefix"
+                )));
             }
         }
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(segment);
