@@ -1,7 +1,7 @@
 //! One event: a record, where it stands, and how it is told.
 
 use data_encoding::BASE64;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::log::{Offset, Stored, TopicPartition};
@@ -79,6 +79,17 @@ impl Content {
     }
 }
 
+/// How an event is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// As [`Event::plain`].
+    #[default]
+    Plain,
+    /// As [`Event::cloud_event`].
+    CloudEvents,
+}
+
 /// An event as clade tells it on a line by itself.
 #[derive(Debug, Serialize)]
 pub struct Plain<'a> {
@@ -152,6 +163,16 @@ impl Event {
     /// The type of what it says, with the version of the format, as `dev.clade.outdated.v1`.
     pub fn kind(&self) -> Option<&str> {
         self.header("ce_type")
+    }
+
+    /// One line of JSON, with its end.
+    pub fn line(&self, form: Form) -> Result<Vec<u8>, serde_json::Error> {
+        let mut line = match form {
+            Form::Plain => serde_json::to_vec(&self.plain()),
+            Form::CloudEvents => serde_json::to_vec(&self.cloud_event()),
+        }?;
+        line.push(b'\n');
+        Ok(line)
     }
 
     fn header(&self, name: &str) -> Option<&str> {

@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::SubscribeError;
 use super::event::Content;
 use crate::record::{
-    CatalogKey, CatalogRecord, ClassificationRecord, RebuildsKey, RebuildsRecord, State, Topic,
-    TransitionRecord,
+    CatalogKey, ClassificationRecord, RebuildsKey, RebuildsRecord, State, Topic, TransitionRecord,
 };
 
 /// Conditions on events; all that are given must hold. Not every condition applies to every topic.
@@ -134,11 +133,7 @@ impl Filter {
         class_holds && group_holds && any_holds
     }
 
-    fn of_transition(
-        &self,
-        record: &TransitionRecord,
-        mut is_in_group: impl FnMut(&str) -> bool,
-    ) -> Verdict {
+    fn of_transition(&self, record: &TransitionRecord, mut is_in_group: impl FnMut(&str) -> bool) -> Verdict {
         if self.is_empty() {
             return Verdict::In;
         }

@@ -77,7 +77,7 @@ mod members;
 mod sieve;
 mod start;
 
-pub use event::{CloudEvent, Content, Event, Plain};
+pub use event::{CloudEvent, Content, Event, Form, Plain};
 pub use events::{Events, Next};
 pub use filter::Filter;
 pub use group::GroupEvents;

@@ -70,10 +70,8 @@ impl Sieve {
         }
         let (topic, is_going_on) = (self.topic, self.is_going_on);
         let memory = || Members::new(is_going_on, MOST_KEYS);
-        let members = self
-            .filter
-            .needs_memory(topic)
-            .then(|| self.members.entry(partition).or_insert_with(memory));
+        let members =
+            self.filter.needs_memory(topic).then(|| self.members.entry(partition).or_insert_with(memory));
         let subject = subject(&event);
         match (verdict, members) {
             (Verdict::In, members) => {

@@ -107,7 +107,7 @@ impl GroupReader {
             for change in &changes {
                 if let Change::Lost(partitions) = change {
                     // Another goes on from what is committed.
-                    partitions.iter().for_each(|partition| drop(self.done.remove(partition)));
+                    self.done.retain(|partition, _| !partitions.contains(partition));
                     read.records.retain(|(partition, _)| !partitions.contains(partition));
                 }
             }

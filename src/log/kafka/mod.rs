@@ -22,10 +22,10 @@ mod writer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
-use rdkafka::TopicPartitionList;
 
 pub use admin::{Admin, FoundTopic, MissingTopic};
 pub use config::Config;
