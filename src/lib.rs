@@ -31,6 +31,7 @@ pub mod query;
 pub mod rebuilder;
 pub mod registry;
 pub mod source;
+pub mod subscribe;
 
 // The shell.
 pub mod api;

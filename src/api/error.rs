@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::EngineError;
 use crate::publisher::PublishError;
 use crate::query::RefError;
+use crate::subscribe::SubscribeError;
 
 /// The body of every error.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -62,6 +63,15 @@ impl From<PublishError> for ApiError {
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self(status, error.to_string())
+    }
+}
+
+impl From<SubscribeError> for ApiError {
+    fn from(error: SubscribeError) -> Self {
+        match error {
+            SubscribeError::Usage(problem) => Self::invalid(problem),
+            SubscribeError::Log(error) => Self::internal(error),
+        }
     }
 }
 

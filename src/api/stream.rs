@@ -13,9 +13,10 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::ApiState;
 use super::error::ApiError;
-use crate::log::{Log, LogError, Offset, ReadLimit, Stored, TopicPartition};
+use crate::log::SharedLog;
 use crate::query::lineage::each;
-use crate::record::{Timestamp, Topic};
+use crate::record::{State as ImageState, Timestamp, Topic};
+use crate::subscribe::{Events, Filter, Form, Next, Start, SubscribeError, Subscription};
 
 /// Pieces of an answer that may wait for a slow reader; each is a few dozen lines.
 const PIECES: usize = 16;
@@ -47,7 +48,11 @@ impl Lines {
         if serde_json::to_writer(&mut self.piece, line).is_err() {
             return false;
         }
-        self.piece.push(b'\n');
+        self.put_line(b"\n")
+    }
+
+    fn put_line(&mut self, line: &[u8]) -> bool {
+        self.piece.extend_from_slice(line);
         self.piece.len() < PIECE_BYTES || self.flush()
     }
 
@@ -60,34 +65,26 @@ pub(super) async fn lineage(State(state): State<ApiState>) -> impl IntoResponse 
     lines(move |lines| each(state.engine.view().snapshot(), |line| lines.put(&line)))
 }
 
-/// From where, and whether to go on for ever.
-#[derive(Debug, Default, Deserialize)]
+/// What of the topic, from where, whether to go on for ever, and how it is told.
+#[derive(Debug, Deserialize)]
 #[serde(default)]
 pub(super) struct SubscribeParams {
+    class: Option<String>,
+    group: Option<String>,
+    state: Option<ImageState>,
+    repository: Option<String>,
+    namespace: Option<String>,
     follow: bool,
-    from: Start,
+    from: String,
+    output: Form,
 }
 
-#[derive(Debug, Default, Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Start {
-    #[default]
-    Beginning,
-    End,
-}
-
-/// A record as a CloudEvent in structured JSON, with its place on the log.
-#[derive(Serialize)]
-struct Event<'a> {
-    topic: &'a str,
-    partition: u16,
-    offset: Offset,
-    time: String,
-    id: &'a str,
-    #[serde(rename = "type")]
-    kind: &'a str,
-    key: &'a str,
-    data: Option<&'a serde_json::value::RawValue>,
+impl Default for SubscribeParams {
+    fn default() -> Self {
+        let (class, group, state, repository, namespace) = Default::default();
+        let (follow, from, output) = (false, "beginning".to_owned(), Form::default());
+        Self { class, group, state, repository, namespace, follow, from, output }
+    }
 }
 
 pub(super) async fn subscribe(
@@ -97,57 +94,39 @@ pub(super) async fn subscribe(
 ) -> Result<impl IntoResponse, ApiError> {
     let topic = Topic::ALL.into_iter().find(|known| known.name() == topic).ok_or_else(|| {
         ApiError::invalid(format!(
-            "there is no topic {topic:?}; subscribe to classifications, outdated or dead-letters"
+            "there is no topic {topic:?}; subscribe to classifications, outdated, rebuilds, catalog or dead-letters"
         ))
     })?;
+    let SubscribeParams { class, group, state: image_state, repository, namespace, follow, from, output } =
+        params;
+    let filter = Filter { class, group, state: image_state, repository, namespace };
+    let subscription =
+        Subscription::of(topic).filter(filter).start(Start::parse(&from, Timestamp::now())?).follow(follow);
+    let log = SharedLog::clone(state.engine.log());
+    // What is wrong with the question is told before the answer begins.
+    let events = tokio::task::spawn_blocking(move || subscription.open(&*log));
+    let events = events.await.map_err(ApiError::internal)??;
     Ok(lines(move |lines| {
-        if let Err(error) = forward(&**state.engine.log(), topic, &params, lines) {
+        if let Err(error) = forward(events, output, lines) {
             tracing::warn!(%topic, %error, "a subscription has ended");
         }
     }))
 }
 
 /// Puts out what the topic has, and what comes, until the reader has gone away or has all that it wanted.
-fn forward(log: &dyn Log, topic: Topic, params: &SubscribeParams, lines: &mut Lines) -> Result<(), LogError> {
-    let limit = ReadLimit { records: 1024, bytes: 4 << 20 };
-    let partitions = if topic.is_partitioned() { log.partitions() } else { 1 };
-    let begin = |partition| {
-        Ok(match params.from {
-            Start::Beginning => (partition, 0),
-            Start::End => (partition, log.end(TopicPartition { topic, partition })?),
-        })
-    };
-    let from = (0..partitions).map(begin).collect::<Result<Vec<_>, LogError>>()?;
-    let mut reader = log.reader(topic, &from)?;
+fn forward(mut events: Events, form: Form, lines: &mut Lines) -> Result<(), SubscribeError> {
+    let mut wait = LOOK;
     loop {
-        let fetched = reader.read(limit, LOOK)?;
-        let of = TopicPartition { topic, partition: fetched.partition };
-        if !fetched.records.iter().all(|stored| put_event(of, stored, lines)) {
-            return Ok(());
-        }
-        if fetched.at_end && !params.follow
-            || fetched.records.is_empty() && (!lines.flush() || lines.sender.is_closed())
-        {
-            return Ok(());
+        match events.next_within(wait)? {
+            Next::Event(event) => {
+                if !event.line(form).is_ok_and(|line| lines.put_line(&line)) {
+                    return Ok(());
+                }
+                wait = Duration::ZERO;
+            }
+            Next::Quiet if !lines.flush() || lines.sender.is_closed() => return Ok(()),
+            Next::Quiet => wait = LOOK,
+            Next::End => return Ok(()),
         }
     }
-}
-
-fn put_event(of: TopicPartition, stored: &Stored, lines: &mut Lines) -> bool {
-    let header = |name: &str| {
-        let found = stored.record.headers.iter().find(|(known, _)| known == name);
-        found.map_or("", |(_, value)| value.as_str())
-    };
-    let time = Timestamp::from_millisecond(stored.timestamp).unwrap_or_default().to_string();
-    let data = stored.record.value.as_deref().and_then(|value| serde_json::from_slice(value).ok());
-    lines.put(&Event {
-        topic: of.topic.name(),
-        partition: of.partition,
-        offset: stored.offset,
-        time,
-        id: header("ce_id"),
-        kind: header("ce_type"),
-        key: &stored.record.key,
-        data,
-    })
 }

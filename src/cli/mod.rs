@@ -112,6 +112,9 @@ fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result
         Command::Rebuild(asked) => {
             rebuild::rebuild(&client::of(server, cluster, || client::open(&dir, options))?, &asked)
         }
+        Command::Ask(Ask::Subscribe(asked)) if server.is_none() && cluster.is_some() => {
+            stream::subscribe_on(args.kafka.required()?, &asked)
+        }
         Command::Ask(asked) => ask(&client::of(server, cluster, || client::open(&dir, options))?, asked),
         Command::Demo(demo) => demo::demo(args.data_dir, &demo),
         Command::Generate(generate) => generate::generate(&generate),

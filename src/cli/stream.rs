@@ -1,23 +1,150 @@
 //! `clade subscribe` and `clade export`.
 
 use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use super::args::{ExportArgs, Exported, StartArg, SubscribeArgs, Subscribed};
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::{ExportArgs, Exported, SubscribeArgs};
 use super::error::CliError;
 use crate::api::Client;
+use crate::log::kafka::{Config, KafkaLog};
+use crate::record::Timestamp;
+use crate::subscribe::{Event, Filter, Form, Next, Start, SubscribeError, Subscription};
 
+/// How often it is looked whether to stop.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What a subscription is asked for with over HTTP.
+#[derive(Serialize)]
+struct Parameters<'a> {
+    #[serde(flatten)]
+    filter: Filter,
+    from: &'a str,
+    follow: bool,
+    output: Form,
+}
+
+/// Subscribes through the API.
 pub(super) fn subscribe(client: &Client, args: &SubscribeArgs) -> Result<(), CliError> {
-    let topic = match args.topic {
-        Subscribed::Classifications => "classifications",
-        Subscribed::Outdated => "outdated",
-        Subscribed::DeadLetters => "dead-letters",
+    if args.consumer_group.is_some() {
+        return Err(CliError::Usage(
+            "a consumer group shares the partitions of a topic on Apache Kafka: name the cluster with --kafka, and no \
+             --server"
+                .to_owned(),
+        ));
+    }
+    if args.follow {
+        // Nothing is lost with this process; a line that is being written is written to its end.
+        on_interrupt(|| {
+            let _whole_lines = std::io::stdout().lock();
+            std::process::exit(0);
+        })?;
+    }
+    let parameters = Parameters {
+        filter: args.filter(),
+        from: &args.from,
+        follow: args.follow,
+        output: args.output.into(),
     };
-    let from = match args.from {
-        StartArg::Beginning => "beginning",
-        StartArg::End => "end",
-    };
-    let follow = if args.follow { "true" } else { "false" };
-    pass_on(client, &format!("/v1/subscribe/{topic}"), &[("from", from), ("follow", follow)])
+    pass_on(client, &format!("/v1/subscribe/{}", args.topic.topic()), &parameters)
+}
+
+/// Subscribes at the cluster itself, without an index.
+pub(super) fn subscribe_on(cluster: Config, args: &SubscribeArgs) -> Result<(), CliError> {
+    // What makes no sense is told before anybody is waited for.
+    let start = Start::parse(&args.from, Timestamp::now())?;
+    let subscription =
+        Subscription::of(args.topic.topic()).filter(args.filter()).start(start).follow(args.follow);
+    let stop = Arc::new(AtomicBool::new(false));
+    if args.follow {
+        let told = Arc::clone(&stop);
+        on_interrupt(move || told.store(true, Ordering::Relaxed))?;
+    }
+    let form = args.output.into();
+    match &args.consumer_group {
+        Some(_) if !args.follow => Err(CliError::Usage(
+            "a consumer group goes on where it has stopped, and on: say --follow with --consumer-group"
+                .to_owned(),
+        )),
+        Some(group) => follow_in_group(&KafkaLog::open(cluster)?, subscription, group, form, &stop),
+        None => follow(&KafkaLog::open(cluster)?, subscription, form, &stop),
+    }
+}
+
+fn follow(log: &KafkaLog, of: Subscription, form: Form, stop: &AtomicBool) -> Result<(), CliError> {
+    let mut events = of.open(log)?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut wait = LOOK;
+    while !stop.load(Ordering::Relaxed) {
+        match events.next_within(wait)? {
+            Next::Event(event) => {
+                put(&mut out, &event, form)?;
+                wait = Duration::ZERO;
+            }
+            Next::Quiet => {
+                out.flush()?;
+                wait = LOOK;
+            }
+            Next::End => break,
+        }
+    }
+    Ok(out.flush()?)
+}
+
+fn follow_in_group(
+    log: &KafkaLog,
+    of: Subscription,
+    group: &str,
+    form: Form,
+    stop: &AtomicBool,
+) -> Result<(), CliError> {
+    let mut events = of.open_group(log, group)?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    while !stop.load(Ordering::Relaxed) {
+        for event in events.next_within(LOOK)? {
+            put(&mut out, &event, form)?;
+        }
+        // Only what was written is done with.
+        out.flush()?;
+        events.commit()?;
+    }
+    Ok(())
+}
+
+fn put(out: &mut impl std::io::Write, event: &Event, form: Form) -> Result<(), CliError> {
+    let line = event.line(form).map_err(CliError::failed)?;
+    Ok(out.write_all(&line)?)
+}
+
+/// Does this once the process is asked to stop, in place of ending at once.
+fn on_interrupt(then: impl FnOnce() + Send + 'static) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = runtime.block_on(async {
+        std::io::Result::Ok((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+    })?;
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        });
+        then();
+    })?;
+    Ok(())
+}
+
+impl From<SubscribeError> for CliError {
+    fn from(error: SubscribeError) -> Self {
+        match error {
+            SubscribeError::Usage(problem) => Self::Usage(problem),
+            SubscribeError::Log(error) => error.into(),
+        }
+    }
 }
 
 pub(super) fn export(client: &Client, args: &ExportArgs) -> Result<(), CliError> {
@@ -26,11 +153,22 @@ pub(super) fn export(client: &Client, args: &ExportArgs) -> Result<(), CliError>
     }
 }
 
-/// Passes an answer on as it comes; what was received is shown at once.
-fn pass_on(client: &Client, path: &str, parameters: &[(&str, &str)]) -> Result<(), CliError> {
-    let mut out = std::io::stdout().lock();
-    Ok(client.stream(path, &parameters, |piece| {
-        out.write_all(piece)?;
+/// Passes an answer on as it comes, in whole lines; what was received is shown at once.
+fn pass_on(client: &Client, path: &str, parameters: &impl Serialize) -> Result<(), CliError> {
+    let mut begun: Vec<u8> = Vec::new();
+    client.stream(path, parameters, |piece| {
+        let Some(last) = piece.iter().rposition(|byte| *byte == b'\n') else {
+            begun.extend_from_slice(piece);
+            return Ok(());
+        };
+        let (whole, rest) = piece.split_at(last + 1);
+        let mut out = std::io::stdout().lock();
+        out.write_all(&begun)?;
+        out.write_all(whole)?;
+        begun = rest.to_vec();
         out.flush()
-    })?)
+    })?;
+    let mut out = std::io::stdout().lock();
+    out.write_all(&begun)?;
+    Ok(out.flush()?)
 }

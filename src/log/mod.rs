@@ -93,6 +93,10 @@ pub trait Log: Send + Sync {
     /// one.
     fn end(&self, of: TopicPartition) -> Result<Offset, LogError>;
 
+    /// Where to read on from a moment: the first committed record with this timestamp or a later one, in milliseconds since
+    /// the Unix epoch; the end, where there is none. Clocks go back at times: a later record may be older again.
+    fn offset_at(&self, of: TopicPartition, timestamp: i64) -> Result<Offset, LogError>;
+
     /// How long a deletion can be read after it was made, at the least. Who has read up to some place and is away for
     /// longer may miss one.
     fn deletions_kept(&self) -> Duration {

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 use crate::support::digest;
 
+mod subscribe;
+
 /// A data directory, and a folder with the domain's worked example as a registry's history.
 struct Shell {
     dir: tempfile::TempDir,

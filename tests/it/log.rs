@@ -154,6 +154,33 @@ macro_rules! conformance {
 
             #[test]
             $(#[$attribute])?
+            fn a_moment_is_found_at_the_first_record_of_it_or_after_it() {
+                let (log, _keep) = $open;
+                assert_eq!(log.offset_at(IMAGES, 0).unwrap(), 0);
+                let mut offsets = Vec::new();
+                for key in ["a", "b", "c"] {
+                    let now = clade::record::Timestamp::now().as_millisecond();
+                    log.pass_time(now);
+                    offsets.extend(append(&log, IMAGES, vec![put(key, "1")]));
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                let mut times = Vec::new();
+                for_each(&log, IMAGES, |stored| times.push(stored.timestamp)).unwrap();
+                assert!(times.is_sorted_by(|one, next| one < next), "{times:?}");
+                for (offset, time) in offsets.iter().zip(&times) {
+                    assert_eq!(log.offset_at(IMAGES, *time).unwrap(), *offset);
+                }
+                // Between two, Kafka may name what ends a transaction; reading on from there begins with the next record.
+                let found = log.offset_at(IMAGES, times[0] + 1).unwrap();
+                assert!(offsets[0] < found && found <= offsets[1], "{found} of {offsets:?}");
+                assert_eq!(log.offset_at(IMAGES, -5).unwrap(), offsets[0]);
+                let beyond = log.offset_at(IMAGES, times[2] + 60_000).unwrap();
+                assert_eq!(beyond, log.end(IMAGES).unwrap());
+                assert_eq!(log.offset_at(EVENTS, times[0]).unwrap(), 0);
+            }
+
+            #[test]
+            $(#[$attribute])?
             fn a_later_writer_of_a_name_fences_the_earlier_and_no_other() {
                 let (log, _keep) = $open;
                 let mut other = log.writer("other").unwrap();
@@ -205,6 +232,20 @@ macro_rules! conformance {
             }
         }
     };
+}
+
+/// Only the log in memory has to be told what time it is.
+trait PassTime {
+    fn pass_time(&self, _: i64) {}
+}
+
+impl PassTime for EmbeddedLog {}
+impl PassTime for clade::log::kafka::KafkaLog {}
+
+impl PassTime for MemoryLog {
+    fn pass_time(&self, now: i64) {
+        self.set_time(now);
+    }
 }
 
 /// What the logs of one process do, which compact when told to.

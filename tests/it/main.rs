@@ -30,6 +30,7 @@ mod simulation;
 mod snapshot;
 mod sources;
 mod spans;
+mod subscribe;
 mod support;
 mod tidy;
 mod topics;

@@ -52,6 +52,10 @@ impl Log for Watched {
     fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {
         self.log.end(of)
     }
+
+    fn offset_at(&self, of: TopicPartition, timestamp: i64) -> Result<Offset, LogError> {
+        self.log.offset_at(of, timestamp)
+    }
 }
 
 impl Writer for Killed {

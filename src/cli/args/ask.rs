@@ -139,38 +139,6 @@ pub(in crate::cli) struct StatusArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct SubscribeArgs {
-    /// What to subscribe to
-    pub(in crate::cli) topic: Subscribed,
-    /// Go on as more comes, until interrupted
-    #[arg(long, short)]
-    pub(in crate::cli) follow: bool,
-    /// Where to begin
-    #[arg(long, value_enum, default_value = "beginning")]
-    pub(in crate::cli) from: StartArg,
-}
-
-/// What can be subscribed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Subscribed {
-    /// What each image is
-    Classifications,
-    /// Images that entered or left a class, or became outdated or current in it
-    Outdated,
-    /// What could not be read, and why
-    DeadLetters,
-}
-
-/// Where a subscription begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum StartArg {
-    /// With the oldest record
-    Beginning,
-    /// With the next record
-    End,
-}
-
-#[derive(Debug, clap::Args)]
 pub(in crate::cli) struct ExportArgs {
     /// What to export
     pub(in crate::cli) what: Exported,

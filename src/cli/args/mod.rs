@@ -6,6 +6,7 @@ mod kubernetes;
 mod rebuild;
 mod registry;
 mod services;
+mod subscribe;
 
 use std::path::PathBuf;
 
@@ -16,8 +17,8 @@ use super::error::CliError;
 use super::kafka::KafkaArgs;
 use super::otlp::OtlpArgs;
 pub(in crate::cli) use ask::{
-    ExplainArgs, ExportArgs, Exported, FilterArgs, Format, GetArgs, Listed, RelatedArgs, StartArg, StateArg,
-    StatusArgs, SubscribeArgs, Subscribed, UsageArgs,
+    ExplainArgs, ExportArgs, Exported, FilterArgs, Format, GetArgs, Listed, RelatedArgs, StateArg,
+    StatusArgs, UsageArgs,
 };
 pub(in crate::cli) use audit::{
     AuditArgs, AuditCommand, AuditFormat, AuditShowArgs, AuditorArgs, KeygenArgs, ReplayArgs, RunAuditArgs,
@@ -30,6 +31,7 @@ pub(in crate::cli) use services::{
     ActingArgs, LabelArgs, ProcessArgs, RebuilderArgs, RunArgs, ServeArgs, SourceArgs, TopicsArgs,
     TopicsCommand, WatchArgs,
 };
+pub(in crate::cli) use subscribe::SubscribeArgs;
 
 /// Which container images are built on what, and is it the current version?
 #[derive(Debug, Parser)]
@@ -165,7 +167,7 @@ pub(in crate::cli) enum Ask {
     Usage(UsageArgs),
     /// Tell how far behind the answers are, by partition
     Status(StatusArgs),
-    /// Follow classifications or transitions, one JSON object a line
+    /// Follow what happens, one JSON object a line
     Subscribe(SubscribeArgs),
     /// Write everything out, one JSON object a line
     Export(ExportArgs),

@@ -35,6 +35,14 @@ fn put(bytes: &mut Vec<u8>, part: &[u8]) {
     bytes.extend_from_slice(part);
 }
 
+/// When the record was appended, without reading the rest of it.
+pub(super) fn timestamp(mut bytes: &[u8]) -> Result<i64, &'static str> {
+    if take(&mut bytes)? != [FORMAT] {
+        return Err("it has a format that this version of clade does not know");
+    }
+    Ok(i64::from_le_bytes(take(&mut bytes)?))
+}
+
 pub(super) fn decode(bytes: &[u8]) -> Result<(i64, Record), &'static str> {
     let mut rest = bytes;
     if take(&mut rest)? != [FORMAT] {

@@ -116,6 +116,24 @@ impl Log for EmbeddedLog {
     fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {
         Ok(self.shared.end(of))
     }
+
+    /// A walk from the beginning: the clock may have been set back, so that no search is right.
+    fn offset_at(&self, of: TopicPartition, timestamp: i64) -> Result<Offset, LogError> {
+        let storage = |error: redb::Error| LogError::Storage(format!("cannot read {of}: {error}"));
+        let end = self.shared.end(of);
+        let transaction = self.shared.database.begin_read().map_err(|error| storage(error.into()))?;
+        let table = transaction.open_table(RECORDS).map_err(|error| storage(error.into()))?;
+        for entry in table.range(key(of, 0)..key(of, end)).map_err(|error| storage(error.into()))? {
+            let (at, value) = entry.map_err(|error| storage(error.into()))?;
+            let (.., offset) = at.value();
+            let appended = frame::timestamp(value.value())
+                .map_err(|problem| LogError::Storage(format!("{of}@{offset} is damaged: {problem}")))?;
+            if appended >= timestamp {
+                return Ok(offset);
+            }
+        }
+        Ok(end)
+    }
 }
 
 impl Positional for Arc<Shared> {

@@ -19,6 +19,8 @@ use crate::log::Offset;
 #[derive(Clone, Default)]
 pub(super) struct Context {
     token_file: Option<PathBuf>,
+    /// Whether records are read through the group; else it only hands partitions out.
+    reads: bool,
     shared: Arc<Mutex<Met>>,
 }
 
@@ -38,7 +40,12 @@ struct Met {
 
 impl Context {
     pub(super) fn new(token_file: Option<PathBuf>) -> Self {
-        Self { token_file, shared: Arc::default() }
+        Self { token_file, ..Self::default() }
+    }
+
+    /// Of a consumer that reads what its group gives it.
+    pub(super) fn reading(self) -> Self {
+        Self { reads: true, ..self }
     }
 
     fn met(&self) -> MutexGuard<'_, Met> {
@@ -134,9 +141,10 @@ impl ConsumerContext for Context {
         self.met().changes.push(change);
     }
 
-    /// Nothing is read through the group.
+    /// Nothing is read through the group of processors.
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Assign(list) = rebalance
+        if !self.reads
+            && let Rebalance::Assign(list) = rebalance
             && let Err(error) = consumer.pause(list)
         {
             tracing::debug!(%error, "partitions could not be paused");

@@ -11,6 +11,7 @@
 mod admin;
 mod config;
 mod context;
+mod group;
 mod ownership;
 mod pool;
 mod reader;
@@ -21,12 +22,14 @@ mod writer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 
 pub use admin::{Admin, FoundTopic, MissingTopic};
 pub use config::Config;
+pub use group::{GroupRead, GroupReader, GroupStart};
 pub use ownership::{Change, Ownership};
 
 use super::{Log, LogError, Offset, Reader, Stored, TopicPartition, Writer};
@@ -174,6 +177,25 @@ impl Log for KafkaLog {
         }
     }
 
+    fn offset_at(&self, of: TopicPartition, timestamp: i64) -> Result<Offset, LogError> {
+        // So early that librdkafka would take it for a word of its own, as `Beginning` is -2.
+        let timestamp = timestamp.max(0);
+        let consumer = self.ends.take()?;
+        let deadline = Instant::now() + PATIENCE;
+        let found = loop {
+            let _ = consumer.poll(Duration::ZERO);
+            match offset_for_time(&consumer, self.names.of(of.topic), of.partition, timestamp) {
+                Ok(found) => break found,
+                Err(error) if has_no_leader(&error) && Instant::now() < deadline => {
+                    std::thread::park_timeout(Duration::from_millis(50));
+                }
+                Err(error) => return Err(reader::failed(of.topic, &error)),
+            }
+        };
+        self.ends.give_back(consumer);
+        found.map_or_else(|| self.end(of), Ok)
+    }
+
     fn deletions_kept(&self) -> Duration {
         self.deletions_kept
     }
@@ -218,6 +240,25 @@ fn consumer(config: &Config, purpose: &[(&str, &str)]) -> Result<BaseConsumer<Co
         .client(&defaults, &[&fixed[..], &isolation].concat())
         .create_with_context(Context::new(config.token_file().map(Into::into)))
         .map_err(|error| wrong_property(&error))
+}
+
+/// The first record at this moment or later, which may be one that no reader sees; `None` where there is none.
+fn offset_for_time(
+    consumer: &BaseConsumer<Context>,
+    name: &str,
+    partition: u16,
+    timestamp: i64,
+) -> Result<Option<Offset>, KafkaError> {
+    let mut asked = TopicPartitionList::with_capacity(1);
+    asked.add_partition_offset(name, i32::from(partition), rdkafka::Offset::Offset(timestamp))?;
+    let found = consumer.offsets_for_times(asked, PATIENCE)?;
+    for element in found.elements() {
+        element.error()?;
+        if let rdkafka::Offset::Offset(offset) = element.offset() {
+            return Ok(Some(offset.unsigned_abs()));
+        }
+    }
+    Ok(None)
 }
 
 fn has_no_leader(error: &KafkaError) -> bool {

@@ -144,13 +144,13 @@ impl Reader for KafkaReader {
 }
 
 /// Rounded up: rust-rdkafka spins through what is less than a millisecond.
-fn whole_milliseconds(time: Duration) -> Duration {
+pub(super) fn whole_milliseconds(time: Duration) -> Duration {
     let milliseconds = time.as_micros().div_ceil(1_000);
     Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX))
 }
 
 /// What librdkafka puts right by itself.
-fn passes(error: &KafkaError) -> bool {
+pub(super) fn passes(error: &KafkaError) -> bool {
     !matches!(error, KafkaError::MessageConsumptionFatal(_))
         && !matches!(
             error.rdkafka_error_code(),
@@ -186,7 +186,7 @@ pub(super) fn failed(topic: Topic, error: &KafkaError) -> LogError {
 
 /// A record as a message carries it. Bytes that are no UTF-8 in a key or header are replaced: no key of clade's has any,
 /// and a stranger's record is refused for its key.
-fn stored(message: &BorrowedMessage<'_>) -> (u16, Stored) {
+pub(super) fn stored(message: &BorrowedMessage<'_>) -> (u16, Stored) {
     let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => String::from_utf8_lossy(bytes).into_owned(),

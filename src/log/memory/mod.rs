@@ -27,6 +27,7 @@ struct State {
     partitions: BTreeMap<TopicPartition, Partition>,
     epochs: HashMap<String, u64>,
     faults: Faults,
+    now: i64,
 }
 
 #[derive(Default)]
@@ -38,8 +39,13 @@ struct Partition {
 impl MemoryLog {
     /// An empty log that fails as `faults` say.
     pub fn new(partitions: u16, faults: Faults) -> Self {
-        let state = State { partitions: BTreeMap::new(), epochs: HashMap::new(), faults };
+        let state = State { partitions: BTreeMap::new(), epochs: HashMap::new(), faults, now: 0 };
         Self { partitions, shared: Arc::new((Mutex::new(state), Condvar::new())) }
+    }
+
+    /// What is appended from now on has this timestamp, in milliseconds since the Unix epoch; 0 at first.
+    pub fn set_time(&self, timestamp: i64) {
+        self.state().now = timestamp;
     }
 
     /// From now on nothing fails.
@@ -82,12 +88,13 @@ impl State {
     }
 
     fn append(&mut self, batch: Batch) -> Vec<Offset> {
+        let timestamp = self.now;
         batch
             .into_iter()
             .map(|(to, record)| {
                 let partition = self.partitions.entry(to).or_default();
                 let offset = partition.end;
-                partition.records.insert(offset, Stored { offset, timestamp: 0, record });
+                partition.records.insert(offset, Stored { offset, timestamp, record });
                 partition.end += 1;
                 offset
             })
@@ -117,6 +124,13 @@ impl Log for MemoryLog {
 
     fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {
         Ok(self.state().partitions.get(&of).map_or(0, |partition| partition.end))
+    }
+
+    fn offset_at(&self, of: TopicPartition, timestamp: i64) -> Result<Offset, LogError> {
+        let state = self.state();
+        let Some(partition) = state.partitions.get(&of) else { return Ok(0) };
+        let found = partition.records.values().find(|stored| stored.timestamp >= timestamp);
+        Ok(found.map_or(partition.end, |stored| stored.offset))
     }
 }
 

@@ -1,0 +1,233 @@
+//! One event: a record, where it stands, and how it is told.
+
+use data_encoding::BASE64;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::log::{Offset, Stored, TopicPartition};
+use crate::record::{
+    BuildConfigRecord, CatalogRecord, ClassificationRecord, DeadLetterRecord, ImageRecord, ProgressRecord,
+    RebuildsRecord, Record, TagRecord, Timestamp, Topic, TransitionRecord, Value, decode,
+};
+
+/// A record of a topic, as a subscriber gets it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Where it stands.
+    pub of: TopicPartition,
+    /// Its offset there.
+    pub offset: Offset,
+    /// When it was appended.
+    pub time: Timestamp,
+    /// The record as it stands there: key, value and headers.
+    pub record: Record,
+    /// What it says.
+    pub content: Content,
+    /// With a filter: what stands under this key was asked for before, or may have been, and is not any more. Whoever
+    /// keeps events by key takes the key away. Never set without a filter.
+    pub left: bool,
+}
+
+/// What an event says, by its topic.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Content {
+    /// `classifications`: what an image is.
+    Classification(Box<ClassificationRecord>),
+    /// `outdated`: an image entered or left a class, or became outdated or current in it.
+    Transition(Box<TransitionRecord>),
+    /// `rebuilds`: a rebuild, or one of its targets.
+    Rebuild(Box<RebuildsRecord>),
+    /// `catalog`: a class, a version of one, or a group.
+    Catalog(Box<CatalogRecord>),
+    /// `dead-letters`: what could not be used, and why.
+    DeadLetter(Box<DeadLetterRecord>),
+    /// `images`.
+    Image(Box<ImageRecord>),
+    /// `tags`.
+    Tag(Box<TagRecord>),
+    /// `buildconfigs`.
+    BuildConfig(Box<BuildConfigRecord>),
+    /// `progress`.
+    Progress(Box<ProgressRecord>),
+    /// What stood under the key is gone. The topic it is gone from.
+    Tombstone(Topic),
+    /// It cannot be read, for this reason: another has written it, or a later version of clade. No filter holds it back.
+    Unreadable(String),
+}
+
+impl Content {
+    fn of(topic: Topic, record: &Record) -> Self {
+        fn read<V: Value>(record: &Record, content: fn(Box<V>) -> Content) -> Content {
+            match decode::<V>(record) {
+                Ok(Some(value)) => content(Box::new(value)),
+                Ok(None) => Content::Tombstone(V::TOPIC),
+                Err(error) => Content::Unreadable(error.to_string()),
+            }
+        }
+        match topic {
+            Topic::Classifications => read(record, Self::Classification),
+            Topic::Outdated => read(record, Self::Transition),
+            Topic::Rebuilds => read(record, Self::Rebuild),
+            Topic::Catalog => read(record, Self::Catalog),
+            Topic::DeadLetters => read(record, Self::DeadLetter),
+            Topic::Images => read(record, Self::Image),
+            Topic::Tags => read(record, Self::Tag),
+            Topic::Buildconfigs => read(record, Self::BuildConfig),
+            Topic::Progress => read(record, Self::Progress),
+        }
+    }
+}
+
+/// How an event is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// As [`Event::plain`].
+    #[default]
+    Plain,
+    /// As [`Event::cloud_event`].
+    CloudEvents,
+}
+
+/// An event as clade tells it on a line by itself.
+#[derive(Debug, Serialize)]
+pub struct Plain<'a> {
+    topic: &'a str,
+    partition: u16,
+    offset: Offset,
+    time: String,
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    key: &'a str,
+    data: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "is_false")]
+    left: bool,
+}
+
+/// An event as CloudEvents 1.0 has it in JSON, structured mode.
+#[derive(Debug, Serialize)]
+pub struct CloudEvent<'a> {
+    specversion: &'static str,
+    id: String,
+    source: String,
+    #[serde(rename = "type")]
+    kind: String,
+    subject: &'a str,
+    time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    datacontenttype: Option<&'static str>,
+    /// Extensions: where it stands. An Integer of CloudEvents has 32 bits, so that the offset is a String.
+    partition: u16,
+    offset: String,
+    #[serde(skip_serializing_if = "is_false")]
+    left: bool,
+    /// The extension of W3C Trace Context.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a RawValue>,
+    /// A value that is no JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_base64: Option<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+impl Event {
+    pub(super) fn new(of: TopicPartition, stored: Stored) -> Self {
+        Self {
+            of,
+            offset: stored.offset,
+            time: Timestamp::from_millisecond(stored.timestamp).unwrap_or_default(),
+            content: Content::of(of.topic, &stored.record),
+            record: stored.record,
+            left: false,
+        }
+    }
+
+    /// What a compacted topic keeps the last record of.
+    pub fn key(&self) -> &str {
+        &self.record.key
+    }
+
+    /// The same for the same event, however often it is written; absent from a record that is not clade's.
+    pub fn id(&self) -> Option<&str> {
+        self.header("ce_id")
+    }
+
+    /// The type of what it says, with the version of the format, as `dev.clade.outdated.v1`.
+    pub fn kind(&self) -> Option<&str> {
+        self.header("ce_type")
+    }
+
+    /// One line of JSON, with its end.
+    pub fn line(&self, form: Form) -> Result<Vec<u8>, serde_json::Error> {
+        let mut line = match form {
+            Form::Plain => serde_json::to_vec(&self.plain()),
+            Form::CloudEvents => serde_json::to_vec(&self.cloud_event()),
+        }?;
+        line.push(b'\n');
+        Ok(line)
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let found = self.record.headers.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    fn data(&self) -> Option<&RawValue> {
+        self.record.value.as_deref().and_then(|value| serde_json::from_slice(value).ok())
+    }
+
+    /// The data with its place, to be written as JSON.
+    pub fn plain(&self) -> Plain<'_> {
+        Plain {
+            topic: self.of.topic.name(),
+            partition: self.of.partition,
+            offset: self.offset,
+            time: self.time.to_string(),
+            id: self.id().unwrap_or_default(),
+            kind: self.kind().unwrap_or_default(),
+            key: self.key(),
+            data: self.data(),
+            left: self.left,
+        }
+    }
+
+    /// The CloudEvent, to be written as JSON. A tombstone has no data. What a record that is not clade's lacks, its place
+    /// and topic say.
+    pub fn cloud_event(&self) -> CloudEvent<'_> {
+        let (topic, data) = (self.of.topic, self.data());
+        let bytes = self.record.value.as_ref().filter(|_| data.is_none());
+        let place = || format!("{}@{}", self.of, self.offset);
+        let datacontenttype = match (data.is_some(), bytes.is_some()) {
+            (true, _) => Some("application/json"),
+            (false, true) => Some("application/octet-stream"),
+            (false, false) => None,
+        };
+        CloudEvent {
+            specversion: "1.0",
+            id: self.id().map_or_else(place, str::to_owned),
+            source: self.header("ce_source").map_or_else(|| format!("/clade/{topic}"), str::to_owned),
+            kind: self.kind().map_or_else(|| format!("dev.clade.{topic}"), str::to_owned),
+            // Never empty, as the specification asks.
+            subject: self
+                .header("ce_subject")
+                .or(Some(self.key()).filter(|key| !key.is_empty()))
+                .unwrap_or("-"),
+            time: self.time.to_string(),
+            datacontenttype,
+            partition: self.of.partition,
+            offset: self.offset.to_string(),
+            left: self.left,
+            traceparent: self.header("traceparent"),
+            data,
+            data_base64: bytes.map(|bytes| BASE64.encode(bytes)),
+        }
+    }
+}
