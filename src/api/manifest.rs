@@ -67,7 +67,7 @@ struct Metadata {
 struct ClassFields {
     from: ObjectReference,
     #[serde(default)]
-    rebuild: Option<RebuildPolicy>,
+    rebuild: Option<Box<RebuildPolicy>>,
 }
 
 #[derive(Deserialize)]

@@ -41,6 +41,10 @@ pub(super) fn subscribe(client: &Client, args: &SubscribeArgs) -> Result<(), Cli
         // Nothing is lost with this process; a line that is being written is written to its end.
         on_interrupt(|| {
             let _whole_lines = std::io::stdout().lock();
+            #[allow(
+                clippy::disallowed_methods,
+                reason = "the request waits in a call that nothing else ends"
+            )]
             std::process::exit(0);
         })?;
     }

@@ -140,8 +140,12 @@ fn read_class(object: &Raw<ImageClass>) -> Result<ClassSpec, String> {
         )
     })?;
     let labels = class.metadata.labels.unwrap_or_default();
-    let spec =
-        ClassSpec { name: object.key(), labels, from: class.spec.from.into(), rebuild: class.spec.rebuild };
+    let spec = ClassSpec {
+        name: object.key(),
+        labels,
+        from: class.spec.from.into(),
+        rebuild: class.spec.rebuild.map(Box::new),
+    };
     spec.check().map_err(|error| error.to_string())?;
     Ok(spec)
 }

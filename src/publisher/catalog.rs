@@ -20,7 +20,7 @@ pub struct ClassSpec {
     /// What it follows.
     pub from: ObjectReference,
     /// What is to happen to images of it that are outdated.
-    pub rebuild: Option<RebuildPolicy>,
+    pub rebuild: Option<Box<RebuildPolicy>>,
 }
 
 /// What declaring something came to.
@@ -39,7 +39,7 @@ impl ClassSpec {
     pub fn check(&self) -> Result<(), PublishError> {
         check_name("class", &self.name)?;
         let problem = |problem| PublishError::Invalid(format!("class {:?}: {problem}", self.name));
-        self.rebuild.as_ref().map_or(Ok(()), RebuildPolicy::check).map_err(problem)?;
+        self.rebuild.as_ref().map_or(Ok(()), |policy| policy.check()).map_err(problem)?;
         followed(&self.from).map(drop).map_err(problem)
     }
 }

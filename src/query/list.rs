@@ -224,7 +224,10 @@ impl Query {
             api_version: API_VERSION.to_owned(),
             kind: "ImageClass".to_owned(),
             metadata: Metadata { name: name.clone(), labels: class.record.labels.clone() },
-            spec: ClassSpec { from: class.record.from.clone(), rebuild: class.record.rebuild.clone() },
+            spec: ClassSpec {
+                from: class.record.from.clone(),
+                rebuild: class.record.rebuild.as_deref().cloned(),
+            },
             status: ClassStatus {
                 current: current.map(|version| item(version)),
                 history: versions

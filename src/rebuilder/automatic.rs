@@ -122,7 +122,7 @@ impl Drop for Automatic {
 }
 
 fn policy_of(class: &ClassRecord) -> Option<&RebuildPolicy> {
-    class.rebuild.as_ref().filter(|policy| policy.policy == RebuildTrigger::OnOutdated)
+    class.rebuild.as_deref().filter(|policy| policy.policy == RebuildTrigger::OnOutdated)
 }
 
 /// Plans for a class, and begins what no rebuild of this version of it has begun.

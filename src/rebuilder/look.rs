@@ -77,7 +77,7 @@ async fn look_at_request(
     name: &str,
 ) -> Result<(), RebuildError> {
     match begun(context, known, namespace, name).await {
-        Ok(Begun::Known(next)) => context.write(next).await,
+        Ok(Begun::Known(next)) => context.write(*next).await,
         Ok(Begun::NotYet) => post(context, known, namespace, name).await,
         Ok(Begun::Unclear) | Err(BuildError::Unknown(_)) => Ok(()),
         Err(error) => context.write(told(context, &known.target, error)).await,
@@ -93,7 +93,7 @@ pub(super) async fn refused(
     problem: String,
 ) -> Result<(), RebuildError> {
     match begun(context, known, namespace, name).await {
-        Ok(Begun::Known(next)) => context.write(next).await,
+        Ok(Begun::Known(next)) => context.write(*next).await,
         Ok(Begun::NotYet) => context.write(told(context, &known.target, BuildError::Refused(problem))).await,
         Ok(Begun::Unclear) | Err(BuildError::Unknown(_)) => Ok(()),
         Err(error) => context.write(told(context, &known.target, error)).await,
@@ -102,7 +102,7 @@ pub(super) async fn refused(
 
 enum Begun {
     /// This is what the target is now.
-    Known(TargetRecord),
+    Known(Box<TargetRecord>),
     /// The BuildConfig is as it was: no request was taken.
     NotYet,
     /// A request was taken, and its build is not to be seen yet.
@@ -114,7 +114,7 @@ async fn begun(context: &Context, known: &Known, namespace: &str, name: &str) ->
     let builds = kubernetes::builds_of(context.cluster()?, namespace, name).await?;
     let own = (target.rebuild.clone(), target.attempts);
     if let Some(build) = builds.iter().find(|build| build.begun_for.as_ref() == Some(&own)) {
-        return Ok(Begun::Known(running(target, build, "")));
+        return Ok(Begun::Known(Box::new(running(target, build, ""))));
     }
     let now = kubernetes::build_config(context.cluster()?, namespace, name).await?;
     let last_version = target.last_version.unwrap_or_default();
@@ -122,7 +122,7 @@ async fn begun(context: &Context, known: &Known, namespace: &str, name: &str) ->
         if now.paused {
             let message = "the annotation openshift.io/build-config.paused holds it";
             let skipped = changed(target, TargetState::Skipped, message).at_end(Timestamp::now());
-            return Ok(Begun::Known(skipped));
+            return Ok(Begun::Known(Box::new(skipped)));
         }
         return Ok(Begun::NotYet);
     }
@@ -136,7 +136,7 @@ async fn begun(context: &Context, known: &Known, namespace: &str, name: &str) ->
         Some(build) => adopted(target, build),
         None => changed(target, TargetState::Waiting, "somebody else began a build at the same time"),
     };
-    Ok(Begun::Known(TargetRecord { attempts, ..next }))
+    Ok(Begun::Known(Box::new(TargetRecord { attempts, ..next })))
 }
 
 async fn look_at_build(

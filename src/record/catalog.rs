@@ -63,7 +63,7 @@ pub struct ClassRecord {
     pub following: Following,
     /// What is to happen to images of it that are outdated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rebuild: Option<RebuildPolicy>,
+    pub rebuild: Option<Box<RebuildPolicy>>,
 }
 
 /// Whether what a class follows is there.

@@ -162,7 +162,7 @@ macro_rules! conformance {
                     let now = clade::record::Timestamp::now().as_millisecond();
                     log.pass_time(now);
                     offsets.extend(append(&log, IMAGES, vec![put(key, "1")]));
-                    std::thread::sleep(Duration::from_millis(20));
+                    std::thread::park_timeout(Duration::from_millis(20));
                 }
                 let mut times = Vec::new();
                 for_each(&log, IMAGES, |stored| times.push(stored.timestamp)).unwrap();

@@ -104,7 +104,7 @@ fn of_class(class: &ClassRecord, before: Option<Facts>, time: Timestamp) -> Entr
         revision: class.revision,
         ready: class.following.ready,
         reason: &class.following.reason,
-        rebuild: class.rebuild.as_ref(),
+        rebuild: class.rebuild.as_deref(),
     };
     Entry {
         class: Some(class.name.clone()),

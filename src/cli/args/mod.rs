@@ -93,7 +93,7 @@ pub(in crate::cli) enum Command {
     /// Take images, tags and BuildConfigs in from files and folders
     Import(ImportArgs),
     /// Run everything in one process and serve the read API
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Publish what sources tell to Apache Kafka, and take declarations
     Watch(WatchArgs),
     /// Process partitions on Apache Kafka, together with others of this command
