@@ -1,6 +1,6 @@
 //! Nothing in a trail can be changed, taken away, put in or moved unnoticed, and where it was done is told.
 
-use clade::audit::{Anchor, PublicKey, Report, SigningKey, Wanted, verify};
+use clade::audit::{Anchor, Layout, PublicKey, Report, SigningKey, Wanted, verify};
 
 use super::{Copied, audit, clean, events, log_of, options, small};
 
@@ -15,7 +15,10 @@ impl Kept {
         let dir = tempfile::tempdir().unwrap();
         let key = SigningKey::generate().unwrap();
         let public: PublicKey = key.public();
-        audit(&log_of(many), options(dir.path(), small(Some(key)))).unwrap();
+        // Some dozens of segments, however many events there are.
+        let of_events = small(None).segment_bytes.max(many * 20);
+        let layout = Layout { segment_bytes: of_events, ..small(Some(key)) };
+        audit(&log_of(many), options(dir.path(), layout)).unwrap();
         let (seq, hash, _) = clean(dir.path()).last.unwrap();
         assert_eq!(seq, many);
         let wanted = Wanted { keys: vec![public], anchors: vec![Anchor { seq, hash }] };
