@@ -15,7 +15,7 @@ pub struct RebuildPolicy {
     /// Once nothing more has become outdated for so many seconds, the rebuild begins: a base that is pushed platform by
     /// platform, or twice in a row, is one rebuild.
     #[serde(default = "default_settle_seconds")]
-    #[schemars(range(max = 604_800))]
+    #[schemars(range(max = 604_800), extend("format" = "int64"))]
     pub settle_seconds: u64,
     /// Among several rebuilds, the builds of the one with the higher priority begin first: a CVE fix before a routine one.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -40,20 +40,20 @@ pub enum RebuildTrigger {
 #[serde(rename_all = "camelCase", default)]
 pub struct RebuildLimits {
     /// So many of its builds run at once, in the whole cluster.
-    #[schemars(range(min = 1, max = 10_000))]
+    #[schemars(range(min = 1, max = 10_000), extend("format" = "int32"))]
     pub max_concurrent: u32,
     /// So many of its builds run at once in one namespace. Without it only `maxConcurrent` counts.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 10_000))]
+    #[schemars(range(min = 1, max = 10_000), extend("format" = "int32"))]
     pub max_concurrent_per_namespace: Option<u32>,
     /// After so many targets that could not be built, no further build begins.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1), extend("format" = "int32"))]
     pub max_failures: u32,
     /// How often one target's build is tried again when it fails, ever more slowly, while the others go on.
-    #[schemars(range(max = 10))]
+    #[schemars(range(max = 10), extend("format" = "int32"))]
     pub retries: u32,
     /// A build that has not ended after so many seconds counts as failed.
-    #[schemars(range(min = 1, max = 604_800))]
+    #[schemars(range(min = 1, max = 604_800), extend("format" = "int64"))]
     pub build_timeout_seconds: u64,
     /// When builds may begin. Without it, at any time.
     #[serde(skip_serializing_if = "Option::is_none")]
