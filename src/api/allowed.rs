@@ -1,9 +1,10 @@
 //! Who may command. Answers are for everybody whom the network lets through; builds are not.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, HOST};
+use axum::http::uri::Authority;
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -11,7 +12,9 @@ use super::ApiState;
 use super::error::ApiError;
 use crate::http::signature::{hmac, is_hmac};
 
-/// Lets a command through that comes from this machine, or has the token.
+/// Lets a command through that comes from this machine and names it so, or has the token. The name it is asked under keeps
+/// out what only looks as if it came from here: what a proxy at this one's side forwards, and a web page whose name
+/// suddenly means this machine.
 pub(super) async fn commands(
     State(state): State<ApiState>,
     request: Request,
@@ -19,14 +22,29 @@ pub(super) async fn commands(
 ) -> Result<Response, ApiError> {
     // Whoever asks within the process has no address.
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let is_here = peer.is_none_or(|ConnectInfo(address)| address.ip().to_canonical().is_loopback());
+    let is_here = peer.is_none_or(|ConnectInfo(address)| {
+        address.ip().to_canonical().is_loopback() && is_asked_as_local(&request)
+    });
     if is_here || has_token(&state, &request) {
         return Ok(next.run(request).await);
     }
     Err(ApiError::unauthorized(
-        "commands are taken from the machine (or pod) that this clade runs on, or with the token of its \
-         --command-token-file: give it with --token-file",
+        "commands are taken from the machine (or pod) that this clade runs on, asked as localhost or 127.0.0.1, or with \
+         the token of its --command-token-file: give it with --token-file",
     ))
+}
+
+/// Whether the host that the request names is this machine to whoever asks.
+fn is_asked_as_local(request: &Request) -> bool {
+    let header = request.headers().get(HOST).and_then(|value| value.to_str().ok());
+    let authority = header.map(str::parse::<Authority>).transpose();
+    let Ok(Some(authority)) = authority.map(|header| header.or_else(|| request.uri().authority().cloned()))
+    else {
+        return false;
+    };
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 fn has_token(state: &ApiState, request: &Request) -> bool {
@@ -56,12 +74,24 @@ mod tests {
     use crate::log::memory::{Faults, MemoryLog};
 
     async fn answer(token: Option<&str>, peer: Option<&str>, given: Option<&str>) -> StatusCode {
+        answer_as(Some("localhost:8080"), token, peer, given).await
+    }
+
+    async fn answer_as(
+        host: Option<&str>,
+        token: Option<&str>,
+        peer: Option<&str>,
+        given: Option<&str>,
+    ) -> StatusCode {
         let log = Arc::new(MemoryLog::new(1, Faults::none()));
         let engine = Engine::publish_only(log, &Options::default().processor);
         let state = ApiState::new(Arc::new(engine)).with_command_token(token.map(str::to_owned));
         let router =
             Router::new().route("/", post(|| async {})).route_layer(from_fn_with_state(state, commands));
         let mut request = Request::post("/");
+        if let Some(host) = host {
+            request = request.header(HOST, host);
+        }
         if let Some(given) = given {
             request = request.header(AUTHORIZATION, given);
         }
@@ -83,5 +113,24 @@ mod tests {
         assert_eq!(answer(Some("sesame"), far, Some("Bearer sesam")).await, StatusCode::UNAUTHORIZED);
         assert_eq!(answer(Some("sesame"), far, Some("Basic sesame")).await, StatusCode::UNAUTHORIZED);
         assert_eq!(answer(Some("sesame"), far, Some("Bearer sesame")).await, StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn what_comes_from_here_under_another_name_needs_the_token() {
+        let here = Some("127.0.0.1:4000");
+        for host in ["localhost", "LOCALHOST:1", "127.0.0.1:8080", "[::1]:8080"] {
+            assert_eq!(answer_as(Some(host), None, here, None).await, StatusCode::OK, "{host}");
+        }
+        let others = [
+            None,
+            Some("clade.clade.svc:8080"),
+            Some("evil.example"),
+            Some("10.0.0.1"),
+            Some("localhost.evil.example"),
+        ];
+        for host in others {
+            assert_eq!(answer_as(host, None, here, None).await, StatusCode::UNAUTHORIZED, "{host:?}");
+            assert_eq!(answer_as(host, Some("sesame"), here, Some("Bearer sesame")).await, StatusCode::OK);
+        }
     }
 }

@@ -147,7 +147,8 @@ pub fn router(state: ApiState) -> Router {
             "classes and groups are custom resources of the cluster that this clade watches: declare and delete them \
              there, with kubectl",
         ),
-        false => write,
+        // A class can have builds begin by itself.
+        false => write.route_layer(from_fn_with_state(state.clone(), allowed::commands)),
     };
     let read = Router::new()
         .route("/v1/images", get(read::images))

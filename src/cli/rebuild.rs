@@ -150,9 +150,11 @@ fn told_plan(plan: &Plan, format: Format) -> Result<(), CliError> {
         let problem = |kind: ProblemKind| match kind {
             ProblemKind::Cycle => "cycle",
             ProblemKind::MissingBase => "missing base",
+            ProblemKind::UnknownBase => "unknown base",
             ProblemKind::OutdatedBase => "outdated base",
             ProblemKind::BaseNotRebuilt => "base not rebuilt",
             ProblemKind::Paused => "paused",
+            ProblemKind::BinarySource => "binary source",
             ProblemKind::BadReference => "bad reference",
         };
         let rows = plan
@@ -232,7 +234,7 @@ fn show(item: &RebuildItem, format: Format) -> Result<(), CliError> {
     println!();
     let row = |target: &TargetRecord| {
         vec![
-            target.wave.to_string(),
+            if target.wave == 0 { "-".to_owned() } else { target.wave.to_string() },
             name(&target.target),
             target.state.to_string(),
             action(target.action).to_owned(),

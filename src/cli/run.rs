@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::RunArgs;
-use super::client::{address_file, start, token};
+use super::client::{address_file, start};
 use super::error::CliError;
 use super::import::{catch_up, take_in};
 use super::registries::Registries;
@@ -29,8 +29,7 @@ pub(super) fn run(dir: &Path, args: &RunArgs, options: &Options) -> Result<(), C
     let audit = audit.map(|asked| Auditor::start(Arc::clone(engine.log()), asked, engine.metrics()));
     let audit = audit.transpose()?;
     catch_up(&engine)?;
-    let token = args.acting.rebuilding.command_token_file.as_deref().map(token).transpose()?;
-    let state = state_of(Arc::clone(&engine), &args.sources).with_command_token(token);
+    let state = state_of(Arc::clone(&engine), &args.sources).with_command_token(args.commands.token()?);
     let address = address_file(dir);
     let lease = HeldLease::default();
     let outcome = serve_until(

@@ -7,7 +7,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::args::{AuditorArgs, LabelArgs, ProcessArgs, RebuilderArgs, ServeArgs, WatchArgs};
-use super::client::token;
 use super::error::CliError;
 use super::registries::Registries;
 use super::run::serve_until;
@@ -27,7 +26,7 @@ pub(super) fn watch(cluster: Config, args: &WatchArgs, options: &Options) -> Res
     let registries = Registries::new(&args.sources.registry)?;
     let bootstrap = cluster.bootstrap.clone();
     let engine = Arc::new(Engine::publish_only(Arc::new(KafkaLog::open(cluster)?), options));
-    let state = state_of(engine, &args.sources);
+    let state = state_of(engine, &args.sources).with_command_token(args.commands.token()?);
     let told = |url: &str| {
         eprintln!("publishing to {bootstrap}; declarations on {url}; stop with Ctrl-C");
         Ok(())
@@ -103,8 +102,7 @@ pub(super) fn rebuilder(cluster: Config, args: &RebuilderArgs, options: &Options
     let log = Arc::new(KafkaLog::open(cluster)?);
     let options = Options { snapshots: args.snapshots.of(&*log), ..options.clone() };
     let engine = Arc::new(Engine::follow(log, &options)?);
-    let token = args.rebuilding.command_token_file.as_deref().map(token).transpose()?;
-    let state = ApiState::new(engine).with_command_token(token);
+    let state = ApiState::new(engine).with_command_token(args.commands.token()?);
     let told = |url: &str| {
         eprintln!("carrying out rebuilds of {bootstrap}; ask on {url}; stop with Ctrl-C");
         Ok(())

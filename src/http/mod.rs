@@ -6,6 +6,7 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+pub use reqwest::redirect::Policy;
 pub use reqwest::{
     Certificate, Client, ClientBuilder, Error, Method, RequestBuilder, Response, StatusCode, header,
 };

@@ -25,6 +25,7 @@ pub fn webhook_signature(secret: &[u8], id: &str, seconds: i64, body: &[u8]) -> 
 pub fn webhook_key(secret: &str) -> Result<Vec<u8>, String> {
     let secret = secret.trim();
     match secret.strip_prefix("whsec_") {
+        Some("") => Err("there is nothing after whsec_".to_owned()),
         Some(encoded) => BASE64
             .decode(encoded.as_bytes())
             .map_err(|error| format!("what follows whsec_ is no Base64: {error}")),

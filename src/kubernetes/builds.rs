@@ -21,12 +21,16 @@ const ATTEMPT: &str = "clade.dev/attempt";
 const CONFIG: &str = "openshift.io/build-config.name";
 const LABEL_VALUE: usize = 63;
 const NUMBER: &str = "openshift.io/build.number";
+/// What `oc start-build --from-build` has repeated.
+const CLONE: &str = "openshift.io/build.clone-of";
 
 /// A BuildConfig as it is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BuildConfigNow {
     /// Whether the annotation holds it.
     pub paused: bool,
+    /// Whether its source is uploaded by whoever starts a build.
+    pub binary: bool,
     /// How many builds were begun: `status.lastVersion`.
     pub last_version: u64,
 }
@@ -48,6 +52,10 @@ pub struct BuildNow {
     pub number: Option<u64>,
     /// The rebuild that it was begun for, and the attempt.
     pub begun_for: Option<(String, u32)>,
+    /// The image that it has pushed.
+    pub image: Option<Digest>,
+    /// Whether it repeats another build, with the very images that that one was built on.
+    pub is_clone: bool,
 }
 
 /// How far a build is.
@@ -67,9 +75,12 @@ pub enum BuildError {
     /// The BuildConfig or build is not there.
     #[error("it is gone")]
     Gone,
-    /// The API server does not allow it; trying again would not help.
+    /// The API server lets nobody with these rights do it; trying again would not help.
     #[error("{0}")]
     Forbidden(String),
+    /// The API server does not let it be done now, as when a quota is used up.
+    #[error("{0}")]
+    NotNow(String),
     /// The API server refuses the request as it is.
     #[error("{0}")]
     Refused(String),
@@ -98,7 +109,21 @@ pub struct BuildRequest<'a> {
 #[derive(Deserialize, Default)]
 struct BuildConfigObject {
     #[serde(default)]
+    spec: BuildConfigSpec,
+    #[serde(default)]
     status: BuildConfigStatus,
+}
+
+#[derive(Deserialize, Default)]
+struct BuildConfigSpec {
+    #[serde(default)]
+    source: BuildSource,
+}
+
+#[derive(Deserialize, Default)]
+struct BuildSource {
+    #[serde(default)]
+    binary: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize, Default)]
@@ -125,6 +150,21 @@ struct BuildStatus {
     message: String,
     #[serde(default)]
     completion_timestamp: Option<Timestamp>,
+    #[serde(default)]
+    output: BuildOutput,
+}
+
+#[derive(Deserialize, Default)]
+struct BuildOutput {
+    #[serde(default)]
+    to: Option<BuildOutputTo>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BuildOutputTo {
+    #[serde(default)]
+    image_digest: String,
 }
 
 /// A BuildConfig as it is now.
@@ -138,7 +178,11 @@ pub async fn build_config(
     let read: BuildConfigObject = serde_json::from_str(object.json.get())
         .map_err(|error| BuildError::Refused(format!("the BuildConfig cannot be read: {error}")))?;
     let annotations = object.metadata.annotations.unwrap_or_default();
-    Ok(BuildConfigNow { paused: build_is_paused(&annotations), last_version: read.status.last_version })
+    Ok(BuildConfigNow {
+        paused: build_is_paused(&annotations),
+        binary: read.spec.source.binary.is_some(),
+        last_version: read.status.last_version,
+    })
 }
 
 /// The builds of a BuildConfig that are there, in no order.
@@ -190,10 +234,13 @@ pub async fn instantiate(cluster: &Cluster, request: &BuildRequest<'_>) -> Resul
 fn build_now(object: Raw<BuildKind>) -> Result<BuildNow, BuildError> {
     let read: BuildObject = serde_json::from_str(object.json.get())
         .map_err(|error| BuildError::Refused(format!("the Build cannot be read: {error}")))?;
-    let BuildStatus { phase, reason, message, completion_timestamp } = read.status;
+    let BuildStatus { phase, reason, message, completion_timestamp, output } = read.status;
     let annotations = object.metadata.annotations.unwrap_or_default();
+    // A clone has the annotations of what it repeats.
+    let is_clone = annotations.contains_key(CLONE);
     let begun_for = annotations
         .get(REBUILD)
+        .filter(|_| !is_clone)
         .zip(annotations.get(ATTEMPT).and_then(|attempt| attempt.parse().ok()))
         .map(|(rebuild, attempt)| (rebuild.clone(), attempt));
     // The client's library has another version of the type.
@@ -218,15 +265,24 @@ fn build_now(object: Raw<BuildKind>) -> Result<BuildNow, BuildError> {
             .join(": "),
         number: annotations.get(NUMBER).and_then(|number| number.parse().ok()),
         begun_for,
+        image: output.to.and_then(|to| to.image_digest.parse().ok()),
+        is_clone,
     })
 }
 
 fn failed(error: &kube::Error) -> BuildError {
     match error {
-        kube::Error::Api(status) if status.code == 404 => BuildError::Gone,
-        kube::Error::Api(status) if status.code == 401 || status.code == 403 => {
-            BuildError::Forbidden(told(error))
+        // Of the object itself, and not of its kind, or of a proxy that knows nothing.
+        kube::Error::Api(status) if status.code == 404 => {
+            let names_it = status.details.as_ref().is_some_and(|details| !details.name.is_empty());
+            if names_it { BuildError::Gone } else { BuildError::Unknown(told(error)) }
         }
+        // Only the authorizer says that a user cannot; a quota or a namespace that ends is otherwise tomorrow.
+        kube::Error::Api(status) if status.code == 403 => match status.message.contains(" cannot ") {
+            true => BuildError::Forbidden(told(error)),
+            false => BuildError::NotNow(status.message.clone()),
+        },
+        kube::Error::Api(status) if status.code == 401 => BuildError::NotNow(told(error)),
         // A conflict is two that begin at once; a 429 and a 5xx may be otherwise in a moment.
         kube::Error::Api(status) if status.code < 500 && status.code != 409 && status.code != 429 => {
             BuildError::Refused(status.message.clone())

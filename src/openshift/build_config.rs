@@ -53,6 +53,8 @@ struct StrategyFrom {
 struct BuildSource {
     #[serde(default)]
     images: Option<Vec<ImageSource>>,
+    #[serde(default)]
+    binary: Option<serde::de::IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -110,6 +112,7 @@ impl BuildConfig {
             labels: self.metadata.labels.unwrap_or_default(),
             builder,
             source_images: self.spec.source.images.into_iter().flatten().map(|image| image.from).collect(),
+            binary: self.spec.source.binary.is_some(),
             output: self.spec.output.to,
             image_change_triggers: triggers
                 .filter(|trigger| trigger.kind == "ImageChange" || trigger.kind == "imageChange")

@@ -34,6 +34,8 @@ pub(super) struct Input {
     pub(super) from: Referenced,
     /// Whether the image is built on it; else files are taken from it.
     pub(super) is_builder: bool,
+    /// Whether it is in an image stream: then it is there, or a build fails. Of others clade may just not know.
+    pub(super) is_stream: bool,
 }
 
 /// All BuildConfigs, sorted by namespace and name.
@@ -79,7 +81,9 @@ impl<'a> Node<'a> {
         let sources = of.source_images.iter().map(|from| (from, false));
         let inputs = builder
             .chain(sources)
-            .filter_map(|(from, is_builder)| Some(Input { from: read(from)?, is_builder }))
+            .filter_map(|(from, is_builder)| {
+                Some(Input { is_stream: is_stream(from), from: read(from)?, is_builder })
+            })
             .collect();
         let output = of.output.as_ref().and_then(&mut read).and_then(|output| match output {
             Referenced::Tag(tag) => Some(tag),
@@ -125,10 +129,19 @@ impl Input {
     }
 }
 
+/// What a pull spec names in OpenShift's own registry.
+fn internal(reference: &ObjectReference) -> Option<&str> {
+    let name = INTERNAL_REGISTRIES.iter().find_map(|host| reference.name.strip_prefix(host));
+    name.filter(|_| reference.kind == ReferenceKind::DockerImage)
+}
+
+fn is_stream(reference: &ObjectReference) -> bool {
+    reference.kind != ReferenceKind::DockerImage || internal(reference).is_some()
+}
+
 /// What a reference of a BuildConfig in this namespace leads to.
 fn resolve(reference: &ObjectReference, namespace: &str) -> Result<Referenced, String> {
-    let internal = INTERNAL_REGISTRIES.iter().find_map(|host| reference.name.strip_prefix(host));
-    match internal.filter(|_| reference.kind == ReferenceKind::DockerImage) {
+    match internal(reference) {
         Some(name) => ObjectReference { name: name.to_owned(), ..reference.clone() }.resolve(),
         None => reference.seen_from(namespace).resolve(),
     }

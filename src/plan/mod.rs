@@ -17,7 +17,7 @@ mod tags;
 mod tests;
 mod waves;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,11 +47,14 @@ pub struct TagNow {
     pub images: Vec<ImageNow>,
 }
 
+/// How an image stands in the class: its state, and the base version that it is built on. None if it is not in the class.
+pub type Standing = Option<(State, Digest)>;
+
 /// Where an image stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageNow {
-    /// In the class: state, and the base version that it is built on. None if it is not in the class.
-    pub standing: Option<(State, Digest)>,
+    /// In the class.
+    pub standing: Standing,
     /// Whether it is in the group that was asked for; true if none was.
     pub in_group: bool,
 }
@@ -123,6 +126,9 @@ pub struct Planned {
     /// The targets of this plan that it is built on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Target>,
+    /// Those of them whose pushes begin its build, by its ImageChange triggers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggered_by: Vec<Target>,
     /// The tag that it pushes to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
@@ -147,12 +153,16 @@ pub enum ProblemKind {
     Cycle,
     /// What it is built on is not there.
     MissingBase,
+    /// Its image is outdated, and what it is built on is not known here.
+    UnknownBase,
     /// What it is built on is outdated itself, and nothing in the plan changes that.
     OutdatedBase,
     /// What it is built on has one of these problems.
     BaseNotRebuilt,
     /// The annotation holds it.
     Paused,
+    /// Its source is uploaded by whoever starts a build.
+    BinarySource,
     /// A reference cannot be read.
     BadReference,
 }
@@ -174,13 +184,59 @@ impl Plan {
         let needs = need::needs(&request, &graph, images);
         let mut made = waves::order(&graph, needs);
         let others = tags::others(&request, &graph, images);
-        let mut cost = Cost { other_tags: count(others.len()), ..Cost::default() };
         if request.notify {
             made.targets.extend(tags::targets(&request, &others));
         }
         made.targets.sort_by(|a, b| (a.wave, &a.target).cmp(&(b.wave, &b.target)));
         made.problems.sort_by(|a, b| (a.kind, &a.target).cmp(&(b.kind, &b.target)));
-        for target in &made.targets {
+        let cost = Cost { other_tags: count(others.len()), ..Cost::of(&made.targets) };
+        let others = others.into_iter().take(Self::MOST_OTHERS).map(|tag| tag.name).collect();
+        Self { request, basis, cost, targets: made.targets, problems: made.problems, others }
+    }
+
+    /// Without what was begun already; `begun` says of a target whether that went well. What was to come after it waits for
+    /// it no longer, or, where it did not go well, is not built either.
+    #[must_use]
+    pub fn without(mut self, begun: impl Fn(&Target) -> Option<bool>) -> Self {
+        let mut unbuilt: BTreeSet<Target> = BTreeSet::new();
+        let is_unbuilt = |target: &Target, unbuilt: &BTreeSet<Target>| {
+            begun(target) == Some(false) || unbuilt.contains(target)
+        };
+        // By wave: a base comes before what is built on it.
+        let mut targets = Vec::with_capacity(self.targets.len());
+        for mut planned in std::mem::take(&mut self.targets) {
+            if begun(&planned.target).is_some() {
+                continue;
+            }
+            if let Some(base) = planned.after.iter().find(|base| is_unbuilt(base, &unbuilt)) {
+                let message = format!("{base}, which it is built on, was not built");
+                let kind = ProblemKind::BaseNotRebuilt;
+                unbuilt.insert(planned.target.clone());
+                self.problems.push(Problem { target: planned.target, kind, message });
+                continue;
+            }
+            planned.after.retain(|base| begun(base).is_none());
+            planned.triggered_by.retain(|base| begun(base).is_none());
+            if planned.action == Action::Trigger && planned.triggered_by.is_empty() {
+                planned.action = Action::Build;
+            }
+            targets.push(planned);
+        }
+        let mut waves: Vec<u32> = targets.iter().map(|planned| planned.wave).collect();
+        waves.dedup();
+        let waves: BTreeMap<u32, u32> = waves.into_iter().zip(1..).collect();
+        for planned in &mut targets {
+            planned.wave = waves[&planned.wave];
+        }
+        self.cost = Cost { other_tags: self.cost.other_tags, ..Cost::of(&targets) };
+        Self { targets, ..self }
+    }
+}
+
+impl Cost {
+    fn of(targets: &[Planned]) -> Self {
+        let mut cost = Self::default();
+        for target in targets {
             match target.action {
                 Action::Build => cost.builds += 1,
                 Action::Trigger => cost.triggered += 1,
@@ -188,31 +244,7 @@ impl Plan {
             }
             cost.waves = cost.waves.max(target.wave);
         }
-        let others = others.into_iter().take(Self::MOST_OTHERS).map(|tag| tag.name).collect();
-        Self { request, basis, cost, targets: made.targets, problems: made.problems, others }
-    }
-
-    /// Without what is done or being done already. What was to come after that waits for it no longer.
-    #[must_use]
-    pub fn without(mut self, is_done: impl Fn(&Target) -> bool) -> Self {
-        self.targets.retain(|planned| !is_done(&planned.target));
-        let waves: BTreeMap<u32, u32> = {
-            let mut waves: Vec<u32> = self.targets.iter().map(|planned| planned.wave).collect();
-            waves.dedup();
-            waves.into_iter().zip(1..).collect()
-        };
-        self.cost = Cost { other_tags: self.cost.other_tags, ..Cost::default() };
-        for planned in &mut self.targets {
-            planned.wave = waves[&planned.wave];
-            planned.after.retain(|target| !is_done(target));
-            match planned.action {
-                Action::Build => self.cost.builds += 1,
-                Action::Trigger => self.cost.triggered += 1,
-                Action::Notify => self.cost.notified += 1,
-            }
-            self.cost.waves = self.cost.waves.max(planned.wave);
-        }
-        self
+        cost
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Needs {
     pub(super) outdated_bases: BTreeMap<usize, String>,
     /// By number: its base, which is not there and which no BuildConfig that has to build pushes to.
     pub(super) missing_bases: BTreeMap<usize, String>,
+    /// By number: why nobody knows what it is built on.
+    pub(super) unknown_bases: BTreeMap<usize, String>,
 }
 
 /// Those that have to build because of the class, and all that build on what they push.
@@ -47,12 +49,27 @@ pub(super) fn needs(request: &RebuildRequest, graph: &Graph<'_>, images: &impl I
             let builders = input.tag().and_then(|tag| graph.builders_of.get(tag));
             builders.into_iter().flatten().any(|builder| needs.reasons.contains_key(builder))
         };
+        let in_class = |input: &Input| now(input, images).is_some_and(|of| is_in_class(&of));
+        if !node.inputs.iter().any(|input| is_rebuilt(input) || in_class(input)) {
+            match node.inputs.iter().find(|input| input.is_builder) {
+                None if node.unreadable.is_empty() => {
+                    let message = "the BuildConfig does not say what it is built on".to_owned();
+                    needs.unknown_bases.insert(*number, message);
+                }
+                Some(input) if !input.is_stream && now(input, images).is_none() => {
+                    let message = format!("{}, which it is built on, is not known here", input.name());
+                    needs.unknown_bases.insert(*number, message);
+                }
+                _ => {}
+            }
+        }
         // Files that are taken from an outdated image do not make this one outdated; being built on it does.
         for input in node.inputs.iter().filter(|input| input.is_builder && !is_rebuilt(input)) {
             match now(input, images) {
-                None => {
+                None if input.is_stream => {
                     needs.missing_bases.insert(*number, input.name());
                 }
+                None => {}
                 Some(now) if now.images.iter().any(is_outdated) => {
                     needs.outdated_bases.insert(*number, input.name());
                 }
@@ -68,24 +85,26 @@ fn own_need(request: &RebuildRequest, node: &Node<'_>, images: &impl Images) -> 
     let class = &request.class;
     let inputs: Vec<(&Input, TagNow)> =
         node.inputs.iter().filter_map(|input| Some((input, now(input, images)?))).collect();
-    let in_class = |of: &TagNow| of.images.iter().any(|image| image.standing.is_some());
-    let (input, _) = inputs.iter().find(|(_, of)| in_class(of))?;
-    let reason = |version, state, message| Reason { input: input.name(), version, state, message };
+    let member = inputs.iter().find(|(_, of)| is_in_class(of)).map(|(input, _)| *input);
     let output = node.output.as_ref().and_then(|tag| images.tag(tag));
     let standing =
         output.iter().flat_map(|of| &of.images).filter_map(|image| image.standing).max_by_key(|of| of.0);
+    // What its layers prove does not depend on what the BuildConfig says now.
+    if let Some((State::Outdated, version)) = standing {
+        let named = member.or_else(|| node.inputs.first()).map_or_else(|| "unknown".to_owned(), Input::name);
+        let message = format!("its image is on an earlier version of {class}");
+        return Some(Reason { input: named, version: Some(version), state: Some(State::Outdated), message });
+    }
+    let input = member?;
+    let reason = |version, state, message| Reason { input: input.name(), version, state, message };
     match (standing, &output) {
-        (Some((State::Outdated, version)), _) => {
-            let message = format!("its image is on an earlier version of {class}");
-            Some(reason(Some(version), Some(State::Outdated), message))
-        }
         (Some((state, version)), _) => {
             let message = format!("asked for, though its image is on the current version of {class}");
             request.all.then(|| reason(Some(version), Some(state), message))
         }
         // Its layers prove nothing: files were taken from an image, or all layers were made one. Times are what is left.
         (None, Some(output)) => {
-            let newer = inputs.iter().find(|(_, of)| in_class(of) && of.since > output.since);
+            let newer = inputs.iter().find(|(_, of)| is_in_class(of) && of.since > output.since);
             match newer {
                 Some((input, of)) => Some(Reason {
                     input: input.name(),
@@ -134,6 +153,10 @@ fn now(input: &Input, images: &impl Images) -> Option<TagNow> {
             .image(digest)
             .map(|image| TagNow { since: crate::oci::Timestamp::UNIX_EPOCH, images: vec![image] }),
     }
+}
+
+fn is_in_class(of: &TagNow) -> bool {
+    of.images.iter().any(|image| image.standing.is_some())
 }
 
 fn is_outdated(image: &ImageNow) -> bool {

@@ -53,6 +53,7 @@ pub(super) fn targets(request: &RebuildRequest, others: &[OutdatedTag]) -> Vec<P
                 message: format!("its image is on an earlier version of {}", request.class),
             },
             after: bases.iter().map(|base| Target::Tag(base.name.clone())).collect(),
+            triggered_by: Vec::new(),
             output: Some(tag.name.clone()),
         });
     }

@@ -263,8 +263,57 @@ fn without_what_is_done_the_rest_closes_up() {
     let world = all_outdated(&["a", "b", "c"]);
     let plan = plan(&world, &[build("a", "base"), build("b", "a"), build("c", "b")]);
     let done = plan.targets[0].target.clone();
-    let rest = plan.without(|target| *target == done);
+    let rest = plan.clone().without(|target| (*target == done).then_some(true));
     assert_eq!(told(&rest), ["1 b Build", "2 c Build"]);
     assert!(rest.targets[0].after.is_empty());
     assert_eq!((rest.cost.builds, rest.cost.waves), (2, 2));
+    let none = plan.without(|target| (*target == done).then_some(false));
+    assert_eq!(told(&none), [""; 0]);
+    assert_eq!(problems(&none), ["b BaseNotRebuilt", "c BaseNotRebuilt"]);
+    assert_eq!((none.cost.builds, none.cost.waves), (0, 0));
+}
+
+#[test]
+fn an_outdated_image_is_never_passed_over_whatever_is_known_of_its_base() {
+    let world = all_outdated(&["silent", "foreign", "deleted", "rebased"])
+        .tag("ns/elsewhere:latest", None, "11:00")
+        .current("ns/tools:latest");
+    let mut silent = build("silent", "base");
+    silent.builder = None;
+    let mut foreign = build("foreign", "base");
+    foreign.builder = Some(ObjectReference {
+        kind: ReferenceKind::DockerImage,
+        name: "registry.example.com/ubi9:latest".to_owned(),
+        namespace: None,
+    });
+    let mut mixed = with_source(foreign.clone(), "tools");
+    mixed.name = "mixed".to_owned();
+    let configs = [silent, foreign, mixed, build("deleted", "nowhere"), build("rebased", "elsewhere")];
+    let plan = plan(&world, &configs);
+    assert_eq!(told(&plan), ["1 mixed Build", "1 rebased Build"]);
+    assert_eq!(problems(&plan), ["deleted MissingBase", "foreign UnknownBase", "silent UnknownBase"]);
+    assert!(plan.problems[1].message.contains("registry.example.com/ubi9:latest"), "{:?}", plan.problems);
+}
+
+#[test]
+fn a_buildconfig_whose_source_somebody_uploads_is_left_to_them() {
+    let world = all_outdated(&["a", "b"]);
+    let mut uploaded = build("a", "base");
+    uploaded.binary = true;
+    let plan = plan(&world, &[uploaded, triggered(build("b", "a"))]);
+    assert_eq!(problems(&plan), ["b BaseNotRebuilt", "a BinarySource"]);
+}
+
+#[test]
+fn a_trigger_is_waited_for_by_what_it_watches() {
+    let world = all_outdated(&["x", "y", "d"]);
+    let d = triggered(with_source(build("d", "x"), "y"));
+    let plan = plan(&world, &[build("x", "base"), build("y", "base"), d]);
+    assert_eq!(told(&plan), ["1 x Build", "1 y Build", "2 d Trigger"]);
+    let d = &plan.targets[2];
+    assert_eq!((d.after.len(), d.triggered_by.len()), (2, 1));
+    assert_eq!(d.triggered_by[0], plan.targets[0].target);
+    let x = plan.targets[0].target.clone();
+    let rest = plan.without(|target| (*target == x).then_some(true));
+    assert_eq!(told(&rest), ["1 y Build", "2 d Build"], "nothing moves x any more");
 }

@@ -1,6 +1,6 @@
 //! The order: a base before what is built on it. Cycles are told, never followed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use petgraph::algo::{kosaraju_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -8,6 +8,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use super::graph::Graph;
 use super::need::Needs;
 use super::{Planned, Problem, ProblemKind};
+use crate::record::Target;
 use crate::record::rebuild::Action;
 
 /// What can be built, and what cannot.
@@ -31,6 +32,13 @@ pub(super) fn order(graph: &Graph<'_>, needs: Needs) -> Ordered {
                  built, or build on another"
             );
             problems.insert(*number, (ProblemKind::OutdatedBase, message));
+        } else if let Some(problem) = needs.unknown_bases.get(number) {
+            let message =
+                format!("{problem}, so that clade cannot say what a build would change; build it by hand");
+            problems.insert(*number, (ProblemKind::UnknownBase, message));
+        } else if node.of.binary {
+            let message = "its source is uploaded by whoever starts a build (oc start-build --from-…); have it built there";
+            problems.insert(*number, (ProblemKind::BinarySource, message.to_owned()));
         } else if node.of.paused {
             let message =
                 "the annotation openshift.io/build-config.paused holds it; take that away to have it built";
@@ -105,18 +113,21 @@ fn levels(graph: &Graph<'_>, mut needs: Needs, left: &DiGraph<usize, ()>) -> Vec
         let wave = 1 + before.copied().unwrap_or(0);
         waves.insert(number, wave);
     }
-    let rebuilt: BTreeSet<&str> =
-        waves.keys().filter_map(|number| graph.nodes[*number].output.as_deref()).collect();
     let planned = waves.iter().filter_map(|(number, wave)| {
         let node = &graph.nodes[*number];
-        let bases = node.bases.iter().filter(|base| waves.contains_key(base));
-        let is_triggered = node.triggers.iter().any(|tag| rebuilt.contains(tag.as_str()));
+        let targets = |numbers: &mut dyn Iterator<Item = &usize>| -> Vec<Target> {
+            let planned = numbers.filter(|number| waves.contains_key(number));
+            planned.map(|number| graph.nodes[*number].target()).collect()
+        };
+        let watched = node.triggers.iter().filter_map(|tag| graph.builders_of.get(tag));
+        let triggered_by = targets(&mut watched.flatten());
         Some(Planned {
             target: node.target(),
             wave: *wave,
-            action: if is_triggered { Action::Trigger } else { Action::Build },
+            action: if triggered_by.is_empty() { Action::Build } else { Action::Trigger },
             reason: needs.reasons.remove(number)?,
-            after: bases.map(|base| graph.nodes[*base].target()).collect(),
+            after: targets(&mut node.bases.iter()),
+            triggered_by,
             output: node.output.clone(),
         })
     });

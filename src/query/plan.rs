@@ -6,7 +6,7 @@ use super::Query;
 use super::reference::RefError;
 use crate::class::Classification;
 use crate::oci::Digest;
-use crate::plan::{ImageNow, Images, OutdatedTag, Plan, TagNow};
+use crate::plan::{ImageNow, Images, OutdatedTag, Plan, Standing, TagNow};
 use crate::record::rebuild::{Basis, RebuildRequest};
 use crate::record::{BuildConfigRecord, ClassRecord, State, TagImage};
 use crate::shard::{ImageView, Shard, Tag};
@@ -44,15 +44,22 @@ impl Query {
         classes.max_by_key(|class| class.record.sequence).map(|class| Arc::clone(&class.record))
     }
 
-    /// Whether no image that a tag points at is outdated in the class; none if the tag is not there.
-    pub fn is_tag_current(&self, name: &str, class: &str) -> Option<bool> {
-        let tag = self.tag(name)?;
-        let is_outdated = |digest: &Digest| {
-            let image = self.holding(digest).and_then(|shard| shard.image(digest));
-            let member = image.as_ref().and_then(|image| image.classification?.of_class(class));
-            member.is_some_and(|member| member.state == State::Outdated)
-        };
-        Some(!images_of(tag).iter().any(|image| is_outdated(&image.digest)))
+    /// How the images that a tag points at stand in the class; none if the tag is not there, or one of them is not known
+    /// yet.
+    pub fn tag_standing(&self, name: &str, class: &str) -> Option<Vec<Standing>> {
+        images_of(self.tag(name)?).iter().map(|image| self.standing(&image.digest, class)).collect()
+    }
+
+    /// Whether there is such a tag.
+    pub fn has_tag(&self, name: &str) -> bool {
+        self.tag(name).is_some()
+    }
+
+    /// How an image stands in the class; none if it is not known yet.
+    pub fn standing(&self, digest: &Digest, class: &str) -> Option<Standing> {
+        let image = self.holding(digest)?.image(digest)?;
+        let member = image.classification.and_then(|of| of.of_class(class));
+        Some(member.map(|member| (member.state, member.version)))
     }
 
     fn tag(&self, name: &str) -> Option<&Tag> {

@@ -10,15 +10,17 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::book::Rebuild;
 use super::worker::{Context, blocking};
 use super::{RebuildError, Rebuilds, Started, build_configs};
 use crate::log::{LogError, ReadLimit, SharedLog, TopicPartition};
 use crate::oci::Timestamp;
 use crate::query::Query;
-use crate::record::rebuild::{RebuildRequest, RebuildState};
+use crate::record::rebuild::RebuildRequest;
+use crate::record::rebuild::{RebuildState, TargetState};
 use crate::record::{
-    ClassRecord, RebuildPolicy, RebuildRecord, RebuildTrigger, RebuildsRecord, State, Topic,
-    TransitionRecord, decode,
+    ClassRecord, RebuildPolicy, RebuildRecord, RebuildTrigger, RebuildsRecord, State, Target, TargetRecord,
+    Topic, TransitionRecord, decode,
 };
 use crate::shard::Shard;
 
@@ -29,6 +31,10 @@ const READ: ReadLimit = ReadLimit { records: 2_000, bytes: 4 << 20 };
 const LOOK: Duration = Duration::from_millis(200);
 /// What is known is a moment behind what is told.
 const SHORTEST_REST: Duration = Duration::from_secs(1);
+/// A class that never rests is looked at all the same after so many rests.
+const MOST_RESTS: u32 = 10;
+/// So many of what cannot be rebuilt are told in the log; all of them are by `clade rebuild --dry-run`.
+const MOST_TOLD: usize = 10;
 /// How often it is looked whether a class has a policy that it had not.
 const LOOK_AT_CLASSES: Duration = Duration::from_secs(1);
 
@@ -36,12 +42,20 @@ pub(super) struct Automatic {
     /// Classes of which images have become outdated.
     outdated: mpsc::Receiver<BTreeSet<String>>,
     /// When each class has rested.
-    due: BTreeMap<String, Instant>,
-    /// The classes with a policy that are known, and when they were begun.
-    known: BTreeMap<String, u64>,
+    due: BTreeMap<String, Due>,
+    /// The classes with a policy that are known, each with its generation and revision.
+    known: BTreeMap<String, (u64, u64)>,
     looked: Option<Instant>,
     reader: Option<std::thread::JoinHandle<Result<(), LogError>>>,
     ended: Arc<AtomicBool>,
+}
+
+/// When a class is looked at.
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    at: Instant,
+    /// However much comes meanwhile.
+    latest: Instant,
 }
 
 impl Automatic {
@@ -71,7 +85,12 @@ impl Automatic {
             match self.outdated.try_recv() {
                 Ok(classes) => named.extend(classes),
                 Err(mpsc::error::TryRecvError::Empty) => break,
-                Err(mpsc::error::TryRecvError::Disconnected) => return Err(self.why_ended()),
+                Err(mpsc::error::TryRecvError::Disconnected) => {
+                    let why = self.why_ended();
+                    // What is missed meanwhile is found by looking at all classes once more.
+                    *self = Self::start(SharedLog::clone(&context.rebuilds.shared.log))?;
+                    return Err(why);
+                }
             }
         }
         if self.looked.is_none_or(|at| at.elapsed() >= LOOK_AT_CLASSES) || !named.is_empty() {
@@ -79,11 +98,16 @@ impl Automatic {
             self.rest(context, &named);
         }
         let now = Instant::now();
+        let is_due = |due: &Due| due.at.min(due.latest) <= now;
         let due: Vec<String> =
-            self.due.iter().filter(|(_, at)| **at <= now).map(|(class, _)| class.clone()).collect();
+            self.due.iter().filter(|(_, due)| is_due(due)).map(|(class, _)| class.clone()).collect();
         for class in due {
-            start(context, &class).await?;
-            self.due.remove(&class);
+            if start(context, &class).await? {
+                self.due.remove(&class);
+            } else {
+                let at = now + LOOK_AT_CLASSES;
+                self.due.insert(class, Due { at, latest: at });
+            }
         }
         Ok(())
     }
@@ -96,12 +120,15 @@ impl Automatic {
         for class in catalog.classes() {
             let record: &ClassRecord = &class.record;
             let Some(policy) = policy_of(record) else { continue };
-            let is_new = self.known.get(&record.name) != Some(&record.generation);
+            let version = (record.generation, record.revision);
+            let is_new = self.known.get(&record.name) != Some(&version);
             if is_new || named.contains(&record.name) {
                 let rest = Duration::from_secs(policy.settle_seconds).max(SHORTEST_REST);
-                self.due.insert(record.name.clone(), Instant::now() + rest);
+                let now = Instant::now();
+                let due = self.due.entry(record.name.clone());
+                due.or_insert(Due { at: now, latest: now + rest * MOST_RESTS }).at = now + rest;
             }
-            known.insert(record.name.clone(), record.generation);
+            known.insert(record.name.clone(), version);
         }
         self.due.retain(|class, _| known.contains_key(class));
         self.known = known;
@@ -125,15 +152,18 @@ fn policy_of(class: &ClassRecord) -> Option<&RebuildPolicy> {
     class.rebuild.as_deref().filter(|policy| policy.policy == RebuildTrigger::OnOutdated)
 }
 
-/// Plans for a class, and begins what no rebuild of this version of it has begun.
-async fn start(context: &Context, class: &str) -> Result<(), RebuildError> {
+/// Plans for a class, and begins what no rebuild of this version of it has begun. False if another rebuild of this version is
+/// under way: what is left waits for that one, whose builds it may be built on.
+async fn start(context: &Context, class: &str) -> Result<bool, RebuildError> {
     let (context, class) = (context.clone(), class.to_owned());
     blocking(move || {
         let query = Query::new(context.view.snapshot());
         let found = query.class_record(&class);
         let Some((record, policy)) = found.as_ref().and_then(|of| Some((of, policy_of(of)?))) else {
-            return Ok(());
+            return Ok(true);
         };
+        context.rebuilds.supersede(record)?;
+        let Some(begun) = context.rebuilds.begun_for(record)? else { return Ok(false) };
         let request = RebuildRequest {
             class: class.clone(),
             all: false,
@@ -154,16 +184,17 @@ async fn start(context: &Context, class: &str) -> Result<(), RebuildError> {
             Ok(plan) => plan,
             Err(error) => {
                 tracing::warn!(class, "cannot plan a rebuild: {error}");
-                return Ok(());
+                return Ok(true);
             }
         };
         drop(query);
-        context.rebuilds.supersede(record)?;
-        let begun = context.rebuilds.begun_for(record)?;
-        let plan = plan.without(|target| begun.contains(target));
+        let plan = plan.without(|target| begun.get(target).copied());
+        for problem in plan.problems.iter().take(MOST_TOLD) {
+            tracing::warn!(class, target = %problem.target, "cannot be rebuilt: {}", problem.message);
+        }
         if plan.targets.is_empty() {
             tracing::debug!(class, problems = plan.problems.len(), "nothing is to be rebuilt");
-            return Ok(());
+            return Ok(true);
         }
         match context.rebuilds.start(plan, Started::ByPolicy) {
             Ok(record) => {
@@ -172,11 +203,11 @@ async fn start(context: &Context, class: &str) -> Result<(), RebuildError> {
                     targets = record.targets,
                     "a rebuild has begun by itself"
                 );
-                Ok(())
+                Ok(true)
             }
             Err(RebuildError::Invalid(problem)) => {
                 tracing::warn!(class, "no rebuild was begun: {problem}");
-                Ok(())
+                Ok(true)
             }
             Err(error) => Err(error),
         }
@@ -185,16 +216,33 @@ async fn start(context: &Context, class: &str) -> Result<(), RebuildError> {
 }
 
 impl Rebuilds {
-    /// The targets of every rebuild for this version of a class, whatever has become of them: a policy builds nothing
-    /// twice.
-    fn begun_for(&self, class: &ClassRecord) -> Result<BTreeSet<crate::record::Target>, RebuildError> {
+    /// The targets that rebuilds for this version of a class have begun, and whether they were built; none while one of these
+    /// rebuilds is under way. A policy builds nothing twice, and nothing that somebody has taken out of its hands.
+    pub(super) fn begun_for(
+        &self,
+        class: &ClassRecord,
+    ) -> Result<Option<BTreeMap<Target, bool>>, RebuildError> {
         self.with(|ledger| {
-            let same = ledger.book().iter().filter(|of| {
+            let same = |of: &Rebuild<'_>| {
                 let RebuildRecord { request, basis, .. } = of.record;
                 request.class == class.name
                     && (basis.generation, basis.revision) == (class.generation, class.revision)
-            });
-            Ok(same.flat_map(|of| of.targets.keys().cloned()).collect())
+            };
+            if ledger.book().active().iter().any(same) {
+                return Ok(None);
+            }
+            let mut begun = BTreeMap::new();
+            for of in ledger.book().iter().filter(same) {
+                let counts = |target: &&TargetRecord| match target.state {
+                    TargetState::Succeeded | TargetState::Failed => true,
+                    _ => target.wave > 0 && (of.record.automatic || target.attempts > 0),
+                };
+                for target in of.targets.values().filter(counts) {
+                    *begun.entry(target.target.clone()).or_default() |=
+                        target.state == TargetState::Succeeded;
+                }
+            }
+            Ok(Some(begun))
         })
     }
 
@@ -211,8 +259,9 @@ impl Rebuilds {
             let cancelled = |record: &RebuildRecord| {
                 let message = "a newer version of the class has taken over; what runs goes on".to_owned();
                 let (state, sequence) = (RebuildState::Cancelled, record.sequence + 1);
+                let updated = Timestamp::now();
                 let record =
-                    RebuildRecord { state, message, sequence, updated: Timestamp::now(), ..record.clone() };
+                    RebuildRecord { state, message, sequence, updated, changed_by: None, ..record.clone() };
                 RebuildsRecord::Rebuild(Box::new(record))
             };
             let old = ledger.book().iter().filter(|of| is_old(of.record));
@@ -225,6 +274,7 @@ impl Rebuilds {
     pub(super) fn activate(&self, has_cluster: bool, has_sink: bool) {
         self.shared.has_cluster.store(has_cluster, Ordering::Relaxed);
         self.shared.has_sink.store(has_sink, Ordering::Relaxed);
+        self.shared.is_fenced.store(false, Ordering::Relaxed);
         self.shared.is_active.store(true, Ordering::Relaxed);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::rebuild::{RebuildState, TargetState};
+use crate::record::rebuild::{Action, RebuildState, TargetState};
 use crate::record::{RebuildRecord, RebuildsKey, RebuildsRecord, Target, TargetRecord};
 
 /// Every rebuild with its targets. Targets without a rebuild are those of a plan that was not written to its end.
@@ -105,7 +105,19 @@ impl Rebuild<'_> {
 
     /// The first wave in which something is left to do.
     pub(super) fn wave(&self) -> Option<u32> {
-        self.targets.values().filter(|target| !target.state.is_final()).map(|target| target.wave).min()
+        self.wave_of(false).or_else(|| self.wave_of(true))
+    }
+
+    /// The same of what the sink is told of, or of what is built.
+    pub(super) fn wave_of(&self, is_told: bool) -> Option<u32> {
+        let left = self.targets.values().filter(|target| !target.state.is_final());
+        left.filter(|target| (target.action == Action::Notify) == is_told).map(|target| target.wave).min()
+    }
+
+    /// How many builds have failed. Those of others do not stop clade's.
+    pub(super) fn failed_builds(&self) -> u32 {
+        let failed = |of: &&TargetRecord| of.state == TargetState::Failed && of.action != Action::Notify;
+        u32::try_from(self.targets.values().filter(failed).count()).unwrap_or(u32::MAX)
     }
 
     pub(super) fn progress(&self) -> Progress {

@@ -34,13 +34,20 @@ pub(super) fn conclude(book: &Book, busy: &HashSet<Place>, now: Timestamp) -> Ve
 
 /// Targets that will never be built: what they are built on was not, or nobody wants them any more.
 fn skips(rebuild: &Rebuild<'_>, busy: &HashSet<Place>, now: Timestamp) -> Vec<TargetRecord> {
+    // Of what the sink was told nothing runs here.
+    let is_told = |target: &TargetRecord| {
+        rebuild.record.state == RebuildState::Cancelled
+            && target.action == Action::Notify
+            && target.state == TargetState::Running
+    };
     let is_free = |target: &&TargetRecord| {
-        target.state == TargetState::Waiting
+        (target.state == TargetState::Waiting || is_told(target))
             && !busy.contains(&(target.rebuild.clone(), target.target.clone()))
     };
     let reason = |target: &TargetRecord| {
         if rebuild.record.state == RebuildState::Cancelled {
-            return Some("the rebuild was cancelled".to_owned());
+            let told = if target.state == TargetState::Running { ", after it had been told" } else { "" };
+            return Some(format!("the rebuild was cancelled{told}"));
         }
         let lost = target.after.iter().find(|base| {
             let state = rebuild.targets.get(base).map(|base| base.state);
@@ -62,11 +69,13 @@ fn advance(rebuild: &Rebuild<'_>, now: Timestamp) -> Option<RebuildRecord> {
         (RebuildState::Finished, summary(&progress))
     } else if record.state != RebuildState::Running {
         return None;
-    } else if progress.failed.saturating_sub(record.forgiven) >= record.request.limits.max_failures {
+    } else if rebuild.failed_builds().saturating_sub(record.forgiven) >= record.request.limits.max_failures {
         let message = format!(
             "stopped: {} targets could not be built; `clade rebuild resume {}` goes on with the others, `clade \
              rebuild cancel {}` ends it",
-            progress.failed, record.id, record.id
+            rebuild.failed_builds(),
+            record.id,
+            record.id
         );
         (RebuildState::Stopped, message)
     } else {
@@ -76,7 +85,7 @@ fn advance(rebuild: &Rebuild<'_>, now: Timestamp) -> Option<RebuildRecord> {
     };
     (state != record.state || message != record.message).then(|| {
         let sequence = record.sequence + 1;
-        RebuildRecord { state, message, sequence, updated: now, ..record.clone() }
+        RebuildRecord { state, message, sequence, changed_by: None, updated: now, ..record.clone() }
     })
 }
 
@@ -84,11 +93,18 @@ fn summary(progress: &Progress) -> String {
     format!("{} built, {} failed, {} not built", progress.succeeded, progress.failed, progress.skipped)
 }
 
+/// Whether a target of a rebuild may begin at this moment, as far as the rebuild is concerned. What a trigger begins is
+/// waited for, and not begun.
+pub(super) fn may_begin(rebuild: &RebuildRecord, target: &TargetRecord, now: Timestamp) -> bool {
+    rebuild.state == RebuildState::Running
+        && (target.action == Action::Trigger || rebuild.request.limits.is_open(now))
+}
+
 /// Targets whose builds may begin now, those of the most urgent rebuild first.
 pub(super) fn begin(book: &Book, caps: Caps, busy: &HashSet<Place>, now: Timestamp) -> Vec<Place> {
     let mut running = Running::default();
-    for rebuild in book.iter() {
-        for target in rebuild.targets.values() {
+    for rebuild in book.active() {
+        for target in rebuild.targets.values().filter(|target| !target.state.is_final()) {
             let is_busy = busy.contains(&(target.rebuild.clone(), target.target.clone()));
             if is_busy || matches!(target.state, TargetState::Starting | TargetState::Running) {
                 running.add(target);
@@ -97,20 +113,18 @@ pub(super) fn begin(book: &Book, caps: Caps, busy: &HashSet<Place>, now: Timesta
     }
     let mut places = Vec::new();
     for rebuild in book.active() {
-        let limits = &rebuild.record.request.limits;
-        let Some(wave) = rebuild.wave().filter(|_| rebuild.record.state == RebuildState::Running) else {
+        if rebuild.record.state != RebuildState::Running {
             continue;
-        };
-        let is_open = limits.is_open(now);
-        for target in rebuild.targets.values() {
+        }
+        // Whoever is told takes their time; builds do not wait for them.
+        let waves = [rebuild.wave_of(false), rebuild.wave_of(true)];
+        let is_next = |of: &&TargetRecord| waves[usize::from(of.action == Action::Notify)] == Some(of.wave);
+        let waiting = rebuild.targets.values().filter(|of| of.state == TargetState::Waiting).filter(is_next);
+        for target in waiting {
             let place = (target.rebuild.clone(), target.target.clone());
-            let is_due = target.wave == wave
-                && target.state == TargetState::Waiting
-                && target.not_before.is_none_or(|at| at <= now)
-                && !busy.contains(&place);
-            // What a trigger begins is waited for, and not begun.
-            let is_allowed =
-                target.action == Action::Trigger || is_open && running.allows(target, &rebuild, caps);
+            let is_due = target.not_before.is_none_or(|at| at <= now) && !busy.contains(&place);
+            let is_allowed = may_begin(rebuild.record, target, now)
+                && (target.action == Action::Trigger || running.allows(target, &rebuild, caps));
             if is_due && is_allowed && !running.targets.contains(&target.target) {
                 running.add(target);
                 places.push(place);
@@ -127,6 +141,8 @@ struct Running {
     namespaces: BTreeMap<String, u32>,
     rebuilds: BTreeMap<String, u32>,
     namespaces_of: BTreeMap<(String, String), u32>,
+    /// What the sink was told of, by rebuild: it is built elsewhere.
+    told: BTreeMap<String, u32>,
     /// No target is built for two rebuilds at once.
     targets: HashSet<Target>,
 }
@@ -135,8 +151,13 @@ impl Running {
     fn add(&mut self, target: &TargetRecord) {
         self.targets.insert(target.target.clone());
         // What a trigger builds would be built anyway, and takes nobody's place.
-        if target.action == Action::Trigger {
-            return;
+        match target.action {
+            Action::Trigger => return,
+            Action::Notify => {
+                *self.told.entry(target.rebuild.clone()).or_default() += 1;
+                return;
+            }
+            Action::Build => {}
         }
         let namespace = target.target.namespace().to_owned();
         self.all += 1;
@@ -149,6 +170,9 @@ impl Running {
         let namespace = target.target.namespace();
         let limits = &rebuild.record.request.limits;
         let of = |counts: &BTreeMap<String, u32>, key: &str| counts.get(key).copied().unwrap_or(0);
+        if target.action == Action::Notify {
+            return of(&self.told, &target.rebuild) < limits.max_concurrent;
+        }
         let key = (target.rebuild.clone(), namespace.to_owned());
         let here = self.namespaces_of.get(&key).copied().unwrap_or(0);
         of(&self.rebuilds, &target.rebuild) < limits.max_concurrent
@@ -170,12 +194,13 @@ pub(super) fn look(book: &Book, busy: &HashSet<Place>) -> Vec<Place> {
 }
 
 /// From when on a build of this target has everything in it that it is rebuilt for, to the second, as the API server tells
-/// time. A triggered build may begin as soon as an image is pushed, and that is before the build that pushes it has ended.
+/// time. A build that a base triggers may begin as soon as that is pushed, which is before the build that pushes it has
+/// ended.
 pub(super) fn ready_at(rebuild: &Rebuild<'_>, target: &TargetRecord) -> Timestamp {
-    let bases = target.after.iter().filter_map(|base| rebuild.targets.get(base));
-    let there = bases.filter_map(|base| match target.action {
-        Action::Trigger => base.started,
-        Action::Build | Action::Notify => base.ended.or(base.started),
+    let is_watched = |base: &Target| target.action == Action::Trigger && target.triggered_by.contains(base);
+    let there = target.after.iter().filter_map(|name| {
+        let base = rebuild.targets.get(name)?;
+        if is_watched(name) { base.started } else { base.ended.or(base.started) }
     });
     let basis = rebuild.record.basis.since.unwrap_or(rebuild.record.created);
     let at = there.chain([basis]).max().unwrap_or(basis);

@@ -7,9 +7,9 @@ use super::{RebuildError, Started};
 use crate::log::{Batch, Log, TopicPartition, Writer, check_size, for_each};
 use crate::oci::Timestamp;
 use crate::plan::Plan;
-use crate::record::rebuild::{RebuildState, TargetState};
+use crate::record::rebuild::{Action, Reason, RebuildState, TargetState};
 use crate::record::{
-    RebuildRecord, RebuildsKey, RebuildsRecord, TargetRecord, Topic, decode, encode, tombstone,
+    RebuildRecord, RebuildsKey, RebuildsRecord, Target, TargetRecord, Topic, decode, encode, tombstone,
 };
 
 /// Whoever has this name last is the one who writes.
@@ -98,35 +98,36 @@ impl Ledger {
             state: RebuildState::Running,
             message: format!("wave 1 of {}", plan.cost.waves),
             waves: plan.cost.waves,
-            targets: u32::try_from(plan.targets.len()).unwrap_or(u32::MAX),
+            targets: u32::try_from(plan.targets.len() + plan.problems.len()).unwrap_or(u32::MAX),
+            changed_by: None,
             forgiven: 0,
         };
         self.forget_old()?;
+        // What the plan had found to be impossible is told with what becomes of the rest.
+        let impossible = plan.problems.into_iter().map(|problem| {
+            keyed(TargetRecord {
+                state: TargetState::Skipped,
+                message: problem.message,
+                ended: Some(now),
+                ..unbegun(&record.id, problem.target)
+            })
+        });
         let targets: Vec<(RebuildsKey, Option<RebuildsRecord>)> = plan
             .targets
             .into_iter()
             .map(|planned| {
                 let target = TargetRecord {
-                    rebuild: record.id.clone(),
-                    target: planned.target,
-                    sequence: 1,
                     wave: planned.wave,
                     action: planned.action,
                     reason: planned.reason,
                     after: planned.after,
+                    triggered_by: planned.triggered_by,
                     output: planned.output,
-                    state: TargetState::Waiting,
-                    message: String::new(),
-                    attempts: 0,
-                    last_version: None,
-                    build: None,
-                    started: None,
-                    ended: None,
-                    not_before: None,
+                    ..unbegun(&record.id, planned.target)
                 };
-                let record = RebuildsRecord::RebuildTarget(Box::new(target));
-                (record.key(), Some(record))
+                keyed(target)
             })
+            .chain(impossible)
             .collect();
         // The rebuild comes last: until it is there, its targets are nobody's.
         for portion in targets.chunks(BATCH) {
@@ -153,4 +154,34 @@ impl Ledger {
         }
         gone.chunks(BATCH).try_for_each(|portion| self.write(portion.to_vec()))
     }
+}
+
+/// A target of which nothing is known yet.
+fn unbegun(rebuild: &str, target: Target) -> TargetRecord {
+    TargetRecord {
+        rebuild: rebuild.to_owned(),
+        target,
+        sequence: 1,
+        wave: 0,
+        action: Action::Build,
+        reason: Reason { input: String::new(), version: None, state: None, message: String::new() },
+        after: Vec::new(),
+        triggered_by: Vec::new(),
+        output: None,
+        state: TargetState::Waiting,
+        message: String::new(),
+        attempts: 0,
+        last_version: None,
+        build: None,
+        started: None,
+        ended: None,
+        requested: None,
+        rejected: None,
+        not_before: None,
+    }
+}
+
+fn keyed(target: TargetRecord) -> (RebuildsKey, Option<RebuildsRecord>) {
+    let record = RebuildsRecord::RebuildTarget(Box::new(target));
+    (record.key(), Some(record))
 }

@@ -3,23 +3,28 @@
 use std::time::Duration;
 
 use super::RebuildError;
-use super::begin::{adopted, post, refused as told, running};
+use super::begin::{adopted, held, post, refused as told, running, unclear};
 use super::desk::{Place, changed};
-use super::worker::Context;
+use super::worker::{Context, after};
 use crate::kubernetes::{self, BuildError, BuildNow, BuildPhase};
 use crate::oci::Timestamp;
+use crate::plan::Standing;
 use crate::record::rebuild::{Action, TargetState};
-use crate::record::{RebuildLimits, Target, TargetRecord};
+use crate::record::{RebuildLimits, State, Target, TargetRecord};
 
-/// A request whose answer was lost may still be under way for so long: only then is what it names another's.
-const UNDER_WAY: Duration = Duration::from_secs(15);
+/// A request whose answer was lost may still be under way for so long, which is longer than it is waited for.
+const UNDER_WAY: Duration = Duration::from_secs(45);
+/// A request of which nobody knows is repeated after so long.
+const REPEATED: Duration = Duration::from_secs(5);
+/// So long the image of a complete build may take to be known here; longer is not waited for it.
+const UNTIL_KNOWN: Duration = Duration::from_secs(30);
 
 /// What a look at a target needs to know.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
     pub(super) target: TargetRecord,
     pub(super) limits: RebuildLimits,
-    /// Whether its rebuild goes on.
+    /// Whether its rebuild goes on, and its window is open.
     pub(super) may_begin: bool,
     /// From when on a build has everything in it.
     pub(super) ready_at: Timestamp,
@@ -31,11 +36,14 @@ pub(super) struct Known {
     pub(super) message: String,
 }
 
-/// Whether a build, whoever began it, is as good as one begun now: it began after everything was there, and had not ended
-/// when the plan was made.
+/// Whether a build, whoever began it, is as good as one begun now: it began after everything was there, had not ended when the
+/// plan was made, and nobody has found it wanting.
 pub(super) fn is_adequate(build: &BuildNow, known: &Known) -> bool {
     let planned = Timestamp::from_second(known.planned.as_second()).unwrap_or(known.planned);
+    let is_rejected = known.target.rejected.is_some_and(|last| build.number.is_none_or(|of| of <= last));
     build.created >= known.ready_at
+        && !build.is_clone
+        && !is_rejected
         && match build.phase {
             BuildPhase::Unfinished => true,
             BuildPhase::Complete => build.ended.is_none_or(|ended| ended >= planned),
@@ -46,26 +54,32 @@ pub(super) fn is_adequate(build: &BuildNow, known: &Known) -> bool {
 /// Looks at a target that is being begun or built.
 pub(super) async fn look(context: &Context, place: &Place) -> Result<(), RebuildError> {
     let Some(known) = context.read(place).await? else { return Ok(()) };
-    let seen = match (&known.target.target, known.target.state) {
+    let next = match (&known.target.target, known.target.state) {
         (Target::BuildConfig { namespace, name }, TargetState::Starting) => {
             return look_at_request(context, &known, namespace, name).await;
         }
-        (Target::BuildConfig { namespace, name }, TargetState::Running) => {
-            look_at_build(context, &known, namespace, name).await
-        }
+        (Target::BuildConfig { namespace, name }, TargetState::Running) => match &known.target.build {
+            Some(build) => look_at_build(context, &known, namespace, build).await?,
+            None => look_for_trigger(context, &known, namespace, name).await,
+        },
         (Target::Tag(_), TargetState::Starting) => return super::sink::tell(context, &known).await,
-        (Target::Tag(tag), TargetState::Running) => Ok(look_at_tag(context, &known, tag).await?),
-        _ => Ok(None),
+        (Target::Tag(tag), TargetState::Running) => look_at_tag(context, &known, tag).await?,
+        _ => None,
     };
-    match seen {
-        Ok(Some(next)) => context.write(next).await,
-        Ok(None) => Ok(()),
-        // What cannot be seen now is looked at again.
-        Err(BuildError::Unknown(problem)) => {
-            tracing::debug!(%known.target.target, "cannot see what became of it: {problem}");
-            Ok(())
-        }
-        Err(error) => context.write(told(context, &known.target, error)).await,
+    match next {
+        Some(next) => context.write(next).await,
+        None => Ok(()),
+    }
+}
+
+/// What cannot be seen is looked at again, until a build would have to have ended.
+fn unseen(known: &Known, error: &BuildError) -> TargetRecord {
+    let target = &known.target;
+    let seconds = known.limits.build_timeout_seconds;
+    let message = format!("what became of it cannot be seen: {error}");
+    match target.started.is_some_and(|at| is_over(at, Duration::from_secs(seconds))) {
+        true => changed(target, TargetState::Failed, message).at_end(Timestamp::now()),
+        false => changed(target, TargetState::Running, message),
     }
 }
 
@@ -78,10 +92,37 @@ async fn look_at_request(
 ) -> Result<(), RebuildError> {
     match begun(context, known, namespace, name).await {
         Ok(Begun::Known(next)) => context.write(*next).await,
-        Ok(Begun::NotYet) => post(context, known, namespace, name).await,
-        Ok(Begun::Unclear) | Err(BuildError::Unknown(_)) => Ok(()),
-        Err(error) => context.write(told(context, &known.target, error)).await,
+        Ok(Begun::NotYet) => ask_again(context, known, namespace, name).await,
+        Ok(Begun::Unclear) => Ok(()),
+        Err(BuildError::Gone) => context.write(told(&known.target, BuildError::Gone)).await,
+        Err(error) => context.write(unclear(known, &error.to_string())).await,
     }
+}
+
+/// Repeats a request that was not taken, unless nothing is to begin any more.
+async fn ask_again(
+    context: &Context,
+    known: &Known,
+    namespace: &str,
+    name: &str,
+) -> Result<(), RebuildError> {
+    let target = &known.target;
+    let is_past = |time| target.requested.is_none_or(|at| is_over(at, time));
+    if !known.may_begin {
+        if !is_past(UNDER_WAY) {
+            return Ok(());
+        }
+        let attempts = target.attempts.saturating_sub(1);
+        let waiting = changed(target, TargetState::Waiting, "it was not begun");
+        return context.write(TargetRecord { attempts, started: None, ..waiting }).await;
+    }
+    if !is_past(REPEATED) {
+        return Ok(());
+    }
+    let again = changed(target, TargetState::Starting, target.message.clone());
+    let again = TargetRecord { requested: Some(Timestamp::now()), ..again };
+    context.write(again.clone()).await?;
+    post(context, &Known { target: again, ..known.clone() }, namespace, name).await
 }
 
 /// The API server has refused the request: because it has taken it before, because of another's build, or for itself.
@@ -94,9 +135,10 @@ pub(super) async fn refused(
 ) -> Result<(), RebuildError> {
     match begun(context, known, namespace, name).await {
         Ok(Begun::Known(next)) => context.write(*next).await,
-        Ok(Begun::NotYet) => context.write(told(context, &known.target, BuildError::Refused(problem))).await,
-        Ok(Begun::Unclear) | Err(BuildError::Unknown(_)) => Ok(()),
-        Err(error) => context.write(told(context, &known.target, error)).await,
+        Ok(Begun::NotYet) => context.write(told(&known.target, BuildError::Refused(problem))).await,
+        Ok(Begun::Unclear) => Ok(()),
+        Err(BuildError::Gone) => context.write(told(&known.target, BuildError::Gone)).await,
+        Err(error) => context.write(unclear(known, &error.to_string())).await,
     }
 }
 
@@ -119,48 +161,40 @@ async fn begun(context: &Context, known: &Known, namespace: &str, name: &str) ->
     let now = kubernetes::build_config(context.cluster()?, namespace, name).await?;
     let last_version = target.last_version.unwrap_or_default();
     if now.last_version == last_version {
-        if now.paused {
-            let message = "the annotation openshift.io/build-config.paused holds it";
-            let skipped = changed(target, TargetState::Skipped, message).at_end(Timestamp::now());
-            return Ok(Begun::Known(Box::new(skipped)));
-        }
-        return Ok(Begun::NotYet);
+        return Ok(held(target, now).map_or(Begun::NotYet, |held| Begun::Known(Box::new(held))));
     }
     let is_anothers = builds.iter().any(|build| build.number == Some(last_version + 1));
-    if !is_anothers && target.started.is_some_and(|at| !is_over(at, UNDER_WAY)) {
-        return Ok(Begun::Unclear);
-    }
-    // Somebody else was faster: theirs may do, else it is this one's turn again.
-    let attempts = target.attempts.saturating_sub(1);
     let next = match builds.iter().find(|build| is_adequate(build, known)) {
-        Some(build) => adopted(target, build),
-        None => changed(target, TargetState::Waiting, "somebody else began a build at the same time"),
+        Some(build) if is_anothers => adopted(target, build),
+        // Somebody else was faster, with a build that will not do: it is this one's turn again.
+        None if is_anothers => TargetRecord {
+            attempts: target.attempts.saturating_sub(1),
+            ..changed(target, TargetState::Waiting, "somebody else began a build at the same time")
+        },
+        _ if target.requested.is_some_and(|at| !is_over(at, UNDER_WAY)) => return Ok(Begun::Unclear),
+        _ => failed(context, known, "the API server has counted the build, and made none"),
     };
-    Ok(Begun::Known(Box::new(TargetRecord { attempts, ..next })))
+    Ok(Begun::Known(Box::new(next)))
 }
 
 async fn look_at_build(
     context: &Context,
     known: &Known,
     namespace: &str,
-    name: &str,
-) -> Result<Option<TargetRecord>, BuildError> {
+    build: &str,
+) -> Result<Option<TargetRecord>, RebuildError> {
     let target = &known.target;
-    let Some(build) = &target.build else { return look_for_trigger(context, known, namespace, name).await };
-    let build = match kubernetes::build(context.cluster()?, namespace, build).await {
+    let found = match context.cluster() {
+        Ok(cluster) => kubernetes::build(cluster, namespace, build).await,
+        Err(error) => Err(error),
+    };
+    let build = match found {
         Ok(build) => build,
-        Err(BuildError::Gone) => {
-            return Ok(Some(failed(context, known, &format!("its build {build} was deleted"))));
-        }
-        Err(error) => return Err(error),
+        Err(BuildError::Gone) => return pruned(context, known, build).await,
+        Err(error) => return Ok(Some(unseen(known, &error))),
     };
     Ok(match build.phase {
-        BuildPhase::Complete => {
-            context.metrics.builds_succeeded.inc();
-            let ended = build.ended.or_else(|| Some(Timestamp::now()));
-            let message = target.message.clone();
-            Some(TargetRecord { ended, ..changed(target, TargetState::Succeeded, message) })
-        }
+        BuildPhase::Complete => complete(context, known, &build).await?,
         BuildPhase::Failed => Some(failed(context, known, &build.message)),
         BuildPhase::Unfinished => {
             let timeout = Duration::from_secs(known.limits.build_timeout_seconds);
@@ -177,24 +211,89 @@ async fn look_at_build(
     })
 }
 
+/// A Build that is not there any more: OpenShift takes old ones away, soon after they end where the BuildConfig says so. What
+/// its tag points at tells whether it was built.
+async fn pruned(context: &Context, known: &Known, build: &str) -> Result<Option<TargetRecord>, RebuildError> {
+    let target = &known.target;
+    let gone = format!("its build {build} is gone");
+    if let (Some(left), Some(output)) = (target.reason.version, target.output.clone()) {
+        let class = known.class.clone();
+        let standing = context.ask(move |query| query.tag_standing(&output, &class)).await?;
+        let is_left = |of: &Standing| !matches!(of, Some((State::Outdated, version)) if *version == left);
+        if standing.is_some_and(|all| all.iter().all(is_left)) {
+            context.metrics.builds_succeeded.inc();
+            let message = format!("{gone}, and its image has left {}", left.short());
+            return Ok(Some(changed(target, TargetState::Succeeded, message).at_end(Timestamp::now())));
+        }
+        // What it has pushed may be known here a moment later.
+        let Some(until) = target.not_before else {
+            let waits = changed(target, TargetState::Running, format!("{gone}; its image is looked for"));
+            return Ok(Some(TargetRecord { not_before: Some(after(UNTIL_KNOWN)), ..waits }));
+        };
+        if until > Timestamp::now() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(failed(context, known, &format!("{gone}, and nothing shows that it was built"))))
+}
+
+/// What a complete build has come to: the layers of its image tell whether it has left the version that it was on. None
+/// while the image is not known here.
+async fn complete(
+    context: &Context,
+    known: &Known,
+    build: &BuildNow,
+) -> Result<Option<TargetRecord>, RebuildError> {
+    let target = &known.target;
+    let succeeded = |message: String| {
+        context.metrics.builds_succeeded.inc();
+        let ended = build.ended.or_else(|| Some(Timestamp::now()));
+        TargetRecord { ended, ..changed(target, TargetState::Succeeded, message) }
+    };
+    let (Some(left), Some(image), Some(output)) = (target.reason.version, build.image, target.output.clone())
+    else {
+        return Ok(Some(succeeded(target.message.clone())));
+    };
+    let class = known.class.clone();
+    // Who does not know the tag will not hear of the image either.
+    let (is_watched, standing) =
+        context.ask(move |query| (query.has_tag(&output), query.standing(&image, &class))).await?;
+    Ok(match standing {
+        Some(Some((State::Outdated, version))) if version == left => {
+            let problem = format!("{} has built {image}, which is on {} still", build.name, left.short());
+            Some(TargetRecord { rejected: build.number, ..failed(context, known, &problem) })
+        }
+        Some(_) => Some(succeeded(target.message.clone())),
+        None if is_watched && build.ended.is_some_and(|at| !is_over(at, UNTIL_KNOWN)) => None,
+        None => Some(succeeded(format!("{image} was built, and is not known here"))),
+    })
+}
+
 /// Looks for the build that a trigger begins. One that does not come in time is begun by clade.
 async fn look_for_trigger(
     context: &Context,
     known: &Known,
     namespace: &str,
     name: &str,
-) -> Result<Option<TargetRecord>, BuildError> {
+) -> Option<TargetRecord> {
     let target = &known.target;
-    let builds = kubernetes::builds_of(context.cluster()?, namespace, name).await?;
+    let builds = match context.cluster() {
+        Ok(cluster) => kubernetes::builds_of(cluster, namespace, name).await,
+        Err(error) => Err(error),
+    };
+    let builds = match builds {
+        Ok(builds) => builds,
+        Err(error) => return Some(unseen(known, &error)),
+    };
     if let Some(build) = builds.iter().find(|build| is_adequate(build, known)) {
-        return Ok(Some(adopted(target, build)));
+        return Some(TargetRecord { attempts: target.attempts + 1, ..adopted(target, build) });
     }
     let patience = context.options.trigger_patience;
-    Ok(target.started.filter(|at| is_over(*at, patience)).map(|_| {
+    target.started.filter(|at| is_over(*at, patience)).map(|_| {
         let message = format!("its trigger has not fired within {} s", patience.as_secs());
         let waiting = changed(target, TargetState::Waiting, message);
         TargetRecord { action: Action::Build, started: None, ..waiting }
-    }))
+    })
 }
 
 async fn look_at_tag(
@@ -203,7 +302,10 @@ async fn look_at_tag(
     tag: &str,
 ) -> Result<Option<TargetRecord>, RebuildError> {
     let target = &known.target;
-    if context.is_tag_current(tag, &known.class).await? == Some(true) {
+    let (name, class) = (tag.to_owned(), known.class.clone());
+    let standing = context.ask(move |query| query.tag_standing(&name, &class)).await?;
+    let is_outdated = |of: &Standing| of.is_some_and(|(state, _)| state == State::Outdated);
+    if standing.is_some_and(|all| !all.iter().any(is_outdated)) {
         return Ok(Some(changed(target, TargetState::Succeeded, "").at_end(Timestamp::now())));
     }
     let seconds = known.limits.build_timeout_seconds;
@@ -230,7 +332,7 @@ pub(super) fn failed(context: &Context, known: &Known, problem: &str) -> TargetR
 }
 
 /// Whether so much time has gone by since a moment.
-fn is_over(since: Timestamp, time: Duration) -> bool {
+pub(super) fn is_over(since: Timestamp, time: Duration) -> bool {
     let seconds = Timestamp::now().as_second() - since.as_second();
     u64::try_from(seconds).is_ok_and(|seconds| seconds >= time.as_secs())
 }

@@ -122,6 +122,8 @@ struct Shared {
     ledger: Mutex<Option<Ledger>>,
     /// Whether this process is the one that carries rebuilds out.
     is_active: AtomicBool,
+    /// Whether another one has taken that over.
+    is_fenced: AtomicBool,
     has_sink: AtomicBool,
     has_cluster: AtomicBool,
     changed: Notify,
@@ -134,6 +136,7 @@ impl Rebuilds {
             log,
             ledger: Mutex::default(),
             is_active: AtomicBool::new(false),
+            is_fenced: AtomicBool::new(false),
             has_sink: AtomicBool::new(false),
             has_cluster: AtomicBool::new(false),
             changed: Notify::new(),
@@ -164,7 +167,13 @@ impl Rebuilds {
             ));
         }
         if plan.targets.is_empty() {
-            return Err(RebuildError::Invalid("nothing is to be rebuilt".to_owned()));
+            let problem = match plan.problems.len() {
+                0 => "nothing is to be rebuilt".to_owned(),
+                many => format!(
+                    "nothing can be rebuilt: {many} BuildConfigs would have to be, and --dry-run tells why each cannot"
+                ),
+            };
+            return Err(RebuildError::Invalid(problem));
         }
         let record = self.with(|ledger| ledger.start(plan, started, Timestamp::now()))?;
         self.shared.changed.notify_one();
@@ -180,7 +189,7 @@ impl Rebuilds {
         }
         let item = self.with(|ledger| {
             let found = ledger.book().get(id).ok_or_else(|| RebuildError::NotFound(id.to_owned()))?;
-            let (record, failed) = (found.record.clone(), found.progress().failed);
+            let (record, failed) = (found.record.clone(), found.failed_builds());
             let changed = changed(record, failed, change, by, Timestamp::now())?;
             ledger.commit(vec![RebuildsRecord::Rebuild(Box::new(changed))])?;
             item_of(ledger.book(), id)
@@ -218,13 +227,20 @@ impl Rebuilds {
     }
 
     /// Writes with what this process has open. After an error it does not know what was written: the next one reads it anew.
+    /// Who was fenced stays so: to read it anew would take it back from the other one.
     fn with<T>(&self, write: impl FnOnce(&mut Ledger) -> Result<T, RebuildError>) -> Result<T, RebuildError> {
         let mut shared = self.shared.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.shared.is_fenced.load(Ordering::Relaxed) {
+            return Err(AppendError::Fenced.into());
+        }
         let mut ledger = match shared.take() {
             Some(ledger) => ledger,
             None => Ledger::open(&*self.shared.log)?,
         };
         let written = write(&mut ledger);
+        if written.as_ref().is_err_and(RebuildError::is_fenced) {
+            self.shared.is_fenced.store(true, Ordering::Relaxed);
+        }
         if matches!(written, Ok(_) | Err(RebuildError::NotFound(_) | RebuildError::Invalid(_))) {
             *shared = Some(ledger);
         }
@@ -257,5 +273,6 @@ fn changed(
         (Change::Cancel, _) => (RebuildState::Cancelled, format!("cancelled{who}; what runs goes on")),
     };
     let forgiven = if change == Change::Resume { failed } else { record.forgiven };
-    Ok(RebuildRecord { state, message, forgiven, sequence: record.sequence + 1, updated: now, ..record })
+    let (changed_by, sequence) = (by.map(str::to_owned), record.sequence + 1);
+    Ok(RebuildRecord { state, message, changed_by, forgiven, sequence, updated: now, ..record })
 }

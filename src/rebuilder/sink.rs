@@ -8,14 +8,14 @@ use serde_json::json;
 use super::RebuildError;
 use super::begin::refused;
 use super::desk::changed;
-use super::look::{Known, failed};
+use super::look::{Known, is_over};
 use super::worker::Context;
 use crate::http::signature::webhook_signature;
 use crate::http::{self, StatusCode, with_causes};
 use crate::kubernetes::BuildError;
 use crate::oci::{Digest, Timestamp};
-use crate::record::Target;
 use crate::record::rebuild::TargetState;
+use crate::record::{Target, TargetRecord};
 
 const CONNECTING: Duration = Duration::from_secs(5);
 const ANSWERING: Duration = Duration::from_secs(15);
@@ -70,7 +70,13 @@ impl Sink {
         }
         let cannot =
             |error| RebuildError::Invalid(format!("the sink cannot be told: {}", with_causes(error)));
-        Ok(Self { http: http::builder(CONNECTING, ANSWERING).build().map_err(cannot)?, config })
+        Ok(Self {
+            http: http::builder(CONNECTING, ANSWERING)
+                .redirect(http::Policy::none())
+                .build()
+                .map_err(cannot)?,
+            config,
+        })
     }
 
     async fn post(&self, id: &str, body: Vec<u8>) -> Told {
@@ -88,7 +94,12 @@ impl Sink {
             Ok(answer) if answer.status().is_success() => Told::Taken,
             Ok(answer) => {
                 let status = answer.status();
-                let problem = format!("the sink answers {status}");
+                let to = answer.headers().get(http::header::LOCATION).and_then(|to| to.to_str().ok());
+                // Elsewhere a signed body would be a stranger's.
+                let to = to
+                    .map(|to| format!(" to {to}, which clade does not follow; name that"))
+                    .unwrap_or_default();
+                let problem = format!("the sink answers {status}{to}");
                 let is_passing = status.is_server_error()
                     || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
                 if is_passing { Told::NotNow(problem) } else { Told::Refused(problem) }
@@ -101,9 +112,17 @@ impl Sink {
 /// Tells of a target that is written down as being begun. A crash between may tell it twice, under the same ID.
 pub(super) async fn tell(context: &Context, known: &Known) -> Result<(), RebuildError> {
     let target = &known.target;
+    // Of what was not told, the same attempt is told another time.
+    let untold = |message: String| TargetRecord {
+        attempts: target.attempts.saturating_sub(1),
+        ..changed(target, TargetState::Waiting, message)
+    };
+    if !known.may_begin {
+        return context.write(untold("it may have been told".to_owned())).await;
+    }
     let (Some(sink), Target::Tag(tag)) = (&context.sink, &target.target) else {
         let error = BuildError::Refused("this clade has no sink: start it with --sink".to_owned());
-        return context.write(refused(context, target, error)).await;
+        return context.write(refused(target, error)).await;
     };
     let id = format!("{}/{}#{}", target.rebuild, target.target, target.attempts);
     let data = Requested {
@@ -124,8 +143,14 @@ pub(super) async fn tell(context: &Context, known: &Known) -> Result<(), Rebuild
             context.metrics.builds_begun.inc();
             changed(target, TargetState::Running, "told; waits for its image")
         }
-        Told::NotNow(problem) => failed(context, known, &problem),
-        Told::Refused(problem) => refused(context, target, BuildError::Refused(problem)),
+        Told::NotNow(problem) => {
+            let seconds = known.limits.build_timeout_seconds;
+            match target.started.is_some_and(|at| is_over(at, Duration::from_secs(seconds))) {
+                true => changed(target, TargetState::Failed, problem).at_end(Timestamp::now()),
+                false => untold(format!("{problem}; told again soon")),
+            }
+        }
+        Told::Refused(problem) => refused(target, BuildError::Refused(problem)),
     };
     context.write(next).await
 }

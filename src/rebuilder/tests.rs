@@ -7,11 +7,12 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::desk::{self, Caps, changed};
+use super::ledger::Ledger;
 use super::*;
 use crate::log::memory::{Faults, MemoryLog};
 use crate::plan::{Cost, Planned};
-use crate::record::Target;
 use crate::record::rebuild::{Action, TargetState};
+use crate::record::{ClassRecord, Target};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).unwrap()
@@ -36,6 +37,7 @@ fn plan(bases: &[Vec<usize>], limits: serde_json::Value) -> Plan {
             action: Action::Build,
             reason: serde_json::from_value(json!({"input": "base", "message": "outdated"})).unwrap(),
             after: bases.into_iter().map(target).collect(),
+            triggered_by: Vec::new(),
             output: None,
         });
     }
@@ -212,6 +214,130 @@ fn another_process_goes_on_with_what_is_written_and_the_first_cannot_write_any_m
         second.change(&id, Change::Pause, Some("alice")).unwrap().record.message,
         "paused by alice; what runs goes on"
     );
-    let error = first.change(&id, Change::Resume, None).unwrap_err();
-    assert!(error.is_fenced(), "{error}");
+    for _ in 0..2 {
+        let error = first.change(&id, Change::Resume, None).unwrap_err();
+        assert!(error.is_fenced(), "it does not take over again: {error}");
+    }
+    second.change(&id, Change::Resume, None).unwrap();
+}
+
+/// Writes what has become of some targets, and concludes from it.
+fn become_(rebuilds: &Rebuilds, id: &str, numbers: &[usize], state: TargetState) {
+    rebuilds
+        .with(|ledger| {
+            for number in numbers {
+                let of = ledger.book().get(id).unwrap().targets[&target(*number)].clone();
+                let record = TargetRecord { attempts: 1, ..changed(&of, state, "") };
+                ledger.commit(vec![RebuildsRecord::RebuildTarget(Box::new(record))])?;
+            }
+            loop {
+                let records = desk::conclude(ledger.book(), &HashSet::new(), at(0));
+                if records.is_empty() {
+                    return Ok(());
+                }
+                ledger.commit(records)?;
+            }
+        })
+        .unwrap();
+}
+
+fn next(rebuilds: &Rebuilds) -> Vec<String> {
+    let begin = |ledger: &mut Ledger| Ok(desk::begin(ledger.book(), Caps::default(), &HashSet::new(), at(0)));
+    rebuilds.with(begin).unwrap().into_iter().map(|(_, target)| target.to_string()).collect()
+}
+
+#[test]
+fn builds_wait_for_nobody_who_is_told_and_are_not_stopped_by_them() {
+    let rebuilds = rebuilds();
+    rebuilds.activate(true, true);
+    // The first three are told, and build on nothing; the others are two waves of builds.
+    let bases = [vec![], vec![], vec![], vec![], vec![3]];
+    let mut plan = plan(&bases, json!({"maxConcurrent": 2, "maxFailures": 1}));
+    plan.targets[..3].iter_mut().for_each(|planned| planned.action = Action::Notify);
+    let id = rebuilds.start(plan, Started::ByCommand).unwrap().id;
+    let of = |number: usize| target(number).to_string();
+    assert_eq!(next(&rebuilds), [of(0), of(3), of(1)], "as many at once of each kind");
+    become_(&rebuilds, &id, &[0, 1], TargetState::Failed);
+    assert_eq!(rebuilds.get(&id).unwrap().record.state, RebuildState::Running);
+    become_(&rebuilds, &id, &[2], TargetState::Running);
+    become_(&rebuilds, &id, &[3], TargetState::Succeeded);
+    assert_eq!(next(&rebuilds), [of(4)], "its wave has come, though somebody was told only");
+    become_(&rebuilds, &id, &[4], TargetState::Failed);
+    assert_eq!(rebuilds.get(&id).unwrap().record.state, RebuildState::Stopped);
+    rebuilds.change(&id, Change::Cancel, Some("bob")).unwrap();
+    become_(&rebuilds, &id, &[], TargetState::Running);
+    let item = rebuilds.get(&id).unwrap();
+    assert_eq!((item.progress.skipped, item.progress.running), (1, 0), "who was told is not waited for");
+    assert_eq!(item.record.changed_by.as_deref(), Some("bob"));
+}
+
+#[test]
+fn what_cannot_be_built_stands_in_the_rebuild_with_its_reason() {
+    let rebuilds = rebuilds();
+    let mut plan = plan(&[vec![]], json!({}));
+    plan.problems.push(crate::plan::Problem {
+        target: target(7),
+        kind: crate::plan::ProblemKind::Paused,
+        message: "it is held".to_owned(),
+    });
+    let only = Plan { targets: Vec::new(), ..plan.clone() };
+    let error = rebuilds.start(only, Started::ByCommand).unwrap_err().to_string();
+    assert!(error.contains("1 BuildConfigs would have to be"), "{error}");
+    let id = rebuilds.start(plan, Started::ByCommand).unwrap().id;
+    become_(&rebuilds, &id, &[0], TargetState::Succeeded);
+    let item = rebuilds.get(&id).unwrap();
+    assert_eq!(item.record.message, "1 built, 0 failed, 1 not built");
+    assert_eq!((item.items[0].wave, item.items[0].message.as_str()), (0, "it is held"));
+}
+
+#[test]
+fn a_triggered_build_has_everything_in_it_once_what_does_not_trigger_it_was_built() {
+    let rebuilds = rebuilds();
+    let mut plan = plan(&[vec![], vec![], vec![0, 1]], json!({}));
+    plan.targets[2].action = Action::Trigger;
+    plan.targets[2].triggered_by = vec![target(0)];
+    let id = rebuilds.start(plan, Started::ByCommand).unwrap().id;
+    let day = 86_400 * 365 * 10;
+    rebuilds
+        .with(|ledger| {
+            for (number, started, ended) in [(0, day + 50, day + 90), (1, day + 10, day + 20)] {
+                let of = ledger.book().get(&id).unwrap().targets[&target(number)].clone();
+                let record = TargetRecord {
+                    started: Some(at(started)),
+                    ended: Some(at(ended)),
+                    ..changed(&of, TargetState::Succeeded, "")
+                };
+                ledger.commit(vec![RebuildsRecord::RebuildTarget(Box::new(record))])?;
+            }
+            let rebuild = ledger.book().get(&id).unwrap();
+            let triggered = rebuild.targets[&target(2)].clone();
+            assert_eq!(desk::ready_at(&rebuild, &triggered), at(day + 50), "as soon as the first may push");
+            let built = TargetRecord { action: Action::Build, ..triggered.clone() };
+            assert_eq!(desk::ready_at(&rebuild, &built), at(day + 90));
+            let other = TargetRecord { triggered_by: vec![target(1)], ..triggered };
+            assert_eq!(desk::ready_at(&rebuild, &other), at(day + 90), "not before the first has pushed");
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn a_policy_waits_for_the_rebuild_of_the_same_version_and_builds_nothing_of_it_again() {
+    let rebuilds = rebuilds();
+    let class: ClassRecord = serde_json::from_value(json!({
+        "name": "base", "sequence": 1, "generation": 1, "revision": 1,
+        "from": {"kind": "ImageStreamTag", "name": "base:latest"},
+        "versions": 0, "following": {"ready": true, "reason": "Following", "message": ""},
+    }))
+    .unwrap();
+    let id = rebuilds.start(plan(&[vec![], vec![], vec![]], json!({})), Started::ByCommand).unwrap().id;
+    assert_eq!(rebuilds.begun_for(&class).unwrap(), None, "it is under way");
+    become_(&rebuilds, &id, &[0], TargetState::Succeeded);
+    become_(&rebuilds, &id, &[1], TargetState::Failed);
+    rebuilds.change(&id, Change::Cancel, None).unwrap();
+    become_(&rebuilds, &id, &[], TargetState::Running);
+    let begun = BTreeMap::from([(target(0), true), (target(1), false)]);
+    assert_eq!(rebuilds.begun_for(&class).unwrap(), Some(begun), "what a command had not begun is free");
+    let later = ClassRecord { revision: 2, ..class };
+    assert_eq!(rebuilds.begun_for(&later).unwrap(), Some(BTreeMap::new()));
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::task::{JoinSet, spawn_blocking};
@@ -15,7 +16,6 @@ use super::{RebuildError, Rebuilds};
 use crate::kubernetes::{BuildError, Cluster};
 use crate::oci::Timestamp;
 use crate::query::Query;
-use crate::record::rebuild::RebuildState;
 use crate::record::{RebuildsRecord, TargetRecord};
 use crate::telemetry::Metrics;
 use crate::view::View;
@@ -27,8 +27,9 @@ const TICK: Duration = Duration::from_millis(200);
 /// After an error of the log: the first wait, doubled each time, and the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(32);
-/// What could not be asked is asked again after about so long.
+/// What could not begin is tried again after about so long, then twice as long, up to the longest.
 const SOON: Duration = Duration::from_secs(3);
+const LATER: Duration = Duration::from_secs(60);
 /// No failed build waits longer for its next attempt.
 const LATEST: Duration = Duration::from_secs(15 * 60);
 
@@ -79,9 +80,18 @@ pub async fn run(
 ) -> Result<(), RebuildError> {
     rebuilds.activate(cluster.is_some(), sink.is_some());
     let automatic = Automatic::start(Arc::clone(&rebuilds.shared.log))?;
+    let shared = Arc::clone(&rebuilds.shared);
     let context = Context { rebuilds, cluster, sink: sink.map(Arc::new), view, metrics, options };
-    let worker = Worker { context, tasks: JoinSet::new(), places: HashMap::new(), looked: HashMap::new() };
-    worker.work(automatic).await
+    let worker = Worker {
+        context,
+        tasks: JoinSet::new(),
+        places: HashMap::new(),
+        looked: HashMap::new(),
+        held: HashMap::new(),
+    };
+    let ended = worker.work(automatic).await;
+    shared.is_active.store(false, Ordering::Relaxed);
+    ended
 }
 
 struct Worker {
@@ -91,6 +101,15 @@ struct Worker {
     places: HashMap<tokio::task::Id, Place>,
     /// When each was looked at last.
     looked: HashMap<Place, Instant>,
+    /// Those that were to begin and did not.
+    held: HashMap<Place, Held>,
+}
+
+/// A target that could not begin: it is tried again later, and ever later.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    until: Instant,
+    wait: Duration,
 }
 
 impl Worker {
@@ -117,7 +136,7 @@ impl Worker {
                     let wait = (FIRST_WAIT * 2_u32.pow(failures.min(10))).min(LONGEST_WAIT);
                     failures += 1;
                     tracing::warn!("{error}; trying again in {:.1} s", wait.as_secs_f64());
-                    tokio::time::sleep(wait.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
+                    tokio::time::sleep(jittered(wait)).await;
                 }
                 Err(error) => return Err(error),
             }
@@ -171,9 +190,14 @@ impl Worker {
         // A look at each of very many would be all that the API server has to do.
         let every = self.context.options.look_every.max(Duration::from_millis(10) * count(to_look.len()));
         self.looked.retain(|_, at| at.elapsed() < every);
+        let is_trying: HashSet<&Place> = self.places.values().chain(&to_begin).collect();
+        self.held.retain(|place, _| is_trying.contains(place));
         for place in to_begin {
             if self.tasks.len() >= AT_ONCE {
                 return Ok(());
+            }
+            if !self.may_try(&place) {
+                continue;
             }
             let context = self.context.clone();
             let of = place.clone();
@@ -194,6 +218,20 @@ impl Worker {
             self.places.insert(task.id(), place);
         }
         Ok(())
+    }
+}
+
+impl Worker {
+    /// Whether it is time to try to begin a target. It is held from then on, for the case that it does not begin.
+    fn may_try(&mut self, place: &Place) -> bool {
+        let now = Instant::now();
+        let wait = match self.held.get(place) {
+            Some(held) if held.until > now => return false,
+            Some(held) => (held.wait * 2).min(LATER),
+            None => SOON,
+        };
+        self.held.insert(place.clone(), Held { until: now + jittered(wait), wait });
+        true
     }
 }
 
@@ -230,7 +268,7 @@ impl Context {
                 Ok(Some(Known {
                     target: found.clone(),
                     limits: request.limits.clone(),
-                    may_begin: rebuild.record.state == RebuildState::Running,
+                    may_begin: desk::may_begin(rebuild.record, found, Timestamp::now()),
                     ready_at: desk::ready_at(&rebuild, found),
                     planned: rebuild.record.created,
                     class: request.class.clone(),
@@ -241,22 +279,51 @@ impl Context {
         .await
     }
 
-    /// Writes what a target is now.
+    /// Writes what a target is now, unless that stands there already.
     pub(super) async fn write(&self, target: TargetRecord) -> Result<(), RebuildError> {
         let rebuilds = self.rebuilds.clone();
-        let record = RebuildsRecord::RebuildTarget(Box::new(target));
-        blocking(move || rebuilds.with(|ledger| ledger.commit(vec![record]))).await
+        blocking(move || {
+            rebuilds.with(|ledger| {
+                let found = ledger.book().get(&target.rebuild).and_then(|of| of.targets.get(&target.target));
+                let is_known = found.is_some_and(|found| {
+                    *found == TargetRecord { sequence: found.sequence, ..target.clone() }
+                });
+                let record = RebuildsRecord::RebuildTarget(Box::new(target));
+                if is_known { Ok(()) } else { ledger.commit(vec![record]) }
+            })
+        })
+        .await
     }
 
-    /// Whether what a tag points at is current in the class.
-    pub(super) async fn is_tag_current(&self, tag: &str, class: &str) -> Result<Option<bool>, RebuildError> {
-        let (view, tag, class) = (Arc::clone(&self.view), tag.to_owned(), class.to_owned());
-        blocking(move || Ok(Query::new(view.snapshot()).is_tag_current(&tag, &class))).await
+    /// The same for what is about to begin, if that may begin still: somebody may have paused or cancelled its rebuild.
+    pub(super) async fn write_if_still(&self, target: TargetRecord) -> Result<bool, RebuildError> {
+        let rebuilds = self.rebuilds.clone();
+        blocking(move || {
+            rebuilds.with(|ledger| {
+                let rebuild = ledger.book().get(&target.rebuild);
+                let is_still = rebuild.is_some_and(|rebuild| {
+                    desk::may_begin(rebuild.record, &target, Timestamp::now())
+                        && rebuild
+                            .targets
+                            .get(&target.target)
+                            .is_some_and(|found| found.sequence + 1 == target.sequence)
+                });
+                if is_still {
+                    ledger.commit(vec![RebuildsRecord::RebuildTarget(Box::new(target))])?;
+                }
+                Ok(is_still)
+            })
+        })
+        .await
     }
 
-    /// In a moment, and not everybody at once.
-    pub(super) fn soon(&self) -> Timestamp {
-        after(SOON)
+    /// Asks the index.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Query) -> T + Send + 'static,
+    ) -> Result<T, RebuildError> {
+        let view = Arc::clone(&self.view);
+        blocking(move || Ok(question(&Query::new(view.snapshot())))).await
     }
 
     /// When the next attempt is, after so many.
@@ -266,8 +333,13 @@ impl Context {
     }
 }
 
-fn after(wait: Duration) -> Timestamp {
-    let wait = wait.mul_f64(0.75 + fastrand::f64() / 2.0);
+/// About so long, and not everybody at once.
+fn jittered(wait: Duration) -> Duration {
+    wait.mul_f64(0.75 + fastrand::f64() / 2.0)
+}
+
+pub(super) fn after(wait: Duration) -> Timestamp {
+    let wait = jittered(wait);
     let now = Timestamp::now();
     i64::try_from(wait.as_millis())
         .ok()

@@ -29,6 +29,9 @@ pub struct BuildConfigRecord {
     /// Images that sources are taken from: `spec.source.images[].from`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub source_images: Vec<ObjectReference>,
+    /// Whether its source is uploaded by whoever starts a build: `spec.source.binary`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub binary: bool,
     /// What it pushes to: `spec.output.to`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<ObjectReference>,

@@ -63,6 +63,9 @@ pub struct RebuildRecord {
     pub waves: u32,
     /// How many targets it has, those that are left to others included.
     pub targets: u32,
+    /// Who has asked for this change of it, as far as that is known; nobody, where clade has made it by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_by: Option<String>,
     /// How many had failed when somebody had it go on all the same: they do not stop it again.
     #[serde(default, skip_serializing_if = "is_none")]
     pub forgiven: u32,
@@ -165,7 +168,7 @@ pub struct TargetRecord {
     pub target: Target,
     /// Counts the changes of this record.
     pub sequence: u64,
-    /// Its wave, from 1.
+    /// Its wave, from 1; 0 is that of what the plan had found to be impossible.
     pub wave: u32,
     /// Who begins the build.
     pub action: Action,
@@ -174,6 +177,9 @@ pub struct TargetRecord {
     /// The targets of this rebuild that it is built on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Target>,
+    /// Those of them whose pushes begin its build, by its ImageChange triggers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggered_by: Vec<Target>,
     /// The tag that it pushes to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
@@ -200,6 +206,13 @@ pub struct TargetRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub ended: Option<Timestamp>,
+    /// When the API server was last asked to begin it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub requested: Option<Timestamp>,
+    /// The number of the last build that was found wanting: what is looked for is a later one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<u64>,
     /// Not to be tried again before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]

@@ -1,9 +1,9 @@
-//! Subscriptions as a library, over the log in memory; and a consumer group on a real Apache Kafka.
+//! Subscriptions as a library, over the log in memory; and the command on a real Apache Kafka.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+mod kafka;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use clade::log::memory::{Faults, MemoryLog};
 use clade::log::{Log, TopicPartition};
@@ -216,94 +216,4 @@ fn what_cannot_be_read_is_passed_on_with_its_bytes() {
     assert!(matches!(event.content, Content::Unreadable(_)));
     let told = serde_json::to_value(event.cloud_event()).unwrap();
     assert_eq!((&told["data_base64"], &told["id"]), (&"bm8gSlNPTg==".into(), &"outdated[0]@0".into()));
-}
-
-/// A member of a consumer group; its lines come through a channel.
-struct Member {
-    child: Child,
-    lines: std::sync::mpsc::Receiver<String>,
-}
-
-impl Member {
-    fn start(bootstrap: &str, prefix: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_clade"))
-            .args(["subscribe", "outdated", "--follow", "--consumer-group", "alerts", "-o", "cloudevents"])
-            .args(["--kafka", bootstrap, "--kafka-prefix", prefix])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let out = BufReader::new(child.stdout.take().unwrap());
-        let (sender, lines) = std::sync::mpsc::sync_channel(1);
-        std::thread::spawn(move || out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Self { child, lines }
-    }
-}
-
-impl Member {
-    /// Kills it, and returns what it had written: of that, it has committed what it was done with.
-    fn kill(mut self) -> Vec<String> {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.lines.iter().collect()
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[test]
-#[ignore = "needs Apache Kafka: make test"]
-fn a_group_whose_members_are_killed_is_told_of_everything_at_least_once_and_goes_on_where_it_has_stopped() {
-    let config = crate::kafka::fresh_config(4);
-    let log = crate::kafka::open(&config);
-    let mut writer = log.writer("test").unwrap();
-    let mut expected = BTreeSet::new();
-    let mut write = |numbers: std::ops::Range<u32>| {
-        for number in numbers {
-            let record = transition(&format!("image {number}"), None, Some(State::Current), &["shop/app:1"]);
-            expected.insert(record.headers.iter().find(|(name, _)| name == "ce_id").unwrap().1.clone());
-            let partition = u16::try_from(number % 4).unwrap();
-            writer.append(vec![(TopicPartition { topic: Topic::Outdated, partition }, record)]).unwrap();
-        }
-        expected.clone()
-    };
-    let mut seen: Vec<String> = Vec::new();
-    let mut all = write(0..200);
-    let deadline = Instant::now() + Duration::from_secs(180);
-    for round in 0..3 {
-        let members = [
-            Member::start(&config.bootstrap, &config.prefix),
-            Member::start(&config.bootstrap, &config.prefix),
-        ];
-        all.extend(write(200 + round * 100..300 + round * 100));
-        // All but the last are killed after some events, in the midst of what is being written out.
-        let enough = |seen: &[String]| match round {
-            2 => seen.iter().collect::<BTreeSet<_>>().len() == all.len(),
-            _ => seen.iter().collect::<BTreeSet<_>>().len() >= 120 * (round as usize + 1),
-        };
-        while !enough(&seen) {
-            assert!(Instant::now() < deadline, "{} of {}", seen.len(), all.len());
-            for member in &members {
-                while let Ok(line) = member.lines.recv_timeout(Duration::from_millis(20)) {
-                    let event: serde_json::Value = serde_json::from_str(&line).unwrap();
-                    seen.push(event["id"].as_str().unwrap().to_owned());
-                    if enough(&seen) {
-                        break;
-                    }
-                }
-            }
-        }
-        for line in members.into_iter().flat_map(Member::kill) {
-            // The last line may be cut off; then nothing of its batch is committed.
-            let Ok(event) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
-            seen.push(event["id"].as_str().unwrap().to_owned());
-        }
-        println!("round {round}: {} lines", seen.len());
-    }
-    assert_eq!(seen.iter().cloned().collect::<BTreeSet<_>>(), all, "without repeats, exactly the topic's");
-    assert!(seen.len() < 2 * all.len(), "it goes on where it has stopped: {} lines", seen.len());
 }

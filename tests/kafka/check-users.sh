@@ -27,10 +27,14 @@ authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS" "$here/broker.sh" start "$work/broker" >"$work/bootstrap"
 CLADE_KAFKA=$(cat "$work/bootstrap") "$clade" topics apply --partitions 4 >/dev/null
 "$python" "$here/acls.py" "$(cat "$work/bootstrap")" "$root/deploy/strimzi/users.yaml"
+# The user of a subscriber stands in the documentation.
+sed -n '/^```yaml/,/^```$/{/^```/d; p}' "$root/topics/README.md" >"$work/subscriber.yaml"
+grep -q '{name: alerts' "$work/subscriber.yaml" || fail "topics/README.md has no KafkaUser alerts any more"
+"$python" "$here/acls.py" "$(cat "$work/bootstrap")" "$work/subscriber.yaml"
 CLADE_KAFKA=$(cat "$work/broker/sasl")
 export CLADE_KAFKA CLADE_LOG=info,clade::kafka=debug
 
-for user in clade-watch clade-process clade-serve clade-label clade-rebuilder clade-auditor; do
+for user in clade-watch clade-process clade-serve clade-label clade-rebuilder clade-auditor alerts; do
   mkdir "$work/$user"
   certificate "$work/$user/user" "$user" "DNS:$user" "$work/clients-ca"
   mv "$work/$user/user.pem" "$work/$user/user.crt"
@@ -100,6 +104,15 @@ declared() { "$clade" apply --server "$(url watch)" -f "$work/more.yaml"; }
 until_ "a second watcher cannot go on" declared
 grep -il 'not authorized\|authorization failed\|AuthorizationFailed\|does not let us' "$work"/{process,serve,watch,rebuilder,auditor}.log &&
   fail "a service was refused what it asked for: $(grep -i 'authoriz\|let us' "$work"/*.log | head -n 3)"
+
+# A subscriber, alone and in a group, by what the documentation says that it needs.
+as alerts subscribe outdated --group os >"$work/alone" 2>"$work/alone.log" || fail "alerts cannot subscribe: $(cat "$work/alone.log")"
+[ -s "$work/alone" ] || fail "alerts is told of nothing"
+timeout -s INT 60 env CLADE_KAFKA_CONFIG_FILE="$work/alerts/client.properties" \
+  "$clade" subscribe outdated --follow --consumer-group alerts 2>"$work/grouped.log" | head -n 1 >"$work/grouped"
+[ -s "$work/grouped" ] || fail "alerts cannot subscribe in its group: $(cat "$work/grouped.log")"
+as alerts subscribe classifications >"$work/refused.log" 2>&1 && fail "alerts may read classifications"
+grep -qi authoriz "$work/refused.log" || fail "alerts cannot read classifications, and not for want of rights: $(cat "$work/refused.log")"
 
 read_as() { # USER TOPIC: how many records it reads
   kcat -C -e -q -b "$CLADE_KAFKA" -t "$2" -X security.protocol=ssl -X "ssl.ca.location=$work/broker/ca.pem" \

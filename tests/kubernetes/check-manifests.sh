@@ -16,6 +16,15 @@ trap 'rm -rf "$work"' EXIT
 kubectl() { "$here/cluster.sh" kubectl "$server" "$@"; }
 complain() { echo "${0##*/}: $*" >&2; echo "$*" >>"$work/complaints"; } # also in a pipeline
 
+established() { # ARGUMENT…: waits for definitions; kubectl does not for those that have no conditions yet
+  local _
+  for _ in $(seq 1 60); do
+    kubectl wait --for condition=established --timeout 60s "$@" >"$work/established" 2>&1 && return
+    sleep 0.5
+  done
+  fail "not established: $(cat "$work/established")"
+}
+
 foreign_kinds() { # the kinds that somebody else brings
   local crds; crds=$("$here/crds/crds.sh")
   cat >"$work/route.yaml" <<'YAML'
@@ -33,7 +42,7 @@ spec:
     schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 YAML
   kubectl apply --server-side --force-conflicts -f "$crds" -f "$here/openshift-crds.yaml" -f "$work/route.yaml" >/dev/null
-  kubectl wait --for condition=established --timeout 60s crd --all >/dev/null
+  established crd --all
 }
 
 install() { # OVERLAY COMPONENT…: applies it to a namespace of its own, which is $namespace from now on
@@ -47,7 +56,7 @@ install() { # OVERLAY COMPONENT…: applies it to a namespace of its own, which 
   kubectl kustomize "$dir" >"$dir.yaml"
   # CRDs come first, and have to be known before there can be objects of them.
   kubectl apply --server-side --force-conflicts --warnings-as-errors -f "$deploy/base/crds.yaml" >/dev/null
-  kubectl wait --for condition=established --timeout 60s -f "$deploy/base/crds.yaml" >/dev/null
+  established -f "$deploy/base/crds.yaml"
   kubectl apply --server-side --force-conflicts --warnings-as-errors -f "$dir.yaml" >"$dir.log" 2>&1 ||
     complain "the API server does not take overlays/$overlay as it is: $(grep -v serverside-applied "$dir.log")"
 }

@@ -109,7 +109,7 @@ fn of_rebuild(of: &RebuildRecord, before: Option<Facts>, time: Timestamp) -> Ent
         from: before,
         to: Facts::of(&Rebuild { state: of.state, waves: of.waves, targets: of.targets }),
         why: Facts::of(&why),
-        on_behalf_of: of.request.requested_by.clone(),
+        on_behalf_of: if is_first { of.request.requested_by.clone() } else { of.changed_by.clone() },
         ..Entry::new(what, time)
     }
 }

@@ -54,7 +54,7 @@ pub(in crate::cli) struct Args {
     #[arg(long, global = true, env = "CLADE_SERVER", value_name = "URL")]
     pub(in crate::cli) server: Option<String>,
 
-    /// A file with the token that the clade at --server wants of who commands rebuilds
+    /// A file with the token that the clade at --server wants of who declares and commands from elsewhere
     #[arg(long, global = true, env = "CLADE_TOKEN_FILE", value_name = "FILE", requires = "server")]
     pub(in crate::cli) token_file: Option<PathBuf>,
 

@@ -130,9 +130,6 @@ pub(in crate::cli) struct RebuildingArgs {
     /// A file with the secret that what is told is signed with, as Standard Webhooks has it
     #[arg(long, env = "CLADE_SINK_SECRET_FILE", value_name = "FILE", requires = "sink")]
     pub(in crate::cli) sink_secret_file: Option<PathBuf>,
-    /// A file with a token: whoever has it may command rebuilds from other machines as well
-    #[arg(long, env = "CLADE_COMMAND_TOKEN_FILE", value_name = "FILE")]
-    pub(in crate::cli) command_token_file: Option<PathBuf>,
     /// So many builds at once, of all rebuilds together [default: as their own limits say]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) max_builds: Option<NonZeroU32>,

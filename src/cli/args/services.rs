@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::super::client::token;
+use super::super::error::CliError;
 use super::{KubernetesArgs, LabellingArgs, RebuildingArgs, RegistryArgs, RunAuditArgs};
 use crate::log::Log;
 use crate::snapshot::Snapshots;
@@ -20,6 +22,8 @@ pub(in crate::cli) struct RunArgs {
     /// Where the API listens; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub(in crate::cli) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(in crate::cli) commands: CommandArgs,
     #[command(flatten)]
     pub(in crate::cli) sources: SourceArgs,
     #[command(flatten)]
@@ -43,7 +47,24 @@ pub(in crate::cli) struct WatchArgs {
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub(in crate::cli) listen: std::net::SocketAddr,
     #[command(flatten)]
+    pub(in crate::cli) commands: CommandArgs,
+    #[command(flatten)]
     pub(in crate::cli) sources: SourceArgs,
+}
+
+/// Who may declare and command, besides whoever is on the same machine.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct CommandArgs {
+    /// A file with a token: whoever has it may declare, and command rebuilds, from other machines as well
+    #[arg(long, env = "CLADE_COMMAND_TOKEN_FILE", value_name = "FILE")]
+    command_token_file: Option<PathBuf>,
+}
+
+impl CommandArgs {
+    /// The token, if there is one.
+    pub(in crate::cli) fn token(&self) -> Result<Option<String>, CliError> {
+        self.command_token_file.as_deref().map(token).transpose()
+    }
 }
 
 /// What is taken in, and taken in again as it changes.
@@ -150,6 +171,8 @@ pub(in crate::cli) struct RebuilderArgs {
     pub(in crate::cli) listen: std::net::SocketAddr,
     #[command(flatten)]
     pub(in crate::cli) kubernetes: KubernetesArgs,
+    #[command(flatten)]
+    pub(in crate::cli) commands: CommandArgs,
     #[command(flatten)]
     pub(in crate::cli) rebuilding: RebuildingArgs,
     #[command(flatten)]

@@ -29,14 +29,12 @@ fn told(report: &Report, args: &VerifyArgs) -> Vec<String> {
     let mut told = Vec::new();
     match (report.first, report.last) {
         (Some((first, since)), Some((last, hash, until))) => {
-            told.push(format!(
-                "entries:    {first} to {last}, {} in {} segments",
-                report.entries, report.segments
-            ));
+            told.push(format!("entries:    {first} to {last}, {} of them", report.entries));
+            told.push(format!("segments:   {}", report.segments));
             told.push(format!("times:      {since:.3} to {until:.3}"));
             told.push(format!("head:       {last}:{hash}"));
         }
-        _ => told.push(format!("entries:    none, in {} segments", report.segments)),
+        _ => told.push("entries:    none".to_owned()),
     }
     told.push(match &report.pruned {
         Some((segment, seq)) => {

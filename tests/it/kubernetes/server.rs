@@ -41,8 +41,12 @@ impl Server {
         assert!(crds.status.success());
         server.kubectl_with(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &crds.stdout);
         server.kubectl(&["apply", "--server-side", "-f", &root("tests/kubernetes/openshift-crds.yaml")]);
-        // A definition is usable a moment after it was taken.
-        server.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"]);
+        // A definition is usable a moment after it was taken; before, kubectl does not wait for what has no conditions.
+        eventually("the kinds are established", || {
+            server
+                .try_kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"])
+                .is_ok()
+        });
         eventually("the kinds are served", || server.try_kubectl(&["get", KINDS]).is_ok());
         for namespace in ["default", "clade"] {
             server.kubectl(&["delete", KINDS, "--all", "--namespace", namespace, "--wait=true"]);
