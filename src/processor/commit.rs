@@ -8,7 +8,7 @@ use crate::log::{Batch, TopicPartition, check_size};
 use crate::record::{
     ClassificationRecord, DeadLetterRecord, ProgressRecord, Record, Topic, encode, tombstone,
 };
-use crate::shard::{Change, Effect};
+use crate::shard::{Change, Drain, Effect};
 use crate::telemetry::Span;
 
 /// What was begun to be appended, and what has to be published once it is.
@@ -22,33 +22,58 @@ pub(super) struct InFlight {
 
 /// What follows from a batch of inputs.
 pub(super) struct Results {
-    pub(super) effects: Vec<Effect>,
+    /// What is not concluded yet.
+    pub(super) drain: Drain,
+    /// What is.
+    pub(super) first: Option<Effect>,
     pub(super) dead_letters: Vec<DeadLetterRecord>,
     /// What the published copy still has to be given.
     pub(super) changes: Vec<Change>,
     pub(super) traces: Traces,
-    pub(super) done: Done,
+    /// How many records were read.
+    pub(super) records: usize,
+}
+
+/// Where the records about images go.
+struct Outputs {
+    outdated: TopicPartition,
+    classifications: TopicPartition,
+    /// Counts the batches.
+    sequence: u64,
 }
 
 impl Processor {
     /// Begins to append the effects, the dead letters and last the progress; [`Processor::finish`] ends it. Large
     /// results are divided between images; the progress stands in the last part, so that after a crash the difference
-    /// is computed again and the rest follows. While a part is on its way, the next is put into words.
-    pub(super) fn begin(&mut self, results: Results, progress: ProgressRecord) -> Result<(), ProcessorError> {
-        let Results { effects, mut dead_letters, changes, mut traces, mut done } = results;
-        let mut effects = effects.into_iter().peekable();
-        let mut is_part_begun = false;
-        while effects.len() > self.options.commit_images {
-            let part: Vec<Effect> = effects.by_ref().take(self.options.commit_images).collect();
-            let batch = self.records(&part, &mut traces, &mut dead_letters, progress.sequence)?;
-            self.finish()?;
-            if std::mem::replace(&mut is_part_begun, true) {
-                self.finish_part()?;
+    /// is computed again and the rest follows. While a part is on its way, the next is concluded and put into words.
+    pub(super) fn begin(
+        &mut self,
+        results: Results,
+        progress: ProgressRecord,
+    ) -> Result<Done, ProcessorError> {
+        let Results { mut drain, first, mut dead_letters, changes, mut traces, records } = results;
+        let outputs = Outputs {
+            outdated: self.output(Topic::Outdated),
+            classifications: self.output(Topic::Classifications),
+            sequence: progress.sequence,
+        };
+        let mut done = Done { records, ..Done::default() };
+        let (mut batch, mut images, mut is_part_begun) = (Batch::new(), 0, false);
+        let mut next = first.or_else(|| self.state.shard().next_effect(&mut drain));
+        while let Some(effect) = next {
+            outputs.put(effect, &mut batch, &mut traces, &mut dead_letters, &mut done)?;
+            images += 1;
+            next = self.state.shard().next_effect(&mut drain);
+            if images == self.options.commit_images && next.is_some() {
+                let capacity = batch.len();
+                self.finish()?;
+                if std::mem::replace(&mut is_part_begun, true) {
+                    self.finish_part()?;
+                }
+                self.writer.begin(std::mem::replace(&mut batch, Batch::with_capacity(capacity)))?;
+                images = 0;
             }
-            self.writer.begin(batch)?;
         }
-        let part: Vec<Effect> = effects.collect();
-        let mut batch = self.records(&part, &mut traces, &mut dead_letters, progress.sequence)?;
         done.dead_letters = dead_letters.len();
         for letter in dead_letters {
             batch.push((self.output(Topic::DeadLetters), encode(letter.origin.clone(), &letter)?));
@@ -62,7 +87,7 @@ impl Processor {
         self.writer.begin(batch)?;
         let (spans, begun) = (traces.into_spans(), Instant::now());
         self.in_flight = Some(InFlight { changes, progress, spans, done, begun });
-        Ok(())
+        Ok(done)
     }
 
     fn finish_part(&mut self) -> Result<(), ProcessorError> {
@@ -103,16 +128,19 @@ impl Processor {
         metrics.transitions.inc_by(done.transitions as u64);
         metrics.dead_letters.inc_by(done.dead_letters as u64);
     }
+}
 
-    fn records(
+impl Outputs {
+    /// Puts what has changed about one image into words.
+    fn put(
         &self,
-        effects: &[Effect],
+        effect: Effect,
+        batch: &mut Batch,
         traces: &mut Traces,
         dead_letters: &mut Vec<DeadLetterRecord>,
-        sequence: u64,
-    ) -> Result<Batch, ProcessorError> {
-        let (outdated, classifications) = (self.output(Topic::Outdated), self.output(Topic::Classifications));
-        let mut batch = Batch::with_capacity(effects.len() * 2);
+        done: &mut Done,
+    ) -> Result<(), ProcessorError> {
+        let sequence = self.sequence;
         let mut put = |to: TopicPartition, name: &str, record: Record| {
             // What is concluded from strangers' records is as large as they make it.
             match check_size(to, &record) {
@@ -129,20 +157,20 @@ impl Processor {
                 }
             }
         };
-        for effect in effects {
-            let key = effect.digest.to_string();
-            for transition in &effect.transitions {
-                put(outdated, &transition.class, encode(key.clone(), transition)?);
-            }
-            let record = match &effect.classification {
-                Some(classification) => encode(key, classification)?,
-                None => {
-                    let id = format!("{key}@{sequence}");
-                    tombstone::<ClassificationRecord>(key, id)
-                }
-            };
-            put(classifications, "", record);
+        done.classified += 1;
+        done.transitions += effect.transitions.len();
+        let key = effect.digest.to_string();
+        for transition in &effect.transitions {
+            put(self.outdated, &transition.class, encode(key.clone(), transition)?);
         }
-        Ok(batch)
+        let record = match &effect.classification {
+            Some(classification) => encode(key, classification)?,
+            None => {
+                let id = format!("{key}@{sequence}");
+                tombstone::<ClassificationRecord>(key, id)
+            }
+        };
+        put(self.classifications, "", record);
+        Ok(())
     }
 }

@@ -39,7 +39,7 @@ impl Follower {
             take_in(replica.shard(), taken.changes);
         })?;
         // What follows from it is known now; that somebody else commits it is nothing to wait for.
-        replica.shard().drain();
+        replica.shard().catch_up();
         replica.publish_restored(progress);
         let images = replica.shard().index().len();
         telemetry::set(&options.metrics.images, partition, images as u64);
@@ -64,7 +64,7 @@ impl Follower {
         self.at_end = taken.at_end;
         if taken.records > 0 {
             let (changes, _) = take_in(self.replica.shard(), taken.changes);
-            self.replica.shard().drain();
+            self.replica.shard().catch_up();
             let images = self.replica.shard().index().len();
             telemetry::set(&self.options.metrics.images, self.partition, images as u64);
             self.replica.publish(changes, taken.progress);

@@ -26,7 +26,6 @@ use std::time::{Duration, SystemTime};
 
 use crate::log::{AppendError, LogError, SharedLog, TopicPartition, Writer};
 use crate::record::{ProgressRecord, Topic};
-use crate::shard::Effect;
 use crate::snapshot::Snapshots;
 use crate::telemetry::{self, Metrics, Spans};
 use crate::view::View;
@@ -95,7 +94,7 @@ pub enum Step {
     Restored,
     /// A batch of inputs was read.
     Read,
-    /// It was applied, and the difference is known; nothing is written.
+    /// It was applied, and the difference is known or follows; nothing is written.
     Concluded,
     /// A part of the results was appended, and more follows.
     PartlyCommitted,
@@ -154,13 +153,6 @@ pub struct Done {
     pub dead_letters: usize,
     /// Whether all that is published has been processed and committed.
     pub at_end: bool,
-}
-
-impl Done {
-    fn of(records: usize, effects: &[Effect]) -> Self {
-        let transitions = effects.iter().map(|effect| effect.transitions.len()).sum();
-        Self { records, classified: effects.len(), transitions, ..Self::default() }
-    }
 }
 
 /// The processor of one partition.
@@ -240,17 +232,16 @@ impl Processor {
         let letters = taken.refused.into_iter().chain(refused);
         let dead_letters: Vec<_> =
             letters.filter(|refused| self.reports(refused)).map(Refused::letter).collect();
-        let effects = self.state.shard().drain();
+        let mut drain = self.state.shard().begin_drain();
+        let first = self.state.shard().next_effect(&mut drain);
         let images = self.state.shard().index().len();
         telemetry::set(&self.options.metrics.images, self.partition, images as u64);
         self.at(Step::Concluded);
-        let done = Done { dead_letters: dead_letters.len(), ..Done::of(records, &effects) };
         self.unsettled += changes.len();
         self.unsaved.add(records, images);
         self.sequence += 1;
         let progress = ProgressRecord { sequence: self.sequence, ..taken.progress };
-        self.begin(Results { effects, dead_letters, changes, traces, done }, progress)?;
-        Ok(done)
+        self.begin(Results { drain, first, dead_letters, changes, traces, records }, progress)
     }
 
     /// Every partition reads the catalog; one of them tells of its bad records.

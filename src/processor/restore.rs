@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::input::{Inputs, Refused, Taken, take_in};
 use super::traces::Traces;
-use super::{Done, Options, Processor, ProcessorError, Results, Step, Unsaved};
+use super::{Options, Processor, ProcessorError, Results, Step, Unsaved};
 use crate::log::{LogError, Offset, SharedLog, TopicPartition, for_each_from};
 use crate::oci::Digest;
 use crate::record::{ClassificationRecord, ProgressRecord, Topic, decode};
@@ -202,12 +202,13 @@ impl Processor {
             refused_now.into_iter().filter(|refused| self.reports(refused)).map(Refused::letter).collect();
         self.read_committed(classifications)?;
         self.at(Step::Restored);
-        let effects = self.state.shard().drain();
+        let mut drain = self.state.shard().begin_drain();
+        let first = self.state.shard().next_effect(&mut drain);
         let images = self.state.shard().index().len();
         self.unsaved = Unsaved::new(records, images);
         telemetry::set(&self.options.metrics.images, self.partition, images as u64);
         let progress = ProgressRecord { sequence: committed.sequence, ..progress };
-        if effects.is_empty() && dead_letters.is_empty() && progress == committed {
+        if first.is_none() && dead_letters.is_empty() && progress == committed {
             self.state.publish_restored(progress);
             self.is_restored = true;
             self.at(Step::Published);
@@ -216,9 +217,8 @@ impl Processor {
         self.at(Step::Concluded);
         let progress = ProgressRecord { sequence: progress.sequence + 1, ..progress };
         self.sequence = progress.sequence;
-        let done = Done::of(records, &effects);
         let (changes, traces) = (Vec::new(), Traces::default());
-        self.begin(Results { effects, dead_letters, changes, traces, done }, progress)?;
+        self.begin(Results { drain, first, dead_letters, changes, traces, records }, progress)?;
         self.finish()
     }
 

@@ -23,26 +23,77 @@ pub struct Effect {
 /// The conclusions of one drain by nearest marked node and platform: most images share theirs with thousands.
 type Memo = HashMap<(NodeId, Interned), Option<Interned>>;
 
+/// What has to be looked at, and what is known of it so far. A class that many images are in changes them all at once: what
+/// follows is told image by image, so that it never has to be in memory as a whole.
+#[derive(Debug, Default)]
+pub struct Drain {
+    images: std::vec::IntoIter<ImageId>,
+    orphans: std::vec::IntoIter<(Digest, Orphan)>,
+    memo: Memo,
+    released: Vec<NodeId>,
+}
+
 impl Shard {
     /// What follows from everything applied since the last call, image by image.
     pub fn drain(&mut self) -> Vec<Effect> {
-        let mut memo = Memo::new();
-        let mut effects = Vec::new();
+        let mut drain = self.begin_drain();
+        std::iter::from_fn(|| self.next_effect(&mut drain)).collect()
+    }
+
+    /// Concludes what follows from everything applied since the last call, where nobody has to be told.
+    pub fn catch_up(&mut self) {
+        let mut drain = self.begin_drain();
+        for image in drain.images.by_ref() {
+            self.conclude(image, &mut drain.memo, |_, _, _| ());
+        }
+        while self.revoke(&mut drain, |_, _, _| ()).is_some() {}
+        self.end_drain(&mut drain);
+    }
+
+    /// Begins to conclude what follows from everything applied since the last call. Until [`Shard::next_effect`] has told all
+    /// of it, nothing else may be applied.
+    pub fn begin_drain(&mut self) -> Drain {
         let mut images: Vec<ImageId> = std::mem::take(&mut self.dirty_images).into_iter().collect();
         for node in self.take_dirty_roots() {
             images.extend(self.index.subtree_images(node));
         }
-        for image in images {
-            effects.extend(self.conclude(image, &mut memo));
+        let mut orphans: Vec<(Digest, Orphan)> = std::mem::take(&mut self.orphans).into_iter().collect();
+        orphans.sort_unstable_by_key(|(digest, _)| *digest);
+        Drain {
+            images: images.into_iter(),
+            orphans: orphans.into_iter(),
+            memo: Memo::new(),
+            released: std::mem::take(&mut self.released),
         }
-        for conclusion in memo.into_values().flatten() {
+    }
+
+    /// The next image about which something has changed; none once all has been told.
+    pub fn next_effect(&mut self, drain: &mut Drain) -> Option<Effect> {
+        for image in drain.images.by_ref() {
+            let effect =
+                self.conclude(image, &mut drain.memo, |shard, before, now| shard.effect(image, before, now));
+            if effect.is_some() {
+                return effect;
+            }
+        }
+        let revoked = self.revoke(drain, |subject, digest, before| Effect {
+            digest,
+            classification: None,
+            transitions: subject.transitions(Some(before), None),
+        });
+        if revoked.is_none() {
+            self.end_drain(drain);
+        }
+        revoked
+    }
+
+    fn end_drain(&mut self, drain: &mut Drain) {
+        for conclusion in std::mem::take(&mut drain.memo).into_values().flatten() {
             self.classifications.release(conclusion);
         }
-        effects.extend(self.revoke_orphans());
-        for node in std::mem::take(&mut self.released) {
+        for node in std::mem::take(&mut drain.released) {
             self.index.unpin(node);
         }
-        effects
     }
 
     /// The nodes to be looked at whose subtrees do not lie in one another.
@@ -55,8 +106,13 @@ impl Shard {
             .collect()
     }
 
-    /// Compares what is concluded of an image now with what was; remembers and returns the difference.
-    fn conclude(&mut self, image: ImageId, memo: &mut Memo) -> Option<Effect> {
+    /// Compares what is concluded of an image now with what was; remembers the difference, and tells it.
+    fn conclude<T>(
+        &mut self,
+        image: ImageId,
+        memo: &mut Memo,
+        tell: impl FnOnce(&Self, Option<Interned>, Option<Interned>) -> T,
+    ) -> Option<T> {
         let platform = self.rows[image.index()].platform;
         let now = self.nearest_mark(image).and_then(|node| match memo.get(&(node, platform)) {
             Some(known) => *known,
@@ -72,12 +128,12 @@ impl Shard {
         if before == now && !is_misstated {
             return None;
         }
-        let effect = self.effect(image, before, now);
+        let told = tell(self, before, now);
         if let Some(now) = now {
             self.classifications.retain(now);
         }
         self.set_classification(image, now);
-        Some(effect)
+        Some(told)
     }
 
     fn nearest_mark(&self, image: ImageId) -> Option<NodeId> {
@@ -125,20 +181,18 @@ impl Shard {
         }
     }
 
-    /// What was committed about images that are gone is taken back.
-    fn revoke_orphans(&mut self) -> Vec<Effect> {
-        let mut orphans: Vec<(Digest, Orphan)> = std::mem::take(&mut self.orphans).into_iter().collect();
-        orphans.sort_unstable_by_key(|(digest, _)| *digest);
-        let mut effects = Vec::with_capacity(orphans.len());
-        for (digest, orphan) in orphans {
-            let subject =
-                Subject { shard: self, digest, sequence: orphan.sequence, platform: orphan.platform };
-            let transitions = subject.transitions(Some(orphan.classification), None);
-            effects.push(Effect { digest, classification: None, transitions });
-            self.platforms.release(orphan.platform);
-            self.classifications.release(orphan.classification);
-        }
-        effects
+    /// What was committed about the next image that is gone is taken back.
+    fn revoke<T>(
+        &mut self,
+        drain: &mut Drain,
+        tell: impl FnOnce(&Subject<'_>, Digest, Interned) -> T,
+    ) -> Option<T> {
+        let (digest, orphan) = drain.orphans.next()?;
+        let subject = Subject { shard: self, digest, sequence: orphan.sequence, platform: orphan.platform };
+        let told = tell(&subject, digest, orphan.classification);
+        self.platforms.release(orphan.platform);
+        self.classifications.release(orphan.classification);
+        Some(told)
     }
 }
 

@@ -23,7 +23,7 @@ mod tags;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-pub use drain::Effect;
+pub use drain::{Drain, Effect};
 pub use query::ImageView;
 pub use snapshot::{ShardSnapshot, SnapshotError};
 pub use tags::Tag;

@@ -58,7 +58,7 @@ impl Replica {
                 // What was refused the first time is refused again.
                 let _ = working.shard.apply(&change);
             }
-            working.shard.drain();
+            working.shard.catch_up();
         }
         if std::mem::take(&mut self.behind_settled) {
             working.shard.settle();

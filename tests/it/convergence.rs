@@ -77,7 +77,10 @@ fn a_shard_comes_to_the_same_conclusions_however_its_records_are_divided_and_set
             for change in interleaved(&world, partition, &mut random) {
                 shard.apply(&change).unwrap();
                 if random.bool() {
-                    shard.drain();
+                    match random.bool() {
+                        true => drop(shard.drain()),
+                        false => shard.catch_up(),
+                    }
                     if random.bool() {
                         shard.settle();
                     }
