@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
+use super::chain::SourceOffset;
 use super::entry::{Entry, Facts};
-use super::events::Classified;
+use super::events::{Classified, RESET};
 use crate::oci::{Digest, Platform, Timestamp};
 use crate::record::outdated::Standing;
-use crate::record::{Membership, State};
+use crate::record::{Membership, State, Topic};
 
 /// Up to when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +66,9 @@ pub struct ImageState {
     /// Its last whole classification.
     #[serde(flatten)]
     pub classified: Option<Classified>,
+    /// The partition that tells of it.
+    #[serde(skip)]
+    partition: Option<u16>,
 }
 
 /// A rebuild.
@@ -109,6 +113,9 @@ impl Replay {
     pub fn take(&mut self, entry: &Entry) {
         self.seq = entry.seq;
         self.time = self.time.max(Some(entry.time));
+        if entry.what == RESET {
+            return self.reset(entry.from.as_ref().and_then(Facts::read));
+        }
         match (&entry.image, &entry.class, &entry.group, &entry.rebuild) {
             (Some(image), ..) => self.image(*image, entry),
             (.., Some(rebuild)) => self.rebuild(rebuild, entry),
@@ -125,8 +132,32 @@ impl Replay {
         }
     }
 
+    /// A topic was made anew: what it had said counts no longer, and what it says now follows.
+    fn reset(&mut self, of: Option<SourceOffset>) {
+        let Some(SourceOffset { topic, partition, .. }) = of else { return };
+        match topic {
+            Topic::Catalog => {
+                self.classes.clear();
+                self.groups.clear();
+            }
+            Topic::Rebuilds => self.rebuilds.clear(),
+            Topic::Classifications | Topic::Outdated => self.images.retain(|_, image| {
+                if image.partition != Some(partition) {
+                    return true;
+                }
+                match topic {
+                    Topic::Outdated => image.states.clear(),
+                    _ => image.classified = None,
+                }
+                !image.states.is_empty() || image.classified.is_some()
+            }),
+            _ => {}
+        }
+    }
+
     fn image(&mut self, image: Digest, entry: &Entry) {
         let of = self.images.entry(image).or_default();
+        of.partition = entry.source.as_ref().map(|source| source.partition).or(of.partition);
         if of.platform.is_none() {
             of.platform.clone_from(&entry.platform);
         }

@@ -30,6 +30,7 @@ impl FromStr for Anchor {
     fn from_str(text: &str) -> Result<Self, String> {
         let parts =
             text.split_once(':').and_then(|(seq, hash)| Some((seq.parse().ok()?, hash.parse().ok()?)));
+        let parts = parts.filter(|(seq, _)| *seq > 0);
         let (seq, hash) = parts.ok_or_else(|| {
             format!("{text:?} is no head: write SEQ:sha256:HASH, as `clade audit head` does")
         })?;
@@ -55,6 +56,9 @@ pub struct Report {
     pub signed: u64,
     /// The keys of these signatures, in base64.
     pub signed_by: Vec<String>,
+    /// The last entry that a signature vouches for, and with it for all before. Those after it anybody may have written who can
+    /// write the files.
+    pub signed_to: Option<u64>,
     /// How many entries.
     pub entries: u64,
     /// The number of the first, and its time.
@@ -156,6 +160,12 @@ fn conclude(
             }
         }
     }
+    if !wanted.keys.is_empty() && report.signed == 0 {
+        let problem = "no closed segment with a signature of these keys is here, so that anybody may have written all of this; \
+                       the first is made when the first segment is closed"
+            .to_owned();
+        checker.found_in(first, 0, problem);
+    }
     report.entries = checker.entries;
     report.first = checker.first;
     report.last = checker.last;
@@ -212,6 +222,7 @@ fn check_head(
         Ok(None) => {}
         Ok(Some(key)) => {
             report.signed += 1;
+            report.signed_to = report.signed_to.max(Some(footer.last));
             let key = key.to_string();
             if !report.signed_by.contains(&key) {
                 report.signed_by.push(key);

@@ -1,5 +1,6 @@
 //! Where a command's answers come from: the process that runs on the data directory, or an engine started for it.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,16 @@ pub(super) fn address_file(dir: &Path) -> PathBuf {
     dir.join("api.url")
 }
 
+/// Where a process on this machine is asked that listens there: one that listens everywhere does so here as well.
+pub(super) fn local_url(listen: SocketAddr) -> String {
+    let here: IpAddr = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(here, listen.port()))
+}
+
 /// A client of the server that was named; else of a follower of the cluster, started for this command; else of what
 /// the data directory has.
 pub(super) fn of(
@@ -29,6 +40,9 @@ pub(super) fn of(
     local: impl FnOnce() -> Result<Client, CliError>,
 ) -> Result<Client, CliError> {
     if let Some((url, token)) = server {
+        if !url.trim().starts_with("http://") {
+            return Err(CliError::Usage(format!("--server {url}: write http://HOST:PORT")));
+        }
         return Client::at(url, token)?.ok_or_else(|| {
             CliError::Failed(format!("no clade answers at {url}: is it running, and is that its address?"))
         });
@@ -42,7 +56,11 @@ pub(super) fn of(
 }
 
 /// A client for data that exists.
-pub(super) fn open(dir: &Path, options: &processor::Options) -> Result<Client, CliError> {
+pub(super) fn open(
+    dir: &Path,
+    token: Option<String>,
+    options: &processor::Options,
+) -> Result<Client, CliError> {
     if !EmbeddedLog::exists(dir) {
         return Err(CliError::NotFound(format!(
             "there is no data in {}: import something first (`clade import`, or `clade demo` to look around), or name \
@@ -50,19 +68,28 @@ pub(super) fn open(dir: &Path, options: &processor::Options) -> Result<Client, C
             dir.display()
         )));
     }
-    open_or_create(dir, options)
+    open_or_create(dir, token, options)
 }
 
 /// A client for data that may not exist yet.
-pub(super) fn open_or_create(dir: &Path, options: &processor::Options) -> Result<Client, CliError> {
+pub(super) fn open_or_create(
+    dir: &Path,
+    token: Option<String>,
+    options: &processor::Options,
+) -> Result<Client, CliError> {
     if let Ok(url) = std::fs::read_to_string(address_file(dir))
-        && let Some(client) = Client::at(&url, None)?
+        && let Some(client) = Client::at(&url, token)?
     {
         return Ok(client);
     }
     let engine = start(dir, None, options)?;
     engine.catch_up(|_| {})?;
     Ok(Client::of(&Arc::new(engine))?)
+}
+
+/// Whether a process runs on the data directory and answers.
+pub(super) fn runs(dir: &Path) -> bool {
+    std::fs::read_to_string(address_file(dir)).is_ok_and(|url| matches!(Client::at(&url, None), Ok(Some(_))))
 }
 
 /// The token in a file.

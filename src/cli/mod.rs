@@ -86,8 +86,13 @@ fn dispatch(args: Args) -> Result<(), CliError> {
 fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result<(), CliError> {
     let dir = args.data_dir()?;
     let token = args.token_file.as_deref().map(client::token).transpose()?;
-    let server = args.server.as_deref().map(|url| (url, token));
+    let server = args.server.as_deref().map(|url| (url, token.clone()));
     match args.command {
+        Command::Import(_) if server.is_some() => Err(CliError::Usage(
+            "clade import writes into a data directory, or with --kafka to a cluster; --server (CLADE_SERVER) is for questions \
+             and declarations"
+                .to_owned(),
+        )),
         Command::Import(import) => match cluster {
             Some(cluster) => import::publish(cluster, &import, options),
             None => import::import(&dir, &import, options),
@@ -102,20 +107,30 @@ fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result
         Command::Audit(asked) => audit::audit(&dir, &asked),
         Command::Topics(asked) => topics::topics(args.kafka.required()?, &asked),
         Command::Apply(apply) => {
-            let client = client::of(server, cluster, || client::open_or_create(&dir, options))?;
+            let client = client::of(server, cluster, || client::open_or_create(&dir, token, options))?;
             manifests::apply(&client, &apply)
         }
         Command::Delete(delete) => {
-            let client = client::of(server, cluster, || client::open(&dir, options))?;
+            let client = client::of(server, cluster, || client::open(&dir, token, options))?;
             manifests::delete(&client, &delete)
         }
         Command::Rebuild(asked) => {
-            rebuild::rebuild(&client::of(server, cluster, || client::open(&dir, options))?, &asked)
+            rebuild::rebuild(&client::of(server, cluster, || client::open(&dir, token, options))?, &asked)
         }
         Command::Ask(Ask::Subscribe(asked)) if server.is_none() && cluster.is_some() => {
             stream::subscribe_on(args.kafka.required()?, &asked)
         }
-        Command::Ask(asked) => ask(&client::of(server, cluster, || client::open(&dir, options))?, asked),
+        Command::Ask(Ask::Subscribe(asked)) if asked.follow
+                && asked.consumer_group.is_none()
+                && server.is_none()
+                && !client::runs(&dir) => {
+            Err(CliError::Usage(
+                "nothing would come: no clade runs on this data directory; start `clade run`, ask one with --server, or \
+                 leave --follow out"
+                    .to_owned(),
+            ))
+        }
+        Command::Ask(asked) => ask(&client::of(server, cluster, || client::open(&dir, token, options))?, asked),
         Command::Demo(demo) => demo::demo(args.data_dir, &demo),
         Command::Generate(generate) => generate::generate(&generate),
         Command::Crd => output::documents(&kubernetes::definitions().map_err(CliError::failed)?),

@@ -72,6 +72,11 @@ pub(super) fn state(state: crate::record::State) -> String {
     if is_coloured() { format!("\x1b[{colour}m{state}\x1b[0m") } else { state.to_string() }
 }
 
+/// Somebody else's words, without what a terminal would take for a command.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
+}
+
 /// Bold on a terminal.
 pub(super) fn bold(text: &str) -> String {
     if is_coloured() { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::args::{Format, RebuildArgs, RebuildCommand, StartRebuildArgs};
 use super::error::CliError;
-use super::output::{bold, lines, some, structured, table};
+use super::output::{bold, lines, plain, some, structured, table};
 use super::progress;
 use crate::api::{Asking, Client};
 use crate::plan::{Plan, Planned, ProblemKind};
@@ -22,7 +22,7 @@ pub(super) fn rebuild(client: &Client, args: &RebuildArgs) -> Result<(), CliErro
         None => start(client, &args.start),
         Some(RebuildCommand::List { output }) => list(&client.get("/v1/rebuilds", &())?, *output),
         Some(RebuildCommand::Show { id, wait, output }) => {
-            let path = format!("/v1/rebuilds/{id}");
+            let path = format!("/v1/rebuilds/{}", checked(id)?);
             let item: RebuildItem = client.get(&path, &())?;
             let item = if *wait { until_over(client, item)? } else { item };
             show(&item, *output)?;
@@ -53,9 +53,20 @@ fn start(client: &Client, args: &StartRebuildArgs) -> Result<(), CliError> {
 
 fn change(client: &Client, id: &str, change: &str) -> Result<(), CliError> {
     let asking = Asking { by: who() };
-    let item: RebuildItem = client.post(&format!("/v1/rebuilds/{id}/{change}"), &asking)?;
+    let item: RebuildItem = client.post(&format!("/v1/rebuilds/{}/{change}", checked(id)?), &asking)?;
     println!("rebuild {id} {}: {}", item.record.state, item.record.message);
     Ok(())
+}
+
+/// The ID of a rebuild, which is also a part of a path.
+fn checked(id: &str) -> Result<&str, CliError> {
+    let is_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    match !id.is_empty() && id.bytes().all(is_id) && id != "." && id != ".." {
+        true => Ok(id),
+        false => {
+            Err(CliError::NotFound(format!("there is no rebuild {id:?}; `clade rebuild list` shows them")))
+        }
+    }
 }
 
 /// Who asks, as the shell knows them. Nobody checks it.
@@ -135,9 +146,9 @@ fn told_plan(plan: &Plan, format: Format) -> Result<(), CliError> {
             planned.wave.to_string(),
             name(&planned.target),
             action(planned.action).to_owned(),
-            planned.reason.input.clone(),
+            plain(&planned.reason.input),
             planned.reason.version.map_or_else(|| "-".to_owned(), |version| version.short()),
-            planned.reason.message.clone(),
+            plain(&planned.reason.message),
         ]
     };
     let header = ["WAVE", "TARGET", "BY", "BUILT ON", "BASE VERSION", "WHY"];
@@ -160,7 +171,7 @@ fn told_plan(plan: &Plan, format: Format) -> Result<(), CliError> {
         let rows = plan
             .problems
             .iter()
-            .map(|of| vec![name(&of.target), problem(of.kind).to_owned(), of.message.clone()]);
+            .map(|of| vec![name(&of.target), problem(of.kind).to_owned(), plain(&of.message)]);
         table(&["TARGET", "PROBLEM", "WHY"], rows.collect(), &[], "problems")?;
         println!();
     }
@@ -211,7 +222,7 @@ fn list(list: &List<RebuildItem>, format: Format) -> Result<(), CliError> {
             progress.running.to_string(),
             progress.waiting.to_string(),
             record.created.to_string(),
-            record.request.reason.clone().unwrap_or_else(|| "-".to_owned()),
+            record.request.reason.as_deref().map_or_else(|| "-".to_owned(), plain),
         ]
     };
     let header = ["ID", "STATE", "TARGETS", "BUILT", "FAILED", "RUNNING", "WAITING", "CREATED", "REASON"];
@@ -226,11 +237,11 @@ fn show(item: &RebuildItem, format: Format) -> Result<(), CliError> {
         return lines([item.record.id.clone()]);
     }
     let record = &item.record;
-    println!("{} {}: {}", bold(&record.id), record.state, record.message);
+    println!("{} {}: {}", bold(&record.id), record.state, plain(&record.message));
     let by = record.request.requested_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
     let how = if record.automatic { " by the class's policy".to_owned() } else { by };
     let reason = record.request.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    println!("begun {}{how}{reason}", record.created);
+    println!("begun {}{}{}", record.created, plain(&how), plain(&reason));
     println!();
     let row = |target: &TargetRecord| {
         vec![
@@ -240,7 +251,7 @@ fn show(item: &RebuildItem, format: Format) -> Result<(), CliError> {
             action(target.action).to_owned(),
             target.build.clone().unwrap_or_else(|| "-".to_owned()),
             target.attempts.to_string(),
-            if target.message.is_empty() { target.reason.message.clone() } else { target.message.clone() },
+            plain(if target.message.is_empty() { &target.reason.message } else { &target.message }),
         ]
     };
     let header = ["WAVE", "TARGET", "STATE", "BY", "BUILD", "TRIES", "MESSAGE"];

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::RunArgs;
-use super::client::{address_file, start};
+use super::client::{address_file, local_url, start};
 use super::error::CliError;
 use super::import::{catch_up, take_in};
 use super::registries::Registries;
@@ -84,7 +84,7 @@ pub(super) fn serve_until(
         let listener = tokio::net::TcpListener::bind(listen)
             .await
             .map_err(|error| CliError::Failed(format!("cannot listen on {listen}: {error}")))?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let url = local_url(listener.local_addr()?);
         told(&url)?;
         println!("{url}");
         let api = tokio::spawn(api::serve(listener, router));

@@ -194,6 +194,15 @@ impl Plan {
         Self { request, basis, cost, targets: made.targets, problems: made.problems, others }
     }
 
+    /// What the sink is told of, and nothing else.
+    #[must_use]
+    pub fn only_told(mut self) -> Self {
+        self.targets.retain(|planned| planned.action == Action::Notify);
+        self.problems.clear();
+        self.cost = Cost { other_tags: self.cost.other_tags, ..Cost::of(&self.targets) };
+        self
+    }
+
     /// Without what was begun already; `begun` says of a target whether that went well. What was to come after it waits for
     /// it no longer, or, where it did not go well, is not built either.
     #[must_use]

@@ -317,3 +317,28 @@ fn a_trigger_is_waited_for_by_what_it_watches() {
     let rest = plan.without(|target| (*target == x).then_some(true));
     assert_eq!(told(&rest), ["1 y Build", "2 d Build"], "nothing moves x any more");
 }
+
+#[test]
+fn everything_asked_for_is_never_less_than_what_is_outdated() {
+    let world = all_outdated(&["a"]);
+    // It patches the base in place.
+    let patch = build("base", "base");
+    let configs = [patch, build("a", "base")];
+    assert_eq!(told(&plan(&world, &configs)), ["1 a Build"]);
+    let all = plan_for(RebuildRequest { all: true, ..request() }, &world, &configs);
+    assert_eq!((told(&all), problems(&all)), (vec!["1 a Build".to_owned()], vec!["base Cycle".to_owned()]));
+}
+
+#[test]
+fn of_a_large_cycle_some_are_named_and_the_others_counted() {
+    let names: Vec<String> = (0..30).map(|number| format!("c{number:02}")).collect();
+    let world =
+        names.iter().fold(all_outdated(&[]), |world, name| world.outdated(&format!("ns/{name}:latest")));
+    let on = |number: usize| &names[(number + 1) % names.len()];
+    let mut configs: Vec<BuildConfigRecord> =
+        names.iter().enumerate().map(|(number, name)| build(name, on(number))).collect();
+    configs[0].source_images.push(stream("base"));
+    let plan = plan(&world, &configs);
+    assert_eq!(plan.problems.len(), 30);
+    assert!(plan.problems[0].message.ends_with("ns/c09 and 20 more"), "{}", plan.problems[0].message);
+}

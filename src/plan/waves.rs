@@ -8,8 +8,11 @@ use petgraph::graph::{DiGraph, NodeIndex};
 use super::graph::Graph;
 use super::need::Needs;
 use super::{Planned, Problem, ProblemKind};
-use crate::record::Target;
-use crate::record::rebuild::Action;
+use crate::record::rebuild::{Action, Reason};
+use crate::record::{State, Target};
+
+/// So many of a cycle are named; each of them says so.
+const MOST_NAMES: usize = 10;
 
 /// What can be built, and what cannot.
 pub(super) struct Ordered {
@@ -63,8 +66,13 @@ pub(super) fn order(graph: &Graph<'_>, needs: Needs) -> Ordered {
         let message = if names.len() == 1 {
             "it is built on its own output; nothing can say where to begin: build it by hand".to_owned()
         } else {
+            let more = match names.len().saturating_sub(MOST_NAMES) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            names.truncate(MOST_NAMES);
             format!(
-                "these are built on each other, so that nothing can say where to begin: {}",
+                "these are built on each other, so that nothing can say where to begin: {}{more}",
                 names.join(", ")
             )
         };
@@ -87,6 +95,11 @@ pub(super) fn order(graph: &Graph<'_>, needs: Needs) -> Ordered {
 fn spread(graph: &Graph<'_>, needs: &Needs, problems: &mut BTreeMap<usize, (ProblemKind, String)>) {
     let mut next: Vec<usize> = problems.keys().copied().collect();
     while let Some(number) = next.pop() {
+        // What is up to date stays a good base, whether it can be built again or not.
+        let is_current = |reason: &Reason| reason.state == Some(State::Current);
+        if needs.reasons.get(&number).is_some_and(is_current) {
+            continue;
+        }
         let Some(output) = &graph.nodes[number].output else { continue };
         for child in &graph.nodes[number].children {
             let is_built_on = graph.nodes[*child]

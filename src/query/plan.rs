@@ -50,6 +50,11 @@ impl Query {
         images_of(self.tag(name)?).iter().map(|image| self.standing(&image.digest, class)).collect()
     }
 
+    /// Whether there is such a class, and it is still that of this generation.
+    pub fn is_class(&self, name: &str, generation: u64) -> bool {
+        self.class_record(name).is_some_and(|class| class.generation == generation)
+    }
+
     /// Whether there is such a tag.
     pub fn has_tag(&self, name: &str) -> bool {
         self.tag(name).is_some()

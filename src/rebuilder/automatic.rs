@@ -23,6 +23,7 @@ use crate::record::{
     Topic, TransitionRecord, decode,
 };
 use crate::shard::Shard;
+use crate::view::View;
 
 /// Names of classes that may wait.
 const WAITING: usize = 64;
@@ -96,6 +97,8 @@ impl Automatic {
         if self.looked.is_none_or(|at| at.elapsed() >= LOOK_AT_CLASSES) || !named.is_empty() {
             self.looked = Some(Instant::now());
             self.rest(context, &named);
+            let (rebuilds, view) = (context.rebuilds.clone(), Arc::clone(&context.view));
+            blocking(move || rebuilds.end_homeless(&generations(&view))).await?;
         }
         let now = Instant::now();
         let is_due = |due: &Due| due.at.min(due.latest) <= now;
@@ -148,6 +151,19 @@ impl Drop for Automatic {
     }
 }
 
+/// The classes that there are, each with its generation: the newest that any partition has read.
+fn generations(view: &View) -> BTreeMap<String, u64> {
+    let mut newest: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for shard in view.snapshot().shards() {
+        for class in shard.catalog().classes() {
+            let (sequence, generation) = (class.record.sequence, class.record.generation);
+            let known = newest.entry(class.record.name.clone()).or_default();
+            *known = (*known).max((sequence, generation));
+        }
+    }
+    newest.into_iter().map(|(name, (_, generation))| (name, generation)).collect()
+}
+
 fn policy_of(class: &ClassRecord) -> Option<&RebuildPolicy> {
     class.rebuild.as_deref().filter(|policy| policy.policy == RebuildTrigger::OnOutdated)
 }
@@ -176,10 +192,7 @@ async fn start(context: &Context, class: &str) -> Result<bool, RebuildError> {
             reason: Some(format!("{class} has a new version")),
             requested_by: None,
         };
-        let build_configs = match &context.cluster {
-            Some(_) => build_configs(&*context.rebuilds.shared.log)?,
-            None => Vec::new(),
-        };
+        let build_configs = build_configs(&*context.rebuilds.shared.log)?;
         let plan = match query.plan(request, &build_configs) {
             Ok(plan) => plan,
             Err(error) => {
@@ -189,6 +202,8 @@ async fn start(context: &Context, class: &str) -> Result<bool, RebuildError> {
         };
         drop(query);
         let plan = plan.without(|target| begun.get(target).copied());
+        // Without a cluster others can be told, and nothing be built.
+        let plan = if context.cluster.is_some() { plan } else { plan.only_told() };
         for problem in plan.problems.iter().take(MOST_TOLD) {
             tracing::warn!(class, target = %problem.target, "cannot be rebuilt: {}", problem.message);
         }
@@ -249,22 +264,30 @@ impl Rebuilds {
     /// Ends rebuilds that have begun by themselves for an earlier version of a class: what they still have to build is in
     /// the plan for the new one.
     fn supersede(&self, class: &ClassRecord) -> Result<(), RebuildError> {
+        self.end("a newer version of the class has taken over; what runs goes on", |record| {
+            record.automatic
+                && record.request.class == class.name
+                && (record.basis.generation, record.basis.revision) < (class.generation, class.revision)
+        })
+    }
+
+    /// Ends rebuilds of classes that are gone, or that follow something else now: `generations` are those that there are.
+    pub(super) fn end_homeless(&self, generations: &BTreeMap<String, u64>) -> Result<(), RebuildError> {
+        self.end("its class was deleted, or follows something else now; what runs goes on", |record| {
+            generations.get(&record.request.class) != Some(&record.basis.generation)
+        })
+    }
+
+    fn end(&self, message: &str, is_over: impl Fn(&RebuildRecord) -> bool) -> Result<(), RebuildError> {
         self.with(|ledger| {
-            let is_old = |record: &RebuildRecord| {
-                record.automatic
-                    && !record.state.is_final()
-                    && record.request.class == class.name
-                    && (record.basis.generation, record.basis.revision) < (class.generation, class.revision)
-            };
             let cancelled = |record: &RebuildRecord| {
-                let message = "a newer version of the class has taken over; what runs goes on".to_owned();
                 let (state, sequence) = (RebuildState::Cancelled, record.sequence + 1);
-                let updated = Timestamp::now();
+                let (message, updated) = (message.to_owned(), Timestamp::now());
                 let record =
                     RebuildRecord { state, message, sequence, updated, changed_by: None, ..record.clone() };
                 RebuildsRecord::Rebuild(Box::new(record))
             };
-            let old = ledger.book().iter().filter(|of| is_old(of.record));
+            let old = ledger.book().iter().filter(|of| !of.record.state.is_final() && is_over(of.record));
             let records: Vec<RebuildsRecord> = old.map(|of| cancelled(of.record)).collect();
             if records.is_empty() { Ok(()) } else { ledger.commit(records) }
         })

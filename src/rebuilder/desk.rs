@@ -22,10 +22,13 @@ pub struct Caps {
 /// Conclusions that need nobody else: what is skipped, stopped or over. `busy` are left alone.
 pub(super) fn conclude(book: &Book, busy: &HashSet<Place>, now: Timestamp) -> Vec<RebuildsRecord> {
     let mut records = Vec::new();
-    for rebuild in book.active() {
-        let skipped = skips(&rebuild, busy, now);
+    let active = book.active();
+    for rebuild in &active {
+        let skipped = skips(rebuild, busy, now);
         if skipped.is_empty() {
-            records.extend(advance(&rebuild, now).map(|record| RebuildsRecord::Rebuild(Box::new(record))));
+            records.extend(
+                advance(rebuild, &active, now).map(|record| RebuildsRecord::Rebuild(Box::new(record))),
+            );
         }
         records.extend(skipped.into_iter().map(|record| RebuildsRecord::RebuildTarget(Box::new(record))));
     }
@@ -62,7 +65,7 @@ fn skips(rebuild: &Rebuild<'_>, busy: &HashSet<Place>, now: Timestamp) -> Vec<Ta
 }
 
 /// The rebuild itself, if it stands otherwise now.
-fn advance(rebuild: &Rebuild<'_>, now: Timestamp) -> Option<RebuildRecord> {
+fn advance(rebuild: &Rebuild<'_>, active: &[Rebuild<'_>], now: Timestamp) -> Option<RebuildRecord> {
     let record = rebuild.record;
     let progress = rebuild.progress();
     let (state, message) = if rebuild.is_done() && !record.state.is_final() {
@@ -80,13 +83,35 @@ fn advance(rebuild: &Rebuild<'_>, now: Timestamp) -> Option<RebuildRecord> {
         (RebuildState::Stopped, message)
     } else {
         let is_closed = !record.request.limits.is_open(now);
-        let wait = if is_closed { "; waits for its window" } else { "" };
+        let wait = match holder(rebuild, active) {
+            _ if is_closed => "; waits for its window".to_owned(),
+            Some(holder) => {
+                format!("; waits for {}, which is {} and has its targets", holder.id, holder.state)
+            }
+            None => String::new(),
+        };
         (RebuildState::Running, format!("wave {} of {}{wait}", rebuild.wave()?, record.waves))
     };
     (state != record.state || message != record.message).then(|| {
         let sequence = record.sequence + 1;
         RebuildRecord { state, message, sequence, changed_by: None, updated: now, ..record.clone() }
     })
+}
+
+/// The rebuild that has begun what this one would build next, where nothing of its own is under way.
+fn holder<'a>(rebuild: &Rebuild<'_>, active: &[Rebuild<'a>]) -> Option<&'a RebuildRecord> {
+    if rebuild.progress().running > 0 {
+        return None;
+    }
+    let waiting = rebuild.targets.values().filter(|target| target.state == TargetState::Waiting);
+    let mut holders = waiting.filter(|target| Some(target.wave) == rebuild.wave()).flat_map(|target| {
+        active.iter().filter(|other| {
+            let found = other.targets.get(&target.target);
+            other.record.id != rebuild.record.id
+                && found.is_some_and(|of| matches!(of.state, TargetState::Starting | TargetState::Running))
+        })
+    });
+    holders.next().map(|holder| holder.record)
 }
 
 fn summary(progress: &Progress) -> String {

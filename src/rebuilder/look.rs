@@ -30,8 +30,9 @@ pub(super) struct Known {
     pub(super) ready_at: Timestamp,
     /// When the rebuild was planned.
     pub(super) planned: Timestamp,
-    /// The class.
+    /// The class, and its generation: another one of the name says nothing of what was to be built.
     pub(super) class: String,
+    pub(super) generation: u64,
     /// What stands on a build as its reason.
     pub(super) message: String,
 }
@@ -217,8 +218,12 @@ async fn pruned(context: &Context, known: &Known, build: &str) -> Result<Option<
     let target = &known.target;
     let gone = format!("its build {build} is gone");
     if let (Some(left), Some(output)) = (target.reason.version, target.output.clone()) {
-        let class = known.class.clone();
-        let standing = context.ask(move |query| query.tag_standing(&output, &class)).await?;
+        let (class, generation) = (known.class.clone(), known.generation);
+        let standing = context
+            .ask(move |query| {
+                query.tag_standing(&output, &class).filter(|_| query.is_class(&class, generation))
+            })
+            .await?;
         let is_left = |of: &Standing| !matches!(of, Some((State::Outdated, version)) if *version == left);
         if standing.is_some_and(|all| all.iter().all(is_left)) {
             context.metrics.builds_succeeded.inc();
@@ -254,10 +259,17 @@ async fn complete(
     else {
         return Ok(Some(succeeded(target.message.clone())));
     };
-    let class = known.class.clone();
+    let (class, generation) = (known.class.clone(), known.generation);
     // Who does not know the tag will not hear of the image either.
-    let (is_watched, standing) =
-        context.ask(move |query| (query.has_tag(&output), query.standing(&image, &class))).await?;
+    let (is_watched, is_same, standing) = context
+        .ask(move |query| {
+            (query.has_tag(&output), query.is_class(&class, generation), query.standing(&image, &class))
+        })
+        .await?;
+    if !is_same {
+        let message = format!("built; class {} is another now, or gone", known.class);
+        return Ok(Some(succeeded(message)));
+    }
     Ok(match standing {
         Some(Some((State::Outdated, version))) if version == left => {
             let problem = format!("{} has built {image}, which is on {} still", build.name, left.short());
@@ -302,8 +314,14 @@ async fn look_at_tag(
     tag: &str,
 ) -> Result<Option<TargetRecord>, RebuildError> {
     let target = &known.target;
-    let (name, class) = (tag.to_owned(), known.class.clone());
-    let standing = context.ask(move |query| query.tag_standing(&name, &class)).await?;
+    let (name, class, generation) = (tag.to_owned(), known.class.clone(), known.generation);
+    let (is_same, standing) = context
+        .ask(move |query| (query.is_class(&class, generation), query.tag_standing(&name, &class)))
+        .await?;
+    if !is_same {
+        let message = format!("class {} is another now, or gone", known.class);
+        return Ok(Some(changed(target, TargetState::Skipped, message).at_end(Timestamp::now())));
+    }
     let is_outdated = |of: &Standing| of.is_some_and(|(state, _)| state == State::Outdated);
     if standing.is_some_and(|all| !all.iter().any(is_outdated)) {
         return Ok(Some(changed(target, TargetState::Succeeded, "").at_end(Timestamp::now())));

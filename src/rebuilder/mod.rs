@@ -162,7 +162,8 @@ impl Rebuilds {
         }
         if plan.cost.builds + plan.cost.triggered > 0 && !self.shared.has_cluster.load(Ordering::Relaxed) {
             return Err(RebuildError::Invalid(
-                "BuildConfigs can be built only by a clade that works with their cluster: start it with --kubernetes"
+                "BuildConfigs can be built only by a clade that works with their cluster: start it with --kubernetes; or \
+                 leave them out with --namespace"
                     .to_owned(),
             ));
         }

@@ -341,3 +341,20 @@ fn a_policy_waits_for_the_rebuild_of_the_same_version_and_builds_nothing_of_it_a
     let later = ClassRecord { revision: 2, ..class };
     assert_eq!(rebuilds.begun_for(&later).unwrap(), Some(BTreeMap::new()));
 }
+
+#[test]
+fn a_rebuild_ends_with_its_class_and_says_for_which_other_it_waits() {
+    let rebuilds = rebuilds();
+    let first = rebuilds.start(plan(&[vec![]], json!({})), Started::ByCommand).unwrap().id;
+    let second = rebuilds.start(plan(&[vec![]], json!({})), Started::ByCommand).unwrap().id;
+    become_(&rebuilds, &first, &[0], TargetState::Running);
+    rebuilds.change(&first, Change::Pause, None).unwrap();
+    become_(&rebuilds, &first, &[], TargetState::Running);
+    let message = || rebuilds.get(&second).unwrap().record.message;
+    assert_eq!(message(), "wave 1 of 1; waits for base-1, which is Paused and has its targets");
+    rebuilds.end_homeless(&BTreeMap::from([("base".to_owned(), 1)])).unwrap();
+    assert_eq!(rebuilds.get(&second).unwrap().record.state, RebuildState::Running);
+    rebuilds.end_homeless(&BTreeMap::from([("base".to_owned(), 2)])).unwrap();
+    assert!(message().starts_with("its class was deleted"), "{}", message());
+    assert_eq!(rebuilds.get(&first).unwrap().record.state, RebuildState::Cancelled);
+}

@@ -272,6 +272,7 @@ impl Context {
                     ready_at: desk::ready_at(&rebuild, found),
                     planned: rebuild.record.created,
                     class: request.class.clone(),
+                    generation: rebuild.record.basis.generation,
                     message: format!("clade rebuild {id}{asked}: {}", found.reason.message),
                 }))
             })

@@ -310,6 +310,16 @@ fn every_kind_of_failure_has_its_exit_code_and_a_message_that_says_what_to_do() 
         (&shell, &["get", "images", "--state", "strange"], 2, "possible values"),
         (&shell, &["get", "images", "name"], 2, "explain"),
         (&shell, &["import", "/no/such/file"], 1, "cannot read /no/such/file"),
+        (
+            &shell,
+            &["import", "x", "--server", "http://127.0.0.1:1"],
+            2,
+            "--server (CLADE_SERVER) is for questions",
+        ),
+        (&shell, &["get", "tags", "--server", "127.0.0.1:1"], 2, "write http://HOST:PORT"),
+        (&shell, &["rebuild", "show", "../../etc"], 3, "`clade rebuild list` shows them"),
+        (&shell, &["rebuild", "--class", "base", "-l", "tier!=web"], 2, "say KEY=VALUE"),
+        (&shell, &["subscribe", "outdated", "--follow"], 2, "start `clade run`"),
         (&shell, &["apply", "-f", "/no/such/file"], 1, "cannot read /no/such/file"),
         (&elsewhere, &["get", "images"], 3, "import something first"),
         (
@@ -430,6 +440,15 @@ fn a_run_that_was_killed_is_no_obstacle_to_the_next() {
     assert!(shell.dir.path().join("data/api.url").exists(), "it had no time to tidy up");
     assert_eq!(shell.ok(&["get", "classes", "-o", "name"]), "base\n");
     assert!(shell.serve(&[]).stop());
+}
+
+#[test]
+fn a_run_that_listens_everywhere_takes_commands_from_its_own_machine() {
+    let shell = Shell::new();
+    let running = shell.serve(&["--listen", "0.0.0.0:0"]);
+    assert_eq!(shell.ok(&["get", "classes", "-o", "name"]), "base\n");
+    assert!(shell.ok(&["delete", "class", "base"]).contains("deleted"));
+    assert!(running.stop());
 }
 
 /// The largest file that the shell allows (`ulimit -f`, in blocks of 512 bytes or 1,024) stands for a disk that is full.

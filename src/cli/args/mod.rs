@@ -54,8 +54,8 @@ pub(in crate::cli) struct Args {
     #[arg(long, global = true, env = "CLADE_SERVER", value_name = "URL")]
     pub(in crate::cli) server: Option<String>,
 
-    /// A file with the token that the clade at --server wants of who declares and commands from elsewhere
-    #[arg(long, global = true, env = "CLADE_TOKEN_FILE", value_name = "FILE", requires = "server")]
+    /// A file with the token that the clade that is asked wants of who declares and commands from elsewhere
+    #[arg(long, global = true, env = "CLADE_TOKEN_FILE", value_name = "FILE")]
     pub(in crate::cli) token_file: Option<PathBuf>,
 
     /// Log what happens to stderr (CLADE_LOG=filter for more)

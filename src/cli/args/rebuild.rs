@@ -146,7 +146,9 @@ pub(in crate::cli) struct RebuildingArgs {
 
 fn label(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        Some((key, value)) if !key.is_empty() && !key.ends_with('!') && !value.starts_with('=') => {
+            Ok((key.to_owned(), value.to_owned()))
+        }
         _ => Err("say KEY=VALUE, as tier=web".to_owned()),
     }
 }

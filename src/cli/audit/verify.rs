@@ -40,7 +40,10 @@ fn told(report: &Report, args: &VerifyArgs) -> Vec<String> {
         Some((segment, seq)) => {
             format!("beginning:  segments up to {segment} were pruned, as entry {seq} says; what is left is complete")
         }
-        None => "beginning:  the first entry of all".to_owned(),
+        None if report.first.is_none_or(|(first, _)| first == 1) => {
+            "beginning:  the first entry of all".to_owned()
+        }
+        None => "beginning:  missing".to_owned(),
     });
     told.push(match (report.signed, args.public_keys.is_empty()) {
         (0, _) => "signatures: none".to_owned(),
@@ -50,6 +53,14 @@ fn told(report: &Report, args: &VerifyArgs) -> Vec<String> {
             format!("signatures: {many} by {keys}{whose}")
         }
     });
+    if let (Some(signed), Some((last, ..))) = (report.signed_to, report.last)
+        && signed < last
+    {
+        told.push(format!(
+            "            up to entry {signed}; the entries {} to {last} are signed by nobody yet",
+            signed + 1
+        ));
+    }
     let checked = args.heads.len() - report.unchecked.len();
     told.push(match args.heads.len() {
         0 => "end:        not checked: lines missing at the end show only with --head".to_owned(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use clade::audit::{AuditError, Auditor, Moment, Options, Replay};
+use clade::audit::{AuditError, Auditor, Entry, Moment, Options, Replay};
 use clade::log::memory::{Faults, MemoryLog};
 use clade::log::{SharedLog, TopicPartition};
 use clade::record::{CatalogRecord, RebuildsRecord, Record, State, Topic, encode, tombstone};
@@ -164,6 +164,17 @@ fn a_topic_that_was_made_anew_is_told_in_the_trail_and_read_from_its_beginning()
     assert!(!resets.is_empty() && metrics.audit.resets.get() == resets.len() as u64);
     let first = resets[0].seq;
     assert_eq!(in_the_trail(&all[usize::try_from(first).unwrap() - 1..]), on_the_log(&*anew));
+    // A replay knows nothing of what the topics had before.
+    let state = |entries: &[Entry]| {
+        let mut replay = Replay::default();
+        entries.iter().for_each(|entry| replay.take(entry));
+        let mut state = serde_json::to_value(&replay).unwrap();
+        state.as_object_mut().unwrap().retain(|name, _| name != "seq" && name != "time");
+        state
+    };
+    let fresh = tempfile::tempdir().unwrap();
+    audit(&anew, Options::new(fresh.path().to_owned())).unwrap();
+    assert_eq!(state(&all), state(&entries(fresh.path())));
 }
 
 #[test]

@@ -206,3 +206,29 @@ fn each_of_a_thousand_random_manipulations_is_detected_and_located() {
         segments.len()
     );
 }
+
+#[test]
+fn a_trail_that_nobody_has_signed_is_not_verified_by_a_key() {
+    let dir = tempfile::tempdir().unwrap();
+    audit(&log_of(200), options(dir.path(), small(None))).unwrap();
+    assert_eq!(clean(dir.path()).signed_to, None);
+    let wanted = Wanted { keys: vec![SigningKey::generate().unwrap().public()], anchors: Vec::new() };
+    let only_open = |trail: &Copied| {
+        let last = trail.segments().last().unwrap().clone();
+        Copied(
+            trail.0.iter().filter(|(name, _)| **name == last).map(|(n, b)| (n.clone(), b.clone())).collect(),
+        )
+    };
+    for trail in [Copied::of(dir.path()), only_open(&Copied::of(dir.path()))] {
+        let report = verify(&trail, &wanted).unwrap();
+        let found =
+            report.findings.iter().any(|of| of.problem.contains("anybody may have written all of this"));
+        assert!(found, "{:?}", report.findings);
+    }
+    let kept = Kept::of(200);
+    let report = kept.verify(&kept.trail);
+    assert!(
+        report.signed_to.unwrap() < report.last.unwrap().0,
+        "the newest entries are signed by nobody yet"
+    );
+}
