@@ -88,6 +88,7 @@ fn a_base_that_moved_is_built_upon_again_wave_by_wave_and_nothing_twice() {
     // Not everything was built, and whoever waits in a script is told.
     let told = told.expect_err("the cycle is not built");
     assert!(told.contains("vendor-1: 7 built, 0 failed, 2 not built"), "{told}\n{}", running.said());
+    eprintln!("{}", ask(dir.path(), &["rebuild", "show", "vendor-1"]).unwrap());
     let states = states(&rebuild(dir.path(), "vendor-1"));
     assert!(states["x"].0 == "Skipped" && states["x"].1.contains("built on each other"), "{states:?}");
     assert_eq!(builds.counts(), once(&NAMES[..7]));
