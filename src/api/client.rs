@@ -78,6 +78,11 @@ impl Client {
         Ok(is_well.then_some(Self { runtime, to: To::There { base, token, http: Box::new(http) } }))
     }
 
+    /// Whether nobody else answers, and nothing changes while it lives.
+    pub fn is_here(&self) -> bool {
+        matches!(self.to, To::Here(_))
+    }
+
     /// Asks for something and reads all of the answer.
     pub fn get<T: DeserializeOwned>(
         &self,

@@ -87,11 +87,6 @@ pub(super) fn open_or_create(
     Ok(Client::of(&Arc::new(engine))?)
 }
 
-/// Whether a process runs on the data directory and answers.
-pub(super) fn runs(dir: &Path) -> bool {
-    std::fs::read_to_string(address_file(dir)).is_ok_and(|url| matches!(Client::at(&url, None), Ok(Some(_))))
-}
-
 /// The token in a file.
 pub(super) fn token(path: &Path) -> Result<String, CliError> {
     let wrong = |problem: String| CliError::Failed(format!("the token in {}: {problem}", path.display()));

@@ -120,16 +120,6 @@ fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result
         Command::Ask(Ask::Subscribe(asked)) if server.is_none() && cluster.is_some() => {
             stream::subscribe_on(args.kafka.required()?, &asked)
         }
-        Command::Ask(Ask::Subscribe(asked)) if asked.follow
-                && asked.consumer_group.is_none()
-                && server.is_none()
-                && !client::runs(&dir) => {
-            Err(CliError::Usage(
-                "nothing would come: no clade runs on this data directory; start `clade run`, ask one with --server, or \
-                 leave --follow out"
-                    .to_owned(),
-            ))
-        }
         Command::Ask(asked) => ask(&client::of(server, cluster, || client::open(&dir, token, options))?, asked),
         Command::Demo(demo) => demo::demo(args.data_dir, &demo),
         Command::Generate(generate) => generate::generate(&generate),

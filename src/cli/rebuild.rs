@@ -241,7 +241,7 @@ fn show(item: &RebuildItem, format: Format) -> Result<(), CliError> {
     let by = record.request.requested_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
     let how = if record.automatic { " by the class's policy".to_owned() } else { by };
     let reason = record.request.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    println!("begun {}{}{}", record.created, plain(&how), plain(&reason));
+    println!("begun {:.0}{}{}", record.created, plain(&how), plain(&reason));
     println!();
     let row = |target: &TargetRecord| {
         vec![

@@ -37,6 +37,13 @@ pub(super) fn subscribe(client: &Client, args: &SubscribeArgs) -> Result<(), Cli
                 .to_owned(),
         ));
     }
+    if args.follow && client.is_here() {
+        return Err(CliError::Usage(
+            "nothing would come: no clade runs on this data directory; start `clade run`, ask one with --server, or leave \
+             --follow out"
+                .to_owned(),
+        ));
+    }
     if args.follow {
         // Nothing is lost with this process; a line that is being written is written to its end.
         on_interrupt(|| {

@@ -11,7 +11,8 @@ use super::cluster::{Cluster, answer, told};
 use super::kinds::{Build as BuildKind, BuildConfig};
 use super::raw::{Kind as _, Raw};
 use crate::oci::{Digest, Timestamp};
-use crate::openshift::build_is_paused;
+use crate::openshift;
+use crate::record::BuildConfigRecord;
 
 /// The annotation with the rebuild that a build belongs to.
 const REBUILD: &str = "clade.dev/rebuild";
@@ -23,17 +24,6 @@ const LABEL_VALUE: usize = 63;
 const NUMBER: &str = "openshift.io/build.number";
 /// What `oc start-build --from-build` has repeated.
 const CLONE: &str = "openshift.io/build.clone-of";
-
-/// A BuildConfig as it is now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BuildConfigNow {
-    /// Whether the annotation holds it.
-    pub paused: bool,
-    /// Whether its source is uploaded by whoever starts a build.
-    pub binary: bool,
-    /// How many builds were begun: `status.lastVersion`.
-    pub last_version: u64,
-}
 
 /// A build as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,33 +97,6 @@ pub struct BuildRequest<'a> {
 }
 
 #[derive(Deserialize, Default)]
-struct BuildConfigObject {
-    #[serde(default)]
-    spec: BuildConfigSpec,
-    #[serde(default)]
-    status: BuildConfigStatus,
-}
-
-#[derive(Deserialize, Default)]
-struct BuildConfigSpec {
-    #[serde(default)]
-    source: BuildSource,
-}
-
-#[derive(Deserialize, Default)]
-struct BuildSource {
-    #[serde(default)]
-    binary: Option<serde::de::IgnoredAny>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct BuildConfigStatus {
-    #[serde(default)]
-    last_version: u64,
-}
-
-#[derive(Deserialize, Default)]
 struct BuildObject {
     #[serde(default)]
     status: BuildStatus,
@@ -172,17 +135,11 @@ pub async fn build_config(
     cluster: &Cluster,
     namespace: &str,
     name: &str,
-) -> Result<BuildConfigNow, BuildError> {
+) -> Result<BuildConfigRecord, BuildError> {
     let api: Api<Raw<BuildConfig>> = Api::namespaced_with(cluster.client(), namespace, &());
     let object = answer(api.get(name)).await.map_err(|error| failed(&error))?;
-    let read: BuildConfigObject = serde_json::from_str(object.json.get())
-        .map_err(|error| BuildError::Refused(format!("the BuildConfig cannot be read: {error}")))?;
-    let annotations = object.metadata.annotations.unwrap_or_default();
-    Ok(BuildConfigNow {
-        paused: build_is_paused(&annotations),
-        binary: read.spec.source.binary.is_some(),
-        last_version: read.status.last_version,
-    })
+    openshift::build_config(object.json.get())
+        .map_err(|error| BuildError::Refused(format!("the BuildConfig cannot be read: {error}")))
 }
 
 /// The builds of a BuildConfig that are there, in no order.

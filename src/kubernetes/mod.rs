@@ -24,8 +24,7 @@ mod watch;
 use tokio::sync::mpsc;
 
 pub use builds::{
-    BuildConfigNow, BuildError, BuildNow, BuildPhase, BuildRequest, build, build_config, builds_of,
-    instantiate,
+    BuildError, BuildNow, BuildPhase, BuildRequest, build, build_config, builds_of, instantiate,
 };
 pub use class::{ImageClass, ImageClassGroup, definitions};
 pub use cluster::{Cluster, KubernetesError};

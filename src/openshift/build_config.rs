@@ -93,7 +93,7 @@ struct BuildConfigStatus {
 }
 
 /// Whether an annotation holds a BuildConfig.
-pub fn build_is_paused(annotations: &BTreeMap<String, String>) -> bool {
+fn build_is_paused(annotations: &BTreeMap<String, String>) -> bool {
     annotations.get(PAUSED).is_some_and(|value| value == "true")
 }
 

@@ -4,13 +4,12 @@ mod build_config;
 mod image;
 mod image_stream;
 
-pub use build_config::build_is_paused;
-
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
 use crate::publisher::Observation;
+use crate::record::BuildConfigRecord;
 
 #[derive(Deserialize, Default)]
 struct Metadata {
@@ -30,12 +29,15 @@ pub fn observations(kind: &str, json: &str) -> Result<Vec<Observation>, String> 
     match kind {
         "Image" => image::observations(serde_json::from_str(json).map_err(malformed)?),
         "ImageStream" => Ok(image_stream::observations(serde_json::from_str(json).map_err(malformed)?)),
-        "BuildConfig" => {
-            let build_config: build_config::BuildConfig = serde_json::from_str(json).map_err(malformed)?;
-            Ok(vec![Observation::BuildConfig(Box::new(build_config.record()))])
-        }
+        "BuildConfig" => Ok(vec![Observation::BuildConfig(Box::new(build_config(json)?))]),
         "ImageClass" | "ImageClassGroup" => Err("is declared with `clade apply -f`, not imported".to_owned()),
         "" => Err("the object has no kind".to_owned()),
         _ => Ok(vec![Observation::NotAnImage("object of another kind")]),
     }
+}
+
+/// What a BuildConfig says, or what is wrong with it.
+pub fn build_config(json: &str) -> Result<BuildConfigRecord, String> {
+    let read: build_config::BuildConfig = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    Ok(read.record())
 }

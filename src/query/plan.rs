@@ -50,9 +50,9 @@ impl Query {
         images_of(self.tag(name)?).iter().map(|image| self.standing(&image.digest, class)).collect()
     }
 
-    /// Whether there is such a class, and it is still that of this generation.
-    pub fn is_class(&self, name: &str, generation: u64) -> bool {
-        self.class_record(name).is_some_and(|class| class.generation == generation)
+    /// Whether the class of this generation is gone: there is none of the name, or a later one.
+    pub fn has_left(&self, name: &str, generation: u64) -> bool {
+        self.class_record(name).is_none_or(|class| class.generation > generation)
     }
 
     /// Whether there is such a tag.

@@ -11,19 +11,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::book::Rebuild;
-use super::worker::{Context, blocking};
+use super::context::{Context, blocking};
 use super::{RebuildError, Rebuilds, Started, build_configs};
 use crate::log::{LogError, ReadLimit, SharedLog, TopicPartition};
 use crate::oci::Timestamp;
 use crate::query::Query;
-use crate::record::rebuild::RebuildRequest;
-use crate::record::rebuild::{RebuildState, TargetState};
+use crate::record::rebuild::{RebuildRequest, RebuildState, TargetState};
 use crate::record::{
     ClassRecord, RebuildPolicy, RebuildRecord, RebuildTrigger, RebuildsRecord, State, Target, TargetRecord,
     Topic, TransitionRecord, decode,
 };
 use crate::shard::Shard;
-use crate::view::View;
 
 /// Names of classes that may wait.
 const WAITING: usize = 64;
@@ -98,7 +96,11 @@ impl Automatic {
             self.looked = Some(Instant::now());
             self.rest(context, &named);
             let (rebuilds, view) = (context.rebuilds.clone(), Arc::clone(&context.view));
-            blocking(move || rebuilds.end_homeless(&generations(&view))).await?;
+            blocking(move || {
+                let query = Query::new(view.snapshot());
+                rebuilds.end_homeless(|class, generation| query.has_left(class, generation))
+            })
+            .await?;
         }
         let now = Instant::now();
         let is_due = |due: &Due| due.at.min(due.latest) <= now;
@@ -151,19 +153,6 @@ impl Drop for Automatic {
     }
 }
 
-/// The classes that there are, each with its generation: the newest that any partition has read.
-fn generations(view: &View) -> BTreeMap<String, u64> {
-    let mut newest: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for shard in view.snapshot().shards() {
-        for class in shard.catalog().classes() {
-            let (sequence, generation) = (class.record.sequence, class.record.generation);
-            let known = newest.entry(class.record.name.clone()).or_default();
-            *known = (*known).max((sequence, generation));
-        }
-    }
-    newest.into_iter().map(|(name, (_, generation))| (name, generation)).collect()
-}
-
 fn policy_of(class: &ClassRecord) -> Option<&RebuildPolicy> {
     class.rebuild.as_deref().filter(|policy| policy.policy == RebuildTrigger::OnOutdated)
 }
@@ -201,9 +190,9 @@ async fn start(context: &Context, class: &str) -> Result<bool, RebuildError> {
             }
         };
         drop(query);
-        let plan = plan.without(|target| begun.get(target).copied());
         // Without a cluster others can be told, and nothing be built.
         let plan = if context.cluster.is_some() { plan } else { plan.only_told() };
+        let plan = plan.without(|target| begun.get(target).copied());
         for problem in plan.problems.iter().take(MOST_TOLD) {
             tracing::warn!(class, target = %problem.target, "cannot be rebuilt: {}", problem.message);
         }
@@ -271,10 +260,10 @@ impl Rebuilds {
         })
     }
 
-    /// Ends rebuilds of classes that are gone, or that follow something else now: `generations` are those that there are.
-    pub(super) fn end_homeless(&self, generations: &BTreeMap<String, u64>) -> Result<(), RebuildError> {
+    /// Ends rebuilds of classes that are gone, or that follow something else now.
+    pub(super) fn end_homeless(&self, has_left: impl Fn(&str, u64) -> bool) -> Result<(), RebuildError> {
         self.end("its class was deleted, or follows something else now; what runs goes on", |record| {
-            generations.get(&record.request.class) != Some(&record.basis.generation)
+            has_left(&record.request.class, record.basis.generation)
         })
     }
 

@@ -15,10 +15,14 @@ mod automatic;
 mod begin;
 mod book;
 mod build_configs;
+mod context;
 mod desk;
 mod ledger;
 mod look;
+mod outcome;
+mod request;
 mod sink;
+mod tell;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test states what it expects")]
 mod tests;
@@ -38,10 +42,11 @@ use crate::record::{RebuildRecord, RebuildsRecord, TargetRecord};
 use book::Book;
 pub use book::Progress;
 pub use build_configs::build_configs;
+pub use context::Options;
 pub use desk::Caps;
 use ledger::Ledger;
 pub use sink::{Sink, SinkConfig};
-pub use worker::{Options, run};
+pub use worker::run;
 
 /// Why a rebuild could not be begun, changed or carried on.
 #[derive(Debug, thiserror::Error)]

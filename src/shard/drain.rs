@@ -25,7 +25,7 @@ type Memo = HashMap<(NodeId, Interned), Option<Interned>>;
 
 /// What has to be looked at, and what is known of it so far. A class that many images are in changes them all at once: what
 /// follows is told image by image, so that it never has to be in memory as a whole.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Drain {
     images: std::vec::IntoIter<ImageId>,
     orphans: std::vec::IntoIter<(Digest, Orphan)>,

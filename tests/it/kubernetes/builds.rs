@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
-use super::server::{Server, clade, image, stream};
+use super::server::{Server, becomes, clade, image, stream};
 
 /// The tests' own builds, served for as long as this lives.
 pub(super) struct Builds<'a> {
@@ -160,4 +160,16 @@ pub(super) fn states(rebuild: &Json) -> BTreeMap<String, (String, String)> {
         (name, (text("state"), text("message")))
     };
     rebuild["items"].as_array().unwrap().iter().map(state).collect()
+}
+
+/// Waits until the plan of a class has so many builds.
+pub(super) fn planned(dir: &Path, builds: u64) -> Json {
+    let plan = || -> Option<Json> {
+        let told = ask(dir, &["rebuild", "--class", "vendor", "--dry-run", "-o", "json"]).ok()?;
+        serde_json::from_str(&told).ok()
+    };
+    becomes(&Some(builds), || {
+        plan().and_then(|plan| Some(plan["cost"]["builds"].as_u64()? + plan["cost"]["triggered"].as_u64()?))
+    });
+    plan().unwrap()
 }

@@ -1,6 +1,7 @@
 //! A real API server with OpenShift's kinds: what is declared there, watched there and written back.
 
 mod builds;
+mod failures;
 mod process;
 mod rebuild;
 mod server;

@@ -1,0 +1,79 @@
+//! Telling others that a tag is to be rebuilt: a CloudEvent.
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::RebuildError;
+use super::context::{Context, Known};
+use super::desk::changed;
+use super::outcome::{is_late, refused};
+use super::sink::Told;
+use crate::kubernetes::BuildError;
+use crate::oci::{Digest, Timestamp};
+use crate::record::rebuild::TargetState;
+use crate::record::{Target, TargetRecord};
+
+/// The event's type; its version is that of its data.
+const TYPE: &str = "dev.clade.rebuild-requested.v1";
+
+/// What is told of one tag.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Requested<'a> {
+    /// The full name of the tag.
+    tag: &'a str,
+    rebuild: &'a str,
+    class: &'a str,
+    wave: u32,
+    /// Counts how often it is told: a build of the time before has failed or did not come.
+    attempt: u32,
+    /// The base version that its image is built on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<Digest>,
+    reason: &'a str,
+}
+
+/// Tells of a target that is written down as being begun. A crash between may tell it twice, under the same ID.
+pub(super) async fn tell(context: &Context, known: &Known) -> Result<(), RebuildError> {
+    let target = &known.target;
+    // Of what was not told, the same attempt is told another time.
+    let untold = |message: String| TargetRecord {
+        attempts: target.attempts.saturating_sub(1),
+        ..changed(target, TargetState::Waiting, message)
+    };
+    if !known.may_begin {
+        return context.write(untold("it may have been told".to_owned())).await;
+    }
+    let (Some(sink), Target::Tag(tag)) = (&context.sink, &target.target) else {
+        let error = BuildError::Refused("this clade has no sink: start it with --sink".to_owned());
+        return context.write(refused(target, error)).await;
+    };
+    let id = format!("{}/{}#{}", target.rebuild, target.target, target.attempts);
+    let data = Requested {
+        tag,
+        rebuild: &target.rebuild,
+        class: &known.class,
+        wave: target.wave,
+        attempt: target.attempts,
+        version: target.reason.version,
+        reason: &known.message,
+    };
+    let event = json!({
+        "specversion": "1.0", "id": id, "source": "/clade/rebuilds", "type": TYPE, "subject": tag,
+        "time": target.started, "datacontenttype": "application/json", "data": data,
+    });
+    let next = match sink.post(&id, event.to_string().into_bytes()).await {
+        Told::Taken => {
+            context.metrics.builds_begun.inc();
+            // From now on its build has its time, however long it took to tell.
+            let running = changed(target, TargetState::Running, "told; waits for its image");
+            TargetRecord { started: Some(Timestamp::now()), ..running }
+        }
+        Told::NotNow(problem) => match is_late(known) {
+            true => changed(target, TargetState::Failed, problem).at_end(Timestamp::now()),
+            false => untold(format!("{problem}; told again soon")),
+        },
+        Told::Refused(problem) => refused(target, BuildError::Refused(problem)),
+    };
+    context.write(next).await
+}
