@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::super::client::token;
-use super::super::error::CliError;
 use super::{KubernetesArgs, LabellingArgs, RebuildingArgs, RegistryArgs, RunAuditArgs};
+use crate::cli::client::token;
+use crate::cli::error::CliError;
 use crate::log::Log;
 use crate::snapshot::Snapshots;
 
