@@ -103,8 +103,9 @@ fn holder<'a>(rebuild: &Rebuild<'_>, active: &[Rebuild<'a>]) -> Option<&'a Rebui
     if rebuild.progress().running > 0 {
         return None;
     }
-    let waiting = rebuild.targets.values().filter(|target| target.state == TargetState::Waiting);
-    let mut holders = waiting.filter(|target| Some(target.wave) == rebuild.wave()).flat_map(|target| {
+    let wave = rebuild.wave()?;
+    let is_next = |target: &&TargetRecord| target.state == TargetState::Waiting && target.wave == wave;
+    let mut holders = rebuild.targets.values().filter(is_next).flat_map(|target| {
         active.iter().filter(|other| {
             let found = other.targets.get(&target.target);
             other.record.id != rebuild.record.id
