@@ -33,6 +33,10 @@ impl ApiError {
         Self(StatusCode::UNAUTHORIZED, problem.to_string())
     }
 
+    pub(super) fn unavailable(problem: impl ToString) -> Self {
+        Self(StatusCode::SERVICE_UNAVAILABLE, problem.to_string())
+    }
+
     pub(super) fn internal(problem: impl ToString) -> Self {
         Self(StatusCode::INTERNAL_SERVER_ERROR, problem.to_string())
     }

@@ -95,6 +95,7 @@ impl From<RebuildError> for ApiError {
     fn from(error: RebuildError) -> Self {
         match error {
             RebuildError::NotFound(_) => Self::not_found(error),
+            RebuildError::NotYet => Self::unavailable(error),
             RebuildError::Invalid(_) | RebuildError::Append(AppendError::TooLarge { .. }) => {
                 Self::invalid(error)
             }

@@ -62,7 +62,9 @@ fn parse() -> Args {
 
 /// Log lines go to stderr; standard output is for answers.
 fn log_to_stderr(verbose: bool) {
+    // kube tells of each request that found no server, which is told already, by whoever has made it.
     let default = if verbose { "clade=debug,info" } else { "warn" };
+    let default = format!("{default},kube_client::client::builder=off");
     let filter = tracing_subscriber::EnvFilter::try_from_env("CLADE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     tracing_subscriber::fmt()

@@ -41,6 +41,9 @@ pub(super) async fn take_in(
     held: HeldLease,
 ) -> Result<(), CliError> {
     let sink = acting.as_ref().map_or(Ok(None), |acting| sink_of(&acting.rebuilding))?;
+    if acting.is_some() && (args.kubernetes.kubernetes || sink.is_some()) {
+        state.rebuilds().prepare();
+    }
     if !args.kubernetes.kubernetes && registries.is_empty() && sink.is_none() {
         return watch_files(state, args.from).await;
     }
@@ -132,6 +135,7 @@ pub(super) async fn rebuild(
             "say what is to carry rebuilds out: --kubernetes for BuildConfigs, --sink URL for everything else".to_owned(),
         ));
     }
+    state.rebuilds().prepare();
     let cluster = if args.kubernetes { Some(Cluster::new(args.kube_context.clone()).await?) } else { None };
     let lease = match &cluster {
         Some(cluster) => acquire(cluster, &args).await,

@@ -1,25 +1,19 @@
 //! Following one kind: its list, and what changes from then on.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use kube::Api;
-use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::runtime::watcher::{self, Event};
 use tokio::sync::oneshot;
 use tokio_stream::StreamExt as _;
-use watcher::Event;
 
-use super::cluster::{Cluster, told};
+use super::cluster::Cluster;
 use super::declared::Declared;
+use super::events::events;
 use super::kinds::{Watched, observe};
 use super::raw::Raw;
 use super::{SOURCE, Sender};
 use crate::publisher::Observation;
-
-/// So many events are taken together.
-const BATCH: u16 = 500;
-/// So long is waited for more of them.
-const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Follows a kind until nobody listens any more. `listed` is told once all objects have been handed on.
 pub(super) async fn follow<K: Watched>(
@@ -28,31 +22,20 @@ pub(super) async fn follow<K: Watched>(
     out: Sender,
     listed: oneshot::Sender<()>,
 ) {
-    let api: Api<Raw<K>> = Api::all(cluster.client());
-    let events = watcher(api, watcher::Config::default().page_size(u32::from(BATCH))).default_backoff();
-    let mut events = std::pin::pin!(events.chunks_timeout(usize::from(BATCH), PATIENCE));
+    let mut events = std::pin::pin!(events(Api::<Raw<K>>::all(cluster.client()), K::KIND));
     let mut keys = HashSet::new();
     let mut listed = Some(listed);
-    let mut failures = 0_u32;
     while let Some(chunk) = events.next().await {
         let mut seen = Vec::with_capacity(chunk.len());
         let mut is_listed = false;
         for event in chunk {
             match event {
                 Ok(event) => {
-                    failures = 0;
                     is_listed |= matches!(event, Event::InitDone);
                     take(event, &declared, &mut keys, &mut seen);
                 }
-                Err(error) => {
-                    failures += 1;
-                    // Nobody waits for what cannot be seen.
-                    is_listed |= is_refused(&error);
-                    // It is tried again, ever more rarely; said at first, and then now and then.
-                    if failures.is_power_of_two() {
-                        tracing::warn!(kind = K::KIND, failures, "cannot watch: {}", why(&error));
-                    }
-                }
+                // Nobody waits for what cannot be seen.
+                Err(error) => is_listed |= is_refused(&error),
             }
         }
         if !seen.is_empty() && out.send(seen).await.is_err() {
@@ -91,15 +74,4 @@ fn take<K: Watched>(
 /// Whether the server has said that it is not allowed.
 fn is_refused(error: &watcher::Error) -> bool {
     matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.is_forbidden())
-}
-
-/// In words for people.
-pub(super) fn why(error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(error)
-        | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => told(error),
-        watcher::Error::WatchError(status) => status.message.clone(),
-        watcher::Error::NoResourceVersion => error.to_string(),
-    }
 }

@@ -1,20 +1,18 @@
 //! The labels on Image objects: which stand there, and writing them.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use kube::core::PartialObjectMeta;
-use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::runtime::watcher::Event;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
-use watcher::Event;
 
 use super::cluster::{Cluster, answer, told};
-use super::follow::why;
+use super::events::events;
 use super::kinds::Image;
 use super::raw::{Kind as _, Raw};
 use super::watch::wait_for;
@@ -28,9 +26,6 @@ pub const GROUP_PREFIX: &str = "group.clade.dev/";
 pub const ANNOTATION: &str = "clade.dev/classification";
 /// Who the labels belong to. What other managers own is never touched.
 const MANAGER: &str = "clade-label";
-/// So many images are told of together.
-const BATCH: u16 = 500;
-const PATIENCE: Duration = Duration::from_millis(50);
 
 /// What clade says on an Image object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -80,11 +75,8 @@ pub enum LabelError {
 pub async fn watch_labels(cluster: Cluster, out: mpsc::Sender<Vec<Seen>>) {
     wait_for::<Image>(&cluster).await;
     let api: Api<PartialObjectMeta<Raw<Image>>> = Api::all(cluster.client());
-    let config = watcher::Config::default().page_size(u32::from(BATCH));
-    let events = watcher(api, config).default_backoff();
-    let mut events = std::pin::pin!(events.chunks_timeout(usize::from(BATCH), PATIENCE));
+    let mut events = std::pin::pin!(events(api, "labels of Images"));
     let mut listed = HashSet::new();
-    let mut failures = 0_u32;
     while let Some(chunk) = events.next().await {
         let mut seen = Vec::with_capacity(chunk.len());
         for event in chunk {
@@ -100,15 +92,9 @@ pub async fn watch_labels(cluster: Cluster, out: mpsc::Sender<Vec<Seen>>) {
                 Ok(Event::Delete(object)) => {
                     seen.extend(labelled(&object.metadata).map(|image| Seen::Gone(image.digest)));
                 }
-                Err(error) => {
-                    failures += 1;
-                    if failures.is_power_of_two() {
-                        tracing::warn!(failures, "cannot watch the labels of Images: {}", why(&error));
-                    }
-                    continue;
-                }
+                // It was told, and is tried again.
+                Err(_) => {}
             }
-            failures = 0;
         }
         if !seen.is_empty() && out.send(seen).await.is_err() {
             return;

@@ -8,11 +8,13 @@
 //! ```
 
 mod apply;
+mod backoff;
 mod builds;
 mod class;
 mod cluster;
 mod counts;
 mod declared;
+mod events;
 mod follow;
 mod kinds;
 mod labels;

@@ -31,50 +31,54 @@ pub(super) async fn keep_status(
     declared: Declared,
     mut catalog: latest::Receiver<Arc<Catalog>>,
 ) {
-    let mut failed = false;
+    let mut failures = 0_u32;
     loop {
         let again = tokio::time::sleep(AGAIN);
         tokio::select! {
             () = declared.changed() => {}
             changed = catalog.changed() => if changed.is_err() { return },
-            () = again, if failed => {}
+            () = again, if failures > 0 => {}
         }
         let now = Arc::clone(&catalog.borrow_and_update());
-        failed = false;
+        let mut failed = Vec::new();
         for class in declared.classes() {
-            failed |= !write_class(&cluster, &declared, &class, &now).await;
+            if let Err(error) = write_class(&cluster, &declared, &class, &now).await {
+                failed.push(("ImageClass", class.name.clone(), error));
+            }
         }
         for group in declared.groups() {
-            failed |= !write_group(&cluster, &declared, &group, &now).await;
+            if let Err(error) = write_group(&cluster, &declared, &group, &now).await {
+                failed.push(("ImageClassGroup", group.metadata.name.clone().unwrap_or_default(), error));
+            }
+        }
+        failures = if failed.is_empty() { 0 } else { failures + 1 };
+        // Said at first, and then now and then.
+        if failures.is_power_of_two() {
+            for (kind, name, error) in failed {
+                tracing::warn!(kind, name, failures, "cannot write the status: {}", told(&error));
+            }
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// Writes the status of a class, if it differs; false if it has to be tried again.
+/// Writes the status of a class, if it differs.
 async fn write_class(
     cluster: &Cluster,
     declared: &Declared,
     class: &DeclaredClass,
     catalog: &Catalog,
-) -> bool {
+) -> Result<(), kube::Error> {
     let name = &class.name;
     let status = class_status(class, catalog.class(name), &format!("{:.0}", Timestamp::now()));
     if status == (ImageClassStatus { members: None, outdated: None, ..class.status.clone() }) {
-        return true;
+        return Ok(());
     }
     let api: Api<ImageClass> = Api::all(cluster.client());
-    match apply_status(&api, MANAGER, name, &status).await {
-        Ok(Some(written)) => {
-            declared.put_status(name, written.status);
-            true
-        }
-        Ok(None) => true,
-        Err(error) => {
-            tracing::warn!(class = name, "cannot write the status: {}", told(&error));
-            false
-        }
+    if let Some(written) = apply_status(&api, MANAGER, name, &status).await? {
+        declared.put_status(name, written.status);
     }
+    Ok(())
 }
 
 async fn write_group(
@@ -82,27 +86,20 @@ async fn write_group(
     declared: &Declared,
     group: &ImageClassGroup,
     catalog: &Catalog,
-) -> bool {
+) -> Result<(), kube::Error> {
     let name = group.metadata.name.clone().unwrap_or_default();
     // Not taken in yet.
-    let Some(known) = catalog.group(&name) else { return true };
+    let Some(known) = catalog.group(&name) else { return Ok(()) };
     let classes = catalog.selected(known).map(|class| class.record.name.clone()).collect();
     let status = ImageClassGroupStatus { observed_generation: group.metadata.generation, classes };
     if group.status.as_ref() == Some(&status) {
-        return true;
+        return Ok(());
     }
     let api: Api<ImageClassGroup> = Api::all(cluster.client());
-    match apply_status(&api, MANAGER, &name, &status).await {
-        Ok(Some(written)) => {
-            declared.put_group_status(&name, written.status);
-            true
-        }
-        Ok(None) => true,
-        Err(error) => {
-            tracing::warn!(group = name, "cannot write the status: {}", told(&error));
-            false
-        }
+    if let Some(written) = apply_status(&api, MANAGER, &name, &status).await? {
+        declared.put_group_status(&name, written.status);
     }
+    Ok(())
 }
 
 /// The status of a class. `now` is when conditions that change do so.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch as latest};
 use tokio::task::JoinSet;
 
+use super::backoff::Backoff;
 use super::cluster::{Cluster, KubernetesError};
 use super::declared::Declared;
 use super::follow::follow;
@@ -17,8 +18,6 @@ use crate::class::Catalog;
 
 /// How often a kind that the server does not have is looked for: it may be installed later.
 const LOOK: Duration = Duration::from_secs(30);
-/// So long is waited at the most before an API server that does not answer is asked again.
-const MOST_WAIT: Duration = Duration::from_secs(30);
 
 /// Watches what the cluster has until nobody listens, and writes the status of classes and groups as the catalog has
 /// it.
@@ -88,14 +87,14 @@ pub(super) async fn wait_for<K: Kind>(cluster: &Cluster) {
 
 /// Whether the server has a kind, asked until it answers.
 async fn has<K: Kind>(cluster: &Cluster) -> bool {
-    let mut wait = Duration::from_millis(500);
+    let mut backoff = Backoff::default();
     loop {
         match cluster.has::<K>().await {
             Ok(has) => return has,
             Err(error) => {
+                let wait = backoff.wait();
                 tracing::warn!(kind = K::KIND, "{error}; asking again in {:.1} s", wait.as_secs_f64());
-                tokio::time::sleep(wait.mul_f64(0.5 + fastrand::f64())).await;
-                wait = (wait * 2).min(MOST_WAIT);
+                tokio::time::sleep(wait).await;
             }
         }
     }

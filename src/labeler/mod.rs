@@ -78,8 +78,17 @@ pub async fn run(
     let begun = Instant::now();
     let pause = rate.map_or(Duration::ZERO, |rate| Duration::from_secs(1) / rate.get());
     let desk = Desk::default();
-    let labeler =
-        Labeler { cluster, metrics, desk, begun, pause, next: begun, ticks: 0, writes: JoinSet::new() };
+    let labeler = Labeler {
+        cluster,
+        metrics,
+        desk,
+        begun,
+        pause,
+        next: begun,
+        ticks: 0,
+        uncounted: 0,
+        writes: JoinSet::new(),
+    };
     let worked = labeler.work(classified, images).await;
     reader.outcome().and(worked)
 }
@@ -94,6 +103,8 @@ struct Labeler {
     next: Instant,
     /// How often it was looked whether the counts have changed.
     ticks: u32,
+    /// So often one after another the counts could not be written.
+    uncounted: u32,
     writes: JoinSet<(Job, Result<Labelled, LabelError>)>,
 }
 
@@ -191,8 +202,20 @@ impl Labeler {
             return;
         }
         match write_counts(&self.cluster, self.desk.counts()).await {
-            Ok(()) => *written = Some(self.desk.counts().clone()),
-            Err(error) => tracing::warn!("cannot write how many images are in the classes: {error}"),
+            Ok(()) => {
+                *written = Some(self.desk.counts().clone());
+                self.uncounted = 0;
+            }
+            Err(error) => {
+                self.uncounted += 1;
+                if self.uncounted.is_power_of_two() {
+                    let times = self.uncounted;
+                    tracing::warn!(
+                        times,
+                        "cannot write how many images are in the classes: {error}; trying again"
+                    );
+                }
+            }
         }
     }
 }

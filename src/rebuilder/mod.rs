@@ -60,6 +60,12 @@ pub enum RebuildError {
     /// No rebuild has this name.
     #[error("there is no rebuild {0:?}; `clade rebuild list` shows them")]
     NotFound(String),
+    /// This process does not carry rebuilds out yet.
+    #[error(
+        "this clade is about to carry rebuilds out, but still reads what is on the log, or waits for its lease: ask again in \
+         a moment"
+    )]
+    NotYet,
     /// What was asked for makes no sense now.
     #[error("{0}")]
     Invalid(String),
@@ -125,7 +131,9 @@ struct Shared {
     log: SharedLog,
     /// Made when something is first written. Held while writing; a write waits for the one before it.
     ledger: Mutex<Option<Ledger>>,
-    /// Whether this process is the one that carries rebuilds out.
+    /// Whether this process will be the one that carries rebuilds out.
+    is_preparing: AtomicBool,
+    /// Whether it is.
     is_active: AtomicBool,
     /// Whether another one has taken that over.
     is_fenced: AtomicBool,
@@ -140,6 +148,7 @@ impl Rebuilds {
         let shared = Shared {
             log,
             ledger: Mutex::default(),
+            is_preparing: AtomicBool::new(false),
             is_active: AtomicBool::new(false),
             is_fenced: AtomicBool::new(false),
             has_sink: AtomicBool::new(false),
@@ -149,15 +158,16 @@ impl Rebuilds {
         Self { shared: Arc::new(shared) }
     }
 
+    /// This process will carry rebuilds out, once it knows everything: until then who commands is asked to wait.
+    pub fn prepare(&self) {
+        self.shared.is_preparing.store(true, Ordering::Relaxed);
+    }
+
     /// Writes a plan down; it is carried out from then on. Blocks.
     pub fn start(&self, plan: Plan, started: Started) -> Result<RebuildRecord, RebuildError> {
-        if !self.shared.is_active.load(Ordering::Relaxed) {
-            return Err(RebuildError::Invalid(
-                "this clade carries no rebuilds out: ask one that does (clade run with --kubernetes or --sink, or clade \
-                 rebuilder), with --server; --dry-run shows the plan here"
-                    .to_owned(),
-            ));
-        }
+        self.check_active(
+            "with --server (clade run with --kubernetes or --sink, or clade rebuilder); --dry-run shows the plan here",
+        )?;
         if plan.cost.notified > 0 && !self.shared.has_sink.load(Ordering::Relaxed) {
             return Err(RebuildError::Invalid(
                 "nobody can be told of tags that no BuildConfig builds: start clade with --sink URL, or ask without \
@@ -188,11 +198,7 @@ impl Rebuilds {
 
     /// Pauses, resumes or cancels a rebuild, on behalf of somebody if they say who they are. Blocks.
     pub fn change(&self, id: &str, change: Change, by: Option<&str>) -> Result<RebuildItem, RebuildError> {
-        if !self.shared.is_active.load(Ordering::Relaxed) {
-            return Err(RebuildError::Invalid(
-                "this clade carries no rebuilds out: ask the one that does, with --server".to_owned(),
-            ));
-        }
+        self.check_active("with --server")?;
         let item = self.with(|ledger| {
             let found = ledger.book().get(id).ok_or_else(|| RebuildError::NotFound(id.to_owned()))?;
             let (record, failed) = (found.record.clone(), found.failed_builds());
@@ -221,6 +227,19 @@ impl Rebuilds {
     /// One rebuild with its targets. Blocks.
     pub fn get(&self, id: &str) -> Result<RebuildItem, RebuildError> {
         self.see(|book| item_of(book, id))
+    }
+
+    /// An error unless this process carries rebuilds out; `how` another one is asked.
+    fn check_active(&self, how: &str) -> Result<(), RebuildError> {
+        if self.shared.is_active.load(Ordering::Relaxed) {
+            Ok(())
+        } else if self.shared.is_preparing.load(Ordering::Relaxed) {
+            Err(RebuildError::NotYet)
+        } else {
+            Err(RebuildError::Invalid(format!(
+                "this clade carries no rebuilds out: ask one that does, {how}"
+            )))
+        }
     }
 
     /// Reads: what this process writes, if it does, else what stands on the log.

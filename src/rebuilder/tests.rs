@@ -358,3 +358,16 @@ fn a_rebuild_ends_with_its_class_and_says_for_which_other_it_waits() {
     assert!(message().starts_with("its class was deleted"), "{}", message());
     assert_eq!(rebuilds.get(&first).unwrap().record.state, RebuildState::Cancelled);
 }
+
+#[test]
+fn a_command_is_refused_by_who_will_never_act_and_put_off_by_who_soon_will() {
+    let start = |rebuilds: &Rebuilds| rebuilds.start(plan(&[vec![]], json!({})), Started::ByCommand);
+    let rebuilds = Rebuilds::new(Arc::new(MemoryLog::new(1, Faults::none())));
+    let refused = start(&rebuilds).unwrap_err();
+    assert!(matches!(&refused, RebuildError::Invalid(told) if told.contains("--server")), "{refused}");
+    rebuilds.prepare();
+    assert!(matches!(start(&rebuilds), Err(RebuildError::NotYet)));
+    assert!(matches!(rebuilds.change("base-1", Change::Pause, None), Err(RebuildError::NotYet)));
+    rebuilds.activate(true, false);
+    assert_eq!(start(&rebuilds).unwrap().id, "base-1");
+}

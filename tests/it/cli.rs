@@ -347,7 +347,7 @@ fn while_clade_runs_it_takes_in_what_is_added_to_its_sources() {
     let _running = shell.serve(&["--from", &shell.path("registry")]);
     let images = || shell.ok(&["get", "images", "-o", "name"]).lines().count();
     let until = |expected: usize| {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while images() != expected {
             assert!(Instant::now() < deadline, "{} images instead of {expected}", images());
             std::thread::park_timeout(Duration::from_millis(100));

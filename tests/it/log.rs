@@ -132,7 +132,7 @@ macro_rules! conformance {
                 append(&log, IMAGES, vec![put("a", "1"), put("b", "2")]);
                 append(&log, other, vec![put("c", "3")]);
                 let expected = [(0, "c".to_owned()), (1, "a".to_owned()), (1, "b".to_owned())];
-                let deadline = Instant::now() + Duration::from_secs(30);
+                let deadline = Instant::now() + Duration::from_secs(120);
                 let mut found = read();
                 while found.len() < expected.len() && Instant::now() < deadline {
                     found.extend(read());
@@ -348,7 +348,7 @@ fn an_embedded_log_compacts_itself_when_half_of_a_partition_may_be_old() {
             (0..5_000).map(|number| put(&format!("key {}", number % 10), "value")).collect(),
         );
     }
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while contents(&log, IMAGES).len() > 10_010 {
         assert!(Instant::now() < deadline, "{} records are left", contents(&log, IMAGES).len());
         std::thread::park_timeout(Duration::from_millis(50));

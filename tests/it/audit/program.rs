@@ -48,7 +48,7 @@ impl Drop for Running {
 
 /// Looks until the trail has entries and no more come.
 fn wait_for_entries(dir: &Path) {
-    let (deadline, mut before) = (Instant::now() + Duration::from_secs(60), Vec::new());
+    let (deadline, mut before) = (Instant::now() + Duration::from_secs(120), Vec::new());
     loop {
         let head = output(dir, &["audit", "head"]).stdout;
         if !head.is_empty() && head == before {

@@ -12,7 +12,7 @@ use super::{audit, clean, log_of, options, rest, small};
 /// Audits with a store, until so many files are there that are to be uploaded.
 fn upload(log: &SharedLog, asked: Options, metrics: &Metrics, done: impl Fn() -> bool) {
     let auditor = Auditor::start(SharedLog::clone(log), asked, metrics).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !auditor.handle().is_complete() || !done() {
         assert!(!auditor.is_finished() && Instant::now() < deadline, "nothing is uploaded");
         rest(Duration::from_millis(5));

@@ -49,7 +49,7 @@ pub(super) fn signal(name: &str, pid: &str) {
 }
 
 pub(super) fn eventually_gone(pid: &str) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     // One that has ended may stay in the table until somebody asks for it.
     let runs = || {
         std::fs::read_to_string(Path::new("/proc").join(pid).join("status"))

@@ -39,7 +39,7 @@ impl Subscriber {
     }
 
     pub(super) fn read_to_the_end(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(120);
         let mut quiet = 0;
         while quiet < 5 && Instant::now() < deadline {
             quiet = if self.read(Duration::from_millis(200)) { quiet + 1 } else { 0 };
