@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use clade::audit::{Auditor, Directory, Options, Wanted, verify};
 use clade::log::embedded::{self, EmbeddedLog};
 use clade::log::{SharedLog, TopicPartition};
-use clade::oci::{Digest, Platform};
+use clade::oci::Digest;
 use clade::record::outdated::Standing;
 use clade::record::{Record, State, Topic, TransitionRecord, encode};
 use clade::telemetry::Metrics;
@@ -119,7 +119,7 @@ fn record(n: u64) -> (TopicPartition, Record) {
     let transition = TransitionRecord {
         id: digest(&format!("transition-{n}")),
         digest: digest(&format!("image-{}", n / 2)),
-        platform: Platform::default(),
+        platform: Arc::default(),
         class: format!("class-{}", n % 7),
         from: standing(State::Current),
         to: standing(State::Outdated),

@@ -26,7 +26,7 @@ pub(crate) struct Template {
     value: Vec<u8>,
     /// Where the digest stands in the value.
     at: usize,
-    headers: Vec<(clade::record::HeaderName, String)>,
+    headers: Vec<clade::record::Header>,
 }
 
 /// Images of the history that are in a class.
@@ -48,9 +48,8 @@ pub(crate) fn templates(source: &Source) -> Vec<Template> {
         }
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let headers = message.headers().unwrap().iter();
-        let headers = headers
-            .map(|header| (clade::record::header_name(header.key), text(header.value.unwrap())))
-            .collect();
+        let headers =
+            headers.map(|header| clade::record::header(header.key, &text(header.value.unwrap()))).collect();
         let key = text(message.key().unwrap());
         let record = Record { key, value: message.payload().map(<[u8]>::to_vec), headers };
         let image: ImageRecord = decode(&record).unwrap().unwrap();
@@ -148,9 +147,9 @@ fn send(
         for (key, value) in &template.headers {
             let id = format!("{digest}@{number}");
             let value = match key.as_ref() {
-                "ce_id" => &id,
-                "ce_subject" => &digest,
-                _ => value,
+                "ce_id" => id.as_str(),
+                "ce_subject" => digest.as_str(),
+                _ => value.as_ref(),
             };
             headers = headers.insert(Header { key, value: Some(value) });
         }

@@ -119,7 +119,7 @@ impl Catalog {
                 );
             }
         }
-        Classification { classes, groups }
+        Classification { classes: classes.into(), groups: groups.into() }
     }
 
     /// Takes a record in (`None` deletes the key) and tells what it changed.

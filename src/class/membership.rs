@@ -1,6 +1,7 @@
 //! From the version chains that an image contains to its classes and states.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -30,9 +31,9 @@ pub struct Candidate<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Classification {
     /// The classes it is a member of, by name.
-    pub classes: Vec<Membership>,
+    pub classes: Arc<[Membership]>,
     /// By group, the classes of it that the image is a member of, nearest first.
-    pub groups: BTreeMap<String, Vec<String>>,
+    pub groups: Arc<BTreeMap<String, Vec<String>>>,
 }
 
 impl Classification {

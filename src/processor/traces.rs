@@ -58,7 +58,7 @@ impl Traces {
     pub(super) fn follow(&mut self, to: TopicPartition, name: &str, record: Record) -> Record {
         let Some(cause) = self.images.get(&record.key).or(self.catalog.as_ref()) else { return record };
         // A record of the catalog is the cause of many.
-        let trace = cause.child(format_args!("{} {} {name}", to.topic, record.key));
+        let trace = cause.child([to.topic.name(), &record.key, name]);
         if self.sampling.take(&trace) {
             self.spans.push(Span {
                 context: trace,
@@ -82,5 +82,5 @@ impl Traces {
 
 /// A record's place in its trace while the processor of a partition works on it. Every processor reads the catalog.
 fn classified(trace: &TraceContext, partition: u16) -> TraceContext {
-    trace.child(format_args!("classify {partition}"))
+    trace.child(["classify", &partition.to_string()])
 }

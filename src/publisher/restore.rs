@@ -174,6 +174,6 @@ impl Publisher {
 /// The sequence that a record was written with. It stands in the record's id, which a tombstone has too: a class that
 /// is created anew must not get the generation of the deleted one.
 pub(super) fn sequence_of(stored: &Stored) -> u64 {
-    let id = stored.record.headers.iter().find(|(name, _)| name == "ce_id").map(|(_, id)| id.as_str());
+    let id = stored.record.headers.iter().find(|(name, _)| name == "ce_id").map(|(_, id)| &**id);
     id.and_then(|id| id.rsplit_once('@')).and_then(|(_, sequence)| sequence.parse().ok()).unwrap_or(0)
 }

@@ -15,7 +15,7 @@ pub(super) fn image_item(shard: &Shard, image: &ImageView<'_>) -> ImageItem {
         tags: tags_of(shard, &image.digest),
         layers: image.layers,
         classes: standings(shard, image),
-        groups: image.classification.map(|of| of.groups.clone()).unwrap_or_default(),
+        groups: image.classification.map(|of| (*of.groups).clone()).unwrap_or_default(),
     }
 }
 

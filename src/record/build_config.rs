@@ -60,8 +60,7 @@ pub struct ImageChangeTrigger {
 
 impl Value for BuildConfigRecord {
     const TOPIC: Topic = Topic::Buildconfigs;
-    const TYPE: &'static str = "dev.clade.build-config";
-    const VERSION: u32 = 1;
+    const TYPE: &'static str = "dev.clade.build-config.v1";
     fn id(&self, _: &[u8]) -> String {
         format!("{}/{}@{}", self.namespace, self.name, self.sequence)
     }

@@ -207,8 +207,7 @@ impl fmt::Display for CatalogKey {
 
 impl Value for CatalogRecord {
     const TOPIC: Topic = Topic::Catalog;
-    const TYPE: &'static str = "dev.clade.catalog";
-    const VERSION: u32 = 1;
+    const TYPE: &'static str = "dev.clade.catalog.v1";
     fn id(&self, _: &[u8]) -> String {
         match self {
             Self::ImageClass(class) => format!("{}@{}", self.key(), class.sequence),

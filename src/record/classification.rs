@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,12 +19,13 @@ pub struct ClassificationRecord {
     /// The sequence of the image's record that this was concluded from.
     pub sequence: u64,
     /// What it runs on.
-    pub platform: Platform,
+    pub platform: Arc<Platform>,
+    // Thousands of images share theirs.
     /// The classes it is a member of, by name.
-    pub classes: Vec<Membership>,
+    pub classes: Arc<[Membership]>,
     /// By group, the classes of the group that it is a member of, nearest first.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub groups: BTreeMap<String, Vec<String>>,
+    pub groups: Arc<BTreeMap<String, Vec<String>>>,
 }
 
 /// That an image is in a class.
@@ -65,8 +67,7 @@ impl fmt::Display for State {
 
 impl Value for ClassificationRecord {
     const TOPIC: Topic = Topic::Classifications;
-    const TYPE: &'static str = "dev.clade.classification";
-    const VERSION: u32 = 1;
+    const TYPE: &'static str = "dev.clade.classification.v1";
     fn id(&self, json: &[u8]) -> String {
         // Of the content, so that writing the same conclusion again has the same id.
         format!("{}#{}", self.digest, Digest::of(json).short())

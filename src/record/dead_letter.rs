@@ -45,8 +45,7 @@ fn cut(mut text: String) -> String {
 
 impl Value for DeadLetterRecord {
     const TOPIC: Topic = Topic::DeadLetters;
-    const TYPE: &'static str = "dev.clade.dead-letter";
-    const VERSION: u32 = 1;
+    const TYPE: &'static str = "dev.clade.dead-letter.v1";
     fn id(&self, _: &[u8]) -> String {
         self.origin.clone()
     }

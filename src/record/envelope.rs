@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::header::{self, Header};
 use super::topic::Topic;
-use super::trace;
 
 /// What is appended: a key, a value (`None` is a tombstone) and headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,20 +17,7 @@ pub struct Record {
     /// The value as JSON; `None` deletes the key.
     pub value: Option<Vec<u8>>,
     /// The CloudEvents attributes, Kafka binary mode: `ce_id`, `ce_type` and so on.
-    pub headers: Vec<(HeaderName, String)>,
-}
-
-/// The name of a header. Those of clade's own take no memory: every record has half a dozen of them.
-pub type HeaderName = Cow<'static, str>;
-
-/// A name as it was read.
-pub fn header_name(name: &str) -> HeaderName {
-    const KNOWN: [&str; 7] =
-        ["ce_specversion", "ce_id", "ce_source", TYPE_HEADER, "ce_subject", "content-type", trace::HEADER];
-    match KNOWN.into_iter().find(|known| *known == name) {
-        Some(known) => Cow::Borrowed(known),
-        None => Cow::Owned(name.to_owned()),
-    }
+    pub headers: Vec<Header>,
 }
 
 impl Record {
@@ -44,10 +31,9 @@ impl Record {
 pub trait Value: Serialize + DeserializeOwned + JsonSchema {
     /// The topic it stands on.
     const TOPIC: Topic;
-    /// The CloudEvents type without its version, as `dev.clade.image`.
+    /// The CloudEvents type with the version of the format, as `dev.clade.image.v1`. A change that an old reader would
+    /// misread makes a new version.
     const TYPE: &'static str;
-    /// The version of the format. A change that an old reader would misread makes a new one.
-    const VERSION: u32;
     /// The CloudEvents id: the same for the same event, however often it is written. `json` is the value, encoded.
     fn id(&self, json: &[u8]) -> String;
 }
@@ -72,7 +58,11 @@ pub enum DecodeError {
     Malformed(&'static str, serde_json::Error),
 }
 
-const TYPE_HEADER: &str = "ce_type";
+/// The CloudEvents type of `V` without its version, and the version.
+pub fn type_and_version<V: Value>() -> (&'static str, u32) {
+    let (name, version) = V::TYPE.rsplit_once(".v").unwrap_or((V::TYPE, ""));
+    (name, version.parse().unwrap_or(1))
+}
 
 /// The record that carries `value` under `key`.
 pub fn encode<V: Value>(key: String, value: &V) -> Result<Record, serde_json::Error> {
@@ -87,17 +77,17 @@ pub fn tombstone<V: Value>(key: String, id: String) -> Record {
     Record { headers: headers::<V>(id, &key, false), key, value: None }
 }
 
-fn headers<V: Value>(id: String, subject: &str, has_content: bool) -> Vec<(HeaderName, String)> {
+fn headers<V: Value>(id: String, subject: &str, has_content: bool) -> Vec<Header> {
     let mut headers = Vec::with_capacity(7);
     headers.extend([
-        (Cow::Borrowed("ce_specversion"), "1.0".to_owned()),
-        (Cow::Borrowed("ce_id"), id),
-        (Cow::Borrowed("ce_source"), format!("/clade/{}", V::TOPIC)),
-        (Cow::Borrowed(TYPE_HEADER), format!("{}.v{}", V::TYPE, V::VERSION)),
-        (Cow::Borrowed("ce_subject"), subject.to_owned()),
+        (Cow::Borrowed(header::SPEC_VERSION), Cow::Borrowed(header::SPEC_VERSION_1)),
+        (Cow::Borrowed(header::ID), Cow::Owned(id)),
+        (Cow::Borrowed(header::SOURCE), Cow::Borrowed(V::TOPIC.source())),
+        (Cow::Borrowed(header::TYPE), Cow::Borrowed(V::TYPE)),
+        (Cow::Borrowed(header::SUBJECT), Cow::Owned(subject.to_owned())),
     ]);
     if has_content {
-        headers.push((Cow::Borrowed("content-type"), "application/json".to_owned()));
+        headers.push((Cow::Borrowed(header::CONTENT_TYPE), Cow::Borrowed(header::JSON)));
     }
     headers
 }
@@ -105,18 +95,20 @@ fn headers<V: Value>(id: String, subject: &str, has_content: bool) -> Vec<(Heade
 /// The value of `record`; `None` for a tombstone. A record without `ce_type` is taken as the current version.
 pub fn decode<V: Value>(record: &Record) -> Result<Option<V>, DecodeError> {
     let Some(json) = &record.value else { return Ok(None) };
-    if let Some((_, found)) = record.headers.iter().find(|(name, _)| name == TYPE_HEADER)
-        && !is_known::<V>(found)
+    let (expected, version) = type_and_version::<V>();
+    if let Some((_, found)) = record.headers.iter().find(|(name, _)| name == header::TYPE)
+        && found != V::TYPE
+        && !is_known(found, expected, version)
     {
-        return Err(DecodeError::Version { found: found.clone(), expected: V::TYPE, version: V::VERSION });
+        return Err(DecodeError::Version { found: found.clone().into_owned(), expected, version });
     }
-    serde_json::from_slice(json).map(Some).map_err(|error| DecodeError::Malformed(V::TYPE, error))
+    serde_json::from_slice(json).map(Some).map_err(|error| DecodeError::Malformed(expected, error))
 }
 
-fn is_known<V: Value>(found: &str) -> bool {
+fn is_known(found: &str, expected: &str, newest: u32) -> bool {
     found
-        .strip_prefix(V::TYPE)
+        .strip_prefix(expected)
         .and_then(|rest| rest.strip_prefix(".v"))
         .and_then(|version| version.parse::<u32>().ok())
-        .is_some_and(|version| (1..=V::VERSION).contains(&version))
+        .is_some_and(|version| (1..=newest).contains(&version))
 }

@@ -98,8 +98,7 @@ impl ImageRecord {
 
 impl Value for ImageRecord {
     const TOPIC: Topic = Topic::Images;
-    const TYPE: &'static str = "dev.clade.image";
-    const VERSION: u32 = 1;
+    const TYPE: &'static str = "dev.clade.image.v1";
     fn id(&self, _: &[u8]) -> String {
         format!("{}@{}", self.digest, self.sequence)
     }

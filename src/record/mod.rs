@@ -17,15 +17,18 @@ pub mod tag;
 pub mod topic;
 
 mod envelope;
+mod header;
 mod partition;
 mod reference;
+mod shared;
 mod trace;
 
 pub use build_config::BuildConfigRecord;
 pub use catalog::{CatalogKey, CatalogRecord, ClassRecord, GroupRecord, VersionRecord};
 pub use classification::{ClassificationRecord, Membership, State};
 pub use dead_letter::DeadLetterRecord;
-pub use envelope::{DecodeError, HeaderName, Record, Value, decode, encode, header_name, tombstone};
+pub use envelope::{DecodeError, Record, Value, decode, encode, tombstone, type_and_version};
+pub use header::Header;
 pub use image::{Claim, ImageRecord, Layer};
 pub use outdated::TransitionRecord;
 pub use partition::partition_of;
@@ -33,6 +36,7 @@ pub use progress::ProgressRecord;
 pub use rebuild::{RebuildRecord, RebuildsKey, RebuildsRecord, Target, TargetRecord};
 pub use rebuild_policy::{RebuildLimits, RebuildPolicy, RebuildTrigger};
 pub use reference::{ObjectReference, ReferenceKind, Referenced};
+pub use shared::header;
 pub use tag::{TagImage, TagItem, TagRecord};
 pub use topic::{Cleanup, Topic};
 pub use trace::TraceContext;

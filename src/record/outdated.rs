@@ -1,5 +1,7 @@
 //! Topic `outdated`: committed transitions of an image's state in a class.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,7 @@ pub struct TransitionRecord {
     /// The image.
     pub digest: Digest,
     /// What it runs on.
-    pub platform: Platform,
+    pub platform: Arc<Platform>,
     /// The class.
     pub class: String,
     /// What it was; absent when it was not in the class.
@@ -57,8 +59,7 @@ pub struct Standing {
 
 impl Value for TransitionRecord {
     const TOPIC: Topic = Topic::Outdated;
-    const TYPE: &'static str = "dev.clade.outdated";
-    const VERSION: u32 = 1;
+    const TYPE: &'static str = "dev.clade.outdated.v1";
     fn id(&self, _: &[u8]) -> String {
         self.id.to_string()
     }

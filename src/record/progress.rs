@@ -47,8 +47,7 @@ impl ProgressRecord {
 
 impl Value for ProgressRecord {
     const TOPIC: Topic = Topic::Progress;
-    const TYPE: &'static str = "dev.clade.progress";
-    const VERSION: u32 = 1;
+    const TYPE: &'static str = "dev.clade.progress.v1";
     fn id(&self, _: &[u8]) -> String {
         format!("{}@{}", self.partition, self.sequence)
     }

@@ -355,8 +355,7 @@ impl fmt::Display for RebuildsKey {
 
 impl Value for RebuildsRecord {
     const TOPIC: Topic = Topic::Rebuilds;
-    const TYPE: &'static str = "dev.clade.rebuild";
-    const VERSION: u32 = 1;
+    const TYPE: &'static str = "dev.clade.rebuild.v1";
     fn id(&self, _: &[u8]) -> String {
         let sequence = match self {
             Self::Rebuild(of) => of.sequence,

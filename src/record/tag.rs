@@ -66,8 +66,7 @@ impl TagItem {
 
 impl Value for TagRecord {
     const TOPIC: Topic = Topic::Tags;
-    const TYPE: &'static str = "dev.clade.tag";
-    const VERSION: u32 = 1;
+    const TYPE: &'static str = "dev.clade.tag.v1";
     fn id(&self, _: &[u8]) -> String {
         format!("{}@{}", self.name, self.sequence)
     }

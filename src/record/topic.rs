@@ -53,19 +53,25 @@ impl Topic {
         Self::DeadLetters,
     ];
 
-    /// Its name.
-    pub const fn name(self) -> &'static str {
+    /// What its events have as their source (CloudEvents `source`, a URI reference).
+    pub const fn source(self) -> &'static str {
         match self {
-            Self::Images => "images",
-            Self::Tags => "tags",
-            Self::Catalog => "catalog",
-            Self::Buildconfigs => "buildconfigs",
-            Self::Classifications => "classifications",
-            Self::Outdated => "outdated",
-            Self::Rebuilds => "rebuilds",
-            Self::Progress => "progress",
-            Self::DeadLetters => "dead-letters",
+            Self::Images => "/clade/images",
+            Self::Tags => "/clade/tags",
+            Self::Catalog => "/clade/catalog",
+            Self::Buildconfigs => "/clade/buildconfigs",
+            Self::Classifications => "/clade/classifications",
+            Self::Outdated => "/clade/outdated",
+            Self::Rebuilds => "/clade/rebuilds",
+            Self::Progress => "/clade/progress",
+            Self::DeadLetters => "/clade/dead-letters",
         }
+    }
+
+    /// Its name: the end of its source.
+    pub const fn name(self) -> &'static str {
+        let (_, name) = self.source().split_at("/clade/".len());
+        name
     }
 
     /// What happens to its old records.

@@ -4,10 +4,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::Record;
-use crate::oci::Digest;
+use data_encoding::HEXLOWER;
 
-pub(super) const HEADER: &str = "traceparent";
+use super::{Record, header};
+use crate::oci::Digest;
 
 /// A place in a trace. IDs are taken from hashes, so that the core needs no chance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +36,12 @@ impl TraceContext {
         Self { is_sampled, ..self }
     }
 
-    /// What follows from this; `name` tells it from others that do.
+    /// What follows from this; `names` tell it from others that do.
     #[must_use]
-    pub fn child(&self, name: impl fmt::Display) -> Self {
-        let hash = Digest::of(format!("{self} {name}").as_bytes());
+    pub fn child<const N: usize>(&self, names: [&str; N]) -> Self {
+        // What stands between them is in no text, so that ["a", "bc"] is not ["ab", "c"].
+        let names = names.iter().flat_map(|name| [&[0xff][..], name.as_bytes()]);
+        let hash = Digest::of_parts([&self.trace[..], &self.span].into_iter().chain(names));
         let mut span = [0; 8];
         span.copy_from_slice(&hash.as_bytes()[..8]);
         Self { span, ..*self }
@@ -73,40 +75,36 @@ impl TraceContext {
 
 /// Exactly so many bytes of lower-case hexadecimal digits.
 fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
     let mut bytes = [0; N];
-    let text = text.as_bytes();
     if text.len() != 2 * N {
         return None;
     }
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
+    HEXLOWER.decode_mut(text.as_bytes(), &mut bytes).ok()?;
     Some(bytes)
 }
 
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (trace, span) = (u128::from_be_bytes(self.trace), u64::from_be_bytes(self.span));
-        write!(f, "00-{trace:032x}-{span:016x}-{:02x}", if self.is_sampled { SAMPLED } else { 0 })
+        let flags = [if self.is_sampled { SAMPLED } else { 0 }];
+        let mut text = *b"00-................................-................-..";
+        HEXLOWER.encode_mut(&self.trace, &mut text[3..35]);
+        HEXLOWER.encode_mut(&self.span, &mut text[36..52]);
+        HEXLOWER.encode_mut(&flags, &mut text[53..]);
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
 impl Record {
     /// Where it stands in its trace, if it says so.
     pub fn trace(&self) -> Option<TraceContext> {
-        let (_, text) = self.headers.iter().find(|(name, _)| name == HEADER)?;
+        let (_, text) = self.headers.iter().find(|(name, _)| name == header::TRACE)?;
         TraceContext::parse(text)
     }
 
     /// The record with its place in a trace.
     #[must_use]
     pub fn traced(mut self, trace: Option<TraceContext>) -> Self {
-        self.headers.extend(trace.map(|trace| (Cow::Borrowed(HEADER), trace.to_string())));
+        self.headers.extend(trace.map(|trace| (Cow::Borrowed(header::TRACE), Cow::Owned(trace.to_string()))));
         self
     }
 }
@@ -142,9 +140,9 @@ mod tests {
     #[test]
     fn a_child_stays_in_the_trace_with_a_span_of_its_own() {
         let root = TraceContext::root("one");
-        let (a, b) = (root.child("a"), root.child("b"));
+        let (a, b) = (root.child(["a"]), root.child(["b"]));
         assert!(a.trace == root.trace && a.span != root.span && a.span != b.span);
-        assert!(root.sampled(true).child("a").is_sampled() && !a.is_sampled());
+        assert!(root.sampled(true).child(["a"]).is_sampled() && !a.is_sampled());
         assert_ne!(TraceContext::root("two").trace, root.trace);
     }
 }

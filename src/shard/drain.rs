@@ -1,6 +1,8 @@
 //! From what changed to what follows from it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 use super::{Interned, Orphan, Shard};
 use crate::class::{Candidate, Class, Classification, memberships};
@@ -174,8 +176,8 @@ impl Shard {
                     digest,
                     sequence: row.sequence,
                     platform: subject.platform(),
-                    classes: now.classes.clone(),
-                    groups: now.groups.clone(),
+                    classes: Arc::clone(&now.classes),
+                    groups: Arc::clone(&now.groups),
                 }
             }),
         }
@@ -196,6 +198,18 @@ impl Shard {
     }
 }
 
+/// Where an image stands in a class, as the identity of a transition has it.
+struct Told(Option<Standing>);
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(standing) => write!(f, "{} on {}", standing.state, standing.version),
+            None => f.write_str("none"),
+        }
+    }
+}
+
 /// The image that a transition is about.
 struct Subject<'a> {
     shard: &'a Shard,
@@ -205,8 +219,8 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
-    fn platform(&self) -> Platform {
-        self.shard.platforms.get(self.platform).map(|platform| (**platform).clone()).unwrap_or_default()
+    fn platform(&self) -> Arc<Platform> {
+        self.shard.platforms.get(self.platform).cloned().unwrap_or_default()
     }
 
     /// One transition for each class in which state or presence changed. That the base version alone changed (as by
@@ -216,55 +230,59 @@ impl Subject<'_> {
         let classification =
             |number: Option<Interned>| number.and_then(|n| self.shard.classifications.get(n));
         let (before, now) = (classification(before), classification(now));
-        let names: BTreeSet<&str> = before
+        let mut names: Vec<&str> = before
             .iter()
             .chain(now.iter())
             .flat_map(|of| of.classes.iter().map(|member| member.name.as_str()))
             .collect();
-        let member = |of: Option<&std::sync::Arc<Classification>>, name: &str| {
-            of.and_then(|of| of.of_class(name)).cloned()
+        names.sort_unstable();
+        names.dedup();
+        let transition = |name| {
+            self.transition(
+                name,
+                before.and_then(|of| of.of_class(name)),
+                now.and_then(|of| of.of_class(name)),
+            )
         };
-        names
-            .into_iter()
-            .filter_map(|name| self.transition(name, member(before, name), member(now, name)))
-            .collect()
+        names.into_iter().filter_map(transition).collect()
     }
 
     fn transition(
         &self,
         class: &str,
-        from: Option<Membership>,
-        to: Option<Membership>,
+        from: Option<&Membership>,
+        to: Option<&Membership>,
     ) -> Option<TransitionRecord> {
         let standing = |member: &Membership| Standing { state: member.state, version: member.version };
-        let generation = to.as_ref().or(from.as_ref()).map_or(0, |member| member.generation);
-        let (from, to) = (from.as_ref().map(standing), to.as_ref().map(standing));
+        let generation = to.or(from).map_or(0, |member| member.generation);
+        let (from, to) = (from.map(standing), to.map(standing));
         if from == to {
             return None;
         }
         // Of the class as it is now: it may be another than the one that the image was in.
-        let revision = self.shard.catalog.class(class).map(|of| (of.record.generation, of.record.revision));
-        let told = |standing: Option<Standing>| {
-            standing
-                .map_or("none".to_owned(), |standing| format!("{} on {}", standing.state, standing.version))
-        };
+        let known = self.shard.catalog.class(class);
+        let revision = known.map(|of| (of.record.generation, of.record.revision));
         // Everything that tells this transition from every other one, and nothing that a retry would change.
-        let identity = format!(
+        let mut identity = String::with_capacity(512);
+        // Writing to a string does not fail.
+        let _ = write!(
+            identity,
             "{} {} {class} {generation} {revision:?} {} -> {}",
             self.digest,
             self.sequence,
-            told(from),
-            told(to)
+            Told(from),
+            Told(to)
         );
+        let platform = self.platform();
         let (tags, more_tags) = self.tags();
         Some(TransitionRecord {
             id: Digest::of(identity.as_bytes()),
             digest: self.digest,
-            platform: self.platform(),
             class: class.to_owned(),
             from,
             to,
-            current: self.shard.catalog.class(class).and_then(|class| class.current_for(&self.platform())),
+            current: known.and_then(|class| class.current_for(&platform)),
+            platform,
             tags,
             more_tags,
         })

@@ -177,7 +177,7 @@ impl Event {
 
     fn header(&self, name: &str) -> Option<&str> {
         let found = self.record.headers.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        found.map(|(_, value)| &**value).filter(|value| !value.is_empty())
     }
 
     fn data(&self) -> Option<&RawValue> {

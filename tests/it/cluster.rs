@@ -76,7 +76,7 @@ fn classifications(log: &dyn Log) -> BTreeMap<String, ClassificationRecord> {
     let mut all: BTreeMap<String, ClassificationRecord> = fold(log);
     for record in all.values_mut() {
         record.sequence = 0;
-        record.classes.iter_mut().for_each(|member| member.generation = 0);
+        Arc::make_mut(&mut record.classes).iter_mut().for_each(|member| member.generation = 0);
     }
     all
 }
@@ -145,10 +145,8 @@ fn what_a_stranger_writes_becomes_a_dead_letter_and_everything_else_goes_on() {
     let log = crate::kafka::open(&config);
     let good = encode(digest("good").to_string(), &image("good", &["A"])).unwrap();
     let half = Record { value: Some(b"{\"digest\":".to_vec()), ..encode_image("half") };
-    let later = Record {
-        headers: vec![("ce_type".into(), "dev.clade.image.v9".to_owned())],
-        ..encode_image("later")
-    };
+    let later =
+        Record { headers: vec![("ce_type".into(), "dev.clade.image.v9".into())], ..encode_image("later") };
     let to = TopicPartition { topic: Topic::Images, partition: 0 };
     let batch = vec![(to, half), (to, good), (to, later)];
     log.writer("stranger").unwrap().append(batch).unwrap();

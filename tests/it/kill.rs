@@ -80,7 +80,7 @@ fn outputs(dir: &Path) -> Outputs {
     for record in classifications.values_mut() {
         // Numbers that count what was published, which a publisher that starts again goes on counting.
         record.sequence = 0;
-        record.classes.iter_mut().for_each(|member| member.generation = 0);
+        Arc::make_mut(&mut record.classes).iter_mut().for_each(|member| member.generation = 0);
     }
     (classifications, by_image)
 }

@@ -89,7 +89,7 @@ macro_rules! conformance {
             $(#[$attribute])?
             fn headers_and_keys_are_kept() {
                 let (log, _keep) = $open;
-                let headers = vec![("ce_id".into(), "1".to_owned()), ("empty".into(), String::new())];
+                let headers = vec![("ce_id".into(), "1".into()), ("empty".into(), "".into())];
                 let record = Record { headers, ..put("ein Schlüssel", "1") };
                 append(&log, IMAGES, vec![record.clone()]);
                 assert_eq!(read(&log, IMAGES, 0, ALL).records[0].record, record);

@@ -144,7 +144,7 @@ impl Oracle {
                 groups.insert(group.name.clone(), members.iter().map(|member| member.name.clone()).collect());
             }
         }
-        Classification { classes, groups }
+        Classification { classes: classes.into(), groups: groups.into() }
     }
 
     fn membership(
@@ -192,7 +192,7 @@ impl Oracle {
     /// What stands on the log is what it should be.
     pub(crate) fn check_outputs(&self, log: &dyn Log) {
         for record in fold::<ClassificationRecord>(log).into_values() {
-            assert_eq!(record.platform, self.images[&record.digest].platform);
+            assert_eq!(*record.platform, self.images[&record.digest].platform);
         }
         let written = written(log).unwrap();
         assert_eq!(written, self.classifications());

@@ -91,7 +91,7 @@ fn a_reader_that_holds_on_keeps_what_it_has_and_stops_nobody() {
 #[test]
 fn a_record_that_is_none_is_a_dead_letter_with_its_place_and_reason_and_the_others_go_on() {
     let later = Record {
-        headers: vec![("ce_type".into(), "dev.clade.image.v9".to_owned())],
+        headers: vec![("ce_type".into(), "dev.clade.image.v9".into())],
         ..record("from a later version")
     };
     let half = Record { value: Some(b"{\"digest\":".to_vec()), ..record("half") };
@@ -157,7 +157,7 @@ fn a_bad_record_with_a_huge_key_or_version_is_a_dead_letter_like_any_other() {
     // What is written as an escape is told with six characters for each.
     let huge = "\u{1}".repeat(300_000);
     let key = Record { key: huge.clone(), ..record("nameless") };
-    let version = Record { headers: vec![("ce_type".into(), huge)], ..record("from a later version") };
+    let version = Record { headers: vec![("ce_type".into(), huge.into())], ..record("from a later version") };
     let log = log_with(vec![key, version, record("good")]);
     let processor = Processor::restore(SharedLog::clone(&log), None, 0, Options::default()).unwrap();
     assert_eq!(processor.images(), 1);

@@ -41,9 +41,9 @@ fn classification(image: u8, sequence: u64, classes: &[(&str, State)]) -> Record
     let record = ClassificationRecord {
         digest: of,
         sequence,
-        platform: platform(),
+        platform: platform().into(),
         classes: classes.iter().map(member).collect(),
-        groups: BTreeMap::from([("os".to_owned(), names)]),
+        groups: BTreeMap::from([("os".to_owned(), names)]).into(),
     };
     encode(of.to_string(), &record).unwrap()
 }
@@ -145,7 +145,7 @@ fn transition(image: &str, from: Option<State>, to: Option<State>, tags: &[&str]
     let record = TransitionRecord {
         id: digest(&format!("{image} {from:?} {to:?} {tags:?}")),
         digest: digest(image),
-        platform: platform(),
+        platform: platform().into(),
         class: "os".to_owned(),
         from: from.map(standing),
         to: to.map(standing),

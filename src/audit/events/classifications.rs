@@ -4,6 +4,7 @@
 //! at some moment needs no second source: hence an entry for each of these records as well.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,10 +18,10 @@ use crate::record::{ClassificationRecord, Membership, decode};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Classified {
     /// The classes that it is in.
-    pub classes: Vec<Membership>,
+    pub classes: Arc<[Membership]>,
     /// By group, the classes of it, nearest first.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub groups: BTreeMap<String, Vec<String>>,
+    pub groups: Arc<BTreeMap<String, Vec<String>>>,
 }
 
 #[derive(Serialize)]
@@ -36,7 +37,7 @@ pub(super) fn entry(time: Timestamp, stored: &Stored) -> Result<Entry, String> {
         None => Ok(Entry { image: Some(image), ..Entry::new("image.unclassified", time) }),
         Some(of) => Ok(Entry {
             image: Some(image),
-            platform: Some(of.platform),
+            platform: Some(Arc::unwrap_or_clone(of.platform)),
             to: Facts::of(&Classified { classes: of.classes, groups: of.groups }),
             why: Facts::of(&Why { evidence: "layers", sequence: of.sequence }),
             ..Entry::new("image.classified", time)

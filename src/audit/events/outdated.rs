@@ -1,5 +1,7 @@
 //! Transitions: an image entered or left a class, became outdated or current in it.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::{no_key, wrong};
@@ -48,7 +50,7 @@ pub(super) fn entry(time: Timestamp, stored: &Stored) -> Result<Entry, String> {
         from: of.from.as_ref().and_then(Facts::of),
         to: of.to.as_ref().and_then(Facts::of),
         why: Facts::of(&why),
-        platform: Some(of.platform),
+        platform: Some(Arc::unwrap_or_clone(of.platform)),
         class: Some(of.class),
         ..Entry::new(what, time)
     })

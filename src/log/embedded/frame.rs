@@ -5,7 +5,7 @@
 //! ```
 //! Numbers are little-endian; a text or value is its length as u32 and its bytes.
 
-use crate::record::{Record, header_name};
+use crate::record::{Record, header};
 
 const FORMAT: u8 = 1;
 
@@ -54,7 +54,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(i64, Record), &'static str> {
     let value = part(&mut rest)?.to_vec();
     let headers = u16::from_le_bytes(take(&mut rest)?);
     let headers = (0..headers)
-        .map(|_| Ok((header_name(&text(&mut rest)?), text(&mut rest)?)))
+        .map(|_| Ok(header(&text(&mut rest)?, &text(&mut rest)?)))
         .collect::<Result<_, &'static str>>()?;
     Ok((timestamp, Record { key, value: (has_value == 1).then_some(value), headers }))
 }
@@ -88,7 +88,7 @@ mod tests {
         Record {
             key: "key".to_owned(),
             value: Some(b"{}".to_vec()),
-            headers: vec![("ce_id".into(), "7".to_owned())],
+            headers: vec![("ce_id".into(), "7".into())],
         }
     }
 

@@ -15,7 +15,7 @@ use rdkafka::{Message as _, TopicPartitionList};
 use super::context::Context;
 use super::pool::Pool;
 use crate::log::{Fetched, LogError, Offset, ReadLimit, Reader, Stored, TopicPartition};
-use crate::record::{Record, Topic, header_name};
+use crate::record::{Record, Topic, header};
 
 /// A consumer with partitions of a topic assigned by hand.
 pub(super) struct KafkaReader {
@@ -194,7 +194,7 @@ pub(super) fn stored(message: &BorrowedMessage<'_>) -> (u16, Stored) {
     let headers = message.headers().map_or_else(Vec::new, |headers| {
         headers
             .iter()
-            .map(|header| (header_name(header.key), header.value.map(text).unwrap_or_default()))
+            .map(|of| header(of.key, &of.value.map(String::from_utf8_lossy).unwrap_or_default()))
             .collect()
     });
     let record = Record {

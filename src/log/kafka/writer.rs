@@ -73,7 +73,7 @@ impl KafkaWriter {
         for (index, (to, record)) in batch.iter().enumerate() {
             let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
             for (key, value) in &record.headers {
-                headers = headers.insert(Header { key, value: Some(value) });
+                headers = headers.insert(Header { key, value: Some(&**value) });
             }
             let mut message = BaseRecord::with_opaque_to(self.names.of(to.topic), index)
                 .partition(i32::from(to.partition))

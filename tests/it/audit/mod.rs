@@ -21,7 +21,7 @@ use clade::audit::{
 };
 use clade::log::memory::{Faults, MemoryLog};
 use clade::log::{Batch, Log, SharedLog, TopicPartition, for_each};
-use clade::oci::{Digest, Platform};
+use clade::oci::Digest;
 use clade::record::outdated::Standing;
 use clade::record::{
     CatalogRecord, ClassRecord, ClassificationRecord, Membership, ObjectReference, Record, ReferenceKind,
@@ -66,7 +66,7 @@ fn transition(image: Digest, class: &str, n: u64) -> TransitionRecord {
     TransitionRecord {
         id: digest(&format!("transition-{n}")),
         digest: image,
-        platform: Platform::default(),
+        platform: Arc::default(),
         class: class.to_owned(),
         from: if is_outdated { standing(State::Current, "v1") } else { standing(State::Outdated, "v1") },
         to: if is_outdated { standing(State::Outdated, "v1") } else { standing(State::Current, "v2") },
@@ -112,9 +112,9 @@ fn classified(image: Digest, class: &str, sequence: u64) -> ClassificationRecord
     ClassificationRecord {
         digest: image,
         sequence,
-        platform: Platform::default(),
-        classes: vec![member],
-        groups: BTreeMap::from([("os".to_owned(), vec![class.to_owned()])]),
+        platform: Arc::default(),
+        classes: [member].into(),
+        groups: BTreeMap::from([("os".to_owned(), vec![class.to_owned()])]).into(),
     }
 }
 

@@ -177,7 +177,7 @@ fn a_group_whose_members_are_killed_is_told_of_everything_at_least_once_and_goes
     let mut write = |numbers: std::ops::Range<u32>| {
         for number in numbers {
             let record = transition(&format!("image {number}"), None, Some(State::Current), &["shop/app:1"]);
-            expected.insert(record.headers.iter().find(|(name, _)| name == "ce_id").unwrap().1.clone());
+            expected.insert(record.headers.iter().find(|(name, _)| name == "ce_id").unwrap().1.to_string());
             let partition = u16::try_from(number % 4).unwrap();
             writer.append(vec![(TopicPartition { topic: Topic::Outdated, partition }, record)]).unwrap();
         }
