@@ -62,11 +62,16 @@ fn parse() -> Args {
 
 /// Log lines go to stderr; standard output is for answers.
 fn log_to_stderr(verbose: bool) {
-    // kube tells of each request that found no server, which is told already, by whoever has made it.
-    let default = if verbose { "clade=debug,info" } else { "warn" };
-    let default = format!("{default},kube_client::client::builder=off");
-    let filter = tracing_subscriber::EnvFilter::try_from_env("CLADE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    // kube tells of each request that found no server, which is told already, by whoever has made it. What is asked for
+    // stands behind it, and counts.
+    let quiet = |filter: &str| format!("kube_client::client::builder=off,{filter}");
+    let asked = std::env::var("CLADE_LOG").ok();
+    let filter = asked
+        .and_then(|filter| tracing_subscriber::EnvFilter::try_new(quiet(&filter)).ok())
+        .unwrap_or_else(|| {
+            let default = if verbose { "clade=debug,info" } else { "warn" };
+            tracing_subscriber::EnvFilter::new(quiet(default))
+        });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
