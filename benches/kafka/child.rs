@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{bare, class, cluster, process};
+use crate::{bare, cluster, process, replay};
 
 /// What a child does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub(crate) enum Task {
     /// Restores the processors of all partitions.
     Restore { prefix: String, snapshots: Option<PathBuf> },
     /// Writes once more what a processor has written.
-    Replay(class::Replay),
+    Replay(replay::Replay),
 }
 
 /// Carries the task out. The parent ends it by closing its standard input.
@@ -35,7 +35,7 @@ pub(crate) fn run(task: &Task) {
         Task::Transactions(task) => bare::transactions(task),
         Task::Process { prefix, snapshots } => process::run(prefix, snapshots.as_deref()),
         Task::Restore { prefix, snapshots } => process::restore(prefix, snapshots.as_deref()),
-        Task::Replay(task) => class::replay(task),
+        Task::Replay(task) => replay::replay(task),
     };
     println!("{told}");
 }

@@ -6,16 +6,12 @@ use clade::publisher::{ClassSpec, Outcome};
 
 use clade::record::{ObjectReference, ReferenceKind, Topic};
 use rdkafka::Message as _;
-use rdkafka::error::KafkaError;
-use rdkafka::message::OwnedMessage;
-use rdkafka::producer::{BaseRecord, Producer as _};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
-use crate::child::{Run, Running, Task, say, wait_for_parent};
+use crate::child::{Run, Running, Task};
+use crate::replay::Replay;
 use crate::report::{Goal, all, best, cpu, goal, table};
 use crate::restart::Big;
-use crate::settings::{PARTITIONS, Settings};
+use crate::settings::Settings;
 use crate::watch::Watch;
 use crate::{cluster, copy, history};
 
@@ -53,6 +49,7 @@ pub(crate) fn run(settings: &Settings, big: &Big) {
         let run = begun.until(child.at(watch.until(|progress| progress.catalog >= end)));
         let to = [cluster::fresh_topic("raw-classifications"), cluster::fresh_topic("raw-outdated")];
         let replay = Replay {
+            inputs: None,
             from: outputs.clone(),
             offsets: before,
             to: to.clone(),
@@ -89,94 +86,4 @@ pub(crate) fn run(settings: &Settings, big: &Big) {
     );
     let ratio = best(&clade).seconds / best(&bare).seconds;
     goal("class, clade / writing the same records", ratio, Goal::AtMost(1.25));
-}
-
-/// The records that a processor has written since some offsets, written once more.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Replay {
-    /// Classifications and transitions.
-    from: [String; 2],
-    offsets: [Vec<u64>; 2],
-    to: [String; 2],
-    /// Images of one transaction, with all that is said of each.
-    images: usize,
-}
-
-/// Reads them into memory, partition by partition, then writes them with a producer for each.
-pub(crate) fn replay(task: &Replay) -> Value {
-    let [classifications, transitions] =
-        [0, 1].map(|topic: usize| read(&task.from[topic], &task.offsets[topic]));
-    let (images, records) = (
-        classifications.iter().map(Vec::len).sum::<usize>(),
-        classifications.iter().chain(&transitions).map(Vec::len).sum::<usize>(),
-    );
-    let parts: Vec<_> = classifications.into_iter().zip(transitions).enumerate().collect();
-    let producers: Vec<_> = parts
-        .iter()
-        .map(|(partition, _)| {
-            let producer = cluster::producer(Some(&format!("{}-{partition}", task.to[0])), &[]);
-            producer.init_transactions(cluster::PATIENCE).unwrap();
-            producer
-        })
-        .collect();
-    say("began");
-    std::thread::scope(|scope| {
-        for ((partition, (classifications, transitions)), producer) in parts.iter().zip(&producers) {
-            scope.spawn(move || {
-                let mut transitions = transitions.iter().peekable();
-                let send = |topic: &str, message: &OwnedMessage| {
-                    let record = BaseRecord::to(topic).partition(*partition as i32);
-                    copy::queue(producer, owned(record, message));
-                };
-                for part in classifications.chunks(task.images) {
-                    producer.begin_transaction().unwrap();
-                    for classification in part {
-                        while let Some(transition) =
-                            transitions.next_if(|transition| transition.key() == classification.key())
-                        {
-                            send(&task.to[1], transition);
-                        }
-                        send(&task.to[0], classification);
-                    }
-                    copy::flush(producer);
-                    producer.commit_transaction(cluster::PATIENCE).unwrap();
-                }
-                assert!(transitions.next().is_none(), "a transition of no classification");
-            });
-        }
-    });
-    say("ended");
-    wait_for_parent();
-    json!({ "images": images, "records": records })
-}
-
-fn owned<'a>(
-    mut record: BaseRecord<'a, [u8], [u8]>,
-    message: &'a OwnedMessage,
-) -> BaseRecord<'a, [u8], [u8]> {
-    if let Some(key) = message.key() {
-        record = record.key(key);
-    }
-    if let Some(value) = message.payload() {
-        record = record.payload(value);
-    }
-    match message.headers() {
-        Some(headers) => record.headers(headers.clone()),
-        None => record,
-    }
-}
-
-/// The records of each partition from an offset on.
-fn read(topic: &str, offsets: &[u64]) -> Vec<Vec<OwnedMessage>> {
-    let from: Vec<(u16, u64)> = (0..PARTITIONS).zip(offsets.iter().copied()).collect();
-    let consumer = cluster::reader(topic, &from);
-    let (mut read, mut open) = (vec![Vec::new(); from.len()], from.len());
-    while open > 0 {
-        match consumer.poll(cluster::PATIENCE).expect("nothing came") {
-            Ok(message) => read[message.partition() as usize].push(message.detach()),
-            Err(KafkaError::PartitionEOF(_)) => open -= 1,
-            Err(error) => panic!("{topic}: {error}"),
-        }
-    }
-    read
 }

@@ -126,7 +126,7 @@ pub(crate) fn read_all(topic: &str) -> BaseConsumer {
 pub(crate) fn producer(transactional_id: Option<&str>, more: &[(&str, &str)]) -> BaseProducer {
     let mut config = client(&[
         ("compression.type", "lz4"),
-        ("linger.ms", "2"),
+        ("linger.ms", "0"),
         ("message.max.bytes", "1064960"),
         ("batch.num.messages", "10000"),
         ("batch.size", "1000000"),

@@ -74,6 +74,14 @@ fn number(digest: &[u8]) -> u64 {
     u64::from_str_radix(std::str::from_utf8(&digest[digest.len() - 16..]).unwrap(), 16).unwrap()
 }
 
+/// What became of the images that were sent.
+pub(crate) struct Seen {
+    /// How long each image of those that are measured took.
+    pub(crate) latencies: Vec<Duration>,
+    /// How many came to their end a second, from the first one's being due to the last one's end.
+    pub(crate) rate: f64,
+}
+
 /// Sends images to `images` for as long as `warm_up` and `measured` together, so many a second, and returns how long it
 /// took until a read_committed consumer saw the record of each on `outputs`, for those that are measured. The time of
 /// an image begins when it is due, not when the sender comes to it.
@@ -83,7 +91,7 @@ pub(crate) fn latencies(
     rate: f64,
     [warm_up, measured]: [Duration; 2],
     mut told: impl FnMut(bool),
-) -> Vec<Duration> {
+) -> Seen {
     let consumer = cluster::read_all(outputs);
     let total = ((warm_up + measured).as_secs_f64() * rate) as u64;
     let first = (warm_up.as_secs_f64() * rate) as u64;
@@ -115,7 +123,8 @@ pub(crate) fn latencies(
     told(true);
     sender.join().unwrap();
     assert_eq!(missing, 0, "{missing} of {total} images came to nothing");
-    seen
+    let rate = total as f64 / last.saturating_duration_since(start).as_secs_f64();
+    Seen { latencies: seen, rate }
 }
 
 fn send(
@@ -126,9 +135,10 @@ fn send(
     measured: impl Fn(),
     first: u64,
 ) {
-    // One at a time is sent at once; many are sent together, or the sender would have the machine for itself.
+    // One at a time is sent at once; many are sent together, by the default of librdkafka and of Java's client, or sender
+    // and broker would have the machine for themselves.
     let is_fast = due(1).duration_since(due(0)) < Duration::from_millis(1);
-    let producer = cluster::producer(None, &[("linger.ms", if is_fast { "2" } else { "0" })]);
+    let producer = cluster::producer(None, &[("linger.ms", if is_fast { "5" } else { "0" })]);
     producer.client().fetch_metadata(Some(topic), cluster::PATIENCE).unwrap();
     for number in 0..total {
         let wait = due(number).saturating_duration_since(Instant::now());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clade::record::Topic;
 
 use crate::child::{Point, Run, Running, Task};
-use crate::generator::{Template, latencies, templates};
+use crate::generator::{Seen, Template, latencies, templates};
 use crate::report::{Goal, all, goal, table};
 use crate::settings::Settings;
 use crate::throughput::Source;
@@ -16,8 +16,9 @@ use crate::{bare, cluster, copy};
 /// Events a second where there is little to do.
 const LOW: f64 = 400.0;
 const WARM_UP: Duration = Duration::from_secs(2);
-/// Connections, caches and just-in-time compilers of a contender come to rest within so many slices.
+/// So many are measured, after so many in which caches and the broker's just-in-time compiler come to rest.
 const SLICES: usize = 3;
+const UNMEASURED: usize = 2;
 
 /// The slices of one contender.
 #[derive(Default)]
@@ -28,9 +29,9 @@ struct Slices {
 }
 
 impl Slices {
-    fn add(&mut self, (mut seen, run): (Vec<Duration>, Run)) {
-        seen.sort_unstable();
-        self.seen.push(seen);
+    fn add(&mut self, (mut seen, run): (Seen, Run)) {
+        seen.latencies.sort_unstable();
+        self.seen.push(seen.latencies);
         self.runs.push(run);
     }
 
@@ -57,15 +58,24 @@ fn percentile(sorted: &[Duration], percent: usize) -> f64 {
     sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)].as_secs_f64() * 1e3
 }
 
-/// `most` is the rate that clade has reached, in images a second.
+/// `most` is the rate that clade has reached with the machine for itself and the broker, in images a second. Beside the
+/// sender and the reader it is less: that much is sent once, to see how much of it clade can take, and half of this is
+/// half load.
 pub(crate) fn run(settings: &Settings, source: &Source, most: f64) {
     let templates = Arc::new(templates(source));
-    for rate in [LOW, (most / 2.0).round()] {
+    eprintln!("latency: {most:.0} images/s, to see how many clade takes");
+    let (all_seen, _) = clade_slice(settings, source, &templates, most);
+    println!("\nOf {most:.0} images/s sent, clade beside their sender takes {:.0} images/s.", all_seen.rate);
+    for rate in [LOW, (all_seen.rate / 2.0).round()] {
         let [mut bare, mut clade] = [Slices::default(), Slices::default()];
-        for slice in 0..SLICES {
+        for slice in 0..UNMEASURED + SLICES {
             eprintln!("latency: {rate} images/s, slice {}", slice + 1);
-            bare.add(bare_slice(settings, &templates, rate));
-            clade.add(clade_slice(settings, source, &templates, rate));
+            let (bare_seen, clade_seen) =
+                (bare_slice(settings, &templates, rate), clade_slice(settings, source, &templates, rate));
+            if slice >= UNMEASURED {
+                bare.add(bare_seen);
+                clade.add(clade_seen);
+            }
         }
         let head = [
             "contender",
@@ -89,7 +99,7 @@ pub(crate) fn run(settings: &Settings, source: &Source, most: f64) {
     }
 }
 
-fn bare_slice(settings: &Settings, templates: &Arc<Vec<Template>>, rate: f64) -> (Vec<Duration>, Run) {
+fn bare_slice(settings: &Settings, templates: &Arc<Vec<Template>>, rate: f64) -> (Seen, Run) {
     let (from, to) = (cluster::fresh_topic("latency-in"), cluster::fresh_topic("latency-out"));
     let child = Running::start(&Task::Transactions(bare::Transactions {
         from: from.clone(),
@@ -108,7 +118,7 @@ fn clade_slice(
     source: &Source,
     templates: &Arc<Vec<Template>>,
     rate: f64,
-) -> (Vec<Duration>, Run) {
+) -> (Seen, Run) {
     let prefix = cluster::fresh_prefix("latency");
     for topic in [Topic::Tags, Topic::Catalog] {
         copy::topic(&source.prefix, &prefix, topic);
@@ -126,7 +136,7 @@ fn measure(
     topics: [&str; 2],
     rate: f64,
     measured: Duration,
-) -> (Vec<Duration>, Run) {
+) -> (Seen, Run) {
     child.wait_for("ready");
     let (mut begun, mut ended): (Option<Point>, Option<Point>) = (None, None);
     let seen = latencies(templates, topics, rate, [WARM_UP, measured], |is_end| {

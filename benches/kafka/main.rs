@@ -26,6 +26,7 @@ mod generator;
 mod history;
 mod latency;
 mod process;
+mod replay;
 mod report;
 mod restart;
 mod settings;

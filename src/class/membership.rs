@@ -1,12 +1,11 @@
 //! From the version chains that an image contains to its classes and states.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::oci::{Digest, Platform};
-use crate::record::{Membership, State};
+use crate::record::{Common, Membership, State};
 
 /// One version chain that an image contains.
 #[derive(Debug, Clone, Copy)]
@@ -31,9 +30,9 @@ pub struct Candidate<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Classification {
     /// The classes it is a member of, by name.
-    pub classes: Arc<[Membership]>,
+    pub classes: Common<Vec<Membership>>,
     /// By group, the classes of it that the image is a member of, nearest first.
-    pub groups: Arc<BTreeMap<String, Vec<String>>>,
+    pub groups: Common<BTreeMap<String, Vec<String>>>,
 }
 
 impl Classification {

@@ -141,10 +141,11 @@ impl Outputs {
         done: &mut Done,
     ) -> Result<(), ProcessorError> {
         let sequence = self.sequence;
+        let cause = traces.cause(&effect.digest);
         let mut put = |to: TopicPartition, name: &str, record: Record| {
             // What is concluded from strangers' records is as large as they make it.
             match check_size(to, &record) {
-                Ok(()) => batch.push((to, traces.follow(to, name, record))),
+                Ok(()) => batch.push((to, traces.follow(cause.as_ref(), to, name, record))),
                 Err(error) => {
                     let origin = format!("{to} {} {sequence}", record.key);
                     let value = record.value.as_deref();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::log::{Fetched, Log, LogError, Offset, ReadLimit, Reader, Stored, TopicPartition};
 use crate::oci::Digest;
 use crate::record::{
-    CatalogKey, CatalogRecord, DeadLetterRecord, DecodeError, ImageRecord, ProgressRecord, TagRecord, Topic,
-    TraceContext, decode,
+    CatalogKey, CatalogRecord, DeadLetterRecord, DecodeError, ImageRecord, ProgressRecord, Record, TagRecord,
+    Topic, TraceContext, decode,
 };
 use crate::shard::{Change, Shard};
 
@@ -113,17 +113,14 @@ impl Inputs {
 impl Taken {
     fn take(&mut self, of: TopicPartition, fetched: Fetched) {
         self.records += fetched.records.len();
-        for stored in fetched.records {
-            let source = Source {
-                of,
-                offset: stored.offset,
-                key: stored.record.key.clone(),
-                trace: stored.record.trace(),
-            };
-            match change(of.topic, &stored) {
+        self.changes.reserve(fetched.records.len());
+        for Stored { offset, record, .. } in fetched.records {
+            let change = change(of.topic, &record);
+            let source = Source { of, offset, trace: record.trace(), key: record.key };
+            match change {
                 Ok(change) => self.changes.push((source, change)),
                 Err(error) => {
-                    let (reason, value) = (error.to_string(), stored.record.value);
+                    let (reason, value) = (error.to_string(), record.value);
                     self.refused.push(Refused { source, reason, value });
                 }
             }
@@ -154,21 +151,21 @@ enum InputError {
     Mismatch { key: String, about: String },
 }
 
-fn change(topic: Topic, stored: &Stored) -> Result<Change, InputError> {
-    let key = &stored.record.key;
+fn change(topic: Topic, record: &Record) -> Result<Change, InputError> {
+    let key = &record.key;
     let mismatch = |about: String| InputError::Mismatch { key: key.clone(), about };
     match topic {
         Topic::Images => {
             let digest = key
                 .parse::<Digest>()
                 .map_err(|_| InputError::Key { key: key.clone(), expected: "the digest of an image" })?;
-            match decode::<ImageRecord>(&stored.record)? {
+            match decode::<ImageRecord>(record)? {
                 None => Ok(Change::ImageGone(digest)),
                 Some(image) if image.digest == digest => Ok(Change::Image(Arc::new(image))),
                 Some(image) => Err(mismatch(image.digest.to_string())),
             }
         }
-        Topic::Tags => match decode::<TagRecord>(&stored.record)? {
+        Topic::Tags => match decode::<TagRecord>(record)? {
             None => Ok(Change::TagGone(key.clone())),
             Some(tag) if tag.name == *key => Ok(Change::Tag(Arc::new(tag))),
             Some(tag) => Err(mismatch(tag.name)),
@@ -178,9 +175,9 @@ fn change(topic: Topic, stored: &Stored) -> Result<Change, InputError> {
                 key: key.clone(),
                 expected: "class/…, version/… or group/…",
             })?;
-            match decode::<CatalogRecord>(&stored.record)? {
-                Some(record) if record.key() != parsed => Err(mismatch(record.key().to_string())),
-                record => Ok(Change::Catalog(parsed, record.map(Arc::new))),
+            match decode::<CatalogRecord>(record)? {
+                Some(found) if found.key() != parsed => Err(mismatch(found.key().to_string())),
+                found => Ok(Change::Catalog(parsed, found.map(Arc::new))),
             }
         }
     }

@@ -5,7 +5,8 @@ use std::time::SystemTime;
 
 use super::input::Source;
 use crate::log::TopicPartition;
-use crate::record::{Record, Topic, TraceContext};
+use crate::oci::Digest;
+use crate::record::{Record, TraceContext};
 use crate::shard::Change;
 use crate::telemetry::{Operation, Span, Spans};
 
@@ -13,7 +14,7 @@ use crate::telemetry::{Operation, Span, Spans};
 /// that end when the batch is committed: one for each cause, one for each record that follows; only the sampled ones.
 #[derive(Default)]
 pub(super) struct Traces {
-    images: HashMap<String, TraceContext>,
+    images: HashMap<Digest, TraceContext>,
     catalog: Option<TraceContext>,
     sampling: Spans,
     spans: Vec<Span>,
@@ -30,11 +31,14 @@ impl Traces {
         let mut traces = Self { sampling: sampling.clone(), ..Self::default() };
         for (source, change) in changes {
             let Some(trace) = source.trace else { continue };
-            match source.of.topic {
-                Topic::Images => {
-                    traces.images.insert(source.key.clone(), trace);
+            match change {
+                Change::Image(image) => {
+                    traces.images.insert(image.digest, trace);
                 }
-                Topic::Catalog => traces.catalog = Some(trace),
+                Change::ImageGone(digest) => {
+                    traces.images.insert(*digest, trace);
+                }
+                Change::Catalog(..) => traces.catalog = Some(trace),
                 _ => continue,
             }
             if sampling.take(&trace) {
@@ -53,10 +57,21 @@ impl Traces {
         traces
     }
 
-    /// A record about an image with its place in the trace of what it came from; `name` tells it from others about the
-    /// image on its topic.
-    pub(super) fn follow(&mut self, to: TopicPartition, name: &str, record: Record) -> Record {
-        let Some(cause) = self.images.get(&record.key).or(self.catalog.as_ref()) else { return record };
+    /// Where that which is concluded of an image comes from.
+    pub(super) fn cause(&self, image: &Digest) -> Option<TraceContext> {
+        self.images.get(image).copied().or(self.catalog)
+    }
+
+    /// A record about an image with its place in the trace of its cause; `name` tells it from others about the image on
+    /// its topic.
+    pub(super) fn follow(
+        &mut self,
+        cause: Option<&TraceContext>,
+        to: TopicPartition,
+        name: &str,
+        record: Record,
+    ) -> Record {
+        let Some(cause) = cause else { return record };
         // A record of the catalog is the cause of many.
         let trace = cause.child([to.topic.name(), &record.key, name]);
         if self.sampling.take(&trace) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Topic, Value};
+use super::{Common, Topic, Value};
 use crate::oci::{Digest, Platform};
 
 /// The whole current classification of one image.
@@ -20,12 +20,11 @@ pub struct ClassificationRecord {
     pub sequence: u64,
     /// What it runs on.
     pub platform: Arc<Platform>,
-    // Thousands of images share theirs.
     /// The classes it is a member of, by name.
-    pub classes: Arc<[Membership]>,
+    pub classes: Common<Vec<Membership>>,
     /// By group, the classes of the group that it is a member of, nearest first.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub groups: Arc<BTreeMap<String, Vec<String>>>,
+    pub groups: Common<BTreeMap<String, Vec<String>>>,
 }
 
 /// That an image is in a class.

@@ -16,6 +16,7 @@ pub mod rebuild_policy;
 pub mod tag;
 pub mod topic;
 
+mod common;
 mod envelope;
 mod header;
 mod partition;
@@ -26,6 +27,7 @@ mod trace;
 pub use build_config::BuildConfigRecord;
 pub use catalog::{CatalogKey, CatalogRecord, ClassRecord, GroupRecord, VersionRecord};
 pub use classification::{ClassificationRecord, Membership, State};
+pub use common::Common;
 pub use dead_letter::DeadLetterRecord;
 pub use envelope::{DecodeError, Record, Value, decode, encode, tombstone, type_and_version};
 pub use header::Header;

@@ -84,8 +84,7 @@ impl Shard {
 
     /// What was committed before a restart is what the next conclusions are compared with.
     fn restore(&mut self, record: &ClassificationRecord) {
-        let content =
-            Classification { classes: Arc::clone(&record.classes), groups: Arc::clone(&record.groups) };
+        let content = Classification { classes: record.classes.clone(), groups: record.groups.clone() };
         let classification = self.classifications.acquire(content);
         let platform = self.platforms.acquire_copy(&record.platform);
         if let Some(id) = self.index.image(&record.digest) {

@@ -176,8 +176,8 @@ impl Shard {
                     digest,
                     sequence: row.sequence,
                     platform: subject.platform(),
-                    classes: Arc::clone(&now.classes),
-                    groups: Arc::clone(&now.groups),
+                    classes: now.classes.clone(),
+                    groups: now.groups.clone(),
                 }
             }),
         }

@@ -76,7 +76,9 @@ fn classifications(log: &dyn Log) -> BTreeMap<String, ClassificationRecord> {
     let mut all: BTreeMap<String, ClassificationRecord> = fold(log);
     for record in all.values_mut() {
         record.sequence = 0;
-        Arc::make_mut(&mut record.classes).iter_mut().for_each(|member| member.generation = 0);
+        let mut classes = record.classes.to_vec();
+        classes.iter_mut().for_each(|member| member.generation = 0);
+        record.classes = classes.into();
     }
     all
 }

@@ -80,7 +80,9 @@ fn outputs(dir: &Path) -> Outputs {
     for record in classifications.values_mut() {
         // Numbers that count what was published, which a publisher that starts again goes on counting.
         record.sequence = 0;
-        Arc::make_mut(&mut record.classes).iter_mut().for_each(|member| member.generation = 0);
+        let mut classes = record.classes.to_vec();
+        classes.iter_mut().for_each(|member| member.generation = 0);
+        record.classes = classes.into();
     }
     (classifications, by_image)
 }

@@ -42,7 +42,7 @@ fn classification(image: u8, sequence: u64, classes: &[(&str, State)]) -> Record
         digest: of,
         sequence,
         platform: platform().into(),
-        classes: classes.iter().map(member).collect(),
+        classes: classes.iter().map(member).collect::<Vec<_>>().into(),
         groups: BTreeMap::from([("os".to_owned(), names)]).into(),
     };
     encode(of.to_string(), &record).unwrap()

@@ -12,16 +12,16 @@ use super::{no_key, wrong};
 use crate::audit::entry::{Entry, Facts};
 use crate::log::Stored;
 use crate::oci::Timestamp;
-use crate::record::{ClassificationRecord, Membership, decode};
+use crate::record::{ClassificationRecord, Common, Membership, decode};
 
 /// What an image is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Classified {
     /// The classes that it is in.
-    pub classes: Arc<[Membership]>,
+    pub classes: Common<Vec<Membership>>,
     /// By group, the classes of it, nearest first.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub groups: Arc<BTreeMap<String, Vec<String>>>,
+    pub groups: Common<BTreeMap<String, Vec<String>>>,
 }
 
 #[derive(Serialize)]

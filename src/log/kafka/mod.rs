@@ -122,7 +122,8 @@ impl Log for KafkaLog {
         let context = Context::new(self.config.token_file().map(Into::into));
         let defaults = [
             ("compression.type", "lz4"),
-            ("linger.ms", "2"),
+            // A transaction is sent as a whole, and then waited for.
+            ("linger.ms", "0"),
             ("message.max.bytes", "1064960"),
             ("batch.num.messages", "10000"),
             ("batch.size", "1000000"),

@@ -3,6 +3,7 @@
 //! Whatever goes wrong, the writer says whether nothing was written, or that it is not known; in the second case it must
 //! be dropped, because librdkafka may repeat what it believes lost (it does not speak transactions v2, KIP-890).
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -11,7 +12,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 
 use super::Names;
 use super::context::Context;
-use crate::log::{AppendError, Batch, LogError, Offset, Writer, check_sizes};
+use crate::log::{AppendError, Batch, LogError, Offset, TopicPartition, Writer, check_sizes};
+use crate::record::Record;
 
 /// So long may a transaction take to be written and committed. Longer than a broker takes to start again.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,6 +23,10 @@ const SLICE: Duration = Duration::from_millis(500);
 const ABORT: Duration = Duration::from_secs(5);
 /// A short wait, for what takes some milliseconds.
 const LOOK: Duration = Duration::from_micros(200);
+
+/// So long after a transaction's end the next one begins. Sooner it is refused while the broker still writes the markers of
+/// the last (`CONCURRENT_TRANSACTIONS`), and librdkafka asks again after 20 ms, whatever its properties say.
+const REST: Duration = Duration::from_millis(3);
 
 /// Serves what has come for the producer, and waits for a moment. rust-rdkafka's own waits are not used here: `flush` and
 /// `commit_transaction` sleep to the end of their first tenth of a second while records are in flight, and `poll` spins
@@ -37,6 +43,8 @@ pub(super) struct KafkaWriter {
     context: Context,
     names: Names,
     is_open: bool,
+    /// When the last transaction was committed.
+    ended: Option<Instant>,
 }
 
 impl KafkaWriter {
@@ -51,7 +59,7 @@ impl KafkaWriter {
             // Serves the callbacks: an OAuth token is asked for there, and there is told why we are refused.
             producer.poll(Duration::ZERO);
             match producer.init_transactions(SLICE) {
-                Ok(()) => return Ok(Self { producer, context, names, is_open: false }),
+                Ok(()) => return Ok(Self { producer, context, names, is_open: false, ended: None }),
                 Err(error) => {
                     if let Some(reason) = context.refused() {
                         return Err(LogError::Configuration(format!("the cluster refuses us: {reason}")));
@@ -68,28 +76,48 @@ impl KafkaWriter {
         }
     }
 
-    fn send(&self, batch: &Batch) -> Result<(), KafkaError> {
+    fn send(&self, batch: Batch) -> Result<(), KafkaError> {
         let deadline = Instant::now() + PATIENCE;
-        for (index, (to, record)) in batch.iter().enumerate() {
-            let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-            for (key, value) in &record.headers {
-                headers = headers.insert(Header { key, value: Some(&**value) });
+        let firsts = first_of_each_partition(&batch);
+        for index in &firsts {
+            let (to, record) = &batch[*index];
+            self.send_one(*index, *to, record, deadline)?;
+        }
+        // Each is freed as soon as it was taken over: what the client allocates for the next finds its memory warm.
+        for (index, (to, record)) in batch.into_iter().enumerate() {
+            if firsts.binary_search(&index).is_err() {
+                self.send_one(index, to, &record, deadline)?;
             }
-            let mut message = BaseRecord::with_opaque_to(self.names.of(to.topic), index)
-                .partition(i32::from(to.partition))
-                .key(&record.key)
-                .headers(headers);
-            if let Some(value) = &record.value {
-                message = message.payload(value);
+        }
+        Ok(())
+    }
+
+    /// Queues a record, as soon as there is room.
+    fn send_one(
+        &self,
+        index: usize,
+        to: TopicPartition,
+        record: &Record,
+        deadline: Instant,
+    ) -> Result<(), KafkaError> {
+        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        for (key, value) in &record.headers {
+            headers = headers.insert(Header { key, value: Some(&**value) });
+        }
+        let mut message = BaseRecord::with_opaque_to(self.names.of(to.topic), index)
+            .partition(i32::from(to.partition))
+            .key(&record.key)
+            .headers(headers);
+        if let Some(value) = &record.value {
+            message = message.payload(value);
+        }
+        while let Err((error, refused)) = self.producer.send(message) {
+            let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
+            if !is_full || Instant::now() >= deadline {
+                return Err(error);
             }
-            while let Err((error, refused)) = self.producer.send(message) {
-                let is_full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
-                if !is_full || Instant::now() >= deadline {
-                    return Err(error);
-                }
-                serve(&self.producer);
-                message = refused;
-            }
+            serve(&self.producer);
+            message = refused;
         }
         Ok(())
     }
@@ -157,6 +185,7 @@ impl KafkaWriter {
         loop {
             let Err(error) = self.producer.commit_transaction(Duration::from_secs(5)) else {
                 self.is_open = false;
+                self.ended = Some(Instant::now());
                 return Ok(());
             };
             if self.is_fenced(&error) {
@@ -185,11 +214,14 @@ impl Writer for KafkaWriter {
     fn begin(&mut self, batch: Batch) -> Result<(), AppendError> {
         check_sizes(&batch)?;
         self.context.expect(batch.len());
+        if let Some(ended) = self.ended {
+            std::thread::park_timeout(REST.saturating_sub(ended.elapsed()));
+        }
         if let Err(error) = self.producer.begin_transaction() {
             return Err(self.not_appended(&error));
         }
         self.is_open = true;
-        self.send(&batch).map_err(|error| self.not_appended(&error))
+        self.send(batch).map_err(|error| self.not_appended(&error))
     }
 
     fn finish(&mut self) -> Result<Vec<Offset>, AppendError> {
@@ -220,6 +252,13 @@ impl Drop for KafkaWriter {
         // Left open, it would hold every reader up until its time-out.
         let _ = self.abort();
     }
+}
+
+/// Where the first record of each partition stands. They are sent before all others: librdkafka makes the partitions of a
+/// transaction known to its coordinator by one request at a time, which takes with it what was sent within a millisecond.
+fn first_of_each_partition(batch: &Batch) -> Vec<usize> {
+    let mut seen = HashSet::new();
+    (0..batch.len()).filter(|index| seen.insert(batch[*index].0)).collect()
 }
 
 fn is_retriable(error: &KafkaError) -> bool {

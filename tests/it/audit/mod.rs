@@ -113,7 +113,7 @@ fn classified(image: Digest, class: &str, sequence: u64) -> ClassificationRecord
         digest: image,
         sequence,
         platform: Arc::default(),
-        classes: [member].into(),
+        classes: vec![member].into(),
         groups: BTreeMap::from([("os".to_owned(), vec![class.to_owned()])]).into(),
     }
 }
