@@ -24,9 +24,38 @@ const ABORT: Duration = Duration::from_secs(5);
 /// A short wait, for what takes some milliseconds.
 const LOOK: Duration = Duration::from_micros(200);
 
-/// So long after a transaction's end the next one begins. Sooner it is refused while the broker still writes the markers of
-/// the last (`CONCURRENT_TRANSACTIONS`), and librdkafka asks again after 20 ms, whatever its properties say.
-const REST: Duration = Duration::from_millis(3);
+/// How long after a transaction's end the next one begins. If that is too soon, while the broker still writes the markers of
+/// the last, it is refused (`CONCURRENT_TRANSACTIONS`), and librdkafka asks again after 20 ms, whatever its properties say.
+/// Nobody tells of it but the time that it takes.
+#[derive(Default)]
+struct Rest {
+    last: Option<Instant>,
+    time: Duration,
+}
+
+impl Rest {
+    /// What takes so long may have been refused.
+    const REFUSED: Duration = Duration::from_millis(20);
+    /// One refusal makes the rest so much longer.
+    const STEP: Duration = Duration::from_millis(1);
+    /// Markers take no longer, or a rest is dearer than a refusal.
+    const MOST: Duration = Duration::from_millis(5);
+
+    /// A transaction has ended, whose records were acknowledged within this time.
+    fn ended(&mut self, acknowledge: Duration) {
+        self.last = Some(Instant::now());
+        self.time = if acknowledge < Self::REFUSED {
+            self.time * 31 / 32
+        } else {
+            (self.time + Self::STEP).min(Self::MOST)
+        };
+    }
+
+    fn wait(&self) {
+        let since = self.last.map_or(Self::MOST, |last| last.elapsed());
+        std::thread::park_timeout(self.time.saturating_sub(since));
+    }
+}
 
 /// Serves what has come for the producer, and waits for a moment. rust-rdkafka's own waits are not used here: `flush` and
 /// `commit_transaction` sleep to the end of their first tenth of a second while records are in flight, and `poll` spins
@@ -43,8 +72,7 @@ pub(super) struct KafkaWriter {
     context: Context,
     names: Names,
     is_open: bool,
-    /// When the last transaction was committed.
-    ended: Option<Instant>,
+    rest: Rest,
 }
 
 impl KafkaWriter {
@@ -59,7 +87,9 @@ impl KafkaWriter {
             // Serves the callbacks: an OAuth token is asked for there, and there is told why we are refused.
             producer.poll(Duration::ZERO);
             match producer.init_transactions(SLICE) {
-                Ok(()) => return Ok(Self { producer, context, names, is_open: false, ended: None }),
+                Ok(()) => {
+                    return Ok(Self { producer, context, names, is_open: false, rest: Rest::default() });
+                }
                 Err(error) => {
                     if let Some(reason) = context.refused() {
                         return Err(LogError::Configuration(format!("the cluster refuses us: {reason}")));
@@ -185,7 +215,6 @@ impl KafkaWriter {
         loop {
             let Err(error) = self.producer.commit_transaction(Duration::from_secs(5)) else {
                 self.is_open = false;
-                self.ended = Some(Instant::now());
                 return Ok(());
             };
             if self.is_fenced(&error) {
@@ -214,9 +243,7 @@ impl Writer for KafkaWriter {
     fn begin(&mut self, batch: Batch) -> Result<(), AppendError> {
         check_sizes(&batch)?;
         self.context.expect(batch.len());
-        if let Some(ended) = self.ended {
-            std::thread::park_timeout(REST.saturating_sub(ended.elapsed()));
-        }
+        self.rest.wait();
         if let Err(error) = self.producer.begin_transaction() {
             return Err(self.not_appended(&error));
         }
@@ -237,6 +264,7 @@ impl Writer for KafkaWriter {
         let offsets = self.context.delivered().map_err(|error| self.not_appended(&error))?;
         let acknowledged = Instant::now();
         self.commit(deadline)?;
+        self.rest.ended(acknowledged - begun);
         tracing::debug!(
             records = offsets.len(),
             acknowledge = ?acknowledged - begun,
