@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use clade::publisher::{ClassSpec, Outcome};
-
 use clade::record::{ObjectReference, ReferenceKind, Topic};
 use rdkafka::Message as _;
 

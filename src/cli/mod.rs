@@ -65,13 +65,15 @@ fn log_to_stderr(verbose: bool) {
     // kube tells of each request that found no server, which is told already, by whoever has made it. What is asked for
     // stands behind it, and counts.
     let quiet = |filter: &str| format!("kube_client::client::builder=off,{filter}");
+    let default = if verbose { "clade=debug,info" } else { "warn" };
     let asked = std::env::var("CLADE_LOG").ok();
-    let filter = asked
-        .and_then(|filter| tracing_subscriber::EnvFilter::try_new(quiet(&filter)).ok())
-        .unwrap_or_else(|| {
-            let default = if verbose { "clade=debug,info" } else { "warn" };
-            tracing_subscriber::EnvFilter::new(quiet(default))
-        });
+    let filter = tracing_subscriber::EnvFilter::try_new(quiet(asked.as_deref().unwrap_or(default)));
+    let filter = filter.unwrap_or_else(|error| {
+        eprintln!(
+            "clade: CLADE_LOG is no filter ({error}), as clade=debug,warn would be; going on with {default}"
+        );
+        tracing_subscriber::EnvFilter::new(quiet(default))
+    });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -1,7 +1,6 @@
 //! From a value to a record and back.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -67,14 +66,9 @@ pub fn type_and_version<V: Value>() -> (&'static str, u32) {
 
 /// The record that carries `value` under `key`.
 pub fn encode<V: Value>(key: String, value: &V) -> Result<Record, serde_json::Error> {
-    thread_local! {
-        /// Where values grow, so that none takes more memory than it needs, or is moved while it grows.
-        static ROOM: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    }
-    let json = ROOM.with_borrow_mut(|json| {
-        json.clear();
-        serde_json::to_writer(&mut *json, value).map(|()| json.clone())
-    })?;
+    // Most records fit, and none has to be moved a few times while it grows.
+    let mut json = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut json, value)?;
     Ok(Record { headers: headers::<V>(value.id(&json), &key, true), key, value: Some(json) })
 }
 

@@ -15,6 +15,7 @@ mod group;
 mod ownership;
 mod pool;
 mod reader;
+mod rest;
 mod settings;
 mod token;
 mod writer;

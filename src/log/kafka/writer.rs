@@ -12,6 +12,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 
 use super::Names;
 use super::context::Context;
+use super::rest::Rest;
 use crate::log::{AppendError, Batch, LogError, Offset, TopicPartition, Writer, check_sizes};
 use crate::record::Record;
 
@@ -23,39 +24,6 @@ const SLICE: Duration = Duration::from_millis(500);
 const ABORT: Duration = Duration::from_secs(5);
 /// A short wait, for what takes some milliseconds.
 const LOOK: Duration = Duration::from_micros(200);
-
-/// How long after a transaction's end the next one begins. If that is too soon, while the broker still writes the markers of
-/// the last, it is refused (`CONCURRENT_TRANSACTIONS`), and librdkafka asks again after 20 ms, whatever its properties say.
-/// Nobody tells of it but the time that it takes.
-#[derive(Default)]
-struct Rest {
-    last: Option<Instant>,
-    time: Duration,
-}
-
-impl Rest {
-    /// What takes so long may have been refused.
-    const REFUSED: Duration = Duration::from_millis(20);
-    /// One refusal makes the rest so much longer.
-    const STEP: Duration = Duration::from_millis(1);
-    /// Markers take no longer, or a rest is dearer than a refusal.
-    const MOST: Duration = Duration::from_millis(5);
-
-    /// A transaction has ended, whose records were acknowledged within this time.
-    fn ended(&mut self, acknowledge: Duration) {
-        self.last = Some(Instant::now());
-        self.time = if acknowledge < Self::REFUSED {
-            self.time * 31 / 32
-        } else {
-            (self.time + Self::STEP).min(Self::MOST)
-        };
-    }
-
-    fn wait(&self) {
-        let since = self.last.map_or(Self::MOST, |last| last.elapsed());
-        std::thread::park_timeout(self.time.saturating_sub(since));
-    }
-}
 
 /// Serves what has come for the producer, and waits for a moment. rust-rdkafka's own waits are not used here: `flush` and
 /// `commit_transaction` sleep to the end of their first tenth of a second while records are in flight, and `poll` spins
@@ -243,7 +211,7 @@ impl Writer for KafkaWriter {
     fn begin(&mut self, batch: Batch) -> Result<(), AppendError> {
         check_sizes(&batch)?;
         self.context.expect(batch.len());
-        self.rest.wait();
+        std::thread::park_timeout(self.rest.left(Instant::now()));
         if let Err(error) = self.producer.begin_transaction() {
             return Err(self.not_appended(&error));
         }
@@ -264,7 +232,7 @@ impl Writer for KafkaWriter {
         let offsets = self.context.delivered().map_err(|error| self.not_appended(&error))?;
         let acknowledged = Instant::now();
         self.commit(deadline)?;
-        self.rest.ended(acknowledged - begun);
+        self.rest.ended(Instant::now(), acknowledged - begun);
         tracing::debug!(
             records = offsets.len(),
             acknowledge = ?acknowledged - begun,

@@ -45,6 +45,18 @@ fn every_kind_of_failure_has_its_exit_code_and_a_message_that_says_what_to_do() 
 }
 
 #[test]
+fn a_filter_for_log_lines_that_is_none_is_told_and_stops_nobody() {
+    let shell = Shell::new();
+    for (filter, is_told) in [("clade=loud", true), ("", false), ("clade=debug,warn", false)] {
+        let output =
+            shell.command(&["import", &shell.path("registry")]).env("CLADE_LOG", filter).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{filter:?}: {told}");
+        assert_eq!(told.contains("CLADE_LOG is no filter"), is_told, "{filter:?}: {told}");
+    }
+}
+
+#[test]
 fn a_manifest_with_a_mistake_changes_nothing_and_says_where_it_is() {
     let shell = Shell::new();
     let class = |name: &str, spec: &str| {
