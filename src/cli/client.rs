@@ -3,12 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::error::CliError;
 use super::progress;
 use crate::api::Client;
-use crate::engine::{Engine, Options};
+use crate::engine::{Engine, EngineError, Options};
+use crate::log::LogError;
 use crate::log::embedded::{self, EmbeddedLog};
 use crate::log::kafka::{Config, KafkaLog};
 use crate::processor;
@@ -16,6 +17,11 @@ use crate::snapshot::Snapshots;
 
 /// In a data directory, snapshots are mostly taken when a command ends; this is for those that run on and on.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
+
+/// So long another command that has the data directory is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often is looked whether it still has it.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// The file in which a running process tells where its API is.
 pub(super) fn address_file(dir: &Path) -> PathBuf {
@@ -77,14 +83,24 @@ pub(super) fn open_or_create(
     token: Option<String>,
     options: &processor::Options,
 ) -> Result<Client, CliError> {
-    if let Ok(url) = std::fs::read_to_string(address_file(dir))
-        && let Some(client) = Client::at(&url, token)?
-    {
+    if let Some(client) = of_whoever_serves(dir, token.clone())? {
         return Ok(client);
     }
-    let engine = start(dir, None, options)?;
+    let engine = match start(dir, None, options) {
+        Ok(engine) => engine,
+        // It may have been about to serve.
+        Err(error) => return of_whoever_serves(dir, token)?.ok_or(error),
+    };
     engine.catch_up(|_| {})?;
     Ok(Client::of(&Arc::new(engine))?)
+}
+
+/// A client of the process that serves what a data directory has, if one does.
+fn of_whoever_serves(dir: &Path, token: Option<String>) -> std::io::Result<Option<Client>> {
+    match std::fs::read_to_string(address_file(dir)) {
+        Ok(url) => Client::at(&url, token),
+        Err(_) => Ok(None),
+    }
 }
 
 /// The token in a file.
@@ -102,7 +118,8 @@ pub(super) fn snapshots_of(dir: &Path) -> PathBuf {
     dir.join("snapshots")
 }
 
-/// Starts an engine for this command.
+/// Starts an engine for this command. Another command that has the data directory is waited for, since most have it for
+/// a moment only; a process that serves is not.
 pub(super) fn start(
     dir: &Path,
     partitions: Option<u16>,
@@ -113,8 +130,20 @@ pub(super) fn start(
         embedded::Options { partitions, command: format!("clade {command}"), ..embedded::Options::default() };
     let waiting = progress::spinner("opening the data directory");
     let snapshots = Some(Snapshots::new(snapshots_of(dir), SNAPSHOT_EVERY));
-    let processor = processor::Options { snapshots, ..options.clone() };
-    let engine = Engine::start(dir, Options { log, processor });
-    waiting.finish();
-    Ok(engine?)
+    let options = Options { log, processor: processor::Options { snapshots, ..options.clone() } };
+    let deadline = Instant::now() + PATIENCE;
+    let mut is_told = false;
+    loop {
+        let engine = Engine::start(dir, options.clone());
+        let is_in_use = matches!(engine, Err(EngineError::Log(LogError::InUse(_))));
+        if !is_in_use || Instant::now() >= deadline || of_whoever_serves(dir, None)?.is_some() {
+            waiting.finish();
+            return Ok(engine?);
+        }
+        if !is_told {
+            eprintln!("waiting for another command, which has {} open", dir.display());
+            is_told = true;
+        }
+        std::thread::park_timeout(AGAIN);
+    }
 }

@@ -55,7 +55,8 @@ impl EmbeddedLog {
 
     /// Whether `dir` holds a log.
     pub fn exists(dir: &Path) -> bool {
-        dir.join(open::FILE).exists()
+        // One that is empty still is just being made, by somebody who has not come to lock it yet.
+        std::fs::metadata(dir.join(open::FILE)).is_ok_and(|file| file.len() > 0)
     }
 
     /// Deletes the log in `dir`, which nobody may have open.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::Shell;
+use super::shell::Shell;
 
 #[test]
 fn every_kind_of_failure_has_its_exit_code_and_a_message_that_says_what_to_do() {

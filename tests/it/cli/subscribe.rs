@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use super::{Running, Shell};
+use super::shell::{Running, Shell};
 
 /// The events of a subscription.
 fn subscribed(shell: &Shell, args: &[&str]) -> Vec<Value> {

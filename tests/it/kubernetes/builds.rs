@@ -164,12 +164,13 @@ pub(super) fn states(rebuild: &Json) -> BTreeMap<String, (String, String)> {
 
 /// Waits until the plan of a class has so many builds.
 pub(super) fn planned(dir: &Path, builds: u64) -> Json {
-    let plan = || -> Option<Json> {
-        let told = ask(dir, &["rebuild", "--class", "vendor", "--dry-run", "-o", "json"]).ok()?;
-        serde_json::from_str(&told).ok()
+    let plan = || -> Result<Json, String> {
+        let told = ask(dir, &["rebuild", "--class", "vendor", "--dry-run", "-o", "json"])?;
+        serde_json::from_str(&told).map_err(|error| format!("{error}: {told}"))
     };
-    becomes(&Some(builds), || {
-        plan().and_then(|plan| Some(plan["cost"]["builds"].as_u64()? + plan["cost"]["triggered"].as_u64()?))
+    becomes(&Ok(builds), || {
+        let count = |plan: Json, of: &str| plan["cost"][of].as_u64().ok_or_else(|| plan.to_string());
+        plan().and_then(|plan| Ok(count(plan.clone(), "builds")? + count(plan, "triggered")?))
     });
     plan().unwrap()
 }

@@ -72,5 +72,8 @@ impl Drop for Clade {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{} has:\n{}", self.log.display(), self.said());
+        }
     }
 }
