@@ -21,6 +21,9 @@ use crate::engine::Engine;
 /// A process that does not say within this time that it is well is not asked.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// So long may it take until an answer begins: what is declared waits while sources are taken in.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// Where answers come from. Its calls block.
 pub struct Client {
     runtime: Runtime,
@@ -41,6 +44,9 @@ pub enum ClientError {
     /// The question is wrong.
     #[error("{0}")]
     Invalid(String),
+    /// It can be asked for, but not yet: nothing was done.
+    #[error("{0}")]
+    NotYet(String),
     /// Anything else.
     #[error("{0}")]
     Failed(String),
@@ -153,13 +159,15 @@ impl Client {
         let request = request.body(body).map_err(ClientError::failed)?;
         let response = match &self.to {
             To::Here(router) => router.clone().oneshot(request).await.map_err(ClientError::failed)?,
-            To::There { http, base, .. } => http
-                .request(request)
-                .await
-                .map_err(|error| {
-                    ClientError::Failed(format!("the clade at {base} does not answer: {error}"))
-                })?
-                .map(Body::new),
+            To::There { http, base, .. } => {
+                let no_answer =
+                    |why: String| ClientError::Failed(format!("the clade at {base} does not answer: {why}"));
+                tokio::time::timeout(ANSWER_TIMEOUT, http.request(request))
+                    .await
+                    .map_err(|_| no_answer(format!("nothing within {} s", ANSWER_TIMEOUT.as_secs())))?
+                    .map_err(|error| no_answer(error.to_string()))?
+                    .map(Body::new)
+            }
         };
         let status = response.status();
         if status.is_success() {
@@ -171,6 +179,7 @@ impl Client {
         Err(match status {
             StatusCode::NOT_FOUND | StatusCode::CONFLICT => ClientError::NotFound(text),
             StatusCode::BAD_REQUEST => ClientError::Invalid(text),
+            StatusCode::SERVICE_UNAVAILABLE => ClientError::NotYet(text),
             _ => ClientError::Failed(text),
         })
     }

@@ -52,7 +52,9 @@ impl From<crate::api::ClientError> for CliError {
         match error {
             crate::api::ClientError::NotFound(problem) => Self::NotFound(problem),
             crate::api::ClientError::Invalid(problem) => Self::Usage(problem),
-            crate::api::ClientError::Failed(problem) => Self::Failed(problem),
+            crate::api::ClientError::NotYet(problem) | crate::api::ClientError::Failed(problem) => {
+                Self::Failed(problem)
+            }
             crate::api::ClientError::Sink(error) => error.into(),
         }
     }

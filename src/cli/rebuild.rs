@@ -1,12 +1,12 @@
 //! `clade rebuild`: plans, and what becomes of them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::args::{Format, RebuildArgs, RebuildCommand, StartRebuildArgs};
 use super::error::CliError;
 use super::output::{bold, lines, plain, some, structured, table};
 use super::progress;
-use crate::api::{Asking, Client};
+use crate::api::{Asking, Client, ClientError};
 use crate::plan::{Plan, Planned, ProblemKind};
 use crate::query::answer::List;
 use crate::rebuilder::RebuildItem;
@@ -16,6 +16,8 @@ use crate::record::{RebuildLimits, TargetRecord};
 
 /// How often it is asked how far a rebuild is.
 const LOOK: Duration = Duration::from_millis(500);
+/// So long a clade that cannot carry rebuilds out yet is asked again.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn rebuild(client: &Client, args: &RebuildArgs) -> Result<(), CliError> {
     match &args.command {
@@ -39,7 +41,7 @@ fn start(client: &Client, args: &StartRebuildArgs) -> Result<(), CliError> {
     if args.dry_run {
         return told_plan(&client.post("/v1/rebuilds/plan", &request)?, args.output);
     }
-    let item: RebuildItem = client.post("/v1/rebuilds", &request)?;
+    let item: RebuildItem = once_it_is_time(|| client.post("/v1/rebuilds", &request))?;
     let item = if args.wait { until_over(client, item)? } else { item };
     if !args.wait {
         eprintln!(
@@ -53,9 +55,28 @@ fn start(client: &Client, args: &StartRebuildArgs) -> Result<(), CliError> {
 
 fn change(client: &Client, id: &str, change: &str) -> Result<(), CliError> {
     let asking = Asking { by: who() };
-    let item: RebuildItem = client.post(&format!("/v1/rebuilds/{}/{change}", checked(id)?), &asking)?;
+    let path = format!("/v1/rebuilds/{}/{change}", checked(id)?);
+    let item: RebuildItem = once_it_is_time(|| client.post(&path, &asking))?;
     println!("rebuild {id} {}: {}", item.record.state, item.record.message);
     Ok(())
+}
+
+/// Asks again for a while if it is too early, as it is when clade has just begun.
+fn once_it_is_time<T>(ask: impl Fn() -> Result<T, ClientError>) -> Result<T, CliError> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut is_told = false;
+    loop {
+        match ask() {
+            Err(ClientError::NotYet(problem)) if Instant::now() < deadline => {
+                if !is_told {
+                    eprintln!("{problem} (asking again for up to {} s)", PATIENCE.as_secs());
+                    is_told = true;
+                }
+                std::thread::park_timeout(LOOK.mul_f64(0.5 + fastrand::f64()));
+            }
+            answer => return Ok(answer?),
+        }
+    }
 }
 
 /// The ID of a rebuild, which is also a part of a path.

@@ -1,248 +1,19 @@
 //! What registries answer, right and wrong, and what the registry source makes of it: against a made-up server.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::Response;
 use clade::oci::Digest;
-use clade::publisher::{Listing, Observation};
-use clade::registry::{Config, watch};
-use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use clade::publisher::Observation;
+use serde_json::json;
 
 use crate::support::digest;
 
+mod server;
+
+use server::{Answer, Server};
+
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-
-/// An answer: status, headers, body.
-#[derive(Clone)]
-struct Answer(u16, Vec<(&'static str, String)>, Vec<u8>);
-
-impl Answer {
-    fn json(value: &Value) -> Self {
-        Self(200, Vec::new(), value.to_string().into_bytes())
-    }
-
-    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.1.push((name, value.into()));
-        self
-    }
-
-    fn status(status: u16) -> Self {
-        Self(status, Vec::new(), Vec::new())
-    }
-}
-
-/// A registry that answers what it is told to; 404 to all else. `GET /path?parameters` is what it is asked.
-#[derive(Clone, Default)]
-struct Server(Arc<Mutex<Answers>>);
-
-#[derive(Default)]
-struct Answers {
-    address: String,
-    /// The last stays; those before it are given once each.
-    answers: HashMap<String, Vec<Answer>>,
-    asked: Vec<String>,
-    /// A token that each request needs, by repository.
-    tokens: bool,
-}
-
-impl Server {
-    async fn start() -> Self {
-        let server = Self::default();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        server.0.lock().unwrap().address = listener.local_addr().unwrap().to_string();
-        let router = axum::Router::new().fallback(answer).with_state(server.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        server
-    }
-
-    fn address(&self) -> String {
-        self.0.lock().unwrap().address.clone()
-    }
-
-    fn answers(&self, to: &str, answers: &[Answer]) -> &Self {
-        self.0.lock().unwrap().answers.insert(to.to_owned(), answers.to_vec());
-        self
-    }
-
-    fn asked(&self, beginning: &str) -> usize {
-        self.0.lock().unwrap().asked.iter().filter(|asked| asked.starts_with(beginning)).count()
-    }
-
-    fn passes(&self) -> usize {
-        self.0.lock().unwrap().asked.iter().filter(|asked| *asked == "GET /v2/_catalog?n=1000").count()
-    }
-
-    fn repositories(&self, names: &[&str]) -> &Self {
-        self.answers("GET /v2/_catalog?n=1000", &[Answer::json(&json!({"repositories": names}))])
-    }
-
-    fn tags(&self, repository: &str, tags: &[(&str, Digest)]) -> &Self {
-        for (tag, digest) in tags {
-            let head = Answer::status(200).with("docker-content-digest", digest.to_string());
-            self.answers(&format!("HEAD /v2/{repository}/manifests/{tag}"), &[head]);
-        }
-        let names: Vec<&str> = tags.iter().map(|(tag, _)| *tag).collect();
-        let list = Answer::json(&json!({"name": repository, "tags": names}));
-        self.answers(&format!("GET /v2/{repository}/tags/list?n=1000"), &[list])
-    }
-
-    fn manifest(&self, repository: &str, manifest: &Value) -> Digest {
-        let answer = Answer::json(manifest);
-        let digest = Digest::of(&answer.2);
-        self.answers(&format!("GET /v2/{repository}/manifests/{digest}"), &[answer]);
-        digest
-    }
-
-    /// An image of these layers.
-    fn image(&self, repository: &str, layers: &[&str]) -> Digest {
-        let diff_ids: Vec<Digest> = layers.iter().map(|layer| digest(layer)).collect();
-        let config = json!({"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": diff_ids}});
-        let answer = Answer::json(&config);
-        let config = Digest::of(&answer.2);
-        self.answers(&format!("GET /v2/{repository}/blobs/{config}"), &[answer]);
-        let layers: Vec<Value> = layers
-            .iter()
-            .map(|layer| json!({"digest": digest(&format!("blob {layer}")), "size": 1}))
-            .collect();
-        let config = json!({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config});
-        self.manifest(repository, &json!({"mediaType": MANIFEST, "config": config, "layers": layers}))
-    }
-
-    /// Everything that is seen in one pass. Whether it was told as a whole is the last.
-    async fn pass(&self) -> Seen {
-        let mut config: Config = format!("http://{}", self.address()).parse().unwrap();
-        config.requests_per_second = 1_000;
-        let (out, mut observations) = mpsc::channel(4);
-        let (_notices, notified) = mpsc::channel(4);
-        let watching = tokio::spawn(watch(config, notified, out));
-        let mut seen = Seen { host: self.address(), observations: Vec::new() };
-        // A pass that fails is followed by another: by then all of the first was seen.
-        while !seen.is_whole() && self.passes() < 2 {
-            let next = tokio::time::timeout(Duration::from_millis(100), observations.recv()).await;
-            seen.observations.extend(next.ok().flatten().into_iter().flatten());
-        }
-        watching.abort();
-        seen
-    }
-}
-
-async fn answer(State(server): State<Server>, request: Request) -> Response<Body> {
-    let asked = format!("{} {}", request.method(), request.uri());
-    let authorization =
-        request.headers().get("authorization").map(|value| value.to_str().unwrap().to_owned());
-    let mut state = server.0.lock().unwrap();
-    state.asked.push(asked.clone());
-    let Answer(status, headers, body) = if let Some(refusal) = refusal(&state, &asked, authorization) {
-        refusal
-    } else {
-        match state.answers.get_mut(&asked) {
-            Some(answers) if answers.len() > 1 => answers.remove(0),
-            Some(answers) => answers[0].clone(),
-            None => Answer::status(404),
-        }
-    };
-    let mut response = Response::builder().status(status);
-    for (name, value) in headers {
-        response = response.header(name, value);
-    }
-    response.body(Body::from(body)).unwrap()
-}
-
-/// A registry with tokens, as Docker's specification has them, gives a token for the repository in the scope, and wants it.
-fn refusal(state: &Answers, asked: &str, authorization: Option<String>) -> Option<Answer> {
-    if !state.tokens {
-        return None;
-    }
-    if let Some((_, scope)) = asked.split_once("/token?scope=repository%3A") {
-        let repository = scope.split("%3Apull").next().unwrap().replace("%2F", "/");
-        return Some(Answer::json(&json!({"token": format!("for-{repository}")})));
-    }
-    let (_, path) = asked.split_once("/v2/")?;
-    if path.starts_with("_catalog") {
-        return None;
-    }
-    let repository = ["/manifests/", "/blobs/", "/tags/"].iter().find_map(|part| path.split_once(part));
-    let wanted = repository.map(|(name, _)| format!("Bearer for-{name}"));
-    let challenge = format!("Bearer realm=\"http://{}/token\",service=\"made-up\"", state.address);
-    (wanted.is_none() || wanted != authorization)
-        .then(|| Answer::status(401).with("www-authenticate", challenge))
-}
-
-struct Seen {
-    host: String,
-    observations: Vec<Observation>,
-}
-
-impl Seen {
-    fn is_whole(&self) -> bool {
-        self.observations.iter().any(|seen| matches!(seen, Observation::Listed(_, Listing::Images(_))))
-    }
-
-    /// The images that were told of.
-    fn images(&self) -> Vec<Digest> {
-        let image = |seen: &Observation| match seen {
-            Observation::Image(image) => Some(image.digest),
-            _ => None,
-        };
-        self.observations.iter().filter_map(image).collect()
-    }
-
-    /// All images that there are.
-    fn listed_images(&self) -> Vec<Digest> {
-        let listed = |seen: &Observation| match seen {
-            Observation::Listed(_, Listing::Images(images)) => Some(images.clone()),
-            _ => None,
-        };
-        self.observations.iter().find_map(listed).unwrap().into_iter().collect()
-    }
-
-    /// All repositories that there are.
-    fn listed_repositories(&self) -> Vec<String> {
-        let listed = |seen: &Observation| match seen {
-            Observation::Listed(_, Listing::Repositories(names)) => Some(names.clone()),
-            _ => None,
-        };
-        let mut names: Vec<String> = self
-            .observations
-            .iter()
-            .find_map(listed)
-            .unwrap()
-            .into_iter()
-            .map(|name| self.short(&name))
-            .collect();
-        names.sort_unstable();
-        names
-    }
-
-    /// The tags of a repository that was told as a whole, with how many images each has.
-    fn repository(&self, name: &str) -> Option<Vec<(String, usize)>> {
-        self.observations.iter().find_map(|seen| match seen {
-            Observation::Repository { repository, tags, .. } if self.short(repository) == name => {
-                Some(tags.iter().map(|tag| (tag.tag.clone(), tag.items[0].images.len())).collect())
-            }
-            _ => None,
-        })
-    }
-
-    /// Where something could not be read, without the registry, and why.
-    fn unreadable(&self) -> Vec<(String, String)> {
-        let letter = |seen: &Observation| match seen {
-            Observation::Unreadable(letter) => Some((self.short(&letter.origin), letter.reason.clone())),
-            _ => None,
-        };
-        self.observations.iter().filter_map(letter).collect()
-    }
-
-    fn short(&self, name: &str) -> String {
-        name.strip_prefix(&format!("{}/", self.host)).unwrap().to_owned()
-    }
-}
 
 #[tokio::test]
 async fn lists_are_read_page_by_page_however_the_next_page_is_called() {
@@ -404,7 +175,7 @@ async fn an_index_is_its_images_without_what_is_none_or_is_missing() {
 #[tokio::test]
 async fn a_registry_with_tokens_is_asked_for_one_for_each_repository() {
     let server = Server::start().await;
-    server.0.lock().unwrap().tokens = true;
+    server.wants_tokens();
     let (one, other) = (server.image("team/a", &["A"]), server.image("b", &["B"]));
     server.repositories(&["team/a", "b"]).tags("team/a", &[("1", one)]).tags("b", &[("1", other)]);
     let seen = server.pass().await;

@@ -2,8 +2,13 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::{Json, Router};
 use clade::log::embedded::{EmbeddedLog, Options};
 use serde_json::json;
 
@@ -113,4 +118,34 @@ fn what_is_only_just_being_made_is_no_data_yet() {
     std::fs::write(shell.path("data/log.redb"), "").unwrap();
     let (code, told) = shell.fails(&["get", "images"]);
     assert!(code == 3 && told.contains("there is no data in"), "{told}");
+}
+
+/// A clade that is asked too early the first time, and the second time has nothing of the kind; returns where it is.
+fn not_yet() -> String {
+    let (told, address) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let is_asked = Arc::new(AtomicBool::new(false));
+            let answer = move |request: Request| {
+                let answer = match request.uri().path() {
+                    "/healthz" => (StatusCode::OK, "well"),
+                    _ if is_asked.swap(true, Ordering::Relaxed) => (StatusCode::NOT_FOUND, "no rebuild a-1"),
+                    _ => (StatusCode::SERVICE_UNAVAILABLE, "not yet"),
+                };
+                std::future::ready((answer.0, Json(json!({"error": answer.1}))))
+            };
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            told.send(format!("http://{}", listener.local_addr().unwrap())).unwrap();
+            axum::serve(listener, Router::new().fallback(answer)).await.unwrap();
+        });
+    });
+    address.recv().unwrap()
+}
+
+#[test]
+fn a_command_that_comes_too_early_is_given_again() {
+    let shell = Shell::empty();
+    let (code, told) = shell.fails(&["rebuild", "pause", "a-1", "--server", &not_yet()]);
+    assert_eq!((code, told.as_str()), (3, "not yet (asking again for up to 30 s)\nerror: no rebuild a-1\n"));
 }
