@@ -1,13 +1,15 @@
 //! The baselines: what any client of the broker has to do, with librdkafka alone and the properties of clade's clients.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, Once};
 use std::time::Duration;
 
+use rdkafka::Message as _;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
-use rdkafka::producer::{BaseProducer, Producer as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -56,11 +58,13 @@ pub(crate) fn produce(from: &str, to: &str) -> Value {
     json!({ "records": records })
 }
 
-/// Reads and writes the same in transactions.
+/// Reads and writes the same in transactions. Up to where it was read stands in the transaction as a record of its own, as
+/// clade's progress does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Transactions {
     pub(crate) from: String,
     pub(crate) to: String,
+    pub(crate) progress: String,
     /// Records of one transaction.
     pub(crate) records: usize,
     /// A thread, a consumer and a producer for each partition, as clade has them; else one for all.
@@ -116,19 +120,28 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Returns how many transactions it took. While one is on its way the next batch is read, as clade does.
+    /// Returns how many transactions it took. While one is on its way the next batch is read, as clade does, if there is
+    /// enough for one; else all that has come until it was committed is the next.
     fn run(mut self, consumer: &BaseConsumer) -> u64 {
         let mut transactions = 0;
         while !self.stop.load(Ordering::Relaxed) {
-            let batch = self.fetch(consumer);
+            let batch = if self.task.on_and_on { Vec::new() } else { self.fetch(consumer) };
             transactions += u64::from(self.is_begun);
             self.commit();
+            let batch = if self.task.on_and_on { self.fetch(consumer) } else { batch };
             if !batch.is_empty() {
                 self.began.call_once(|| say("began"));
                 self.producer.begin_transaction().unwrap();
                 self.is_begun = true;
+                let mut read = BTreeMap::new();
                 for message in &batch {
                     copy::send(&self.producer, &self.task.to, message);
+                    read.insert(message.partition(), message.offset());
+                }
+                for (partition, offset) in read {
+                    let (key, offset) = (partition.to_string(), offset.to_string());
+                    let record = BaseRecord::to(&self.task.progress).partition(partition);
+                    copy::queue(&self.producer, record.key(key.as_bytes()).payload(offset.as_bytes()));
                 }
             }
             if self.open == 0 && !self.task.on_and_on {

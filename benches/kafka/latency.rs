@@ -90,7 +90,7 @@ pub(crate) fn run(settings: &Settings, source: &Source, most: f64) {
         table(
             &format!("Latency at {rate} images/s"),
             &head,
-            &[bare.row("bare: write the same, commit at once"), clade.row("clade process")],
+            &[bare.row("bare: write the same and the progress, commit at once"), clade.row("clade process")],
         );
         for (percent, bound) in [(50, 1.3), (99, 1.5)] {
             let ratio = clade.percentile(percent) / bare.percentile(percent);
@@ -100,16 +100,17 @@ pub(crate) fn run(settings: &Settings, source: &Source, most: f64) {
 }
 
 fn bare_slice(settings: &Settings, templates: &Arc<Vec<Template>>, rate: f64) -> (Seen, Run) {
-    let (from, to) = (cluster::fresh_topic("latency-in"), cluster::fresh_topic("latency-out"));
+    let [from, to, progress] = ["latency-in", "latency-out", "latency-progress"].map(cluster::fresh_topic);
     let child = Running::start(&Task::Transactions(bare::Transactions {
         from: from.clone(),
         to: to.clone(),
+        progress: progress.clone(),
         records: settings.transaction,
         by_partition: true,
         on_and_on: true,
     }));
     let slice = measure(child, templates, [&from, &to], rate, settings.slice);
-    cluster::delete(&[from, to]);
+    cluster::delete(&[from, to, progress]);
     slice
 }
 

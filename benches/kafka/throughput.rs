@@ -82,12 +82,12 @@ pub(crate) fn run(settings: &Settings, source: &Source) -> f64 {
     let mut rounds: [Rounds; CONTENDERS] = Default::default();
     for round in 0..settings.rounds {
         eprintln!("throughput: round {}", round + 1);
-        let (produced, threads, single) =
-            (cluster::fresh_topic("b"), cluster::fresh_topic("c"), cluster::fresh_topic("c1"));
+        let [produced, threads, single, progress] = ["b", "c", "c1", "c-progress"].map(cluster::fresh_topic);
         let transactions = |to: &str, by_partition| {
             Task::Transactions(bare::Transactions {
                 from: from.clone(),
                 to: to.to_owned(),
+                progress: progress.clone(),
                 records: settings.transaction,
                 by_partition,
                 on_and_on: false,
@@ -115,7 +115,7 @@ pub(crate) fn run(settings: &Settings, source: &Source) -> f64 {
             }
             cluster::delete_prefix(&prefix);
         }
-        cluster::delete(&[produced, threads, single]);
+        cluster::delete(&[produced, threads, single, progress]);
     }
     cluster::delete_prefix(&inputs);
     tell(&rounds, images, settings)

@@ -111,6 +111,14 @@ impl Inputs {
 }
 
 impl Taken {
+    /// What was read next belongs to the same batch.
+    pub(super) fn add(&mut self, next: Self) {
+        self.records += next.records;
+        self.changes.extend(next.changes);
+        self.refused.extend(next.refused);
+        (self.progress, self.at_end) = (next.progress, next.at_end);
+    }
+
     fn take(&mut self, of: TopicPartition, fetched: Fetched) {
         self.records += fetched.records.len();
         self.changes.reserve(fetched.records.len());

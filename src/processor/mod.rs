@@ -213,7 +213,13 @@ impl Processor {
         // While a batch is on its way to the log the next is read already. If there is none, the batch is all there is
         // to wait for.
         let timeout = if self.in_flight.is_some() { Duration::ZERO } else { timeout };
-        let taken = self.inputs.read(timeout)?;
+        let mut taken = self.inputs.read(timeout)?;
+        if self.in_flight.is_some() && (1..self.options.batch_records).contains(&taken.records) {
+            // What comes until that batch is committed belongs to this one. If this one were closed now, it would have to
+            // wait for both.
+            self.finish()?;
+            taken.add(self.inputs.read(Duration::ZERO)?);
+        }
         if taken.records == 0 {
             self.finish()?;
             self.writer.idle();

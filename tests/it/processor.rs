@@ -73,6 +73,29 @@ fn readers_see_a_batch_after_its_commit_and_all_of_it_at_once() {
 }
 
 #[test]
+fn what_comes_until_a_batch_is_committed_belongs_to_the_next() {
+    let log = log_with(vec![record("one")]);
+    let observer = {
+        let (log, late) = (SharedLog::clone(&log), Mutex::new(vec![record("four"), record("three")]));
+        // With the commit of the first, and again of the second.
+        Arc::new(move |_, step| {
+            if step == Step::Committed {
+                append(&log, late.lock().unwrap().pop().into_iter().collect());
+            }
+        })
+    };
+    let options = Options { observer, ..Options::default() };
+    let mut processor = Processor::restore(SharedLog::clone(&log), None, 0, options).unwrap();
+    append(&log, vec![record("two")]);
+    let read = |processor: &mut Processor| processor.step(Duration::ZERO).unwrap().records;
+    assert_eq!(read(&mut processor), 2, "what was read, and what came while it waited");
+    assert_eq!(processor.progress().images, 1);
+    assert_eq!(read(&mut processor), 0, "nothing to read: the batch is waited for");
+    assert_eq!(processor.progress().images, 3);
+    assert_eq!(read(&mut processor), 1);
+}
+
+#[test]
 fn a_reader_that_holds_on_keeps_what_it_has_and_stops_nobody() {
     let log = log_with(vec![record("one")]);
     let view = Arc::new(View::new(1));
