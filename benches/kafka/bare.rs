@@ -120,8 +120,8 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Returns how many transactions it took. While one is on its way the next batch is read, as clade does, if there is
-    /// enough for one; else all that has come until it was committed is the next.
+    /// Returns how many transactions it took. To the end, the next batch is read while one is on its way, as clade does with
+    /// full ones; on and on, all that has come until one was committed is the next.
     fn run(mut self, consumer: &BaseConsumer) -> u64 {
         let mut transactions = 0;
         while !self.stop.load(Ordering::Relaxed) {

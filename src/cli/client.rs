@@ -3,9 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::error::CliError;
+use super::patience::patiently;
 use super::progress;
 use crate::api::Client;
 use crate::engine::{Engine, EngineError, Options};
@@ -20,8 +21,6 @@ const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
 
 /// So long another command that has the data directory is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often is looked whether it still has it.
-const AGAIN: Duration = Duration::from_millis(50);
 
 /// The file in which a running process tells where its API is.
 pub(super) fn address_file(dir: &Path) -> PathBuf {
@@ -88,8 +87,9 @@ pub(super) fn open_or_create(
     }
     let engine = match start(dir, None, options) {
         Ok(engine) => engine,
-        // It may have been about to serve.
-        Err(error) => return of_whoever_serves(dir, token)?.ok_or(error),
+        // Whoever has it may have been about to serve.
+        Err(error @ CliError::InUse(_)) => return of_whoever_serves(dir, token)?.ok_or(error),
+        Err(error) => return Err(error),
     };
     engine.catch_up(|_| {})?;
     Ok(Client::of(&Arc::new(engine))?)
@@ -131,19 +131,17 @@ pub(super) fn start(
     let waiting = progress::spinner("opening the data directory");
     let snapshots = Some(Snapshots::new(snapshots_of(dir), SNAPSHOT_EVERY));
     let options = Options { log, processor: processor::Options { snapshots, ..options.clone() } };
-    let deadline = Instant::now() + PATIENCE;
-    let mut is_told = false;
-    loop {
-        let engine = Engine::start(dir, options.clone());
-        let is_in_use = matches!(engine, Err(EngineError::Log(LogError::InUse(_))));
-        if !is_in_use || Instant::now() >= deadline || of_whoever_serves(dir, None)?.is_some() {
-            waiting.finish();
-            return Ok(engine?);
-        }
-        if !is_told {
-            eprintln!("waiting for another command, which has {} open", dir.display());
-            is_told = true;
-        }
-        std::thread::park_timeout(AGAIN);
-    }
+    let has_nobody_who_serves = || matches!(of_whoever_serves(dir, None), Ok(None));
+    let engine = patiently(
+        PATIENCE,
+        || Engine::start(dir, options.clone()),
+        |error| match error {
+            EngineError::Log(LogError::InUse(_)) if has_nobody_who_serves() => {
+                Some(format!("another command has {} open", dir.display()))
+            }
+            _ => None,
+        },
+    );
+    waiting.finish();
+    Ok(engine?)
 }

@@ -13,6 +13,7 @@ mod live;
 mod manifests;
 mod otlp;
 mod output;
+mod patience;
 mod progress;
 mod rebuild;
 mod registries;

@@ -1,10 +1,11 @@
 //! `clade rebuild`: plans, and what becomes of them.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::args::{Format, RebuildArgs, RebuildCommand, StartRebuildArgs};
 use super::error::CliError;
 use super::output::{bold, lines, plain, some, structured, table};
+use super::patience::patiently;
 use super::progress;
 use crate::api::{Asking, Client, ClientError};
 use crate::plan::{Plan, Planned, ProblemKind};
@@ -62,21 +63,12 @@ fn change(client: &Client, id: &str, change: &str) -> Result<(), CliError> {
 }
 
 /// Asks again for a while if it is too early, as it is when clade has just begun.
-fn once_it_is_time<T>(ask: impl Fn() -> Result<T, ClientError>) -> Result<T, CliError> {
-    let deadline = Instant::now() + PATIENCE;
-    let mut is_told = false;
-    loop {
-        match ask() {
-            Err(ClientError::NotYet(problem)) if Instant::now() < deadline => {
-                if !is_told {
-                    eprintln!("{problem} (asking again for up to {} s)", PATIENCE.as_secs());
-                    is_told = true;
-                }
-                std::thread::park_timeout(LOOK.mul_f64(0.5 + fastrand::f64()));
-            }
-            answer => return Ok(answer?),
-        }
-    }
+fn once_it_is_time<T>(ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, CliError> {
+    let answer = patiently(PATIENCE, ask, |error| match error {
+        ClientError::NotYet(problem) => Some(problem.clone()),
+        _ => None,
+    });
+    Ok(answer?)
 }
 
 /// The ID of a rebuild, which is also a part of a path.

@@ -110,7 +110,7 @@ pub type Observer = Arc<dyn Fn(u16, Step) + Send + Sync>;
 /// How a processor works.
 #[derive(Clone)]
 pub struct Options {
-    /// How many records of each input make one batch at the most.
+    /// How many records of each input are read at once at the most. Two reads make one batch at the most.
     pub batch_records: usize,
     /// How many images' results are appended at once. An image's results are never divided.
     pub commit_images: usize,

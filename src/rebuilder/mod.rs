@@ -62,7 +62,8 @@ pub enum RebuildError {
     NotFound(String),
     /// This process does not carry rebuilds out yet.
     #[error(
-        "this clade is about to carry rebuilds out, but still reads what is on the log, or waits for its lease"
+        "this clade is about to carry rebuilds out, but still reads what is on the log, or waits for its lease: ask again in \
+         a moment"
     )]
     NotYet,
     /// What was asked for makes no sense now.

@@ -72,7 +72,7 @@ fn waiting(shell: &Shell, args: &[&str]) -> Child {
     let mut child = shell.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut told = String::new();
     BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut told).unwrap();
-    assert!(told.starts_with("waiting for another command, which has /"), "{told:?}");
+    assert!(told.starts_with("another command has /"), "{told:?}");
     child
 }
 
@@ -97,10 +97,10 @@ fn a_run_that_is_started_while_a_command_has_its_data_waits_for_it() {
 #[test]
 fn a_question_waits_for_another_command_and_asks_whoever_serves_meanwhile() {
     let shell = Shell::new();
-    let held = EmbeddedLog::open(shell.dir.path().join("data").as_path(), Options::default()).unwrap();
-    let mut asked = waiting(&shell, &["get", "classes", "-o", "name"]);
     let other = Shell::new();
     let _running = other.serve(&[]);
+    let held = EmbeddedLog::open(shell.dir.path().join("data").as_path(), Options::default()).unwrap();
+    let mut asked = waiting(&shell, &["get", "classes", "-o", "name"]);
     std::fs::copy(other.path("data/api.url"), shell.path("data/api.url")).unwrap();
     assert_eq!(first_line(&mut asked), "base\n");
     assert!(asked.wait().unwrap().success());
@@ -147,5 +147,5 @@ fn not_yet() -> String {
 fn a_command_that_comes_too_early_is_given_again() {
     let shell = Shell::empty();
     let (code, told) = shell.fails(&["rebuild", "pause", "a-1", "--server", &not_yet()]);
-    assert_eq!((code, told.as_str()), (3, "not yet (asking again for up to 30 s)\nerror: no rebuild a-1\n"));
+    assert_eq!((code, told.as_str()), (3, "not yet (trying again for up to 30 s)\nerror: no rebuild a-1\n"));
 }
