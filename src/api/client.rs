@@ -164,7 +164,10 @@ impl Client {
                     |why: String| ClientError::Failed(format!("the clade at {base} does not answer: {why}"));
                 tokio::time::timeout(ANSWER_TIMEOUT, http.request(request))
                     .await
-                    .map_err(|_| no_answer(format!("nothing within {} s", ANSWER_TIMEOUT.as_secs())))?
+                    .map_err(|_| {
+                        let seconds = ANSWER_TIMEOUT.as_secs();
+                        no_answer(format!("nothing within {seconds} s; what was asked for may still be done"))
+                    })?
                     .map_err(|error| no_answer(error.to_string()))?
                     .map(Body::new)
             }
@@ -174,13 +177,16 @@ impl Client {
             return Ok(response);
         }
         let body = response.into_body().collect().await.map_err(ClientError::failed)?.to_bytes();
-        let text = serde_json::from_slice::<ErrorBody>(&body)
-            .map_or_else(|_| String::from_utf8_lossy(&body).into_owned(), |body| body.error);
+        let Ok(ErrorBody { error }) = serde_json::from_slice(&body) else {
+            // Something between here and clade has answered, which does not know what clade has done.
+            let text = String::from_utf8_lossy(&body);
+            return Err(ClientError::Failed(format!("{base}{path} answers {status}: {}", text.trim())));
+        };
         Err(match status {
-            StatusCode::NOT_FOUND | StatusCode::CONFLICT => ClientError::NotFound(text),
-            StatusCode::BAD_REQUEST => ClientError::Invalid(text),
-            StatusCode::SERVICE_UNAVAILABLE => ClientError::NotYet(text),
-            _ => ClientError::Failed(text),
+            StatusCode::NOT_FOUND | StatusCode::CONFLICT => ClientError::NotFound(error),
+            StatusCode::BAD_REQUEST => ClientError::Invalid(error),
+            StatusCode::SERVICE_UNAVAILABLE => ClientError::NotYet(error),
+            _ => ClientError::Failed(error),
         })
     }
 }

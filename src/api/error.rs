@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,7 @@ impl ApiError {
         Self(StatusCode::UNAUTHORIZED, problem.to_string())
     }
 
+    /// It will be there soon.
     pub(super) fn unavailable(problem: impl ToString) -> Self {
         Self(StatusCode::SERVICE_UNAVAILABLE, problem.to_string())
     }
@@ -44,7 +46,9 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.0, Json(ErrorBody { error: self.1 })).into_response()
+        let Self(status, error) = self;
+        let again = (status == StatusCode::SERVICE_UNAVAILABLE).then_some([(RETRY_AFTER, "1")]);
+        (status, again, Json(ErrorBody { error })).into_response()
     }
 }
 

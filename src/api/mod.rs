@@ -9,6 +9,7 @@ mod notify;
 mod probe;
 mod read;
 mod rebuild;
+mod restored;
 mod stream;
 pub mod write;
 
@@ -160,9 +161,11 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/explain", get(read::explain))
         .route("/v1/usage", get(read::usage))
         .route("/v1/lineage", get(stream::lineage))
-        .route("/v1/subscribe/{topic}", get(stream::subscribe))
         .merge(rebuild::questions())
-        .merge(rebuild::commands().route_layer(from_fn_with_state(state.clone(), allowed::commands)));
+        .merge(rebuild::commands().route_layer(from_fn_with_state(state.clone(), allowed::commands)))
+        .route_layer(from_fn_with_state(state.clone(), restored::restored))
+        // It reads the log by itself.
+        .route("/v1/subscribe/{topic}", get(stream::subscribe));
     let routes = match state.engine().role() {
         Role::Processor => read.merge(write),
         Role::Follower => read.merge(refuse(

@@ -67,6 +67,7 @@ async fn plan(State(state): State<ApiState>, Json(request): Json<RebuildRequest>
 
 async fn start(State(state): State<ApiState>, Json(request): Json<RebuildRequest>) -> Answer<RebuildItem> {
     blocking(move || {
+        state.rebuilds.check_started_here()?;
         let plan = planned(&state, request)?;
         let record = state.rebuilds.start(plan, Started::ByCommand)?;
         Ok(state.rebuilds.get(&record.id)?)

@@ -28,7 +28,7 @@ impl Lock {
             .read(true)
             .open(&path)
             .map_err(|error| AuditError::file("open", &path, &error))?;
-        match patiently(&file) {
+        match lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let owner = std::fs::read_to_string(&path).unwrap_or_default();
@@ -55,12 +55,13 @@ impl Lock {
     }
 }
 
-fn patiently(file: &File) -> Result<(), TryLockError> {
+/// Tries for a moment.
+fn lock(file: &File) -> Result<(), TryLockError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match file.try_lock() {
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                std::thread::park_timeout(PATIENCE / 20);
+                std::thread::park_timeout(PATIENCE.mul_f64(0.1 * fastrand::f64()));
             }
             outcome => return outcome,
         }

@@ -14,6 +14,9 @@ pub enum CliError {
     /// What was asked for does not exist, or its name is ambiguous. Exit code 3.
     #[error("{0}")]
     NotFound(String),
+    /// It can be asked for, but not yet: nothing was done or answered. Exit code 1.
+    #[error("{0}")]
+    NotYet(String),
     /// Another process has the data directory. Exit code 4.
     #[error("{0}")]
     InUse(String),
@@ -26,7 +29,7 @@ impl CliError {
     pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::ClosedOutput => 0,
-            Self::Failed(_) => 1,
+            Self::Failed(_) | Self::NotYet(_) => 1,
             Self::Usage(_) => 2,
             Self::NotFound(_) => 3,
             Self::InUse(_) => 4,
@@ -52,9 +55,8 @@ impl From<crate::api::ClientError> for CliError {
         match error {
             crate::api::ClientError::NotFound(problem) => Self::NotFound(problem),
             crate::api::ClientError::Invalid(problem) => Self::Usage(problem),
-            crate::api::ClientError::NotYet(problem) | crate::api::ClientError::Failed(problem) => {
-                Self::Failed(problem)
-            }
+            crate::api::ClientError::NotYet(problem) => Self::NotYet(problem),
+            crate::api::ClientError::Failed(problem) => Self::Failed(problem),
             crate::api::ClientError::Sink(error) => error.into(),
         }
     }

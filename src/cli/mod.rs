@@ -32,6 +32,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 
 use args::{Args, Ask, Command};
 use error::CliError;
+use patience::once_it_is_time;
 
 use crate::api::Client;
 use crate::kubernetes;
@@ -130,7 +131,11 @@ fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result
         Command::Ask(Ask::Subscribe(asked)) if server.is_none() && cluster.is_some() => {
             stream::subscribe_on(args.kafka.required()?, &asked)
         }
-        Command::Ask(asked) => ask(&client::of(server, cluster, || client::open(&dir, token, options))?, asked),
+        Command::Ask(asked) => {
+            let client = client::of(server, cluster, || client::open(&dir, token, options))?;
+            // Nothing is printed before there is an answer.
+            once_it_is_time(|| ask(&client, &asked))
+        }
         Command::Demo(demo) => demo::demo(args.data_dir, &demo),
         Command::Generate(generate) => generate::generate(&generate),
         Command::Crd => output::documents(&kubernetes::definitions().map_err(CliError::failed)?),
@@ -141,15 +146,15 @@ fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result
     }
 }
 
-fn ask(client: &Client, asked: Ask) -> Result<(), CliError> {
+fn ask(client: &Client, asked: &Ask) -> Result<(), CliError> {
     match asked {
-        Ask::Get(get) => get::get(client, &get),
-        Ask::Ancestors(asked) => get::related(client, "ancestors", &asked),
-        Ask::Descendants(asked) => get::related(client, "descendants", &asked),
-        Ask::Explain(asked) => show::explain(client, &asked),
-        Ask::Usage(asked) => show::usage(client, &asked),
-        Ask::Status(asked) => status::status(client, &asked),
-        Ask::Subscribe(subscribe) => stream::subscribe(client, &subscribe),
-        Ask::Export(export) => stream::export(client, &export),
+        Ask::Get(get) => get::get(client, get),
+        Ask::Ancestors(asked) => get::related(client, "ancestors", asked),
+        Ask::Descendants(asked) => get::related(client, "descendants", asked),
+        Ask::Explain(asked) => show::explain(client, asked),
+        Ask::Usage(asked) => show::usage(client, asked),
+        Ask::Status(asked) => status::status(client, asked),
+        Ask::Subscribe(subscribe) => stream::subscribe(client, subscribe),
+        Ask::Export(export) => stream::export(client, export),
     }
 }

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::args::{Format, RebuildArgs, RebuildCommand, StartRebuildArgs};
 use super::error::CliError;
 use super::output::{bold, lines, plain, some, structured, table};
-use super::patience::patiently;
+use super::patience::once_it_is_time;
 use super::progress;
-use crate::api::{Asking, Client, ClientError};
+use crate::api::{Asking, Client};
 use crate::plan::{Plan, Planned, ProblemKind};
 use crate::query::answer::List;
 use crate::rebuilder::RebuildItem;
@@ -17,16 +20,14 @@ use crate::record::{RebuildLimits, TargetRecord};
 
 /// How often it is asked how far a rebuild is.
 const LOOK: Duration = Duration::from_millis(500);
-/// So long a clade that cannot carry rebuilds out yet is asked again.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) fn rebuild(client: &Client, args: &RebuildArgs) -> Result<(), CliError> {
     match &args.command {
         None => start(client, &args.start),
-        Some(RebuildCommand::List { output }) => list(&client.get("/v1/rebuilds", &())?, *output),
+        Some(RebuildCommand::List { output }) => list(&get(client, "/v1/rebuilds")?, *output),
         Some(RebuildCommand::Show { id, wait, output }) => {
             let path = format!("/v1/rebuilds/{}", checked(id)?);
-            let item: RebuildItem = client.get(&path, &())?;
+            let item: RebuildItem = get(client, &path)?;
             let item = if *wait { until_over(client, item)? } else { item };
             show(&item, *output)?;
             if *wait { outcome(&item) } else { Ok(()) }
@@ -37,12 +38,20 @@ pub(super) fn rebuild(client: &Client, args: &RebuildArgs) -> Result<(), CliErro
     }
 }
 
+fn get<T: DeserializeOwned>(client: &Client, path: &str) -> Result<T, CliError> {
+    once_it_is_time(|| Ok(client.get(path, &())?))
+}
+
+fn post<T: DeserializeOwned>(client: &Client, path: &str, body: &impl Serialize) -> Result<T, CliError> {
+    once_it_is_time(|| Ok(client.post(path, body)?))
+}
+
 fn start(client: &Client, args: &StartRebuildArgs) -> Result<(), CliError> {
     let request = request(args)?;
     if args.dry_run {
-        return told_plan(&client.post("/v1/rebuilds/plan", &request)?, args.output);
+        return told_plan(&post(client, "/v1/rebuilds/plan", &request)?, args.output);
     }
-    let item: RebuildItem = once_it_is_time(|| client.post("/v1/rebuilds", &request))?;
+    let item: RebuildItem = post(client, "/v1/rebuilds", &request)?;
     let item = if args.wait { until_over(client, item)? } else { item };
     if !args.wait {
         eprintln!(
@@ -57,18 +66,9 @@ fn start(client: &Client, args: &StartRebuildArgs) -> Result<(), CliError> {
 fn change(client: &Client, id: &str, change: &str) -> Result<(), CliError> {
     let asking = Asking { by: who() };
     let path = format!("/v1/rebuilds/{}/{change}", checked(id)?);
-    let item: RebuildItem = once_it_is_time(|| client.post(&path, &asking))?;
+    let item: RebuildItem = post(client, &path, &asking)?;
     println!("rebuild {id} {}: {}", item.record.state, item.record.message);
     Ok(())
-}
-
-/// Asks again for a while if it is too early, as it is when clade has just begun.
-fn once_it_is_time<T>(ask: impl FnMut() -> Result<T, ClientError>) -> Result<T, CliError> {
-    let answer = patiently(PATIENCE, ask, |error| match error {
-        ClientError::NotYet(problem) => Some(problem.clone()),
-        _ => None,
-    });
-    Ok(answer?)
 }
 
 /// The ID of a rebuild, which is also a part of a path.
@@ -287,7 +287,7 @@ fn until_over(client: &Client, item: RebuildItem) -> Result<RebuildItem, CliErro
             _ => {}
         }
         std::thread::park_timeout(LOOK);
-        item = client.get(&format!("/v1/rebuilds/{id}"), &())?;
+        item = get(client, &format!("/v1/rebuilds/{id}"))?;
     }
     bar.finish();
     Ok(item)

@@ -75,6 +75,14 @@ pub struct ReadLimit {
     pub bytes: usize,
 }
 
+impl ReadLimit {
+    /// Whether the read stopped because of this, and so may have left something.
+    pub fn is_reached_by(&self, fetched: &Fetched) -> bool {
+        let bytes = || fetched.records.iter().map(|stored| stored.record.bytes()).sum::<usize>();
+        fetched.records.len() >= self.records || bytes() >= self.bytes
+    }
+}
+
 /// A place to append records to and to read them from. Every call blocks: it is for threads, never for async workers.
 pub trait Log: Send + Sync {
     /// How many partitions the partitioned topics have. It never changes during the life of a log.

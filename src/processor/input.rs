@@ -29,6 +29,8 @@ pub(super) struct Taken {
     pub(super) progress: ProgressRecord,
     /// Whether all inputs were at their ends.
     pub(super) at_end: bool,
+    /// Whether one of them has given as much as one read returns.
+    pub(super) is_full: bool,
 }
 
 /// Where a change came from.
@@ -86,6 +88,7 @@ impl Inputs {
             refused: Vec::new(),
             progress: *progress,
             at_end: false,
+            is_full: false,
         };
         let is_catalog_read = loop {
             let fetched = catalog.read(*limit, Duration::ZERO)?;
@@ -98,10 +101,12 @@ impl Inputs {
         };
         let fetched = tags.read(*limit, Duration::ZERO)?;
         let are_tags_read = fetched.at_end;
+        taken.is_full |= limit.is_reached_by(&fetched);
         progress.tags = fetched.next;
         taken.take(TopicPartition { topic: Topic::Tags, partition: progress.partition }, fetched);
         let fetched = images.read(*limit, if taken.records == 0 { timeout } else { Duration::ZERO })?;
         let are_images_read = fetched.at_end;
+        taken.is_full |= limit.is_reached_by(&fetched);
         progress.images = fetched.next;
         taken.take(TopicPartition { topic: Topic::Images, partition: progress.partition }, fetched);
         taken.progress = *progress;
@@ -116,6 +121,7 @@ impl Taken {
         self.records += next.records;
         self.changes.extend(next.changes);
         self.refused.extend(next.refused);
+        self.is_full |= next.is_full;
         (self.progress, self.at_end) = (next.progress, next.at_end);
     }
 

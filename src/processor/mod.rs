@@ -214,7 +214,8 @@ impl Processor {
         // to wait for.
         let timeout = if self.in_flight.is_some() { Duration::ZERO } else { timeout };
         let mut taken = self.inputs.read(timeout)?;
-        if self.in_flight.is_some() && (1..self.options.batch_records).contains(&taken.records) {
+        let begun = SystemTime::now();
+        if self.in_flight.is_some() && taken.records > 0 && !taken.is_full {
             // What comes until that batch is committed belongs to this one. If this one were closed now, it would have to
             // wait for both.
             self.finish()?;
@@ -226,7 +227,6 @@ impl Processor {
             self.settle_if_worthwhile();
             return Ok(Done { at_end: taken.at_end, ..Done::default() });
         }
-        let begun = SystemTime::now();
         self.at(Step::Read);
         if self.state.is_shown() {
             // The working copy has to be published before it changes again.

@@ -163,11 +163,16 @@ impl Rebuilds {
         self.shared.is_preparing.store(true, Ordering::Relaxed);
     }
 
-    /// Writes a plan down; it is carried out from then on. Blocks.
-    pub fn start(&self, plan: Plan, started: Started) -> Result<RebuildRecord, RebuildError> {
+    /// An error unless rebuilds can be started here now: to be asked before a plan is made for nothing.
+    pub fn check_started_here(&self) -> Result<(), RebuildError> {
         self.check_active(
             "with --server (clade run with --kubernetes or --sink, or clade rebuilder); --dry-run shows the plan here",
-        )?;
+        )
+    }
+
+    /// Writes a plan down; it is carried out from then on. Blocks.
+    pub fn start(&self, plan: Plan, started: Started) -> Result<RebuildRecord, RebuildError> {
+        self.check_started_here()?;
         if plan.cost.notified > 0 && !self.shared.has_sink.load(Ordering::Relaxed) {
             return Err(RebuildError::Invalid(
                 "nobody can be told of tags that no BuildConfig builds: start clade with --sink URL, or ask without \

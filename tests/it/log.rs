@@ -102,13 +102,15 @@ macro_rules! conformance {
                 let (log, _keep) = $open;
                 append(&log, IMAGES, vec![put("a", "1234567890"), put("b", "1234567890"), put("c", "3")]);
                 let read = |offset, records, bytes| {
-                    let fetched = read(&log, IMAGES, offset, ReadLimit { records, bytes });
-                    (fetched.records.len(), fetched.next)
+                    let limit = ReadLimit { records, bytes };
+                    let fetched = read(&log, IMAGES, offset, limit);
+                    (fetched.records.len(), limit.is_reached_by(&fetched))
                 };
-                assert_eq!(read(0, 2, 1_000), (2, 2));
-                assert_eq!(read(0, 100, 1), (1, 1));
-                assert_eq!(read(2, 1, 1_000).0, 1);
-                assert_eq!(read(3, 100, 1_000).0, 0);
+                assert_eq!(read(0, 2, 1_000), (2, true));
+                assert_eq!(read(0, 100, 1), (1, true));
+                assert_eq!(read(2, 1, 1_000), (1, true));
+                assert_eq!(read(0, 100, 1_000), (3, false));
+                assert_eq!(read(3, 100, 1_000), (0, false));
             }
 
             #[test]

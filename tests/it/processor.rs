@@ -72,27 +72,64 @@ fn readers_see_a_batch_after_its_commit_and_all_of_it_at_once() {
     );
 }
 
+/// A processor that nobody reads, which has begun to commit a batch, the record "two".
+struct Committing {
+    log: SharedLog,
+    processor: Processor,
+    /// What is appended with each commit from now on, the last first.
+    late: Arc<Mutex<Vec<Record>>>,
+    steps: Arc<Mutex<Vec<Step>>>,
+}
+
+impl Committing {
+    fn in_batches_of(batch_records: usize) -> Self {
+        let log = log_with(vec![record("one")]);
+        let late: Arc<Mutex<Vec<Record>>> = Arc::default();
+        let steps: Arc<Mutex<Vec<Step>>> = Arc::default();
+        let observer = {
+            let (log, late, steps) = (SharedLog::clone(&log), Arc::clone(&late), Arc::clone(&steps));
+            Arc::new(move |_, step| {
+                steps.lock().unwrap().push(step);
+                if step == Step::Committed {
+                    append(&log, late.lock().unwrap().pop().into_iter().collect());
+                }
+            })
+        };
+        let options = Options { observer, batch_records, ..Options::default() };
+        let processor = Processor::restore(SharedLog::clone(&log), None, 0, options).unwrap();
+        append(&log, vec![record("two")]);
+        let mut committing = Self { log, processor, late, steps };
+        assert_eq!(committing.read(), 1);
+        assert_eq!(committing.processor.progress().images, 1, "it is under way");
+        committing.steps.lock().unwrap().clear();
+        committing
+    }
+
+    /// How many records the next step reads.
+    fn read(&mut self) -> usize {
+        self.processor.step(Duration::ZERO).unwrap().records
+    }
+}
+
 #[test]
 fn what_comes_until_a_batch_is_committed_belongs_to_the_next() {
-    let log = log_with(vec![record("one")]);
-    let observer = {
-        let (log, late) = (SharedLog::clone(&log), Mutex::new(vec![record("four"), record("three")]));
-        // With the commit of the first, and again of the second.
-        Arc::new(move |_, step| {
-            if step == Step::Committed {
-                append(&log, late.lock().unwrap().pop().into_iter().collect());
-            }
-        })
-    };
-    let options = Options { observer, ..Options::default() };
-    let mut processor = Processor::restore(SharedLog::clone(&log), None, 0, options).unwrap();
-    append(&log, vec![record("two")]);
-    let read = |processor: &mut Processor| processor.step(Duration::ZERO).unwrap().records;
-    assert_eq!(read(&mut processor), 2, "what was read, and what came while it waited");
-    assert_eq!(processor.progress().images, 1);
-    assert_eq!(read(&mut processor), 0, "nothing to read: the batch is waited for");
-    assert_eq!(processor.progress().images, 3);
-    assert_eq!(read(&mut processor), 1);
+    let mut of = Committing::in_batches_of(8);
+    append(&of.log, vec![record("three")]);
+    of.late.lock().unwrap().extend([record("five"), record("four")]);
+    assert_eq!(of.read(), 2, "what was read, and what came while it waited");
+    assert_eq!(of.processor.progress().images, 2);
+    assert_eq!(*of.steps.lock().unwrap(), [Step::Committed, Step::Published, Step::Read, Step::Concluded]);
+    assert_eq!(of.read(), 0, "nothing to read: the batch is waited for");
+    assert_eq!(of.processor.progress().images, 4);
+    assert_eq!(of.read(), 1);
+}
+
+#[test]
+fn a_full_batch_is_concluded_while_the_last_is_being_committed() {
+    let mut of = Committing::in_batches_of(2);
+    append(&of.log, ["three", "four", "five"].map(record).to_vec());
+    assert_eq!(of.read(), 2);
+    assert_eq!(*of.steps.lock().unwrap(), [Step::Read, Step::Concluded, Step::Committed, Step::Published]);
 }
 
 #[test]

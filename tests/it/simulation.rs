@@ -129,7 +129,7 @@ impl Simulation {
         self.flush();
         for partition in 0..PARTITIONS {
             self.processors[usize::from(partition)] = None;
-            self.process(partition);
+            self.restore(partition, true).unwrap();
             while self.processors[usize::from(partition)]
                 .as_mut()
                 .unwrap()
@@ -185,23 +185,31 @@ impl Simulation {
         let result = match slot {
             Some(processor) => processor.step(Duration::ZERO).map(drop),
             None => {
-                // Some take a snapshot whenever anything has changed, some never.
-                let every = if self.random.bool() { Duration::ZERO } else { Duration::MAX };
-                let options = Options {
-                    batch_records: self.random.usize(1..20),
-                    commit_images: self.random.usize(1..5),
-                    metrics: self.metrics.clone(),
-                    snapshots: Some(Snapshots::new(self.snapshots.path(), every)),
-                    ..Options::default()
-                };
-                Processor::restore(SharedLog::clone(&self.log), Some(&self.view), partition, options)
-                    .map(|processor| *slot = Some(processor))
+                // With nobody who reads it, a processor concludes the next batch while the last is not committed yet.
+                let is_shown = self.random.bool();
+                self.restore(partition, is_shown)
             }
         };
         if result.is_err() {
-            *slot = None;
+            self.processors[usize::from(partition)] = None;
             self.met.processors += 1;
         }
+    }
+
+    fn restore(&mut self, partition: u16, is_shown: bool) -> Result<(), ProcessorError> {
+        // Some take a snapshot whenever anything has changed, some never.
+        let every = if self.random.bool() { Duration::ZERO } else { Duration::MAX };
+        let options = Options {
+            batch_records: self.random.usize(1..20),
+            commit_images: self.random.usize(1..5),
+            metrics: self.metrics.clone(),
+            snapshots: Some(Snapshots::new(self.snapshots.path(), every)),
+            ..Options::default()
+        };
+        let view = is_shown.then_some(&self.view);
+        let processor = Processor::restore(SharedLog::clone(&self.log), view, partition, options)?;
+        self.processors[usize::from(partition)] = Some(processor);
+        Ok(())
     }
 
     /// Another processor takes the partition over while the old one still believes that it has it.

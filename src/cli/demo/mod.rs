@@ -75,7 +75,7 @@ pub(super) fn demo(data_dir: Option<PathBuf>, args: &DemoArgs) -> Result<(), Cli
         let Command::Ask(asked) = Args::try_parse_from(words).map_err(CliError::failed)?.command else {
             continue;
         };
-        ask(&client, asked)?;
+        ask(&client, &asked)?;
     }
     println!("\n{}", bold("It is yours now:"));
     println!("export CLADE_DATA_DIR={}", dir.display());
@@ -110,9 +110,10 @@ fn start_over(dir: &Path) -> Result<(), CliError> {
                 dir.display()
             )));
         }
-        // Fails where another process has it open.
-        drop(start(dir, None, &Options::default())?);
+        // Fails where another process keeps it open. Held until the log is gone, so that nobody opens it meanwhile.
+        let held = start(dir, None, &Options::default())?;
         EmbeddedLog::remove(dir).map_err(CliError::failed)?;
+        drop(held);
         // They are of what has just been removed.
         match std::fs::remove_dir_all(snapshots_of(dir)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),

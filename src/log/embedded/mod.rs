@@ -38,13 +38,14 @@ pub struct EmbeddedLog {
 
 /// What readers and the writer thread share.
 pub(super) struct Shared {
+    /// Dropped first: whoever finds the database unlocked writes its own.
+    _owner: lock::Owner,
     database: Database,
     /// The committed end of every partition that has one. Held for a moment only, never over I/O.
     ends: Mutex<HashMap<TopicPartition, Offset>>,
     committed: Condvar,
     /// The newest epoch of every writer's name.
     epochs: Mutex<HashMap<String, u64>>,
-    _owner: lock::Owner,
 }
 
 impl EmbeddedLog {

@@ -26,6 +26,7 @@ fn while_clade_runs_other_commands_ask_it_and_nobody_else_opens_its_data() {
     let (code, message) = shell.fails(&["import", &shell.path("registry")]);
     assert_eq!(code, 4, "{message}");
     assert!(message.contains(&format!("process {} (clade run)", running.0.id())), "{message}");
+    assert!(!message.contains("trying again"), "it runs on: {message}");
     assert!(running.stop());
     assert_eq!(shell.json(&["get", "classes", "-o", "json"])["items"], json!([]));
 }
