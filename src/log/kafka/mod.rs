@@ -15,7 +15,6 @@ mod group;
 mod ownership;
 mod pool;
 mod reader;
-mod rest;
 mod settings;
 mod token;
 mod writer;

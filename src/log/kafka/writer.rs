@@ -12,7 +12,6 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, PurgeConfig};
 
 use super::Names;
 use super::context::Context;
-use super::rest::Rest;
 use crate::log::{AppendError, Batch, LogError, Offset, TopicPartition, Writer, check_sizes};
 use crate::record::Record;
 
@@ -40,7 +39,6 @@ pub(super) struct KafkaWriter {
     context: Context,
     names: Names,
     is_open: bool,
-    rest: Rest,
 }
 
 impl KafkaWriter {
@@ -56,7 +54,7 @@ impl KafkaWriter {
             producer.poll(Duration::ZERO);
             match producer.init_transactions(SLICE) {
                 Ok(()) => {
-                    return Ok(Self { producer, context, names, is_open: false, rest: Rest::default() });
+                    return Ok(Self { producer, context, names, is_open: false });
                 }
                 Err(error) => {
                     if let Some(reason) = context.refused() {
@@ -211,11 +209,6 @@ impl Writer for KafkaWriter {
     fn begin(&mut self, batch: Batch) -> Result<(), AppendError> {
         check_sizes(&batch)?;
         self.context.expect(batch.len());
-        let left = self.rest.left(Instant::now());
-        // To park for no time is to let all others of a busy machine go first.
-        if !left.is_zero() {
-            std::thread::park_timeout(left);
-        }
         if let Err(error) = self.producer.begin_transaction() {
             return Err(self.not_appended(&error));
         }
@@ -236,7 +229,6 @@ impl Writer for KafkaWriter {
         let offsets = self.context.delivered().map_err(|error| self.not_appended(&error))?;
         let acknowledged = Instant::now();
         self.commit(deadline)?;
-        self.rest.ended(Instant::now(), acknowledged - begun);
         tracing::debug!(
             records = offsets.len(),
             acknowledge = ?acknowledged - begun,
