@@ -9,9 +9,6 @@ use crate::settings::{PARTITIONS, Settings};
 use crate::watch::Watch;
 use crate::{bare, cluster, copy, history};
 
-/// Rows of the table.
-const CONTENDERS: usize = 8;
-
 /// What clade finds when its time begins.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Start {
@@ -58,6 +55,34 @@ impl Rounds {
     }
 }
 
+/// All of them, in the order of the table.
+#[derive(Default)]
+struct Contenders {
+    read: Rounds,
+    rewrite: Rounds,
+    transactions: Rounds,
+    one_thread: Rounds,
+    replay: Rounds,
+    going_on: Rounds,
+    from_nothing: Rounds,
+    no_class: Rounds,
+}
+
+impl Contenders {
+    fn rows(&self, transaction: usize) -> [(String, &Rounds); 8] {
+        [
+            ("a: read".to_owned(), &self.read),
+            ("b: read, write the same".to_owned(), &self.rewrite),
+            (format!("c: b in transactions of {transaction}, a thread a partition"), &self.transactions),
+            (format!("c: b in transactions of {transaction}, one thread"), &self.one_thread),
+            ("c: the same, writing what d going on writes".to_owned(), &self.replay),
+            ("d: clade, going on (catalog and tags known)".to_owned(), &self.going_on),
+            ("d: clade, from nothing (images, tags, catalog)".to_owned(), &self.from_nothing),
+            ("d: clade, going on, no image in a class".to_owned(), &self.no_class),
+        ]
+    }
+}
+
 /// A published history, whose topics are copied for each round.
 pub(crate) struct Source {
     pub(crate) prefix: String,
@@ -79,7 +104,7 @@ pub(crate) fn run(settings: &Settings, source: &Source) -> f64 {
     let inputs = cluster::fresh_prefix("inputs");
     copy::topic(&source.prefix, &inputs, Topic::Images);
     let from = cluster::name(&inputs, Topic::Images);
-    let mut rounds: [Rounds; CONTENDERS] = Default::default();
+    let mut contenders = Contenders::default();
     for round in 0..settings.rounds {
         eprintln!("throughput: round {}", round + 1);
         let [produced, threads, single, progress] = ["b", "c", "c1", "c-progress"].map(cluster::fresh_topic);
@@ -93,32 +118,37 @@ pub(crate) fn run(settings: &Settings, source: &Source) -> f64 {
                 on_and_on: false,
             })
         };
-        let tasks = [
-            (Task::Consume { topic: from.clone() }, 0),
-            (Task::Produce { from: from.clone(), to: produced.clone() }, images),
-            (transactions(&threads, true), images),
-            (transactions(&single, false), images),
+        let mut tasks = [
+            (Task::Consume { topic: from.clone() }, 0, &mut contenders.read),
+            (Task::Produce { from: from.clone(), to: produced.clone() }, images, &mut contenders.rewrite),
+            (transactions(&threads, true), images, &mut contenders.transactions),
+            (transactions(&single, false), images, &mut contenders.one_thread),
         ];
-        for ((task, written), rounds) in tasks.iter().zip(&mut rounds) {
+        for (task, written, rounds) in &mut tasks {
             let mut child = Running::start(task);
             let begun = child.wait_for("began");
             let run = begun.until(child.wait_for("ended"));
             let told = child.end();
             rounds.add(run, [images, *written, told["transactions"].as_u64().unwrap_or(0)]);
         }
-        for (start, at) in [(Start::Catalog, 5), (Start::Nothing, 6), (Start::NoClass, 7)] {
+        for start in [Start::Catalog, Start::Nothing, Start::NoClass] {
             let (run, counts, prefix) = process(source, start);
-            rounds[at].add(run, counts);
+            let rounds = match start {
+                Start::Catalog => &mut contenders.going_on,
+                Start::Nothing => &mut contenders.from_nothing,
+                Start::NoClass => &mut contenders.no_class,
+            };
+            rounds.add(run, counts);
             if start == Start::Catalog {
                 let (run, counts) = replay(&from, &prefix, images, settings);
-                rounds[4].add(run, counts);
+                contenders.replay.add(run, counts);
             }
             cluster::delete_prefix(&prefix);
         }
         cluster::delete(&[produced, threads, single, progress]);
     }
     cluster::delete_prefix(&inputs);
-    tell(&rounds, images, settings)
+    tell(&contenders, images, settings)
 }
 
 /// Reads the images, and writes what clade has written under a prefix.
@@ -139,19 +169,8 @@ fn replay(images: &str, prefix: &str, count: u64, settings: &Settings) -> (Run, 
     (run, [count, number("records"), number("transactions")])
 }
 
-fn tell(rounds: &[Rounds; CONTENDERS], images: u64, settings: &Settings) -> f64 {
-    let names = [
-        "a: read".to_owned(),
-        "b: read, write the same".to_owned(),
-        format!("c: b in transactions of {}, a thread a partition", settings.transaction),
-        format!("c: b in transactions of {}, one thread", settings.transaction),
-        "c: the same, writing what d going on writes".to_owned(),
-        "d: clade, going on (catalog and tags known)".to_owned(),
-        "d: clade, from nothing (images, tags, catalog)".to_owned(),
-        "d: clade, going on, no image in a class".to_owned(),
-    ];
-    let rows: Vec<Vec<String>> =
-        names.iter().zip(rounds).map(|(name, rounds)| rounds.row(name, images)).collect();
+fn tell(contenders: &Contenders, images: u64, settings: &Settings) -> f64 {
+    let rows = contenders.rows(settings.transaction).map(|(name, rounds)| rounds.row(&name, images));
     let head = [
         "contender",
         "images/s",
@@ -168,21 +187,21 @@ fn tell(rounds: &[Rounds; CONTENDERS], images: u64, settings: &Settings) -> f64 
          nothing from the group's assignment on, connecting and restoring included, until its progress is seen at the \
          ends of images, tags and catalog.\n"
     );
-    let rate = |number: usize| rounds[number].rate(images);
-    let written = |number: usize| rate(number) * rounds[number].written as f64 / images as f64;
-    let baseline = rate(2).max(rate(3));
-    let bound = Goal::AtLeast(0.8);
-    goal("throughput, d going on / c, in images", rate(5) / baseline, bound);
-    goal("throughput, d going on / c, in records written", written(5) / baseline, bound);
-    goal("throughput, d going on / c writing the same records", rate(5) / rate(4), bound);
-    let read = rate(6) * rounds[6].read as f64 / images as f64;
+    let an_image = |records: u64| records as f64 / images as f64;
+    let baseline = contenders.transactions.rate(images).max(contenders.one_thread.rate(images));
+    let (clade, written) = (contenders.going_on.rate(images), an_image(contenders.going_on.written));
+    let (bound, all_written) = (Goal::AtLeast(0.8), contenders.replay.rate(images));
+    goal("throughput, d going on / c, in images", clade / baseline, bound);
+    goal("throughput, d going on / c, in records written", clade * written / baseline, bound);
+    goal("throughput, d going on / c writing the same records", clade / all_written, bound);
+    let from_nothing = contenders.from_nothing.rate(images) / baseline;
     println!(
-        "- for understanding: d from nothing / c in images {:.2}, in records read {:.2}; d without any class / c {:.2}",
-        rate(6) / baseline,
-        read / baseline,
-        rate(7) / baseline
+        "- for understanding: d from nothing / c in images {from_nothing:.2}, in records read {:.2}; d without any class / c \
+         {:.2}",
+        from_nothing * an_image(contenders.from_nothing.read),
+        contenders.no_class.rate(images) / baseline
     );
-    rate(5)
+    clade
 }
 
 /// Clade's rate alone, in images a second, for whoever asks for nothing else.
