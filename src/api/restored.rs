@@ -15,7 +15,8 @@ pub(super) async fn restored(
     next: Next,
 ) -> Result<Response, ApiError> {
     let partitions = state.engine().status();
-    match partitions.iter().filter(|partition| !partition.restored).count() {
+    // Where a worker has failed, what it had committed is still shown.
+    match partitions.iter().filter(|partition| partition.behind_seconds.is_none()).count() {
         0 => Ok(next.run(request).await),
         lacking => Err(ApiError::unavailable(format!(
             "this clade still reads what is on the log, {lacking} of {} partitions are not read to their ends: ask again \

@@ -116,3 +116,18 @@ impl Board {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_failed_is_behind_and_who_was_never_up_to_date_is_not_even_that() {
+        let board = Board::default();
+        assert_eq!(board.status(0).behind_seconds, None);
+        board.restored(1);
+        board.failed();
+        let PartitionStatus { restored, behind_seconds, images, .. } = board.status(0);
+        assert!(!restored && behind_seconds.is_some() && images == 1);
+    }
+}
