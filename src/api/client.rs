@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
+use super::identity::is_of;
 use super::{ApiState, ErrorBody, router};
 use crate::engine::Engine;
 
@@ -72,15 +73,18 @@ impl Client {
         Ok(Self { runtime: runtime()?, to: To::Here(router(ApiState::new(Arc::clone(engine)))) })
     }
 
-    /// A client of the process that serves at this address; `None` if none answers there. Commands may need a token.
-    pub fn at(url: &str, token: Option<String>) -> std::io::Result<Option<Self>> {
+    /// A client of the process that serves at this address, and is known by this identity, if one is expected; `None` if none
+    /// answers there. Commands may need a token.
+    pub fn at(url: &str, token: Option<String>, identity: Option<&str>) -> std::io::Result<Option<Self>> {
         let runtime = runtime()?;
         let http: HttpClient<HttpConnector, Body> = HttpClient::builder(TokioExecutor::new()).build_http();
         let base = url.trim().to_owned();
         let Ok(health) = Request::get(format!("{base}/healthz")).body(Body::empty()) else { return Ok(None) };
         let answer =
             runtime.block_on(async { tokio::time::timeout(HEALTH_TIMEOUT, http.request(health)).await });
-        let is_well = matches!(answer, Ok(Ok(response)) if response.status().is_success());
+        let is_expected = |response: &Response<_>| identity.is_none_or(|identity| is_of(response, identity));
+        let is_well =
+            matches!(answer, Ok(Ok(response)) if response.status().is_success() && is_expected(&response));
         Ok(is_well.then_some(Self { runtime, to: To::There { base, token, http: Box::new(http) } }))
     }
 

@@ -1,8 +1,9 @@
 //! Errors as HTTP has them.
 
 use axum::Json;
-use axum::http::StatusCode;
-use axum::http::header::RETRY_AFTER;
+use axum::body::to_bytes;
+use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,30 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// What the framework refuses by itself (a query string, a body, a method) is told as every other error is.
+pub(super) async fn as_json(response: Response) -> Response {
+    const LONGEST: usize = 64 << 10;
+    let (status, headers) = (response.status(), response.headers());
+    let is_json = headers.get(CONTENT_TYPE).is_some_and(|of| of.as_bytes().starts_with(b"application/json"));
+    if is_json || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let allowed = headers.get(ALLOW).cloned();
+    let body = to_bytes(response.into_body(), LONGEST).await.unwrap_or_default();
+    let error = match &*String::from_utf8_lossy(&body) {
+        "" => status.canonical_reason().unwrap_or("refused").to_owned(),
+        told => told.to_owned(),
+    };
+    let mut response = ApiError(status, error).into_response();
+    response.headers_mut().extend(allowed.map(|allowed| (ALLOW, allowed)));
+    response
+}
+
+/// There is nothing at this path.
+pub(super) async fn no_path(uri: Uri) -> ApiError {
+    ApiError::not_found(format!("there is no {}", uri.path()))
+}
+
 impl From<RefError> for ApiError {
     fn from(error: RefError) -> Self {
         let status = match error {
@@ -86,5 +111,41 @@ impl From<SubscribeError> for ApiError {
 impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
         Self::internal(error)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::body::Body;
+    use axum::http::Request;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::api::{ApiState, router};
+    use crate::engine::{Engine, Options};
+    use crate::log::memory::{Faults, MemoryLog};
+
+    async fn asked(method: &str, path: &str, body: &str) -> (u16, String) {
+        let log = Arc::new(MemoryLog::new(1, Faults::none()));
+        let engine = Engine::publish_only(log, &Options::default().processor);
+        let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let response = router(ApiState::new(Arc::new(engine))).oneshot(request).await.unwrap();
+        let (status, body) = (response.status().as_u16(), response.into_body());
+        let told: ErrorBody = serde_json::from_slice(&to_bytes(body, 1 << 20).await.unwrap()).unwrap();
+        (status, told.error)
+    }
+
+    #[tokio::test]
+    async fn every_error_is_json_with_what_was_wrong() {
+        assert_eq!(asked("GET", "/v2/images", "").await, (404, "there is no /v2/images".to_owned()));
+        assert_eq!(asked("GET", "/v1/apply", "").await, (405, "Method Not Allowed".to_owned()));
+        let (status, told) = asked("POST", "/v1/apply", "[").await;
+        assert!(status == 400 && told.contains("EOF"), "{status} {told}");
+        let (status, told) = asked("DELETE", "/v1/classes", "").await;
+        assert!(status == 400 && told.contains("name"), "{status} {told}");
     }
 }

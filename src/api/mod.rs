@@ -4,6 +4,7 @@
 mod allowed;
 mod client;
 mod error;
+mod identity;
 mod manifest;
 mod notify;
 mod probe;
@@ -18,11 +19,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{any, delete, get, post};
 
 pub use client::{Client, ClientError, runtime};
 pub use error::ErrorBody;
+pub use identity::identified;
 pub use manifest::{Manifest, ManifestError};
 pub use notify::notifications;
 pub use probe::{Status, probes};
@@ -189,7 +191,7 @@ pub fn router(state: ApiState) -> Router {
             "this clade only publishes: ask one that serves (clade serve), with --server",
         )),
     };
-    routes.with_state(state).merge(probes)
+    routes.layer(map_response(error::as_json)).with_state(state).merge(probes).fallback(error::no_path)
 }
 
 /// Says of what belongs to another process where to go.

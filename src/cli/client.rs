@@ -9,10 +9,11 @@ use super::error::CliError;
 use super::patience::patiently;
 use super::progress;
 use crate::api::Client;
-use crate::engine::{Engine, EngineError, Options};
+use crate::engine::Engine;
 use crate::log::LogError;
-use crate::log::embedded::{self, EmbeddedLog};
+use crate::log::embedded::{EmbeddedLog, Options};
 use crate::log::kafka::{Config, KafkaLog};
+use crate::oci::Digest;
 use crate::processor;
 use crate::snapshot::Snapshots;
 
@@ -48,7 +49,7 @@ pub(super) fn of(
         if !url.trim().starts_with("http://") {
             return Err(CliError::Usage(format!("--server {url}: write http://HOST:PORT")));
         }
-        return Client::at(url, token)?.ok_or_else(|| {
+        return Client::at(url, token, None)?.ok_or_else(|| {
             CliError::Failed(format!("no clade answers at {url}: is it running, and is that its address?"))
         });
     }
@@ -95,10 +96,15 @@ pub(super) fn open_or_create(
     Ok(Client::of(&Arc::new(engine))?)
 }
 
+/// What a process that serves a data directory is known by: another may listen at the address of one that was killed.
+pub(super) fn identity(dir: &Path) -> std::io::Result<String> {
+    Ok(Digest::of(dir.canonicalize()?.as_os_str().as_encoded_bytes()).to_string())
+}
+
 /// A client of the process that serves what a data directory has, if one does.
 fn of_whoever_serves(dir: &Path, token: Option<String>) -> std::io::Result<Option<Client>> {
     match std::fs::read_to_string(address_file(dir)) {
-        Ok(url) => Client::at(&url, token),
+        Ok(url) => Client::at(&url, token, Some(&identity(dir)?)),
         Err(_) => Ok(None),
     }
 }
@@ -118,30 +124,42 @@ pub(super) fn snapshots_of(dir: &Path) -> PathBuf {
     dir.join("snapshots")
 }
 
-/// Starts an engine for this command. Another command that has the data directory is waited for, since most have it for
-/// a moment only; a process that serves is not.
+/// Starts an engine for this command.
 pub(super) fn start(
     dir: &Path,
     partitions: Option<u16>,
     options: &processor::Options,
 ) -> Result<Engine, CliError> {
-    let command = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
-    let log =
-        embedded::Options { partitions, command: format!("clade {command}"), ..embedded::Options::default() };
-    let waiting = progress::spinner("opening the data directory");
+    start_on(open_log(dir, partitions)?, dir, options)
+}
+
+/// Starts an engine on the log of a data directory.
+pub(super) fn start_on(
+    log: EmbeddedLog,
+    dir: &Path,
+    options: &processor::Options,
+) -> Result<Engine, CliError> {
     let snapshots = Some(Snapshots::new(snapshots_of(dir), SNAPSHOT_EVERY));
-    let options = Options { log, processor: processor::Options { snapshots, ..options.clone() } };
+    Ok(Engine::process(Arc::new(log), &processor::Options { snapshots, ..options.clone() })?)
+}
+
+/// Opens the log of a data directory, or makes one there. Another command that has it is waited for, since most have it for a
+/// moment only; a process that serves is not.
+pub(super) fn open_log(dir: &Path, partitions: Option<u16>) -> Result<EmbeddedLog, CliError> {
+    let command = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
+    let options = Options { partitions, command: format!("clade {command}"), ..Options::default() };
+    let waiting = progress::spinner("opening the data directory");
     let has_nobody_who_serves = || matches!(of_whoever_serves(dir, None), Ok(None));
-    let engine = patiently(
+    let log = patiently(
         PATIENCE,
-        || Engine::start(dir, options.clone()),
+        || EmbeddedLog::open(dir, options.clone()),
         |error| match error {
-            EngineError::Log(LogError::InUse(_)) if has_nobody_who_serves() => {
+            LogError::InUse(_) if has_nobody_who_serves() => {
                 Some(format!("another command has {} open", dir.display()))
             }
             _ => None,
         },
     );
     waiting.finish();
-    Ok(engine?)
+    Ok(log?)
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::RunArgs;
-use super::client::{address_file, local_url, start};
+use super::client::{address_file, identity, local_url, start};
 use super::error::CliError;
 use super::import::{catch_up, take_in};
 use super::registries::Registries;
@@ -34,7 +34,7 @@ pub(super) fn run(dir: &Path, args: &RunArgs, options: &Options) -> Result<(), C
     let lease = HeldLease::default();
     let outcome = serve_until(
         args.listen,
-        api::router(state.clone()).merge(registries.router()),
+        api::identified(api::router(state.clone()), &identity(dir)?).merge(registries.router()),
         |url| {
             std::fs::write(&address, url)?;
             eprintln!("serving {} on {url}; stop with Ctrl-C", dir.display());

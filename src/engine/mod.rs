@@ -81,9 +81,13 @@ pub struct Lag {
 impl Engine {
     /// Opens the log in `dir` and starts a processor for each of its partitions.
     pub fn start(dir: &Path, options: Options) -> Result<Self, EngineError> {
-        let log: SharedLog = Arc::new(EmbeddedLog::open(dir, options.log)?);
+        Self::process(Arc::new(EmbeddedLog::open(dir, options.log)?), &options.processor)
+    }
+
+    /// Starts a processor for each partition of a log that nobody else processes.
+    pub fn process(log: SharedLog, options: &processor::Options) -> Result<Self, EngineError> {
         let view = Arc::new(View::new(log.partitions()));
-        Self::with(log, &view, Work::Process(Some(Arc::clone(&view))), &options.processor)
+        Self::with(log, &view, Work::Process(Some(Arc::clone(&view))), options)
     }
 
     /// Follows every partition of a log that others process, for readers.

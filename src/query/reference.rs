@@ -113,7 +113,7 @@ impl Query {
 
     fn resolve_prefix(&self, reference: &str) -> Result<Resolved, RefError> {
         let digits = reference.strip_prefix("sha256:").unwrap_or(reference);
-        let is_prefix = (SHORTEST_PREFIX..64).contains(&digits.len())
+        let is_prefix = (SHORTEST_PREFIX..=64).contains(&digits.len())
             && digits.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit));
         if !is_prefix {
             return Err(RefError::NotFound(reference.to_owned()));

@@ -146,7 +146,7 @@ fn a_line_of_lineage_has_the_fields_that_scripts_rely_on() {
 fn an_image_is_found_by_tag_digest_beginning_of_a_digest_and_chain() {
     let shell = Shell::new();
     let full = digest("app3").to_string();
-    for reference in ["shop/app3:latest", "shop/app3", &full, &full[..20], &full[7..20]] {
+    for reference in ["shop/app3:latest", "shop/app3", &full, &full[..20], &full[7..20], &full[7..]] {
         assert_eq!(shell.ok(&["explain", reference, "-o", "name"]), full.clone() + "\n", "{reference}");
     }
     let chain = digest(&format!("{} {}", digest("A"), digest("X"))).to_string();

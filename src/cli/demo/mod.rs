@@ -10,7 +10,7 @@ use clap::Parser;
 use etcetera::BaseStrategy;
 
 use super::args::{Args, Command, DemoArgs};
-use super::client::{snapshots_of, start};
+use super::client::{open_log, snapshots_of, start_on};
 use super::error::CliError;
 use super::output::bold;
 use super::{ask, manifests, progress};
@@ -51,7 +51,7 @@ pub(super) fn demo(data_dir: Option<PathBuf>, args: &DemoArgs) -> Result<(), Cli
         Some(dir) => dir,
         None => default_dir()?,
     };
-    start_over(&dir)?;
+    let log = start_over(&dir)?;
     let begun = Instant::now();
     eprintln!(
         "{} images of a made-up registry over {DAYS} days (seed {}), in {}",
@@ -59,7 +59,7 @@ pub(super) fn demo(data_dir: Option<PathBuf>, args: &DemoArgs) -> Result<(), Cli
         args.seed,
         dir.display()
     );
-    let engine = Arc::new(start(&dir, None, &Options::default())?);
+    let engine = Arc::new(start_on(log, &dir, &Options::default())?);
     let client = Client::of(&engine)?;
     let applied: Vec<Applied> =
         client.post("/v1/apply", &manifests::parse(CLASSES, Path::new("classes.yaml"))?)?;
@@ -100,29 +100,28 @@ fn default_dir() -> Result<PathBuf, CliError> {
     Ok(strategy.data_dir().join("clade-demo"))
 }
 
-/// Makes the directory, or empties the one that an earlier demo made. Anybody else's data stays.
-fn start_over(dir: &Path) -> Result<(), CliError> {
+/// Makes the directory, or empties the one that an earlier demo made. Anybody else's data stays. From the first look on
+/// nobody else has the log.
+fn start_over(dir: &Path) -> Result<EmbeddedLog, CliError> {
     let marker = dir.join(MARKER);
-    if EmbeddedLog::exists(dir) {
+    let log = open_log(dir, None)?;
+    if !log.is_empty() {
         if !marker.exists() {
             return Err(CliError::Usage(format!(
                 "{} has data that no demo wrote: name an empty directory with --data-dir",
                 dir.display()
             )));
         }
-        // Fails where another process keeps it open. Held until the log is gone, so that nobody opens it meanwhile.
-        let held = start(dir, None, &Options::default())?;
-        EmbeddedLog::remove(dir).map_err(CliError::failed)?;
-        drop(held);
-        // They are of what has just been removed.
+        // They are of what is removed next.
         match std::fs::remove_dir_all(snapshots_of(dir)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             Ok(()) | Err(_) => {}
         }
+        log.clear()?;
     }
-    std::fs::create_dir_all(dir)
-        .and_then(|()| std::fs::write(&marker, "made by `clade demo`, which starts over here\n"))
-        .map_err(|error| CliError::Failed(format!("cannot make {}: {error}", dir.display())))
+    std::fs::write(&marker, "made by `clade demo`, which starts over here\n")
+        .map_err(|error| CliError::Failed(format!("cannot write {}: {error}", marker.display())))?;
+    Ok(log)
 }
 
 /// Publishes the history week by week and lets the processors follow, so that transitions happen as they would have.

@@ -25,7 +25,7 @@ pub use open::Options;
 use super::positional::{self, Positional, PositionalReader};
 use super::{Fetched, Log, LogError, Offset, ReadLimit, Reader, Stored, TopicPartition, Writer};
 use crate::record::Topic;
-use tables::{RECORDS, key};
+use tables::{PARTITIONS, RECORDS, key};
 use writer::{EmbeddedWriter, Request};
 
 /// The embedded log.
@@ -60,11 +60,23 @@ impl EmbeddedLog {
         std::fs::metadata(dir.join(open::FILE)).is_ok_and(|file| file.len() > 0)
     }
 
-    /// Deletes the log in `dir`, which nobody may have open.
-    pub fn remove(dir: &Path) -> Result<(), LogError> {
-        std::fs::remove_file(dir.join(open::FILE)).map_err(|error| {
-            LogError::Storage(format!("cannot remove the log in {}: {error}", dir.display()))
-        })
+    /// Whether nothing was ever appended.
+    pub fn is_empty(&self) -> bool {
+        self.shared.ends().is_empty()
+    }
+
+    /// Deletes everything, for who begins anew. Nobody may have made a reader or a writer yet.
+    pub fn clear(&self) -> Result<(), LogError> {
+        let failed = |error: redb::Error| LogError::Storage(format!("cannot empty the log: {error}"));
+        let mut transaction = self.shared.database.begin_write().map_err(|error| failed(error.into()))?;
+        transaction.set_quick_repair(true);
+        transaction.delete_table(RECORDS).map_err(|error| failed(error.into()))?;
+        transaction.delete_table(PARTITIONS).map_err(|error| failed(error.into()))?;
+        transaction.open_table(RECORDS).map_err(|error| failed(error.into()))?;
+        transaction.open_table(PARTITIONS).map_err(|error| failed(error.into()))?;
+        transaction.commit().map_err(|error| failed(error.into()))?;
+        self.shared.ends().clear();
+        Ok(())
     }
 
     /// Compacts every keyed topic and drops what is past its retention, now. The log does so by itself when a

@@ -3,13 +3,14 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::{Json, Router};
 use clade::log::embedded::{EmbeddedLog, Options};
+use clade::oci::Digest;
 use serde_json::json;
 
 use super::shell::{Running, Shell};
@@ -60,6 +61,19 @@ fn a_run_that_was_killed_is_no_obstacle_to_the_next() {
 }
 
 #[test]
+fn whoever_listens_where_a_killed_run_has_listened_is_not_taken_for_it() {
+    let (shell, other) = (Shell::new(), Shell::empty());
+    let killed = shell.serve(&[]);
+    let address = std::fs::read_to_string(shell.path("data/api.url")).unwrap();
+    drop(killed);
+    let listen = address.strip_prefix("http://").unwrap();
+    let _other = other.serve(&["--listen", listen]);
+    assert_eq!(std::fs::read_to_string(other.path("data/api.url")).unwrap(), address);
+    assert_eq!(shell.ok(&["get", "classes", "-o", "name"]), "base\n");
+    assert_eq!(other.ok(&["get", "classes", "-o", "name"]), "");
+}
+
+#[test]
 fn a_run_that_listens_everywhere_takes_commands_from_its_own_machine() {
     let shell = Shell::new();
     let running = shell.serve(&["--listen", "0.0.0.0:0"]);
@@ -98,12 +112,16 @@ fn a_run_that_is_started_while_a_command_has_its_data_waits_for_it() {
 #[test]
 fn a_question_waits_for_another_command_and_asks_whoever_serves_meanwhile() {
     let shell = Shell::new();
-    let other = Shell::new();
-    let _running = other.serve(&[]);
     let held = EmbeddedLog::open(shell.dir.path().join("data").as_path(), Options::default()).unwrap();
     let mut asked = waiting(&shell, &["get", "classes", "-o", "name"]);
-    std::fs::copy(other.path("data/api.url"), shell.path("data/api.url")).unwrap();
-    assert_eq!(first_line(&mut asked), "base\n");
+    let of_nobody = Digest::of(b"another directory").to_string();
+    std::fs::write(shell.path("data/api.url"), serving(&of_nobody, |_| NONE)).unwrap();
+    std::thread::park_timeout(Duration::from_millis(500));
+    assert_eq!(asked.try_wait().unwrap(), None, "whoever serves something else is not asked");
+    let data = shell.dir.path().join("data").canonicalize().unwrap();
+    let of_data = Digest::of(data.as_os_str().as_encoded_bytes()).to_string();
+    std::fs::write(shell.path("data/api.url"), serving(&of_data, |_| NONE)).unwrap();
+    assert_eq!(first_line(&mut asked), "");
     assert!(asked.wait().unwrap().success());
     std::fs::remove_file(shell.path("data/api.url")).unwrap();
     let mut asked = waiting(&shell, &["get", "classes", "-o", "name"]);
@@ -121,20 +139,27 @@ fn what_is_only_just_being_made_is_no_data_yet() {
     assert!(code == 3 && told.contains("there is no data in"), "{told}");
 }
 
-/// A clade that is asked too early the first time, and the second time has nothing of the kind; returns where it is.
-fn not_yet() -> String {
+/// No class.
+const NONE: (StatusCode, &str) =
+    (StatusCode::OK, r#"{"apiVersion": "clade.dev/v1", "kind": "List", "items": []}"#);
+
+/// Where something answers that says it is of this identity, and is well.
+fn serving(
+    identity: &str,
+    answer: impl Fn(usize) -> (StatusCode, &'static str) + Clone + Send + Sync + 'static,
+) -> String {
     let (told, address) = std::sync::mpsc::channel();
+    let identity = identity.to_owned();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
-            let is_asked = Arc::new(AtomicBool::new(false));
+            let asked = Arc::new(AtomicUsize::new(0));
             let answer = move |request: Request| {
-                let answer = match request.uri().path() {
+                let (status, body) = match request.uri().path() {
                     "/healthz" => (StatusCode::OK, "well"),
-                    _ if is_asked.swap(true, Ordering::Relaxed) => (StatusCode::NOT_FOUND, "no rebuild a-1"),
-                    _ => (StatusCode::SERVICE_UNAVAILABLE, "not yet"),
+                    _ => answer(asked.fetch_add(1, Ordering::Relaxed)),
                 };
-                std::future::ready((answer.0, Json(json!({"error": answer.1}))))
+                std::future::ready((status, [("clade-identity", identity.clone())], body))
             };
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             told.send(format!("http://{}", listener.local_addr().unwrap())).unwrap();
@@ -147,6 +172,19 @@ fn not_yet() -> String {
 #[test]
 fn a_command_that_comes_too_early_is_given_again() {
     let shell = Shell::empty();
-    let (code, told) = shell.fails(&["rebuild", "pause", "a-1", "--server", &not_yet()]);
+    let server = serving("", |asked| match asked {
+        0 => (StatusCode::SERVICE_UNAVAILABLE, r#"{"error": "not yet"}"#),
+        _ => (StatusCode::NOT_FOUND, r#"{"error": "no rebuild a-1"}"#),
+    });
+    let (code, told) = shell.fails(&["rebuild", "pause", "a-1", "--server", &server]);
     assert_eq!((code, told.as_str()), (3, "not yet (trying again for up to 30 s)\nerror: no rebuild a-1\n"));
+}
+
+#[test]
+fn what_something_between_says_is_not_taken_for_clades_own_word() {
+    let shell = Shell::empty();
+    let server = serving("", |_| (StatusCode::SERVICE_UNAVAILABLE, "<html>try later</html>"));
+    let (code, told) = shell.fails(&["rebuild", "pause", "a-1", "--server", &server]);
+    assert!(code == 1 && told.contains("answers 503 Service Unavailable: <html>try later"), "{told}");
+    assert!(!told.contains("trying again"), "{told}");
 }

@@ -1,0 +1,23 @@
+//! By what a process is known to whoever looks for it at an address where it has been.
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, Response};
+use axum::middleware::map_response;
+
+const HEADER: HeaderName = HeaderName::from_static("clade-identity");
+
+/// All answers say whose they are.
+pub fn identified(router: Router, identity: &str) -> Router {
+    let told = HeaderValue::from_str(identity).ok();
+    router.layer(map_response(move |mut response: Response<axum::body::Body>| {
+        if let Some(told) = &told {
+            response.headers_mut().insert(HEADER, told.clone());
+        }
+        std::future::ready(response)
+    }))
+}
+
+/// Whether an answer is by the process of this identity.
+pub(super) fn is_of<T>(response: &Response<T>, identity: &str) -> bool {
+    response.headers().get(HEADER).is_some_and(|told| told.as_bytes() == identity.as_bytes())
+}
