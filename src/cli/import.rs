@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::args::ImportArgs;
 use super::client::start;
 use super::error::CliError;
-use super::progress;
+use super::{demo, progress};
 use crate::engine::Engine;
 use crate::log::SharedLog;
 use crate::log::kafka::{Config, KafkaLog};
@@ -19,6 +19,7 @@ use crate::source::{self, SourceError};
 pub(super) fn import(dir: &Path, args: &ImportArgs, options: &Options) -> Result<(), CliError> {
     let begun = Instant::now();
     let engine = start(dir, args.partitions, options)?;
+    demo::keep(dir)?;
     let mut publisher = engine.publisher()?;
     let counts = take_in(&mut publisher, &args.paths)?;
     let read = begun.elapsed();

@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::RunArgs;
 use super::client::{address_file, identity, local_url, start};
+use super::demo;
 use super::error::CliError;
 use super::import::{catch_up, take_in};
 use super::registries::Registries;
@@ -26,6 +27,9 @@ pub(super) fn run(dir: &Path, args: &RunArgs, options: &Options) -> Result<(), C
     let registries = Registries::new(&args.sources.registry)?;
     let audit = args.audit.options(dir)?;
     let engine = Arc::new(start(dir, args.partitions, options)?);
+    if args.sources.are_any() {
+        demo::keep(dir)?;
+    }
     let audit = audit.map(|asked| Auditor::start(Arc::clone(engine.log()), asked, engine.metrics()));
     let audit = audit.transpose()?;
     catch_up(&engine)?;

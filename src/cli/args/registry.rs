@@ -41,6 +41,11 @@ pub(in crate::cli) struct RegistryArgs {
 }
 
 impl RegistryArgs {
+    /// Whether there is any registry.
+    pub(in crate::cli) fn are_any(&self) -> bool {
+        !self.registries.is_empty()
+    }
+
     /// The registries.
     pub(in crate::cli) fn configs(&self) -> Result<Vec<Config>, CliError> {
         if self.credentials.is_some() && self.registries.len() > 1 {

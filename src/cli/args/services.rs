@@ -83,6 +83,13 @@ pub(in crate::cli) struct SourceArgs {
     pub(in crate::cli) kubernetes: KubernetesArgs,
 }
 
+impl SourceArgs {
+    /// Whether there is any source.
+    pub(in crate::cli) fn are_any(&self) -> bool {
+        !self.from.is_empty() || self.registry.are_any() || self.kubernetes.kubernetes
+    }
+}
+
 /// How is acted on what is known, where one process does everything.
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct ActingArgs {

@@ -124,6 +124,14 @@ fn start_over(dir: &Path) -> Result<EmbeddedLog, CliError> {
     Ok(log)
 }
 
+/// Somebody brings images of their own into the directory: no later demo starts over there. The log is held.
+pub(super) fn keep(dir: &Path) -> Result<(), CliError> {
+    match std::fs::remove_file(dir.join(MARKER)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Publishes the history week by week and lets the processors follow, so that transitions happen as they would have.
 fn replay(engine: &Engine, args: &DemoArgs) -> Result<(), CliError> {
     let mut publisher = engine.publisher()?;
