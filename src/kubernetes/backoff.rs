@@ -8,13 +8,13 @@ const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(20);
 
 /// The waits after one failure after another, doubling. Without an end: nothing can be done without the server.
-pub(super) struct Backoff {
+pub struct Backoff {
     next: Duration,
 }
 
 impl Backoff {
     /// So long is to be waited now; the next wait is longer.
-    pub(super) fn wait(&mut self) -> Duration {
+    pub fn wait(&mut self) -> Duration {
         let wait = self.next.mul_f64(0.5 + fastrand::f64());
         self.next = (self.next * 2).min(LONGEST);
         wait

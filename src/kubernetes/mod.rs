@@ -25,6 +25,7 @@ mod watch;
 
 use tokio::sync::mpsc;
 
+pub use backoff::Backoff;
 pub use builds::{
     BuildError, BuildNow, BuildPhase, BuildRequest, build, build_config, builds_of, instantiate,
 };

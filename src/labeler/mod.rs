@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::kubernetes::{
-    ANNOTATION, Cluster, LabelError, Labelled, Seen, watch_labels, write_counts, write_labels,
+    ANNOTATION, Backoff, Cluster, LabelError, Labelled, Seen, watch_labels, write_counts, write_labels,
 };
 use crate::log::{LogError, ReadLimit, SharedLog};
 use crate::oci::Digest;
@@ -41,8 +41,6 @@ const LOOK: Duration = Duration::from_millis(200);
 const COUNT: Duration = Duration::from_secs(2);
 /// And how many of these go by until they are compared with what stands there, whatever has changed.
 const LOOK_AGAIN: u32 = 15;
-/// So many of them go by at the most after counts that could not be written.
-const MOST_TICKS: u32 = 16;
 
 /// Why a labeler has ended.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +87,8 @@ pub async fn run(
         next: begun,
         ticks: 0,
         uncounted: 0,
-        count_at: 0,
+        count_at: begun,
+        backoff: Backoff::default(),
         writes: JoinSet::new(),
     };
     let worked = labeler.work(classified, images).await;
@@ -106,9 +105,10 @@ struct Labeler {
     next: Instant,
     /// How often it was looked whether the counts have changed.
     ticks: u32,
-    /// So often one after another the counts could not be written, and when they are tried again.
+    /// So often one after another the counts could not be written, and not before when they are tried again.
     uncounted: u32,
-    count_at: u32,
+    count_at: Instant,
+    backoff: Backoff,
     writes: JoinSet<(Job, Result<Labelled, LabelError>)>,
 }
 
@@ -202,7 +202,7 @@ impl Labeler {
     async fn count(&mut self, written: &mut Option<std::collections::BTreeMap<String, crate::class::Count>>) {
         // Now and then also if nothing has changed: there may be a new class.
         self.ticks = self.ticks.wrapping_add(1);
-        if self.ticks < self.count_at {
+        if Instant::now() < self.count_at {
             return;
         }
         if written.as_ref() == Some(self.desk.counts()) && !self.ticks.is_multiple_of(LOOK_AGAIN) {
@@ -212,11 +212,11 @@ impl Labeler {
             Ok(()) => {
                 *written = Some(self.desk.counts().clone());
                 self.uncounted = 0;
+                self.backoff = Backoff::default();
             }
             Err(error) => {
                 self.uncounted += 1;
-                let most = most_ticks(self.uncounted);
-                self.count_at = self.ticks.wrapping_add(fastrand::u32(most / 2..=most));
+                self.count_at = Instant::now() + self.backoff.wait();
                 if self.uncounted.is_power_of_two() {
                     let times = self.uncounted;
                     tracing::warn!(
@@ -227,11 +227,6 @@ impl Labeler {
             }
         }
     }
-}
-
-/// How many ticks go by at the most until counts are tried again that could not be written so often one after another.
-fn most_ticks(failures: u32) -> u32 {
-    2_u32.saturating_pow(failures).min(MOST_TICKS)
 }
 
 /// What stands on an object in clade's place, and was not written by clade.
@@ -293,15 +288,4 @@ fn read(log: &SharedLog, out: &mpsc::Sender<Read>, ended: &AtomicBool) -> Result
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_that_fail_again_and_again_are_tried_ever_more_rarely_up_to_half_a_minute() {
-        assert_eq!([1, 2, 3, 4, 5, u32::MAX].map(most_ticks), [2, 4, 8, 16, 16, 16]);
-        assert_eq!(COUNT * MOST_TICKS, Duration::from_secs(32));
-    }
 }

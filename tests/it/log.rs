@@ -104,10 +104,14 @@ macro_rules! conformance {
                 let read = |offset, records, bytes| {
                     let limit = ReadLimit { records, bytes };
                     let fetched = read(&log, IMAGES, offset, limit);
-                    (fetched.records.len(), limit.is_reached_by(&fetched))
+                    (fetched.records.len(), fetched.next, limit.is_reached_by(&fetched))
                 };
-                assert_eq!(read(0, 2, 1_000), (2, true));
-                assert_eq!(read(0, 100, 1), (1, true));
+                assert_eq!(read(0, 2, 1_000), (2, 2, true));
+                assert_eq!(read(0, 100, 1), (1, 1, true));
+                let read = |offset, records, bytes| {
+                    let (found, _, is_reached) = read(offset, records, bytes);
+                    (found, is_reached)
+                };
                 assert_eq!(read(2, 1, 1_000), (1, true));
                 assert_eq!(read(0, 100, 1_000), (3, false));
                 assert_eq!(read(3, 100, 1_000), (0, false));

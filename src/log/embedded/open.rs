@@ -1,8 +1,6 @@
 //! Opening the file, and every way in which that can fail.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -50,12 +48,10 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
             dir.display()
         ))
     })?;
-    let create = || Database::builder().set_cache_size(CACHE_BYTES).create(&path);
-    let database = match create() {
-        Err(DatabaseError::Storage(_)) if empty_if_unborn(&path) => create(),
-        created => created,
-    };
-    let database = database.map_err(|error| cannot_open(dir, &path, error))?;
+    let database = Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .create(&path)
+        .map_err(|error| cannot_open(dir, &path, error))?;
     let storage = |error: redb::Error| LogError::Storage(format!("cannot read {}: {error}", path.display()));
     let partitions = check_meta(&database, &path, options.partitions)?;
     let mut ends = HashMap::new();
@@ -84,17 +80,6 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
         .spawn(move || thread.run())
         .map_err(|error| LogError::Storage(format!("cannot start the log's thread: {error}")))?;
     Ok(EmbeddedLog { shared, partitions, queue: Some(queue), thread: Some(thread) })
-}
-
-/// Empties a file whose making was cut off, unless somebody is at it. redb writes its magic number last, so nothing was ever
-/// committed to a file that begins with zeros. Whether it did.
-fn empty_if_unborn(path: &Path) -> bool {
-    let mut magic = [0; 9];
-    let Ok(mut file) = File::options().read(true).write(true).open(path) else { return false };
-    file.try_lock().is_ok()
-        && file.read_exact(&mut magic).is_ok()
-        && magic == [0; 9]
-        && file.set_len(0).is_ok()
 }
 
 /// Reads what the log was made with, or notes it in a new one. Returns the number of partitions.

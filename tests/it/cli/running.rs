@@ -115,12 +115,21 @@ fn a_question_waits_for_another_command_and_asks_whoever_serves_meanwhile() {
     let held = EmbeddedLog::open(shell.dir.path().join("data").as_path(), Options::default()).unwrap();
     let mut asked = waiting(&shell, &["get", "classes", "-o", "name"]);
     let of_nobody = Digest::of(b"another directory").to_string();
-    std::fs::write(shell.path("data/api.url"), serving(&of_nobody, |_| NONE)).unwrap();
-    std::thread::park_timeout(Duration::from_millis(500));
-    assert_eq!(asked.try_wait().unwrap(), None, "whoever serves something else is not asked");
+    let looks = Arc::new(AtomicUsize::new(0));
+    let told = Arc::clone(&looks);
+    let stranger = serving(&of_nobody, move |path| {
+        assert_eq!(path, "/healthz", "whoever serves something else is not asked");
+        told.fetch_add(1, Ordering::Relaxed);
+        (StatusCode::OK, "well")
+    });
+    std::fs::write(shell.path("data/api.url"), stranger).unwrap();
+    while looks.load(Ordering::Relaxed) < 2 {
+        assert_eq!(asked.try_wait().unwrap(), None, "it does not wait any more");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
     let data = shell.dir.path().join("data").canonicalize().unwrap();
     let of_data = Digest::of(data.as_os_str().as_encoded_bytes()).to_string();
-    std::fs::write(shell.path("data/api.url"), serving(&of_data, |_| NONE)).unwrap();
+    std::fs::write(shell.path("data/api.url"), serving(&of_data, well_and(|| NONE))).unwrap();
     assert_eq!(first_line(&mut asked), "");
     assert!(asked.wait().unwrap().success());
     std::fs::remove_file(shell.path("data/api.url")).unwrap();
@@ -141,24 +150,24 @@ fn what_is_only_just_being_made_is_no_data_yet() {
 
 /// No class.
 const NONE: (StatusCode, &str) =
-    (StatusCode::OK, r#"{"apiVersion": "clade.dev/v1", "kind": "List", "items": []}"#);
+    (StatusCode::OK, r#"{"apiVersion": "clade.dev/v1alpha1", "kind": "List", "items": []}"#);
 
-/// Where something answers that says it is of this identity, and is well.
-fn serving(
-    identity: &str,
-    answer: impl Fn(usize) -> (StatusCode, &'static str) + Clone + Send + Sync + 'static,
-) -> String {
+type Said = (StatusCode, &'static str);
+
+/// Says that it is well, and answers everything else.
+fn well_and(answer: impl Fn() -> Said + Clone) -> impl Fn(&str) -> Said + Clone {
+    move |path| if path == "/healthz" { (StatusCode::OK, "well") } else { answer() }
+}
+
+/// Where something answers that says it is of this identity.
+fn serving(identity: &str, answer: impl Fn(&str) -> Said + Clone + Send + Sync + 'static) -> String {
     let (told, address) = std::sync::mpsc::channel();
     let identity = identity.to_owned();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
-            let asked = Arc::new(AtomicUsize::new(0));
             let answer = move |request: Request| {
-                let (status, body) = match request.uri().path() {
-                    "/healthz" => (StatusCode::OK, "well"),
-                    _ => answer(asked.fetch_add(1, Ordering::Relaxed)),
-                };
+                let (status, body) = answer(request.uri().path());
                 std::future::ready((status, [("clade-identity", identity.clone())], body))
             };
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -172,10 +181,12 @@ fn serving(
 #[test]
 fn a_command_that_comes_too_early_is_given_again() {
     let shell = Shell::empty();
-    let server = serving("", |asked| match asked {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let answer = well_and(move || match asked.fetch_add(1, Ordering::Relaxed) {
         0 => (StatusCode::SERVICE_UNAVAILABLE, r#"{"error": "not yet"}"#),
         _ => (StatusCode::NOT_FOUND, r#"{"error": "no rebuild a-1"}"#),
     });
+    let server = serving("", answer);
     let (code, told) = shell.fails(&["rebuild", "pause", "a-1", "--server", &server]);
     assert_eq!((code, told.as_str()), (3, "not yet (trying again for up to 30 s)\nerror: no rebuild a-1\n"));
 }
@@ -183,7 +194,8 @@ fn a_command_that_comes_too_early_is_given_again() {
 #[test]
 fn what_something_between_says_is_not_taken_for_clades_own_word() {
     let shell = Shell::empty();
-    let server = serving("", |_| (StatusCode::SERVICE_UNAVAILABLE, "<html>try later</html>"));
+    let between = well_and(|| (StatusCode::SERVICE_UNAVAILABLE, "<html>try later</html>"));
+    let server = serving("", between);
     let (code, told) = shell.fails(&["rebuild", "pause", "a-1", "--server", &server]);
     assert!(code == 1 && told.contains("answers 503 Service Unavailable: <html>try later"), "{told}");
     assert!(!told.contains("trying again"), "{told}");

@@ -124,15 +124,6 @@ fn a_log_that_is_cleared_is_as_new_and_stays_so() {
 }
 
 #[test]
-fn a_file_whose_making_was_cut_off_is_made_again() {
-    let dir = tempfile::tempdir().unwrap();
-    // redb makes the file long first, and writes what tells a redb file last.
-    std::fs::write(dir.path().join("log.redb"), [0; 8_192]).unwrap();
-    let log = EmbeddedLog::open(dir.path(), Options::default()).unwrap();
-    assert_eq!(append(&log, IMAGES, vec![put("a", "1")]), [0]);
-}
-
-#[test]
 fn writers_that_append_at_the_same_time_are_all_written() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path(), 2).unwrap();
