@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::log::kafka::{FoundTopic, MissingTopic};
+use crate::log::{FoundTopic, MissingTopic};
 use crate::record::Topic;
 
 /// As many partitions as a new installation gets: enough for some dozen processors and a hundred million images, few

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use clade::publisher::{ClassSpec, Outcome};
+use clade::declare::ClassSpec;
+use clade::publisher::Outcome;
 use clade::record::{ObjectReference, ReferenceKind, Topic};
 use rdkafka::Message as _;
 

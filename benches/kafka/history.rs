@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clade::api::Manifest;
+use clade::declare::Manifest;
 use clade::log::kafka::{Config, KafkaLog};
 use clade::log::memory::{Faults, MemoryLog};
 use clade::log::{Log, ReadLimit, SharedLog, TopicPartition};
@@ -39,7 +39,7 @@ pub(crate) fn publish(what: &str, images: u64) -> String {
         for manifest in Manifest::read(document).unwrap() {
             match manifest {
                 Manifest::Class(class) => publisher.apply_class(&class).unwrap(),
-                Manifest::Group(name, selector) => publisher.apply_group(&name, &selector).unwrap(),
+                Manifest::Group(group) => publisher.apply_group(&group).unwrap(),
             };
         }
     }

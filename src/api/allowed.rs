@@ -1,6 +1,7 @@
 //! Who may command. Answers are for everybody whom the network lets through; builds are not.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{AUTHORIZATION, HOST};
@@ -8,7 +9,6 @@ use axum::http::uri::Authority;
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::ApiState;
 use super::error::ApiError;
 use crate::http::signature::{hmac, is_hmac};
 
@@ -16,7 +16,7 @@ use crate::http::signature::{hmac, is_hmac};
 /// out what only looks as if it came from here: what a proxy at this one's side forwards, and a web page whose name
 /// suddenly means this machine.
 pub(super) async fn commands(
-    State(state): State<ApiState>,
+    State(token): State<Option<Arc<str>>>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
@@ -25,7 +25,7 @@ pub(super) async fn commands(
     let is_here = peer.is_none_or(|ConnectInfo(address)| {
         address.ip().to_canonical().is_loopback() && is_asked_as_local(&request)
     });
-    if is_here || has_token(&state, &request) {
+    if is_here || has_token(token.as_deref(), &request) {
         return Ok(next.run(request).await);
     }
     Err(ApiError::unauthorized(
@@ -47,8 +47,8 @@ fn is_asked_as_local(request: &Request) -> bool {
         || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
-fn has_token(state: &ApiState, request: &Request) -> bool {
-    let Some(token) = &state.command_token else { return false };
+fn has_token(token: Option<&str>, request: &Request) -> bool {
+    let Some(token) = token else { return false };
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     header.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|given| {
         // Digests are compared, in a time that does not tell how much is the same.
@@ -60,8 +60,6 @@ fn has_token(state: &ApiState, request: &Request) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test states what it expects")]
 mod tests {
-    use std::sync::Arc;
-
     use axum::Router;
     use axum::body::Body;
     use axum::http::StatusCode;
@@ -70,8 +68,6 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
-    use crate::engine::{Engine, Options};
-    use crate::log::memory::{Faults, MemoryLog};
 
     async fn answer(token: Option<&str>, peer: Option<&str>, given: Option<&str>) -> StatusCode {
         answer_as(Some("localhost:8080"), token, peer, given).await
@@ -83,11 +79,9 @@ mod tests {
         peer: Option<&str>,
         given: Option<&str>,
     ) -> StatusCode {
-        let log = Arc::new(MemoryLog::new(1, Faults::none()));
-        let engine = Engine::publish_only(log, &Options::default().processor);
-        let state = ApiState::new(Arc::new(engine)).with_command_token(token.map(str::to_owned));
+        let token: Option<Arc<str>> = token.map(Arc::from);
         let router =
-            Router::new().route("/", post(|| async {})).route_layer(from_fn_with_state(state, commands));
+            Router::new().route("/", post(|| async {})).route_layer(from_fn_with_state(token, commands));
         let mut request = Request::post("/");
         if let Some(host) = host {
             request = request.header(HOST, host);

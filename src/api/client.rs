@@ -1,6 +1,5 @@
 //! Asking the API: of a running process over TCP, or of an engine in this process without a socket.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -15,9 +14,8 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
+use super::ErrorBody;
 use super::identity::is_of;
-use super::{ApiState, ErrorBody, router};
-use crate::engine::Engine;
 
 /// A process that does not say within this time that it is well is not asked.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -63,14 +61,14 @@ impl ClientError {
 }
 
 /// Two threads: this is one command's worth of asking.
-pub fn runtime() -> std::io::Result<Runtime> {
+fn runtime() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
 
 impl Client {
-    /// A client of an engine of this process.
-    pub fn of(engine: &Arc<Engine>) -> std::io::Result<Self> {
-        Ok(Self { runtime: runtime()?, to: To::Here(router(ApiState::new(Arc::clone(engine)))) })
+    /// A client of the API of this process.
+    pub fn of(router: Router) -> std::io::Result<Self> {
+        Ok(Self { runtime: runtime()?, to: To::Here(router) })
     }
 
     /// A client of the process that serves at this address, and is known by this identity, if one is expected; `None` if none
@@ -181,7 +179,7 @@ impl Client {
             return Ok(response);
         }
         let body = response.into_body().collect().await.map_err(ClientError::failed)?.to_bytes();
-        let Ok(ErrorBody { error }) = serde_json::from_slice(&body) else {
+        let Ok(ErrorBody { error, .. }) = serde_json::from_slice(&body) else {
             // Something between here and clade has answered, which does not know what clade has done.
             let text = String::from_utf8_lossy(&body);
             return Err(ClientError::Failed(format!("{base}{path} answers {status}: {}", text.trim())));

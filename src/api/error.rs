@@ -7,49 +7,90 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::EngineError;
-use crate::publisher::PublishError;
 use crate::query::RefError;
 use crate::subscribe::SubscribeError;
+
+/// The codes of errors. Programs may rely on them; `docs/reference/errors.md` lists them.
+#[cfg(feature = "internals")]
+pub const CODES: &[&str] = &[
+    "invalid",
+    "forbidden",
+    "not-found",
+    "no-such-path",
+    "method-not-allowed",
+    "ambiguous",
+    "too-large",
+    "not-ready",
+    "internal",
+];
 
 /// The body of every error.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ErrorBody {
-    /// What was wrong.
+    /// What was wrong, and what to do.
     pub error: String,
+    /// One of [`CODES`]; empty from a clade that has none.
+    #[serde(default)]
+    pub code: String,
 }
 
-/// An error and its status.
-pub struct ApiError(StatusCode, String);
+/// An error: its status, code and text.
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    problem: String,
+}
 
 impl ApiError {
-    pub(super) fn invalid(problem: impl ToString) -> Self {
-        Self(StatusCode::BAD_REQUEST, problem.to_string())
+    fn new(status: StatusCode, problem: impl ToString) -> Self {
+        Self { status, code: code_of(status), problem: problem.to_string() }
     }
 
-    pub(super) fn not_found(problem: impl ToString) -> Self {
-        Self(StatusCode::NOT_FOUND, problem.to_string())
+    /// The request cannot be understood or makes no sense.
+    pub fn invalid(problem: impl ToString) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, problem)
     }
 
-    pub(super) fn unauthorized(problem: impl ToString) -> Self {
-        Self(StatusCode::UNAUTHORIZED, problem.to_string())
+    /// Nothing has this name.
+    pub fn not_found(problem: impl ToString) -> Self {
+        Self::new(StatusCode::NOT_FOUND, problem)
     }
 
-    /// It will be there soon.
-    pub(super) fn unavailable(problem: impl ToString) -> Self {
-        Self(StatusCode::SERVICE_UNAVAILABLE, problem.to_string())
+    /// Whoever asks may not.
+    pub fn unauthorized(problem: impl ToString) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, problem)
     }
 
-    pub(super) fn internal(problem: impl ToString) -> Self {
-        Self(StatusCode::INTERNAL_SERVER_ERROR, problem.to_string())
+    /// It can be asked for, but not yet.
+    pub fn unavailable(problem: impl ToString) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, problem)
+    }
+
+    /// Something has failed that is not the fault of whoever asks.
+    pub fn internal(problem: impl ToString) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, problem)
+    }
+}
+
+fn code_of(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "forbidden",
+        StatusCode::NOT_FOUND => "not-found",
+        StatusCode::METHOD_NOT_ALLOWED => "method-not-allowed",
+        StatusCode::CONFLICT => "ambiguous",
+        StatusCode::PAYLOAD_TOO_LARGE | StatusCode::URI_TOO_LONG => "too-large",
+        StatusCode::SERVICE_UNAVAILABLE => "not-ready",
+        status if status.is_client_error() => "invalid",
+        _ => "internal",
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let Self(status, error) = self;
+        let Self { status, code, problem: error } = self;
         let again = (status == StatusCode::SERVICE_UNAVAILABLE).then_some([(RETRY_AFTER, "1")]);
-        (status, again, Json(ErrorBody { error })).into_response()
+        (status, again, Json(ErrorBody { error, code: code.to_owned() })).into_response()
     }
 }
 
@@ -67,14 +108,14 @@ pub(super) async fn as_json(response: Response) -> Response {
         "" => status.canonical_reason().unwrap_or("refused").to_owned(),
         told => told.to_owned(),
     };
-    let mut response = ApiError(status, error).into_response();
+    let mut response = ApiError::new(status, error).into_response();
     response.headers_mut().extend(allowed.map(|allowed| (ALLOW, allowed)));
     response
 }
 
 /// There is nothing at this path.
 pub(super) async fn no_path(uri: Uri) -> ApiError {
-    ApiError::not_found(format!("there is no {}", uri.path()))
+    ApiError { code: "no-such-path", ..ApiError::not_found(format!("there is no {}", uri.path())) }
 }
 
 impl From<RefError> for ApiError {
@@ -84,18 +125,7 @@ impl From<RefError> for ApiError {
             RefError::Ambiguous { .. } => StatusCode::CONFLICT,
             RefError::Invalid(_) => StatusCode::BAD_REQUEST,
         };
-        Self(status, error.to_string())
-    }
-}
-
-impl From<PublishError> for ApiError {
-    fn from(error: PublishError) -> Self {
-        let status = match error {
-            PublishError::NotFound { .. } => StatusCode::NOT_FOUND,
-            PublishError::Invalid(_) => StatusCode::BAD_REQUEST,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
-        };
-        Self(status, error.to_string())
+        Self::new(status, error)
     }
 }
 
@@ -105,47 +135,5 @@ impl From<SubscribeError> for ApiError {
             SubscribeError::Usage(problem) => Self::invalid(problem),
             SubscribeError::Log(error) => Self::internal(error),
         }
-    }
-}
-
-impl From<EngineError> for ApiError {
-    fn from(error: EngineError) -> Self {
-        Self::internal(error)
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
-mod tests {
-    use std::sync::Arc;
-
-    use axum::body::Body;
-    use axum::http::Request;
-    use tower::ServiceExt as _;
-
-    use super::*;
-    use crate::api::{ApiState, router};
-    use crate::engine::{Engine, Options};
-    use crate::log::memory::{Faults, MemoryLog};
-
-    async fn asked(method: &str, path: &str, body: &str) -> (u16, String) {
-        let log = Arc::new(MemoryLog::new(1, Faults::none()));
-        let engine = Engine::publish_only(log, &Options::default().processor);
-        let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
-        let request = request.body(Body::from(body.to_owned())).unwrap();
-        let response = router(ApiState::new(Arc::new(engine))).oneshot(request).await.unwrap();
-        let (status, body) = (response.status().as_u16(), response.into_body());
-        let told: ErrorBody = serde_json::from_slice(&to_bytes(body, 1 << 20).await.unwrap()).unwrap();
-        (status, told.error)
-    }
-
-    #[tokio::test]
-    async fn every_error_is_json_with_what_was_wrong() {
-        assert_eq!(asked("GET", "/v2/images", "").await, (404, "there is no /v2/images".to_owned()));
-        assert_eq!(asked("GET", "/v1/apply", "").await, (405, "Method Not Allowed".to_owned()));
-        let (status, told) = asked("POST", "/v1/apply", "[").await;
-        assert!(status == 400 && told.contains("EOF"), "{status} {told}");
-        let (status, told) = asked("DELETE", "/v1/classes", "").await;
-        assert!(status == 400 && told.contains("name"), "{status} {told}");
     }
 }

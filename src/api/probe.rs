@@ -8,8 +8,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::PartitionStatus;
-use crate::query::answer::API_VERSION;
+use crate::query::answer::{API_VERSION, PartitionStatus};
 use crate::telemetry::Metrics;
 
 /// A process that is further behind, in seconds, is not ready. Below that it is better than none: under load nobody is

@@ -1,11 +1,13 @@
 //! Questions.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Query as Params, State};
 use serde::Deserialize;
 use tokio::task::spawn_blocking;
 
-use super::ApiState;
+use super::Ask;
 use super::error::ApiError;
 use crate::query::answer::{ClassItem, Explanation, GroupItem, ImageItem, List, TagItem, Usage};
 use crate::query::{Filter, Query, RefError};
@@ -51,56 +53,56 @@ type Answer<T> = Result<Json<T>, ApiError>;
 
 /// Answers a question on a thread that may take its time: a large answer must not hold other requests up.
 async fn ask<T: Send + 'static>(
-    state: ApiState,
+    asked: Arc<dyn Ask>,
     question: impl FnOnce(Query) -> Result<T, RefError> + Send + 'static,
 ) -> Answer<T> {
-    let answer = spawn_blocking(move || question(Query::new(state.engine.view().snapshot()))).await;
+    let answer = spawn_blocking(move || question(Query::new(asked.snapshot()))).await;
     Ok(Json(answer.map_err(ApiError::internal)??))
 }
 
 pub(super) async fn images(
-    State(state): State<ApiState>,
+    State(asked): State<Arc<dyn Ask>>,
     Params(params): Params<ListParams>,
 ) -> Answer<List<ImageItem>> {
-    ask(state, move |query| query.list_images(&params.filter()).map(|items| params.cut(items))).await
+    ask(asked, move |query| query.list_images(&params.filter()).map(|items| params.cut(items))).await
 }
 
 pub(super) async fn tags(
-    State(state): State<ApiState>,
+    State(asked): State<Arc<dyn Ask>>,
     Params(params): Params<ListParams>,
 ) -> Answer<List<TagItem>> {
-    ask(state, move |query| query.list_tags(&params.filter()).map(|items| params.cut(items))).await
+    ask(asked, move |query| query.list_tags(&params.filter()).map(|items| params.cut(items))).await
 }
 
 pub(super) async fn classes(
-    State(state): State<ApiState>,
+    State(asked): State<Arc<dyn Ask>>,
     Params(params): Params<ListParams>,
 ) -> Answer<List<ClassItem>> {
-    ask(state, move |query| query.list_classes(params.name.as_deref()).map(List::new)).await
+    ask(asked, move |query| query.list_classes(params.name.as_deref()).map(List::new)).await
 }
 
 pub(super) async fn groups(
-    State(state): State<ApiState>,
+    State(asked): State<Arc<dyn Ask>>,
     Params(params): Params<ListParams>,
 ) -> Answer<List<GroupItem>> {
-    ask(state, move |query| query.list_groups(params.name.as_deref()).map(List::new)).await
+    ask(asked, move |query| query.list_groups(params.name.as_deref()).map(List::new)).await
 }
 
 pub(super) async fn ancestors(
-    State(state): State<ApiState>,
+    State(asked): State<Arc<dyn Ask>>,
     Params(params): Params<ListParams>,
 ) -> Answer<List<ImageItem>> {
-    ask(state, move |query| {
+    ask(asked, move |query| {
         query.ancestors(&params.reference, &params.filter()).map(|items| params.cut(items))
     })
     .await
 }
 
 pub(super) async fn descendants(
-    State(state): State<ApiState>,
+    State(asked): State<Arc<dyn Ask>>,
     Params(params): Params<ListParams>,
 ) -> Answer<List<ImageItem>> {
-    ask(state, move |query| {
+    ask(asked, move |query| {
         let limit = params.limit.unwrap_or(usize::MAX);
         let mut items = Vec::new();
         query.descendants(&params.reference, &params.filter(), |item| {
@@ -115,15 +117,15 @@ pub(super) async fn descendants(
 }
 
 pub(super) async fn explain(
-    State(state): State<ApiState>,
+    State(asked): State<Arc<dyn Ask>>,
     Params(params): Params<ListParams>,
 ) -> Answer<List<Explanation>> {
-    ask(state, move |query| query.explain(&params.reference).map(List::new)).await
+    ask(asked, move |query| query.explain(&params.reference).map(List::new)).await
 }
 
 pub(super) async fn usage(
-    State(state): State<ApiState>,
+    State(asked): State<Arc<dyn Ask>>,
     Params(params): Params<ListParams>,
 ) -> Answer<Usage> {
-    ask(state, move |query| query.usage(params.class.as_deref().unwrap_or_default())).await
+    ask(asked, move |query| query.usage(params.class.as_deref().unwrap_or_default())).await
 }

@@ -1,5 +1,6 @@
 //! Answers without an end in sight: one JSON object a line.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::ApiState;
+use super::Ask;
 use super::error::ApiError;
 use crate::log::SharedLog;
 use crate::query::lineage::each;
@@ -61,8 +62,8 @@ impl Lines {
     }
 }
 
-pub(super) async fn lineage(State(state): State<ApiState>) -> impl IntoResponse {
-    lines(move |lines| each(state.engine.view().snapshot(), |line| lines.put(&line)))
+pub(super) async fn lineage(State(asked): State<Arc<dyn Ask>>) -> impl IntoResponse {
+    lines(move |lines| each(asked.snapshot(), |line| lines.put(&line)))
 }
 
 /// What of the topic, from where, whether to go on for ever, and how it is told.
@@ -88,7 +89,7 @@ impl Default for SubscribeParams {
 }
 
 pub(super) async fn subscribe(
-    State(state): State<ApiState>,
+    State(asked): State<Arc<dyn Ask>>,
     Path(topic): Path<String>,
     Params(params): Params<SubscribeParams>,
 ) -> Result<impl IntoResponse, ApiError> {
@@ -102,7 +103,7 @@ pub(super) async fn subscribe(
     let filter = Filter { class, group, state: image_state, repository, namespace };
     let subscription =
         Subscription::of(topic).filter(filter).start(Start::parse(&from, Timestamp::now())?).follow(follow);
-    let log = SharedLog::clone(state.engine.log());
+    let log = SharedLog::clone(asked.log());
     // What is wrong with the question is told before the answer begins.
     let events = tokio::task::spawn_blocking(move || subscription.open(&*log));
     let events = events.await.map_err(ApiError::internal)??;

@@ -1,47 +1,23 @@
 //! Declarations.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Query as Params, State};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::task::spawn_blocking;
 
 use super::error::ApiError;
-use super::manifest::Manifest;
-use super::{ApiState, ManifestError};
-use crate::publisher::{Outcome, PublishError, Publisher};
+use super::{Applied, Declare, Kind};
+use crate::declare::{Manifest, ManifestError};
 
-/// What became of one declared or deleted object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Applied {
-    /// `imageclass` or `imageclassgroup`.
-    pub kind: String,
-    /// Its name.
-    pub name: String,
-    /// `created`, `configured`, `unchanged` or `deleted`.
-    pub outcome: String,
-}
-
-/// Writes with the publisher, and waits until readers see what was written.
-async fn write<T: Send + 'static>(
-    state: ApiState,
-    write: impl FnOnce(&mut Publisher) -> Result<T, PublishError> + Send + 'static,
-) -> Result<Json<T>, ApiError> {
-    let written = spawn_blocking(move || {
-        let result: Result<T, PublishError> = state.publish(|publisher| {
-            let result = write(publisher)?;
-            publisher.flush()?;
-            Ok(result)
-        });
-        state.engine.catch_up(|_| {})?;
-        Ok(Json(result?))
-    });
-    written.await.map_err(ApiError::internal)?
-}
+type Answer<T> = Result<Json<T>, ApiError>;
 
 pub(super) async fn apply(
-    State(state): State<ApiState>,
+    State(declare): State<Arc<dyn Declare>>,
     Json(objects): Json<Vec<serde_json::Value>>,
-) -> Result<Json<Vec<Applied>>, ApiError> {
+) -> Answer<Vec<Applied>> {
     // All are read before any is applied: a mistake in the last changes nothing.
     let manifests: Result<Vec<Vec<Manifest>>, ManifestError> =
         objects.into_iter().map(Manifest::read).collect();
@@ -49,63 +25,42 @@ pub(super) async fn apply(
     if let Some(twice) = repeated(&manifests) {
         return Err(ApiError::invalid(format!("{twice} is declared twice")));
     }
-    write(state, move |publisher| manifests.iter().map(|manifest| apply_one(publisher, manifest)).collect())
-        .await
+    spawn_blocking(move || declare.apply(manifests)).await.map_err(ApiError::internal)?.map(Json)
 }
 
 fn repeated(manifests: &[Manifest]) -> Option<String> {
-    let mut names = std::collections::BTreeSet::new();
+    let mut names = BTreeSet::new();
     manifests.iter().map(name_of).find(|name| !names.insert(name.clone()))
 }
 
 fn name_of(manifest: &Manifest) -> String {
     match manifest {
         Manifest::Class(class) => format!("imageclass/{}", class.name),
-        Manifest::Group(name, _) => format!("imageclassgroup/{name}"),
+        Manifest::Group(group) => format!("imageclassgroup/{}", group.name),
     }
 }
 
-fn apply_one(publisher: &mut Publisher, manifest: &Manifest) -> Result<Applied, PublishError> {
-    let (kind, name, outcome) = match manifest {
-        Manifest::Class(class) => ("imageclass", &class.name, publisher.apply_class(class)?),
-        Manifest::Group(name, selector) => ("imageclassgroup", name, publisher.apply_group(name, selector)?),
-    };
-    let outcome = match outcome {
-        Outcome::Created => "created",
-        Outcome::Configured => "configured",
-        Outcome::Unchanged => "unchanged",
-    };
-    Ok(Applied { kind: kind.to_owned(), name: name.clone(), outcome: outcome.to_owned() })
-}
-
-/// Which object is to be deleted.
+/// The object that is to be deleted.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Named {
     name: String,
 }
 
 pub(super) async fn delete_class(
-    State(state): State<ApiState>,
-    Params(Named { name }): Params<Named>,
-) -> Result<Json<Applied>, ApiError> {
-    write(state, move |publisher| {
-        publisher.delete_class(&name)?;
-        Ok(deleted("imageclass", name))
-    })
-    .await
+    State(declare): State<Arc<dyn Declare>>,
+    Params(named): Params<Named>,
+) -> Answer<Applied> {
+    delete(declare, Kind::Class, named).await
 }
 
 pub(super) async fn delete_group(
-    State(state): State<ApiState>,
-    Params(Named { name }): Params<Named>,
-) -> Result<Json<Applied>, ApiError> {
-    write(state, move |publisher| {
-        publisher.delete_group(&name)?;
-        Ok(deleted("imageclassgroup", name))
-    })
-    .await
+    State(declare): State<Arc<dyn Declare>>,
+    Params(named): Params<Named>,
+) -> Answer<Applied> {
+    delete(declare, Kind::Group, named).await
 }
 
-fn deleted(kind: &str, name: String) -> Applied {
-    Applied { kind: kind.to_owned(), name, outcome: "deleted".to_owned() }
+async fn delete(declare: Arc<dyn Declare>, kind: Kind, Named { name }: Named) -> Answer<Applied> {
+    spawn_blocking(move || declare.delete(kind, name)).await.map_err(ApiError::internal)?.map(Json)
 }

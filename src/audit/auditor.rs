@@ -1,9 +1,10 @@
 //! The service: reads the log, a thread a topic, and writes the trail on one of its own.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -14,12 +15,12 @@ use super::store::Store;
 use super::trail::{Layout, Trail};
 use super::upload::Uploader;
 use super::{AuditError, TOPICS, events};
-use crate::log::{Fetched, Log, LogError, Offset, ReadLimit, SharedLog, TopicPartition};
+use crate::log::follow::partitions;
+use crate::log::{Followed, Follower, Log, LogError, Offset, SharedLog, TopicPartition};
 use crate::oci::Timestamp;
 use crate::record::Topic;
 use crate::telemetry::{AuditMetrics, Metrics};
 
-const READ: ReadLimit = ReadLimit { records: 2_000, bytes: 4 << 20 };
 /// So many reads may wait for the writer, of some 4 MiB at the most each: readers that are faster wait.
 const WAITING: usize = 4;
 /// A batch of so many bytes is written, whatever else there is.
@@ -71,6 +72,7 @@ impl Handle {
     }
 
     /// The number of the last entry that is durable.
+    #[cfg(feature = "internals")]
     pub fn last(&self) -> u64 {
         self.0.head.lock().unwrap_or_else(PoisonError::into_inner).0
     }
@@ -100,7 +102,7 @@ impl Auditor {
         let told = Arc::clone(&ended);
         let thread = std::thread::Builder::new()
             .name("auditor".to_owned())
-            .spawn(move || work.run(&*log, &told))
+            .spawn(move || work.run(&log, &told))
             .map_err(|error| AuditError::Thread(error.to_string()))?;
         Ok(Self { thread: Some(thread), ended, handle })
     }
@@ -146,7 +148,7 @@ pub async fn run(auditor: Auditor) -> Result<(), AuditError> {
 /// Notes topics that were made anew: what the trail says of their offsets is of others.
 fn reset(log: &dyn Log, trail: &mut Trail, metrics: &AuditMetrics, now: Timestamp) -> Result<(), AuditError> {
     for (of, (last, time)) in trail.offsets().clone() {
-        let is_there = of.partition < partitions(log, of.topic);
+        let is_there = partitions(log, of.topic).contains(&of.partition);
         let end = if is_there { log.end(of)? } else { 0 };
         let is_another = || {
             let found = log.get(of, last)?;
@@ -161,12 +163,8 @@ fn reset(log: &dyn Log, trail: &mut Trail, metrics: &AuditMetrics, now: Timestam
     trail.flush()
 }
 
-fn partitions(log: &dyn Log, topic: Topic) -> u16 {
-    if topic.is_partitioned() { log.partitions() } else { 1 }
-}
-
 /// What was read of a topic.
-type Read = (Topic, Result<Fetched, LogError>);
+type Read = (Topic, Followed);
 
 struct Work {
     trail: Trail,
@@ -180,28 +178,23 @@ struct Work {
 }
 
 impl Work {
-    fn run(mut self, log: &dyn Log, ended: &AtomicBool) -> Result<(), AuditError> {
+    fn run(mut self, log: &SharedLog, ended: &AtomicBool) -> Result<(), AuditError> {
         let (out, reads) = sync_channel(WAITING);
-        let over = AtomicBool::new(false);
-        let is_over = || ended.load(Ordering::Relaxed) || over.load(Ordering::Relaxed);
-        std::thread::scope(|scope| {
-            for topic in TOPICS {
-                let from = self.from(log, topic);
-                let (out, is_over) = (out.clone(), &is_over);
-                let reader = std::thread::Builder::new().name(format!("audit-{topic}"));
-                let started = reader.spawn_scoped(scope, move || read(log, topic, &from, &out, is_over));
-                if let Err(error) = started {
-                    over.store(true, Ordering::Relaxed);
-                    return Err(AuditError::Thread(error.to_string()));
-                }
-            }
-            drop(out);
-            let worked = self.work(&reads, ended);
-            over.store(true, Ordering::Relaxed);
-            // Who waits for room sees that nobody reads.
-            drop(reads);
-            worked
-        })
+        let mut followers = Vec::with_capacity(TOPICS.len());
+        for topic in TOPICS {
+            let out = out.clone();
+            let take = move |followed| {
+                out.send((topic, followed)).map_or(ControlFlow::Break(()), ControlFlow::Continue)
+            };
+            followers.push(Follower::start(SharedLog::clone(log), topic, self.from(&**log, topic), take)?);
+        }
+        drop(out);
+        let worked = self.work(&reads, &followers, ended);
+        // A follower that waits for room sees that nobody reads.
+        drop(reads);
+        let failed = followers.iter_mut().map(Follower::end).find(Result::is_err);
+        worked?;
+        Ok(failed.unwrap_or(Ok(()))?)
     }
 
     /// Where each partition is read on.
@@ -210,10 +203,15 @@ impl Work {
             let last = self.trail.offsets().get(&TopicPartition { topic, partition });
             (partition, last.map_or(0, |(last, _)| last + 1))
         };
-        (0..partitions(log, topic)).map(next).collect()
+        partitions(log, topic).map(next).collect()
     }
 
-    fn work(&mut self, reads: &Receiver<Read>, ended: &AtomicBool) -> Result<(), AuditError> {
+    fn work(
+        &mut self,
+        reads: &Receiver<Read>,
+        followers: &[Follower],
+        ended: &AtomicBool,
+    ) -> Result<(), AuditError> {
         let mut at_end = BTreeSet::new();
         let mut pruned: Option<Instant> = None;
         loop {
@@ -230,9 +228,9 @@ impl Work {
                         self.handle.0.is_complete.store(true, Ordering::Release);
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                // Their errors come before.
-                Err(RecvTimeoutError::Disconnected) => return self.flush(),
+                // One that has ended by itself has failed. Its error is read once all have ended.
+                Err(_) if followers.iter().any(Follower::is_finished) => return self.flush(),
+                Err(_) => {}
             }
             self.trail.close_if_old((self.clock)())?;
             let has_closed = self.note_closed();
@@ -247,16 +245,19 @@ impl Work {
     }
 
     fn take(&mut self, (topic, read): Read, at_end: &mut BTreeSet<Topic>) -> Result<(), AuditError> {
-        let fetched = read?;
+        let fetched = match read {
+            Followed::Records(fetched) => fetched,
+            Followed::AtEnd => {
+                at_end.insert(topic);
+                return Ok(());
+            }
+        };
         let of = TopicPartition { topic, partition: fetched.partition };
         let now = (self.clock)();
         for stored in &fetched.records {
             self.trail.record(of, stored, now)?;
         }
         self.metrics.entries.inc_by(fetched.records.len() as u64);
-        if fetched.at_end {
-            at_end.insert(topic);
-        }
         Ok(())
     }
 
@@ -294,38 +295,5 @@ impl Work {
         self.trail.append(events::pruned(now, old.clone(), keep.days), now)?;
         self.flush()?;
         retention::delete(&dir, &old)
-    }
-}
-
-/// Reads a topic until it is over.
-fn read(
-    log: &dyn Log,
-    topic: Topic,
-    from: &[(u16, Offset)],
-    out: &SyncSender<Read>,
-    is_over: &impl Fn() -> bool,
-) {
-    let mut reader = match log.reader(topic, from) {
-        Ok(reader) => reader,
-        Err(error) => {
-            // Nobody to tell is nobody who waits.
-            let _ = out.send((topic, Err(error)));
-            return;
-        }
-    };
-    let mut is_end_told = false;
-    while !is_over() {
-        let fetched = reader.read(READ, LOOK);
-        let is_news = match &fetched {
-            Ok(fetched) => !fetched.records.is_empty() || fetched.at_end && !is_end_told,
-            Err(_) => true,
-        };
-        let has_failed = fetched.is_err();
-        if let Ok(fetched) = &fetched {
-            is_end_told |= fetched.at_end;
-        }
-        if is_news && out.send((topic, fetched)).is_err() || has_failed {
-            return;
-        }
     }
 }

@@ -83,17 +83,6 @@ pub enum Line {
     Footer(Footer),
 }
 
-impl Line {
-    /// The hash of the line before.
-    pub fn prev(&self) -> Digest {
-        match self {
-            Self::Header(of) => of.prev,
-            Self::Entry(of) => of.prev,
-            Self::Footer(of) => of.prev,
-        }
-    }
-}
-
 /// A line as it was read.
 #[derive(Debug)]
 pub struct Sealed {

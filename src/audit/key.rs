@@ -12,16 +12,27 @@ use super::AuditError;
 
 /// What heads are signed with.
 #[derive(Clone)]
-pub struct SigningKey(PKey<Private>);
+pub struct SigningKey {
+    key: PKey<Private>,
+    public: PublicKey,
+}
 
 /// What their signatures are checked with. As text, the 32 bytes in base64.
 #[derive(Clone)]
-pub struct PublicKey(PKey<Public>);
+pub struct PublicKey {
+    key: PKey<Public>,
+    raw: [u8; BYTES],
+}
+
+/// The length of an Ed25519 key (RFC 8032).
+const BYTES: usize = 32;
 
 impl SigningKey {
     /// A new one.
     pub fn generate() -> Result<Self, AuditError> {
-        PKey::generate_ed25519().map(Self).map_err(|error| AuditError::Configuration(error.to_string()))
+        let failed = |problem: String| AuditError::Configuration(format!("cannot make a key: {problem}"));
+        let key = PKey::generate_ed25519().map_err(|error| failed(error.to_string()))?;
+        Self::of(key).map_err(failed)
     }
 
     /// That of a file: PKCS#8 in PEM, as `clade audit keygen` and `openssl genpkey -algorithm ed25519` write it, or the 32
@@ -29,34 +40,40 @@ impl SigningKey {
     pub fn read(path: &Path) -> Result<Self, AuditError> {
         let bytes =
             std::fs::read(path).map_err(|error| AuditError::file("read the signing key", path, &error))?;
-        let key = if bytes.len() == 32 {
+        let key = if bytes.len() == BYTES {
             PKey::private_key_from_raw_bytes(&bytes, Id::ED25519)
         } else {
             PKey::private_key_from_pem(&bytes)
         };
-        match key {
-            Ok(key) if key.id() == Id::ED25519 => Ok(Self(key)),
-            _ => Err(AuditError::Configuration(format!(
-                "{} is no Ed25519 private key: it has to be PKCS#8 in PEM, or 32 bytes; `clade audit keygen` makes one",
+        key.map_err(|error| error.to_string()).and_then(Self::of).map_err(|problem| {
+            AuditError::Configuration(format!(
+                "{} is no Ed25519 private key ({problem}): it has to be PKCS#8 in PEM, or 32 bytes; `clade audit keygen` \
+                 makes one",
                 path.display()
-            ))),
+            ))
+        })
+    }
+
+    fn of(key: PKey<Private>) -> Result<Self, String> {
+        if key.id() != Id::ED25519 {
+            return Err("it is a key of another kind".to_owned());
         }
+        let raw = key.raw_public_key().map_err(|error| error.to_string())?;
+        Ok(Self { key, public: PublicKey::raw(&raw)? })
     }
 
     /// For a file: PKCS#8 in PEM.
     pub fn pem(&self) -> Result<Vec<u8>, AuditError> {
-        self.0.private_key_to_pem_pkcs8().map_err(|error| AuditError::Configuration(error.to_string()))
+        self.key.private_key_to_pem_pkcs8().map_err(|error| AuditError::Configuration(error.to_string()))
     }
 
     /// The key that others check with.
     pub fn public(&self) -> PublicKey {
-        // An Ed25519 key has one.
-        let raw = self.0.raw_public_key().unwrap_or_default();
-        PublicKey::raw(&raw).unwrap_or_else(|_| PublicKey::nobody())
+        self.public.clone()
     }
 
     pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String> {
-        let sign = || Signer::new_without_digest(&self.0)?.sign_oneshot_to_vec(message);
+        let sign = || Signer::new_without_digest(&self.key)?.sign_oneshot_to_vec(message);
         sign().map_err(|error: openssl::error::ErrorStack| format!("cannot sign: {error}"))
     }
 }
@@ -68,8 +85,8 @@ impl PublicKey {
             std::fs::read(path).map_err(|error| AuditError::file("read the public key", path, &error))?;
         let text = std::str::from_utf8(&bytes).map(str::trim).unwrap_or_default();
         let key = match PKey::public_key_from_pem(&bytes) {
-            Ok(key) if key.id() == Id::ED25519 => Ok(Self(key)),
-            _ if bytes.len() == 32 => Self::raw(&bytes),
+            Ok(key) => Self::of(key),
+            _ if bytes.len() == BYTES => Self::raw(&bytes),
             _ => text.parse(),
         };
         key.map_err(|_| {
@@ -82,31 +99,33 @@ impl PublicKey {
 
     /// For a file: PEM.
     pub fn pem(&self) -> Result<Vec<u8>, AuditError> {
-        self.0.public_key_to_pem().map_err(|error| AuditError::Configuration(error.to_string()))
+        self.key.public_key_to_pem().map_err(|error| AuditError::Configuration(error.to_string()))
     }
 
     fn raw(bytes: &[u8]) -> Result<Self, String> {
-        PKey::public_key_from_raw_bytes(bytes, Id::ED25519).map(Self).map_err(|error| error.to_string())
+        PKey::public_key_from_raw_bytes(bytes, Id::ED25519)
+            .map_err(|error| error.to_string())
+            .and_then(Self::of)
     }
 
-    /// The neutral element: no key of anybody's.
-    #[allow(
-        clippy::expect_used,
-        reason = "any 32 bytes are taken for a key until something is checked with it"
-    )]
-    fn nobody() -> Self {
-        Self::raw(&[0; 32]).expect("32 bytes")
+    fn of(key: PKey<Public>) -> Result<Self, String> {
+        if key.id() != Id::ED25519 {
+            return Err("it is a key of another kind".to_owned());
+        }
+        let raw = key.raw_public_key().map_err(|error| error.to_string())?;
+        let raw = raw.try_into().map_err(|_| "its length is another than 32 bytes".to_owned())?;
+        Ok(Self { key, raw })
     }
 
     pub(super) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        let verify = || Verifier::new_without_digest(&self.0)?.verify_oneshot(signature, message);
+        let verify = || Verifier::new_without_digest(&self.key)?.verify_oneshot(signature, message);
         verify().is_ok_and(|is_right: bool| is_right)
     }
 }
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE64.encode(&self.0.raw_public_key().unwrap_or_default()))
+        f.write_str(&BASE64.encode(&self.raw))
     }
 }
 
@@ -120,7 +139,7 @@ impl FromStr for PublicKey {
 
 impl PartialEq for PublicKey {
     fn eq(&self, other: &Self) -> bool {
-        self.to_string() == other.to_string()
+        self.raw == other.raw
     }
 }
 

@@ -9,13 +9,13 @@ use std::time::Duration;
 use super::AuditError;
 use super::archive::{Archive as _, Directory, Names};
 use super::store::{Put, Store};
+use crate::retry::{Backoff, Policy};
 use crate::telemetry::AuditMetrics;
 
 /// Without being told, it is looked for closed segments so often.
 const LOOK: Duration = Duration::from_secs(10);
-/// After the first failure it is tried again so soon, then ever more slowly, up to [`MOST_WAIT`]; up to half of it by chance.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const MOST_WAIT: Duration = Duration::from_secs(120);
+/// The waits before a failed upload is tried again.
+const RETRY: Policy = Policy::new(Duration::from_secs(1), Duration::from_secs(120));
 
 /// Uploads until it is dropped.
 pub(super) struct Uploader {
@@ -65,26 +65,24 @@ struct Work {
 
 impl Work {
     fn run(mut self, ended: &AtomicBool) {
-        let mut failures = 0_u32;
+        let mut backoff = Backoff::new(RETRY);
         while !ended.load(Ordering::Relaxed) {
             let wait = match self.upload(ended) {
                 Ok(()) => {
-                    failures = 0;
+                    backoff.succeeded();
                     LOOK
                 }
                 Err(error) => {
-                    failures = failures.saturating_add(1);
                     self.metrics.upload_failures.inc();
-                    let wait = (FIRST_WAIT * 2_u32.pow(failures.min(10) - 1)).min(MOST_WAIT);
-                    let wait = wait.mul_f64(1.0 - fastrand::f64() / 2.0);
-                    if failures.is_power_of_two() {
-                        let seconds = wait.as_secs();
+                    let failure = backoff.failed();
+                    if failure.is_logged() {
+                        let seconds = failure.wait.as_secs();
                         tracing::warn!(
-                            failures,
+                            failures = failure.times,
                             "{error}; the audit goes on, and it is tried again in {seconds} s"
                         );
                     }
-                    wait
+                    failure.wait
                 }
             };
             std::thread::park_timeout(wait);

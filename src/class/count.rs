@@ -14,13 +14,25 @@ pub struct Count {
 impl Count {
     /// One more.
     pub fn add(&mut self, state: State) {
-        self.members += 1;
-        self.outdated += u64::from(state == State::Outdated);
+        self.add_many(state, 1);
+    }
+
+    /// So many images in one state more.
+    pub fn add_many(&mut self, state: State, images: u64) {
+        self.members += images;
+        self.outdated += if state == State::Outdated { images } else { 0 };
     }
 
     /// One less.
     pub fn remove(&mut self, state: State) {
         self.members = self.members.saturating_sub(1);
         self.outdated = self.outdated.saturating_sub(u64::from(state == State::Outdated));
+    }
+}
+
+impl std::ops::AddAssign for Count {
+    fn add_assign(&mut self, other: Self) {
+        self.members += other.members;
+        self.outdated += other.outdated;
     }
 }

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::node::NodeError;
+
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
@@ -99,5 +101,25 @@ impl From<std::io::Error> for CliError {
 impl From<crate::log::LogError> for CliError {
     fn from(error: crate::log::LogError) -> Self {
         crate::engine::EngineError::Log(error).into()
+    }
+}
+
+impl From<NodeError> for CliError {
+    fn from(error: NodeError) -> Self {
+        match error {
+            NodeError::Usage(problem) => Self::Usage(problem),
+            NodeError::Engine(error) => error.into(),
+            NodeError::Log(error) => error.into(),
+            NodeError::Rebuild(error) => error.into(),
+            NodeError::Audit(error) => error.into(),
+            NodeError::Io(error) => error.into(),
+            error => Self::failed(error),
+        }
+    }
+}
+
+impl From<crate::source::SourceError> for CliError {
+    fn from(error: crate::source::SourceError) -> Self {
+        Self::failed(error)
     }
 }

@@ -167,7 +167,8 @@ fn classes(list: &List<ClassItem>, format: Format) -> Result<(), CliError> {
     }
     let row = |class: &ClassItem| {
         let status = &class.status;
-        let ready = status.conditions.first();
+        let condition = |kind: &str| status.conditions.iter().find(|condition| condition.kind == kind);
+        let (ready, following) = (condition("Ready"), condition("Following"));
         let from = &class.spec.from;
         let mut row = vec![
             class.metadata.name.clone(),
@@ -179,16 +180,17 @@ fn classes(list: &List<ClassItem>, format: Format) -> Result<(), CliError> {
             status.members.to_string(),
             status.outdated.to_string(),
             ready.map_or_else(String::new, |ready| ready.status.clone()),
+            following.map_or_else(String::new, |following| following.reason.clone()),
         ];
         if format == Format::Wide {
             let labels: Vec<String> =
                 class.metadata.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
             row.push(some(&labels, usize::MAX));
-            row.push(ready.map_or_else(String::new, |ready| format!("{}: {}", ready.reason, ready.message)));
+            row.push(following.map_or_else(String::new, |following| following.message.clone()));
         }
         row
     };
-    let mut header = vec!["NAME", "FROM", "CURRENT", "VERSIONS", "MEMBERS", "OUTDATED", "READY"];
+    let mut header = vec!["NAME", "FROM", "CURRENT", "VERSIONS", "MEMBERS", "OUTDATED", "READY", "FOLLOWING"];
     if format == Format::Wide {
         header.extend(["LABELS", "MESSAGE"]);
     }

@@ -2,30 +2,30 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::args::ImportArgs;
-use super::client::start;
+use super::client::open_log;
 use super::error::CliError;
 use super::{demo, progress};
 use crate::engine::Engine;
 use crate::log::SharedLog;
 use crate::log::kafka::{Config, KafkaLog};
+use crate::node::{self, local};
 use crate::processor::Options;
-use crate::publisher::{Counts, Publisher};
+use crate::publisher::{Counts, Publishing, Settings};
 use crate::record::Timestamp;
-use crate::source::{self, SourceError};
+use crate::source;
 
 pub(super) fn import(dir: &Path, args: &ImportArgs, options: &Options) -> Result<(), CliError> {
     let begun = Instant::now();
-    let engine = start(dir, args.partitions, options)?;
+    let engine = local::start(open_log(dir, args.partitions)?, dir, options)?;
     demo::keep(dir)?;
-    let mut publisher = engine.publisher()?;
-    let counts = take_in(&mut publisher, &args.paths)?;
+    let publishing = publishing(SharedLog::clone(engine.log()), options)?;
+    let counts = take_in(&publishing, &args.paths)?;
     let read = begun.elapsed();
     catch_up(&engine)?;
-    let unknown = publisher.claims_of_unknown_images();
-    report(&counts, unknown);
+    report(&counts);
     eprintln!(
         "done in {:.1} s: {:.1} s to read and publish, {:.1} s more to classify; data in {}",
         begun.elapsed().as_secs_f64(),
@@ -36,6 +36,12 @@ pub(super) fn import(dir: &Path, args: &ImportArgs, options: &Options) -> Result
     Ok(())
 }
 
+fn publishing(log: SharedLog, options: &Options) -> Result<Publishing, CliError> {
+    let (spans, metrics) = (options.spans.clone(), options.metrics.clone());
+    let settings = Settings { clock: Timestamp::now, delay: Duration::ZERO, spans, metrics };
+    Ok(Publishing::start(log, settings)?)
+}
+
 /// Publishes to a cluster, whose processors do the rest.
 pub(super) fn publish(cluster: Config, args: &ImportArgs, options: &Options) -> Result<(), CliError> {
     let begun = Instant::now();
@@ -44,39 +50,22 @@ pub(super) fn publish(cluster: Config, args: &ImportArgs, options: &Options) -> 
             "--partitions is for a new data directory; a cluster has its own: clade topics".to_owned(),
         ));
     }
+    let publishing = publishing(Arc::new(KafkaLog::open(cluster)?), options)?;
     let waiting = progress::spinner("reading what is published");
-    let log: SharedLog = Arc::new(KafkaLog::open(cluster)?);
-    let mut publisher = Publisher::restore(log, Timestamp::now)?.traced(options.spans.clone());
+    publishing.observe(Arc::default())?;
     waiting.finish();
-    let counts = take_in(&mut publisher, &args.paths)?;
-    report(&counts, publisher.claims_of_unknown_images());
+    report(&take_in(&publishing, &args.paths)?);
     eprintln!("published in {:.1} s; `clade process` classifies", begun.elapsed().as_secs_f64());
     Ok(())
 }
 
-/// Reads all inputs into the publisher and writes what they come to.
-pub(super) fn take_in(publisher: &mut Publisher, paths: &[PathBuf]) -> Result<Counts, CliError> {
-    let before = publisher.counts();
-    let inputs = source::find(paths).map_err(source_error)?;
+/// Reads all inputs and publishes what they say, with a bar that shows how far it is.
+fn take_in(publishing: &Publishing, paths: &[PathBuf]) -> Result<Counts, CliError> {
+    let inputs = source::find(paths)?;
     let bar = progress::bytes(inputs.iter().map(source::Input::bytes).sum(), "reading");
-    for input in &inputs {
-        let read =
-            source::read(input, &|bytes| bar.add(bytes), &mut |observation| publisher.observe(observation));
-        read.map_err(source_error)?;
-    }
+    let counts = node::take_in(publishing, &inputs, |bytes| bar.add(bytes))?;
     bar.finish();
-    let writing = progress::spinner("publishing");
-    publisher.flush()?;
-    writing.finish();
-    let after = publisher.counts();
-    Ok(Counts {
-        images: after.images - before.images,
-        unchanged_images: after.unchanged_images - before.unchanged_images,
-        tags: after.tags - before.tags,
-        build_configs: after.build_configs - before.build_configs,
-        dead_letters: after.dead_letters - before.dead_letters,
-        not_images: after.not_images - before.not_images,
-    })
+    Ok(counts)
 }
 
 /// Waits until everything published is processed.
@@ -89,17 +78,18 @@ pub(super) fn catch_up(engine: &Engine) -> Result<(), CliError> {
     Ok(())
 }
 
-fn report(counts: &Counts, claims_of_unknown: usize) {
-    let Counts { images, unchanged_images, tags, build_configs, dead_letters, not_images } = *counts;
+fn report(counts: &Counts) {
+    let Counts { images, unchanged_images, tags, build_configs, dead_letters, not_images, unknown_claims } =
+        *counts;
     eprintln!(
         "{images} images written ({unchanged_images} were known), {tags} tags, {build_configs} build configs"
     );
     if not_images > 0 {
         eprintln!("{not_images} left out: attestations, artifacts and objects of other kinds are not images");
     }
-    if claims_of_unknown > 0 {
+    if unknown_claims > 0 {
         eprintln!(
-            "{claims_of_unknown} images have a declared base and were never seen: those declarations are left out"
+            "{unknown_claims} images have a declared base and were never seen: those declarations are left out"
         );
     }
     if dead_letters > 0 {
@@ -107,8 +97,4 @@ fn report(counts: &Counts, claims_of_unknown: usize) {
             "warning: {dead_letters} could not be read: `clade subscribe dead-letters` tells which and why"
         );
     }
-}
-
-fn source_error(error: SourceError) -> CliError {
-    CliError::failed(error)
 }

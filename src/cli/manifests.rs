@@ -5,8 +5,7 @@ use std::path::Path;
 
 use super::args::{ApplyArgs, Declared, DeleteArgs};
 use super::error::CliError;
-use crate::api::Client;
-use crate::api::write::Applied;
+use crate::api::{Applied, Client};
 
 pub(super) fn apply(client: &Client, args: &ApplyArgs) -> Result<(), CliError> {
     let mut objects = Vec::new();

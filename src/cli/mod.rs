@@ -9,18 +9,16 @@ mod generate;
 mod get;
 mod import;
 mod kafka;
-mod live;
 mod manifests;
 mod otlp;
 mod output;
 mod patience;
 mod progress;
 mod rebuild;
-mod registries;
 mod run;
+mod secret;
 mod services;
 mod show;
-mod sources;
 mod status;
 mod stream;
 mod topics;
@@ -96,7 +94,7 @@ fn dispatch(args: Args) -> Result<(), CliError> {
 
 fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result<(), CliError> {
     let dir = args.data_dir()?;
-    let token = args.token_file.as_deref().map(client::token).transpose()?;
+    let token = args.token_file.as_deref().map(|path| secret::read("the token", path)).transpose()?;
     let server = args.server.as_deref().map(|url| (url, token.clone()));
     match args.command {
         Command::Import(_) if server.is_some() => Err(CliError::Usage(

@@ -4,7 +4,7 @@ use super::args::{Format, StatusArgs};
 use super::error::CliError;
 use super::output::{lines, structured, table};
 use crate::api::{Client, Status};
-use crate::engine::PartitionStatus;
+use crate::query::answer::PartitionStatus;
 
 pub(super) fn status(client: &Client, args: &StatusArgs) -> Result<(), CliError> {
     let status: Status = client.get("/v1/status", &())?;

@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::EngineError;
+use super::bell::Bell;
 use super::monitor::Monitor;
-use super::status::{Board, PartitionStatus};
+use super::status::Board;
 use super::supervisor::{self, Supervised, Work};
 use crate::log::kafka::{Change, KafkaLog};
 use crate::log::{Offset, SharedLog};
 use crate::processor::Options;
+use crate::query::answer::PartitionStatus;
 
 /// How often the group is looked at, and whether to stop.
 const LOOK: Duration = Duration::from_millis(100);
@@ -117,7 +119,7 @@ impl Member<'_> {
                 continue;
             }
             let (log, work) = (SharedLog::clone(&self.log), Work::Process(None));
-            let started = supervisor::start(*partition, log, work, self.options.clone())?;
+            let started = supervisor::start(*partition, log, work, self.options.clone(), Bell::default())?;
             self.monitor.add(*partition, started.board());
             self.processors.insert(*partition, started);
         }

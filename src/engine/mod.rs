@@ -1,44 +1,32 @@
 //! The workers of this process, a thread a partition: processors on the embedded log, followers of a cluster's log, or
 //! (`member`) those processors of a cluster that are this process's.
 
+mod bell;
 pub mod member;
 mod monitor;
 mod status;
 mod supervisor;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::log::embedded::EmbeddedLog;
-use crate::log::{LogError, Offset, SharedLog, TopicPartition, embedded};
+use crate::log::{LogError, Offset, SharedLog, TopicPartition};
 use crate::processor;
-use crate::publisher::{PublishError, Publisher};
-use crate::record::{Timestamp, Topic};
-use crate::telemetry::{Metrics, Spans};
+use crate::query::answer::PartitionStatus;
+use crate::record::Topic;
+use crate::telemetry::Metrics;
 use crate::view::View;
+use bell::Bell;
 use monitor::Monitor;
-pub use status::PartitionStatus;
 use supervisor::{Supervised, Work};
 
-/// How an engine is started.
-#[derive(Clone, Default)]
-pub struct Options {
-    /// How the log is opened.
-    pub log: embedded::Options,
-    /// How the processors work.
-    pub processor: processor::Options,
-}
-
-/// What a process does.
+/// The work of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Everything: publishes, processes and answers.
+    /// It processes every partition.
     Processor,
-    /// Reads what others publish, and answers.
+    /// It follows what others have processed.
     Follower,
-    /// Publishes.
-    Publisher,
 }
 
 /// Why an engine could not start or go on.
@@ -57,16 +45,18 @@ pub enum EngineError {
     },
 }
 
+/// Whoever waits for workers is woken when one of them has gone on, and looks so often in any case.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// A running engine. Dropping it stops it.
 pub struct Engine {
     log: SharedLog,
     view: Arc<View>,
     processors: Vec<Supervised>,
-    /// None where nothing is processed.
-    _monitor: Option<Monitor>,
+    bell: Bell,
+    _monitor: Monitor,
     role: Role,
     metrics: Metrics,
-    spans: Spans,
 }
 
 /// How far the processors are behind what was published.
@@ -79,11 +69,6 @@ pub struct Lag {
 }
 
 impl Engine {
-    /// Opens the log in `dir` and starts a processor for each of its partitions.
-    pub fn start(dir: &Path, options: Options) -> Result<Self, EngineError> {
-        Self::process(Arc::new(EmbeddedLog::open(dir, options.log)?), &options.processor)
-    }
-
     /// Starts a processor for each partition of a log that nobody else processes.
     pub fn process(log: SharedLog, options: &processor::Options) -> Result<Self, EngineError> {
         let view = Arc::new(View::new(log.partitions()));
@@ -96,27 +81,17 @@ impl Engine {
         Self::with(log, &view, Work::Follow(Arc::clone(&view)), options)
     }
 
-    /// Reads and processes nothing: for a process that only publishes.
-    pub fn publish_only(log: SharedLog, options: &processor::Options) -> Self {
-        Self {
-            log,
-            view: Arc::new(View::new(0)),
-            processors: Vec::new(),
-            _monitor: None,
-            role: Role::Publisher,
-            metrics: options.metrics.clone(),
-            spans: options.spans.clone(),
-        }
-    }
-
     fn with(
         log: SharedLog,
         view: &Arc<View>,
         work: Work,
         options: &processor::Options,
     ) -> Result<Self, EngineError> {
-        let start =
-            |partition| supervisor::start(partition, SharedLog::clone(&log), work.clone(), options.clone());
+        let bell = Bell::default();
+        let start = |partition| {
+            let log = SharedLog::clone(&log);
+            supervisor::start(partition, log, work.clone(), options.clone(), bell.clone())
+        };
         let processors: Vec<Supervised> = (0..log.partitions()).map(start).collect::<Result<_, _>>()?;
         let monitor = Monitor::start(SharedLog::clone(&log), options.metrics.clone())?;
         processors.iter().for_each(|of| monitor.add(of.partition(), of.board()));
@@ -124,10 +99,10 @@ impl Engine {
             log,
             view: Arc::clone(view),
             processors,
-            _monitor: Some(monitor),
+            bell,
+            _monitor: monitor,
             role: if matches!(work, Work::Follow(_)) { Role::Follower } else { Role::Processor },
             metrics: options.metrics.clone(),
-            spans: options.spans.clone(),
         })
     }
 
@@ -151,19 +126,12 @@ impl Engine {
         &self.metrics
     }
 
-    /// A publisher. It fences any earlier one.
-    pub fn publisher(&self) -> Result<Publisher, PublishError> {
-        Ok(Publisher::restore(SharedLog::clone(&self.log), Timestamp::now)?.traced(self.spans.clone()))
-    }
-
     /// Waits until everything that is published now is processed and seen by readers; what comes meanwhile is not waited
     /// for. Ends early when a processor gives up. `told` is called meanwhile.
     pub fn catch_up(&self, mut told: impl FnMut(Lag)) -> Result<(), EngineError> {
-        if self.role == Role::Publisher {
-            return Ok(());
-        }
         let ends = self.ends()?;
         loop {
+            let seen = self.bell.rings();
             self.check()?;
             let lag = self.lag(&ends);
             told(lag);
@@ -174,18 +142,20 @@ impl Engine {
             {
                 return Ok(());
             }
-            // The processors publish to the view, not to waiters; a look now and then costs nothing.
-            std::thread::park_timeout(Duration::from_millis(2));
+            self.bell.wait(seen, LOOK);
         }
     }
 
     /// Waits until every partition was brought up to date once. Ends early when a worker gives up.
     pub fn wait_until_restored(&self) -> Result<(), EngineError> {
-        while !self.processors.iter().all(Supervised::has_restored) {
+        loop {
+            let seen = self.bell.rings();
+            if self.processors.iter().all(Supervised::has_restored) {
+                return Ok(());
+            }
             self.check()?;
-            std::thread::park_timeout(Duration::from_millis(2));
+            self.bell.wait(seen, LOOK);
         }
-        Ok(())
     }
 
     /// The ends of each partition's inputs.
@@ -200,7 +170,7 @@ impl Engine {
 
     fn lag(&self, ends: &[[Offset; 3]]) -> Lag {
         let mut lag = Lag { published: 0, processed: 0 };
-        for (committed, ends) in self.view.snapshot().partitions.iter().zip(ends) {
+        for (committed, ends) in self.view.snapshot().partitions().zip(ends) {
             let progress = committed.progress;
             for (end, at) in ends.iter().zip([progress.images, progress.tags, progress.catalog]) {
                 lag.published += end;

@@ -40,7 +40,7 @@ impl Monitor {
         let thread = std::thread::Builder::new()
             .name("monitor".to_owned())
             .spawn(move || watch(&log, &metrics, &of))
-            .map_err(|error| LogError::Storage(format!("cannot start the monitor's thread: {error}")))?;
+            .map_err(|error| LogError::caused("cannot start the monitor's thread", error))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 

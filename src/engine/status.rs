@@ -3,26 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
 use crate::log::Offset;
+use crate::query::answer::PartitionStatus;
 use crate::record::ProgressRecord;
-
-/// How one partition is doing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PartitionStatus {
-    /// The partition.
-    pub partition: u16,
-    /// Whether it was brought up to date once. Before, answers lack it.
-    pub restored: bool,
-    /// Images in its index.
-    pub images: u64,
-    /// Records of `images` that are published and not in answers.
-    pub behind_records: u64,
-    /// For how many seconds it has not been up to date; 0 when it is, absent when it never was.
-    pub behind_seconds: Option<u64>,
-}
 
 /// What a worker tells after each step, and what the log tells of its end once a second.
 #[derive(Default)]

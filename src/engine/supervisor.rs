@@ -1,15 +1,17 @@
 //! One thread a partition: restores its worker, lets it work, restores another when it fails, and gives up in the end.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::status::{Board, PartitionStatus};
+use super::bell::Bell;
+use super::status::Board;
 use crate::log::{AppendError, LogError, SharedLog};
 use crate::processor::{Follower, Options, Processor, ProcessorError};
+use crate::query::answer::PartitionStatus;
 use crate::record::ProgressRecord;
+use crate::retry::Policy;
 use crate::telemetry;
 use crate::view::View;
 
@@ -17,6 +19,8 @@ use crate::view::View;
 const FAILURES: u32 = 5;
 /// A worker that waits for records looks this often whether it is to stop.
 const IDLE: Duration = Duration::from_millis(20);
+/// The waits before another worker is restored.
+const RETRY: Policy = Policy::new(Duration::from_millis(200), Duration::from_secs(6));
 /// Who was fenced waits for this long: if a newer processor has the partition by right, this one learns of it meanwhile
 /// and stops, instead of taking the partition back.
 const FENCED: Duration = Duration::from_secs(3);
@@ -42,6 +46,7 @@ struct State {
     stop: Arc<AtomicBool>,
     board: Arc<Board>,
     failure: Mutex<Option<String>>,
+    bell: Bell,
 }
 
 impl State {
@@ -122,14 +127,15 @@ pub(super) fn start(
     log: SharedLog,
     work: Work,
     options: Options,
+    bell: Bell,
 ) -> Result<Supervised, LogError> {
-    let state = Arc::new(State::default());
+    let state = Arc::new(State { bell, ..State::default() });
     let shared = Arc::clone(&state);
     let options = Options { stop: Arc::clone(&state.stop), ..options };
     let thread = std::thread::Builder::new()
         .name(format!("partition-{partition}"))
         .spawn(move || supervise(partition, &log, &work, &options, &shared))
-        .map_err(|error| LogError::Storage(format!("cannot start a processor's thread: {error}")))?;
+        .map_err(|error| LogError::caused("cannot start a processor's thread", error))?;
     Ok(Supervised { partition, thread: Some(thread), state })
 }
 
@@ -138,8 +144,15 @@ fn supervise(partition: u16, log: &SharedLog, work: &Work, options: &Options, st
     // Who was told to stop restores nothing: that would fence the rightful successor.
     while !state.stop.load(Ordering::Acquire) {
         let result = match work {
-            Work::Process(view) => process(partition, log, view.as_ref(), options, state, &mut failures),
-            Work::Follow(view) => follow(partition, log, view, options, state, &mut failures),
+            Work::Process(view) => {
+                let restore =
+                    || Processor::restore(SharedLog::clone(log), view.as_ref(), partition, options.clone());
+                work_on(restore, partition, options, state, &mut failures)
+            }
+            Work::Follow(view) => {
+                let restore = || Follower::restore(log, view, partition, options);
+                work_on(restore, partition, options, state, &mut failures)
+            }
         };
         let error = match result {
             Err(error) if !state.stop.load(Ordering::Acquire) => error,
@@ -166,53 +179,79 @@ fn supervise(partition: u16, log: &SharedLog, work: &Work, options: &Options, st
         options.metrics.failures.inc();
         tracing::warn!(partition, %error, failures, "processor failed; restoring another");
         let is_fenced = matches!(error, ProcessorError::Append(AppendError::Fenced));
-        wait(if is_fenced { FENCED } else { Duration::ZERO } + backoff(failures), state);
+        wait(if is_fenced { FENCED } else { Duration::ZERO } + RETRY.wait(failures, fastrand::f64()), state);
     }
     options.metrics.forget(partition);
 }
 
-fn process(
-    partition: u16,
-    log: &SharedLog,
-    view: Option<&Arc<View>>,
-    options: &Options,
-    state: &State,
-    failures: &mut u32,
-) -> Result<(), ProcessorError> {
-    let begun = Instant::now();
-    let mut processor = Processor::restore(SharedLog::clone(log), view, partition, options.clone())?;
-    options.metrics.restore.observe(begun.elapsed().as_secs_f64());
-    state.restored(partition, processor.images(), options);
-    while !state.stop.load(Ordering::Acquire) {
-        let done = processor.step(IDLE)?;
-        if done.records > 0 {
-            *failures = 0;
-        }
-        state.board.tell(processor.progress(), done.at_end, processor.images());
-    }
-    processor.close()
+/// The common part of a processor and a follower.
+trait Worker {
+    /// Takes in what has come, waiting for it for `idle` at most. Says how many records, and whether those were all.
+    fn step(&mut self, idle: Duration) -> Result<(usize, bool), ProcessorError>;
+    fn progress(&self) -> ProgressRecord;
+    fn images(&self) -> usize;
+    fn close(self) -> Result<(), ProcessorError>;
 }
 
-fn follow(
+impl Worker for Processor {
+    fn step(&mut self, idle: Duration) -> Result<(usize, bool), ProcessorError> {
+        self.step(idle).map(|done| (done.records, done.at_end))
+    }
+
+    fn progress(&self) -> ProgressRecord {
+        self.progress()
+    }
+
+    fn images(&self) -> usize {
+        self.images()
+    }
+
+    fn close(self) -> Result<(), ProcessorError> {
+        self.close()
+    }
+}
+
+impl Worker for Follower {
+    fn step(&mut self, idle: Duration) -> Result<(usize, bool), ProcessorError> {
+        self.step(idle).map(|records| (records, self.at_end()))
+    }
+
+    fn progress(&self) -> ProgressRecord {
+        self.progress()
+    }
+
+    fn images(&self) -> usize {
+        self.images()
+    }
+
+    fn close(self) -> Result<(), ProcessorError> {
+        self.close();
+        Ok(())
+    }
+}
+
+/// Restores a worker and lets it work until it is to stop or fails.
+fn work_on<W: Worker>(
+    restore: impl FnOnce() -> Result<W, ProcessorError>,
     partition: u16,
-    log: &SharedLog,
-    view: &Arc<View>,
     options: &Options,
     state: &State,
     failures: &mut u32,
 ) -> Result<(), ProcessorError> {
     let begun = Instant::now();
-    let mut follower = Follower::restore(log, view, partition, options)?;
+    let mut worker = restore()?;
     options.metrics.restore.observe(begun.elapsed().as_secs_f64());
-    state.restored(partition, follower.images(), options);
+    state.restored(partition, worker.images(), options);
+    state.bell.ring();
     while !state.stop.load(Ordering::Acquire) {
-        if follower.step(IDLE)? > 0 {
+        let (records, at_end) = worker.step(IDLE)?;
+        if records > 0 {
             *failures = 0;
         }
-        state.board.tell(follower.progress(), follower.at_end(), follower.images());
+        state.board.tell(worker.progress(), at_end, worker.images());
+        state.bell.ring();
     }
-    follower.close();
-    Ok(())
+    worker.close()
 }
 
 /// Waits, but not when it is to stop.
@@ -225,10 +264,4 @@ fn wait(time: Duration, state: &State) {
         }
         std::thread::park_timeout(left);
     }
-}
-
-/// 100 ms, doubled each time, up to a half more by chance, so that several do not try again at once.
-fn backoff(failures: u32) -> Duration {
-    let base = 100_u64 << failures.min(6);
-    Duration::from_millis(base + RandomState::new().hash_one(failures) % (base / 2))
 }

@@ -58,6 +58,7 @@ impl Families {
         self.lists.shrink_to_fit();
     }
 
+    #[cfg(feature = "internals")]
     pub(super) fn bytes(&self) -> usize {
         let lists: usize = self.lists.iter().map(|list| list.capacity() * size_of::<u32>()).sum();
         lists + self.lists.capacity() * size_of::<Vec<u32>>() + self.free.capacity() * size_of::<u32>()

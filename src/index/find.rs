@@ -15,6 +15,7 @@ pub struct Position {
 
 impl ChainIndex {
     /// The node where the chain ends, if it ends at one.
+    #[cfg(feature = "internals")]
     pub fn find(&self, chain: &LayerChain) -> Option<NodeId> {
         let (mut at, mut rest) = (root(chain.identity()), chain.layers());
         rest.first()?;

@@ -24,6 +24,7 @@ mod children;
 mod families;
 mod find;
 mod insert;
+#[cfg(feature = "internals")]
 mod memory;
 mod node;
 mod pool;
@@ -39,6 +40,7 @@ use hashbrown::HashTable;
 
 pub use find::Position;
 pub use insert::{Change, IndexError, Inserted, MAX_LAYERS};
+#[cfg(feature = "internals")]
 pub use memory::MemoryUse;
 pub use settle::Renumbering;
 
@@ -124,6 +126,7 @@ impl ChainIndex {
     }
 
     /// Whether there is no image.
+    #[cfg(feature = "internals")]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -49,6 +49,7 @@ impl<T> Pool<T> {
         }
     }
 
+    #[cfg(feature = "internals")]
     pub(super) fn bytes(&self) -> usize {
         self.chunks.len() * CHUNK * size_of::<T>() + self.chunks.capacity() * size_of::<Vec<T>>()
     }

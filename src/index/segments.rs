@@ -92,6 +92,7 @@ impl Segments {
         self.free.entry(len).or_default().push(at);
     }
 
+    #[cfg(feature = "internals")]
     pub(super) fn bytes(&self) -> usize {
         let free: usize = self.free.values().map(|list| list.capacity() * size_of::<u32>() + 64).sum();
         self.chunks.len() * CHUNK * size_of::<Digest>() + free

@@ -14,6 +14,7 @@ impl ChainIndex {
     }
 
     /// The nodes directly below.
+    #[cfg(feature = "internals")]
     pub fn children(&self, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         self.family(node.0).iter().copied().map(NodeId)
     }
@@ -47,18 +48,6 @@ impl ChainIndex {
             is_alone: false,
         };
         images.enter(node.0);
-        images
-    }
-
-    /// Of [`subtree_images`](Self::subtree_images) those that come after `image`, which must be one of them: the next
-    /// page. Valid as long as the index is not changed.
-    pub fn subtree_images_after(&self, node: NodeId, image: ImageId) -> SubtreeImages<'_> {
-        let slot = self.slots[image.0];
-        let mut images = SubtreeImages { top: node.0, ..self.subtree_images(NodeId(slot.node)) };
-        if slot.node != node.0 {
-            images.siblings = self.later_siblings(slot.node);
-        }
-        (images.image, images.is_alone) = (slot.next, false);
         images
     }
 

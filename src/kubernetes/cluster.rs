@@ -92,6 +92,7 @@ impl Cluster {
     }
 
     /// A connection as a kubeconfig file says.
+    #[cfg(feature = "internals")]
     pub async fn of_kubeconfig(path: &Path) -> Result<Self, KubernetesError> {
         let wrong = |error: &dyn std::error::Error| KubernetesError::Configuration(error.to_string());
         let file = Kubeconfig::read_from(path).map_err(|error| wrong(&error))?;

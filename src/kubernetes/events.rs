@@ -8,8 +8,9 @@ use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio_stream::{Stream, StreamExt as _};
 
-use super::backoff::Backoff;
+use super::RETRY;
 use super::cluster::told;
+use crate::retry::Backoff;
 
 /// So many events are taken together.
 const BATCH: u16 = 500;
@@ -27,25 +28,22 @@ where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let config = watcher::Config::default().page_size(u32::from(BATCH));
-    let mut failures = 0_u32;
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::new(RETRY);
     let patient = watcher(api, config).then(move |event| {
         let wait = match &event {
             Ok(_) => {
-                failures = 0;
-                backoff = Backoff::default();
+                backoff.succeeded();
                 None
             }
             Err(error) => {
-                failures += 1;
                 if is_expired(error) {
-                    backoff = Backoff::default();
+                    backoff.succeeded();
                 }
-                // Said at first, and then now and then.
-                if failures.is_power_of_two() {
-                    tracing::warn!(what, failures, "cannot watch: {}", why(error));
+                let failure = backoff.failed();
+                if failure.is_logged() {
+                    tracing::warn!(what, failures = failure.times, "cannot watch: {}", why(error));
                 }
-                Some(backoff.wait())
+                Some(failure.wait)
             }
         };
         async move {

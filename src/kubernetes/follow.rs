@@ -13,7 +13,7 @@ use super::events::events;
 use super::kinds::{Watched, observe};
 use super::raw::Raw;
 use super::{SOURCE, Sender};
-use crate::publisher::Observation;
+use crate::observe::Observation;
 
 /// Follows a kind until nobody listens any more. `listed` is told once all objects have been handed on.
 pub(super) async fn follow<K: Watched>(

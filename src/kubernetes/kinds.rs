@@ -6,8 +6,9 @@ use super::class::Stated;
 use super::declared::{Declared, DeclaredClass};
 use super::raw::{Kind, Raw};
 use super::{ImageClass, ImageClassGroup, SOURCE};
+use crate::declare::{ClassSpec, GroupSpec};
+use crate::observe::{Listing, Observation, ObservedTag};
 use crate::openshift::observations;
-use crate::publisher::{ClassSpec, Listing, Observation, ObservedTag};
 use crate::record::DeadLetterRecord;
 
 /// A kind that is watched.
@@ -179,7 +180,7 @@ impl Watched for ImageClassGroup {
         let group: Self = serde_json::from_str(object.json.get()).map_err(|error| error.to_string())?;
         let selector = group.spec.selector.clone();
         declared.put_group(group);
-        Ok(vec![Observation::Group(object.key(), selector)])
+        Ok(vec![Observation::Group(GroupSpec { name: object.key(), selector })])
     }
 
     fn gone(object: &Raw<Self>, declared: &Declared) -> Option<Observation> {

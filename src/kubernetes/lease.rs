@@ -9,6 +9,7 @@ use kube::Api;
 use kube::api::PostParams;
 
 use super::cluster::{Cluster, KubernetesError, answer, told};
+use crate::retry;
 
 /// Who has not renewed for so long has lost it.
 const DURATION: Duration = Duration::from_secs(15);
@@ -52,13 +53,13 @@ impl Lease {
                 Ok(false) => failures = 0,
                 Err(error) => {
                     failures += 1;
-                    if failures.is_power_of_two() {
+                    if retry::is_logged(failures) {
                         let name = self.full_name();
                         tracing::warn!(lease = name, failures, "cannot get the lease: {}", told(&error));
                     }
                 }
             }
-            tokio::time::sleep(RENEW.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
+            tokio::time::sleep(retry::spread(RENEW)).await;
         }
     }
 

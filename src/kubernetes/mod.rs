@@ -8,7 +8,6 @@
 //! ```
 
 mod apply;
-mod backoff;
 mod builds;
 mod class;
 mod cluster;
@@ -23,9 +22,10 @@ mod raw;
 mod status;
 mod watch;
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 
-pub use backoff::Backoff;
 pub use builds::{
     BuildError, BuildNow, BuildPhase, BuildRequest, build, build_config, builds_of, instantiate,
 };
@@ -39,10 +39,16 @@ pub use labels::{
 pub use lease::{Held, Lease};
 pub use watch::watch;
 
-use crate::publisher::Observation;
+use crate::observe::Observation;
+use crate::retry::Policy;
 
 /// What records of it name as their source.
 pub const SOURCE: &str = "kubernetes";
+
+/// The waits before an API server that did not answer is asked again. A server that is back is found within 30 s. (kube's own
+/// default waits for up to a minute, and a second one after a restart of the server.) clade asks without an end: it can do
+/// nothing without the server.
+pub const RETRY: Policy = Policy::new(Duration::from_secs(1), Duration::from_secs(30));
 
 /// Where observations go.
 pub type Sender = mpsc::Sender<Vec<Observation>>;

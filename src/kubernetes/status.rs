@@ -12,16 +12,16 @@ use super::class::{
 };
 use super::cluster::{Cluster, told};
 use super::declared::{Declared, DeclaredClass};
-use super::{ImageClass, SOURCE};
-use crate::class::{Catalog, Class};
+use super::{ImageClass, RETRY};
+use crate::class::{Catalog, Class, Count};
+use crate::declare;
 use crate::record::{Timestamp, VersionRecord};
+use crate::retry::Backoff;
 
 /// So many earlier versions stand in a status: an object has to stay far below what the API server takes.
 const HISTORY: usize = 10;
 /// The status is looked at no more often than this, however much changes.
 const PAUSE: Duration = Duration::from_millis(500);
-/// What failed is tried again after this.
-const AGAIN: Duration = Duration::from_secs(5);
 /// Who the fields of the status belong to.
 const MANAGER: &str = "clade-watch";
 
@@ -31,13 +31,14 @@ pub(super) async fn keep_status(
     declared: Declared,
     mut catalog: latest::Receiver<Arc<Catalog>>,
 ) {
-    let mut failures = 0_u32;
+    let mut backoff = Backoff::new(RETRY);
+    let mut wait = Duration::ZERO;
     loop {
-        let again = tokio::time::sleep(AGAIN);
+        let again = tokio::time::sleep(wait);
         tokio::select! {
             () = declared.changed() => {}
             changed = catalog.changed() => if changed.is_err() { return },
-            () = again, if failures > 0 => {}
+            () = again, if backoff.failures() > 0 => {}
         }
         let now = Arc::clone(&catalog.borrow_and_update());
         let mut failed = Vec::new();
@@ -51,11 +52,14 @@ pub(super) async fn keep_status(
                 failed.push(("ImageClassGroup", group.metadata.name.clone().unwrap_or_default(), error));
             }
         }
-        failures = if failed.is_empty() { 0 } else { failures + 1 };
-        // Said at first, and then now and then.
-        if failures.is_power_of_two() {
-            for (kind, name, error) in failed {
-                tracing::warn!(kind, name, failures, "cannot write the status: {}", told(&error));
+        if failed.is_empty() {
+            backoff.succeeded();
+        } else {
+            let failure = backoff.failed();
+            wait = failure.wait;
+            for (kind, name, error) in failed.iter().filter(|_| failure.is_logged()) {
+                let failures = failure.times;
+                tracing::warn!(kind, name, failures, "cannot write the status: {}", told(error));
             }
         }
         tokio::time::sleep(PAUSE).await;
@@ -90,7 +94,7 @@ async fn write_group(
     let name = group.metadata.name.clone().unwrap_or_default();
     // Not taken in yet.
     let Some(known) = catalog.group(&name) else { return Ok(()) };
-    let classes = catalog.selected(known).map(|class| class.record.name.clone()).collect();
+    let classes = declare::group_classes(catalog, known);
     let status = ImageClassGroupStatus { observed_generation: group.metadata.generation, classes };
     if group.status.as_ref() == Some(&status) {
         return Ok(());
@@ -102,68 +106,40 @@ async fn write_group(
     Ok(())
 }
 
-/// The status of a class. `now` is when conditions that change do so.
+/// The status of a class, without its counts, which another service writes. `now` is when conditions that change do so.
 fn class_status(class: &DeclaredClass, known: Option<&Class>, now: &str) -> ImageClassStatus {
-    let generation = class.generation;
-    let condition = |type_: &str, holds: Option<bool>, reason: &str, message: String| {
-        let status = holds.map_or("Unknown", |holds| if holds { "True" } else { "False" });
-        let before = class.status.conditions.iter().find(|of| of.type_ == type_);
-        let same = before.filter(|of| of.status == status);
+    let declared = match (&class.problem, known) {
+        (Some(problem), _) => declare::Declared::Invalid(problem),
+        (None, None) => declare::Declared::Pending,
+        (None, Some(known)) => declare::Declared::Known(known),
+    };
+    let status = declare::class_status(declared, Count::default());
+    let condition = |of: &declare::Condition| {
+        let value = of.status.as_str();
+        let before = class.status.conditions.iter().find(|before| before.type_ == of.kind);
+        let same = before.filter(|before| before.status == value);
         Condition {
-            type_: type_.to_owned(),
-            status: status.to_owned(),
-            observed_generation: generation,
+            type_: of.kind.to_owned(),
+            status: value.to_owned(),
+            observed_generation: class.generation,
             last_transition_time: same.map_or_else(|| now.to_owned(), |of| of.last_transition_time.clone()),
-            reason: reason.to_owned(),
-            message,
+            reason: of.reason.clone(),
+            message: of.message.clone(),
         }
     };
-    let mut status = ImageClassStatus { observed_generation: generation, ..ImageClassStatus::default() };
-    if let Some(problem) = &class.problem {
-        let ready = condition("Ready", Some(false), "Invalid", problem.clone());
-        let following = condition("Following", Some(false), "Invalid", problem.clone());
-        status.conditions = vec![ready, following];
-        return status;
+    let history = status.history.iter().take(HISTORY);
+    ImageClassStatus {
+        observed_generation: class.generation,
+        current: status.current.as_ref().map(|current| told_version(current, status.current_until)),
+        history: history.map(|(version, until)| told_version(version, *until)).collect(),
+        versions: known.and_then(|_| i64::try_from(status.versions()).ok()),
+        members: None,
+        outdated: None,
+        conditions: status.conditions().map(condition).to_vec(),
     }
-    let Some(known) = known else {
-        let text = format!("the declaration has been seen; source {SOURCE} is being read");
-        status.conditions = vec![
-            condition("Ready", None, "Pending", text.clone()),
-            condition("Following", None, "Pending", text),
-        ];
-        return status;
-    };
-    let mut versions: Vec<&Arc<VersionRecord>> = known.versions().collect();
-    versions.sort_by_key(|version| (version.since, version.number));
-    let following = &known.record.following;
-    let ready = match known.current() {
-        Some(current) => {
-            let text = format!(
-                "images are classified by {} versions; current is {}",
-                versions.len(),
-                current.digest
-            );
-            condition("Ready", Some(true), "Classifying", text)
-        }
-        None => condition("Ready", Some(false), &following.reason, following.message.clone()),
-    };
-    let following =
-        condition("Following", Some(following.ready), &following.reason, following.message.clone());
-    status.conditions = vec![ready, following];
-    status.versions = i64::try_from(versions.len()).ok();
-    status.current = known.current().map(|current| told_version(current, None));
-    let untils = versions.iter().skip(1).map(|next| Some(next.since.to_string())).chain([None]);
-    let earlier =
-        versions.iter().zip(untils).filter(|(version, _)| Some(version.number) != known.record.current);
-    let mut earlier: Vec<ClassVersion> =
-        earlier.map(|(version, until)| told_version(version, until)).collect();
-    earlier.reverse();
-    earlier.truncate(HISTORY);
-    status.history = earlier;
-    status
 }
 
-fn told_version(version: &VersionRecord, until: Option<String>) -> ClassVersion {
+fn told_version(version: &VersionRecord, until: Option<Timestamp>) -> ClassVersion {
     let images = version.images.iter().map(|image| VersionImage {
         image: image.digest.to_string(),
         platform: image.platform.to_string(),
@@ -173,7 +149,7 @@ fn told_version(version: &VersionRecord, until: Option<String>) -> ClassVersion 
     ClassVersion {
         digest: version.digest.to_string(),
         since: version.since.to_string(),
-        until,
+        until: until.map(|until| until.to_string()),
         images: images.collect(),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch as latest};
 use tokio::task::JoinSet;
 
-use super::backoff::Backoff;
+use super::RETRY;
 use super::cluster::{Cluster, KubernetesError};
 use super::declared::Declared;
 use super::follow::follow;
@@ -15,6 +15,7 @@ use super::raw::Kind;
 use super::status::keep_status;
 use super::{ImageClass, ImageClassGroup, Sender};
 use crate::class::Catalog;
+use crate::retry::Backoff;
 
 /// How often a kind that the server does not have is looked for: it may be installed later.
 const LOOK: Duration = Duration::from_secs(30);
@@ -87,13 +88,16 @@ pub(super) async fn wait_for<K: Kind>(cluster: &Cluster) {
 
 /// Whether the server has a kind, asked until it answers.
 async fn has<K: Kind>(cluster: &Cluster) -> bool {
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::new(RETRY);
     loop {
         match cluster.has::<K>().await {
             Ok(has) => return has,
             Err(error) => {
-                let wait = backoff.wait();
-                tracing::warn!(kind = K::KIND, "{error}; asking again in {:.1} s", wait.as_secs_f64());
+                let failure = backoff.failed();
+                let wait = failure.wait;
+                if failure.is_logged() {
+                    tracing::warn!(kind = K::KIND, "{error}; asking again in {:.1} s", wait.as_secs_f64());
+                }
                 tokio::time::sleep(wait).await;
             }
         }

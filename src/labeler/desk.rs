@@ -8,12 +8,12 @@ use crate::class::Count;
 use crate::kubernetes::{ImageLabels, Labelled, Seen};
 use crate::oci::Digest;
 use crate::record::{ClassificationRecord, State};
+use crate::retry::Policy;
 
 use super::labels::labels_of;
 
-/// The first wait before an image that could not be labelled is tried again; it doubles up to the longest.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const MOST_WAIT: Duration = Duration::from_secs(300);
+/// The waits before an image that could not be labelled is tried again.
+const RETRY: Policy = Policy::new(Duration::from_secs(1), Duration::from_secs(300));
 
 /// One image to be labelled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,8 +157,7 @@ impl Desk {
     pub(super) fn failed(&mut self, digest: Digest, now: Duration, chance: f64) -> (u32, Duration) {
         self.busy.remove(&digest);
         let times = self.failed.get(&digest).map_or(1, |(times, _)| times + 1);
-        let wait =
-            (FIRST_WAIT * 2_u32.saturating_pow((times - 1).min(16))).min(MOST_WAIT).mul_f64(0.5 + chance);
+        let wait = RETRY.wait(times, chance);
         self.failed.insert(digest, (times, now + wait));
         self.again.insert((now + wait, digest));
         (times, wait)

@@ -13,8 +13,7 @@ mod desk;
 mod labels;
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -22,21 +21,19 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::kubernetes::{
-    ANNOTATION, Backoff, Cluster, LabelError, Labelled, Seen, watch_labels, write_counts, write_labels,
+    ANNOTATION, Cluster, LabelError, Labelled, RETRY, Seen, watch_labels, write_counts, write_labels,
 };
-use crate::log::{LogError, ReadLimit, SharedLog};
+use crate::log::{Fetched, Followed, Follower, LogError, SharedLog, Stored, follow};
 use crate::oci::Digest;
 use crate::record::{ClassificationRecord, Topic, decode};
-use crate::telemetry::Metrics;
+use crate::retry::{self, Backoff};
+use crate::telemetry::LabelMetrics;
 use desk::{Desk, Job};
 
 /// So many writes are on their way at once.
 const AT_ONCE: usize = 16;
 /// So many batches may wait: whoever has more waits.
 const WAITING: usize = 8;
-const READ: ReadLimit = ReadLimit { records: 2_000, bytes: 4 << 20 };
-/// How often the log is looked at whether the labeler has ended meanwhile.
-const LOOK: Duration = Duration::from_millis(200);
 /// How often the counts of the classes are written, if they have changed.
 const COUNT: Duration = Duration::from_secs(2);
 /// And how many of these go by until they are compared with what stands there, whatever has changed.
@@ -51,7 +48,7 @@ pub enum LabelerError {
     /// The Image objects are watched no longer.
     #[error("the watch of Images has ended; this is a bug in clade")]
     Watch,
-    /// Its thread could not be started or has panicked.
+    /// Its thread has panicked.
     #[error("the reader of classifications: {0}")]
     Reader(String),
 }
@@ -67,11 +64,11 @@ enum Read {
 pub async fn run(
     cluster: Cluster,
     log: SharedLog,
-    metrics: Metrics,
+    metrics: LabelMetrics,
     rate: Option<NonZeroU32>,
 ) -> Result<(), LabelerError> {
     let (out, classified) = mpsc::channel(WAITING);
-    let reader = Reader::start(log, out)?;
+    let mut reader = listen(log, out)?;
     let (out, images) = mpsc::channel(WAITING);
     let mut watches = JoinSet::new();
     watches.spawn(watch_labels(cluster.clone(), out));
@@ -86,18 +83,19 @@ pub async fn run(
         pause,
         next: begun,
         ticks: 0,
-        uncounted: 0,
         count_at: begun,
-        backoff: Backoff::default(),
+        backoff: Backoff::new(RETRY),
         writes: JoinSet::new(),
     };
     let worked = labeler.work(classified, images).await;
-    reader.outcome().and(worked)
+    // Whoever waits for it is no tokio worker.
+    let read = tokio::task::spawn_blocking(move || reader.end()).await;
+    read.map_err(|error| LabelerError::Reader(error.to_string()))?.map_err(LabelerError::from).and(worked)
 }
 
 struct Labeler {
     cluster: Cluster,
-    metrics: Metrics,
+    metrics: LabelMetrics,
     desk: Desk,
     begun: Instant,
     /// Between one write and the next, which is not before `next`.
@@ -105,10 +103,9 @@ struct Labeler {
     next: Instant,
     /// How often it was looked whether the counts have changed.
     ticks: u32,
-    /// So often one after another the counts could not be written, and not before when they are tried again.
-    uncounted: u32,
-    count_at: Instant,
+    /// The failures of writing the counts, and when clade tries again.
     backoff: Backoff,
+    count_at: Instant,
     writes: JoinSet<(Job, Result<Labelled, LabelError>)>,
 }
 
@@ -155,7 +152,7 @@ impl Labeler {
                     (job, outcome)
                 });
             }
-            self.metrics.labels_waiting.set(i64::try_from(self.desk.waiting()).unwrap_or(i64::MAX));
+            self.metrics.waiting.set(i64::try_from(self.desk.waiting()).unwrap_or(i64::MAX));
         }
     }
 
@@ -173,7 +170,7 @@ impl Labeler {
     fn conclude(&mut self, job: &Job, outcome: Result<Labelled, LabelError>) {
         match outcome {
             Ok(image) if image.labels == *job.labels => {
-                self.metrics.labelled.inc();
+                self.metrics.written.inc();
                 self.desk.done(image);
             }
             Ok(image) => {
@@ -190,10 +187,10 @@ impl Labeler {
     }
 
     fn put_off(&mut self, job: &Job, problem: &str) {
-        self.metrics.label_failures.inc();
+        self.metrics.failures.inc();
         let (times, wait) = self.desk.failed(job.digest, self.begun.elapsed(), fastrand::f64());
         // Once for an image, and now and then if it goes on.
-        if times.is_power_of_two() {
+        if retry::is_logged(times) {
             let (image, seconds) = (job.digest, wait.as_secs());
             tracing::warn!(%image, times, "cannot label: {problem}; trying again in {seconds} s");
         }
@@ -211,14 +208,13 @@ impl Labeler {
         match write_counts(&self.cluster, self.desk.counts()).await {
             Ok(()) => {
                 *written = Some(self.desk.counts().clone());
-                self.uncounted = 0;
-                self.backoff = Backoff::default();
+                self.backoff.succeeded();
             }
             Err(error) => {
-                self.uncounted += 1;
-                self.count_at = Instant::now() + self.backoff.wait();
-                if self.uncounted.is_power_of_two() {
-                    let times = self.uncounted;
+                let failure = self.backoff.failed();
+                self.count_at = Instant::now() + failure.wait;
+                if failure.is_logged() {
+                    let times = failure.times;
                     tracing::warn!(
                         times,
                         "cannot write how many images are in the classes: {error}; trying again"
@@ -236,56 +232,28 @@ fn foreign(image: &Labelled, job: &Job) -> String {
     if keys.is_empty() { ANNOTATION.to_owned() } else { keys.join(", ") }
 }
 
-/// Reads the log on a thread of its own, as every read blocks.
-struct Reader {
-    thread: std::thread::JoinHandle<Result<(), LogError>>,
-    ended: Arc<AtomicBool>,
+/// Reads classifications into `out` until nobody takes them any more.
+fn listen(log: SharedLog, out: mpsc::Sender<Read>) -> Result<Follower, LogError> {
+    let from = follow::from_beginning(&*log, Topic::Classifications);
+    Follower::start(log, Topic::Classifications, from, move |followed| {
+        let read = match followed {
+            Followed::Records(fetched) => Read::Classified(fetched.partition, classified(&fetched)),
+            Followed::AtEnd => Read::Complete,
+        };
+        out.blocking_send(read).map_or(ControlFlow::Break(()), ControlFlow::Continue)
+    })
 }
 
-impl Reader {
-    fn start(log: SharedLog, out: mpsc::Sender<Read>) -> Result<Self, LabelerError> {
-        let ended = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&ended);
-        let thread = std::thread::Builder::new()
-            .name("classifications".to_owned())
-            .spawn(move || read(&log, &out, &told))
-            .map_err(|error| LabelerError::Reader(error.to_string()))?;
-        Ok(Self { thread, ended })
-    }
-
-    fn outcome(self) -> Result<(), LabelerError> {
-        self.ended.store(true, Ordering::Relaxed);
-        let panicked = || LabelerError::Reader("it has panicked; this is a bug in clade".to_owned());
-        Ok(self.thread.join().map_err(|_| panicked())??)
-    }
-}
-
-fn read(log: &SharedLog, out: &mpsc::Sender<Read>, ended: &AtomicBool) -> Result<(), LogError> {
-    let from: Vec<(u16, u64)> = (0..log.partitions()).map(|partition| (partition, 0)).collect();
-    let mut reader = log.reader(Topic::Classifications, &from)?;
-    let mut is_complete = false;
-    while !ended.load(Ordering::Relaxed) && !out.is_closed() {
-        let fetched = reader.read(READ, LOOK)?;
-        let records = fetched.records.iter().filter_map(|stored| {
-            let digest = stored.record.key.parse().ok()?;
-            match decode::<ClassificationRecord>(&stored.record) {
-                Ok(record) => Some((digest, record)),
-                Err(error) => {
-                    tracing::warn!(key = stored.record.key, "a classification cannot be read: {error}");
-                    None
-                }
-            }
-        });
-        let records: Vec<_> = records.collect();
-        if !records.is_empty() && out.blocking_send(Read::Classified(fetched.partition, records)).is_err() {
-            return Ok(());
-        }
-        if fetched.at_end && !is_complete {
-            is_complete = true;
-            if out.blocking_send(Read::Complete).is_err() {
-                return Ok(());
+fn classified(fetched: &Fetched) -> Vec<(Digest, Option<ClassificationRecord>)> {
+    let read = |stored: &Stored| {
+        let digest = stored.record.key.parse().ok()?;
+        match decode::<ClassificationRecord>(&stored.record) {
+            Ok(record) => Some((digest, record)),
+            Err(error) => {
+                tracing::warn!(key = stored.record.key, "a classification cannot be read: {error}");
+                None
             }
         }
-    }
-    Ok(())
+    };
+    fetched.records.iter().filter_map(read).collect()
 }

@@ -2,6 +2,9 @@
 
 use super::{MAX_RECORD_BYTES, TopicPartition};
 
+/// The error of a library or of the system below one of ours.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why a log could not be opened or read.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
@@ -18,11 +21,30 @@ pub enum LogError {
     #[error("{0}")]
     Unreachable(String),
     /// The storage failed: disk full, no permission, damaged file.
-    #[error("{0}")]
-    Storage(String),
+    #[error("{text}")]
+    Storage {
+        /// What was tried, where, and what became of it.
+        text: String,
+        /// The error below, where there is one.
+        #[source]
+        cause: Option<Cause>,
+    },
     /// The log was closed under the caller.
     #[error("the log is closed")]
     Closed,
+}
+
+impl LogError {
+    /// The storage failed, for a reason of our own.
+    pub fn storage(text: impl Into<String>) -> Self {
+        Self::Storage { text: text.into(), cause: None }
+    }
+
+    /// The storage failed at `what`, for the reason below.
+    pub fn caused(what: impl std::fmt::Display, cause: impl Into<Cause>) -> Self {
+        let cause = cause.into();
+        Self::Storage { text: format!("{what}: {cause}"), cause: Some(cause) }
+    }
 }
 
 /// Why a batch was not, or perhaps not, appended.
@@ -49,4 +71,19 @@ pub enum AppendError {
         /// Its size.
         bytes: usize,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_storage_keeps_the_one_below() {
+        let error = LogError::caused("cannot read log.redb", std::io::Error::other("the disk is on fire"));
+        assert_eq!(error.to_string(), "cannot read log.redb: the disk is on fire");
+        assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("the disk is on fire"));
+        assert!(LogError::storage("nobody answers").source().is_none());
+    }
 }

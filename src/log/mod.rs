@@ -6,17 +6,21 @@
 
 pub mod embedded;
 mod error;
+pub mod follow;
 pub mod kafka;
 pub mod memory;
 mod positional;
 mod scan;
+mod topics;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::{AppendError, LogError};
+pub use follow::{Followed, Follower};
 pub use scan::{for_each, for_each_from, for_each_of};
+pub use topics::{FoundTopic, MissingTopic};
 
 pub use crate::record::Record;
 use crate::record::{Cleanup, Topic};

@@ -26,7 +26,7 @@ pub(super) struct PositionalReader<L> {
 impl<L: Positional> PositionalReader<L> {
     pub(super) fn new(log: L, topic: Topic, from: &[(u16, Offset)]) -> Result<Self, LogError> {
         if from.is_empty() {
-            return Err(LogError::Storage(format!("a reader of no partition of {topic}")));
+            return Err(LogError::storage(format!("a reader of no partition of {topic}")));
         }
         let position =
             |(partition, offset): &(u16, Offset)| (TopicPartition { topic, partition: *partition }, *offset);

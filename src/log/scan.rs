@@ -49,7 +49,7 @@ pub fn for_each_of(
             deadline = Instant::now() + STALLED;
         } else if Instant::now() >= deadline {
             let seconds = STALLED.as_secs();
-            return Err(LogError::Storage(format!(
+            return Err(LogError::storage(format!(
                 "{topic} could not be read to its end: nothing came for {seconds} s"
             )));
         }

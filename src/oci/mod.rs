@@ -7,6 +7,7 @@ pub mod document;
 pub mod layer;
 pub mod platform;
 pub mod reference;
+pub mod time;
 
 pub use digest::{Digest, DigestError};
 pub use layer::{ChainId, LayerChain, LayerIdentity};

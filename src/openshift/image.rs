@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::Metadata;
+use crate::observe::Observation;
 use crate::oci::{Digest, LayerIdentity, Platform, Reference};
-use crate::publisher::Observation;
 use crate::record::{ImageRecord, Layer, TagImage, Timestamp};
 
 /// Where a layer list begins.

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::Metadata;
-use crate::publisher::{Observation, ObservedTag};
+use crate::observe::{Observation, ObservedTag};
 use crate::record::{TagImage, TagItem, Timestamp};
 
 #[derive(Deserialize)]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::publisher::Observation;
+use crate::observe::Observation;
 use crate::record::BuildConfigRecord;
 
 #[derive(Deserialize, Default)]

@@ -1,27 +1,10 @@
 //! What admins declare: classes and groups.
 
-use std::collections::BTreeMap;
-
-use super::tracker::followed;
-use super::{Observation, PublishError, Publisher};
-use crate::record::catalog::{Following, Selector};
-use crate::record::{
-    CatalogKey, CatalogRecord, ClassRecord, DeadLetterRecord, GroupRecord, ObjectReference, RebuildPolicy,
-    Referenced,
-};
-
-/// A class as it is declared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClassSpec {
-    /// Its name.
-    pub name: String,
-    /// What groups select it by.
-    pub labels: BTreeMap<String, String>,
-    /// What it follows.
-    pub from: ObjectReference,
-    /// What is to happen to images of it that are outdated.
-    pub rebuild: Option<Box<RebuildPolicy>>,
-}
+use super::{PublishError, Publisher};
+use crate::declare::{ClassSpec, GroupSpec, followed};
+use crate::observe::Observation;
+use crate::record::catalog::Following;
+use crate::record::{CatalogKey, CatalogRecord, ClassRecord, DeadLetterRecord, GroupRecord, Referenced};
 
 /// What declaring something came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,16 +17,6 @@ pub enum Outcome {
     Unchanged,
 }
 
-impl ClassSpec {
-    /// What is wrong with it, if anything is.
-    pub fn check(&self) -> Result<(), PublishError> {
-        check_name("class", &self.name)?;
-        let problem = |problem| PublishError::Invalid(format!("class {:?}: {problem}", self.name));
-        self.rebuild.as_ref().map_or(Ok(()), |policy| policy.check()).map_err(problem)?;
-        followed(&self.from).map(drop).map_err(problem)
-    }
-}
-
 impl Publisher {
     /// What a source says of declarations. One that is no good becomes a dead letter: nobody waits for an answer.
     pub(super) fn observe_declaration(&mut self, observation: Observation) -> Result<(), PublishError> {
@@ -52,15 +25,15 @@ impl Publisher {
                 (format!("imageclass {}", spec.name), self.apply_class(spec).map(drop))
             }
             Observation::ClassGone(name) => (format!("imageclass {name}"), self.delete_class(name)),
-            Observation::Group(name, selector) => {
-                (format!("imageclassgroup {name}"), self.apply_group(name, selector).map(drop))
+            Observation::Group(spec) => {
+                (format!("imageclassgroup {}", spec.name), self.apply_group(spec).map(drop))
             }
             Observation::GroupGone(name) => (format!("imageclassgroup {name}"), self.delete_group(name)),
             _ => return Ok(()),
         };
         match outcome {
-            Err(PublishError::Invalid(problem)) => {
-                self.pending.dead_letters.push(DeadLetterRecord::new(origin, None, problem, None));
+            Err(PublishError::Invalid(invalid)) => {
+                self.pending.dead_letters.push(DeadLetterRecord::new(origin, None, invalid.0, None));
                 Ok(())
             }
             Ok(()) | Err(PublishError::NotFound { .. }) => Ok(()),
@@ -131,16 +104,16 @@ impl Publisher {
     }
 
     /// Declares a group; [`flush`](Self::flush) writes it.
-    pub fn apply_group(&mut self, name: &str, selector: &Selector) -> Result<Outcome, PublishError> {
-        check_name("group", name)?;
-        let outcome = match self.catalog.group(name) {
+    pub fn apply_group(&mut self, spec: &GroupSpec) -> Result<Outcome, PublishError> {
+        spec.check()?;
+        let outcome = match self.catalog.group(&spec.name) {
             None => Outcome::Created,
-            Some(group) if group.selector == *selector => return Ok(Outcome::Unchanged),
+            Some(group) if group.selector == spec.selector => return Ok(Outcome::Unchanged),
             Some(_) => Outcome::Configured,
         };
         self.sequence += 1;
-        let group =
-            GroupRecord { name: name.to_owned(), sequence: self.sequence, selector: selector.clone() };
+        let GroupSpec { name, selector } = spec.clone();
+        let group = GroupRecord { name, sequence: self.sequence, selector };
         self.put(CatalogRecord::ImageClassGroup(group));
         Ok(outcome)
     }
@@ -153,20 +126,4 @@ impl Publisher {
         self.delete(CatalogKey::Group(name.to_owned()));
         Ok(())
     }
-}
-
-/// A name becomes part of a label key: Kubernetes bounds it to 63 letters, digits and `- _ .`.
-fn check_name(kind: &str, name: &str) -> Result<(), PublishError> {
-    let is_good = !name.is_empty()
-        && name.len() <= 63
-        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && name.ends_with(|last: char| last.is_ascii_alphanumeric())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    if is_good {
-        return Ok(());
-    }
-    Err(PublishError::Invalid(format!(
-        "{kind} name {name:?} cannot be a label: use 1 to 63 letters, digits, '-', '_' and '.', with a letter or digit \
-         first and last"
-    )))
 }

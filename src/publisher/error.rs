@@ -25,7 +25,16 @@ pub enum PublishError {
         /// Its name.
         name: String,
     },
-    /// The name or reference of a class or group is no good.
+    /// A class or group cannot be followed as it is declared.
+    #[error(transparent)]
+    Invalid(#[from] crate::declare::Invalid),
+    /// The publisher was made anew after an error of the log, while something was being taken in.
+    #[error("the log has failed meanwhile: take it in again")]
+    Interrupted,
+    /// The publisher's thread has ended.
+    #[error("the publisher has ended; this is a bug in clade")]
+    Ended,
+    /// The topics are in a state in which nobody may publish to them.
     #[error("{0}")]
-    Invalid(String),
+    Refused(String),
 }

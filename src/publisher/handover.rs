@@ -55,7 +55,7 @@ impl<'a> Old<'a> {
         let Some((of, _)) = now.iter().find(|(of, end)| self.ends.get(of) != Some(*end)) else {
             return Ok(());
         };
-        Err(PublishError::Invalid(format!(
+        Err(PublishError::Refused(format!(
             "something was written to the old topics while they were copied ({of}): stop `clade watch`, `clade rebuilder` \
              and every `clade process` there, and run `clade topics migrate` again"
         )))
@@ -138,7 +138,7 @@ pub(super) fn is_unfinished(log: &dyn Log) -> Result<bool, LogError> {
 /// Refuses topics into which not everything was copied.
 pub(super) fn refuse_unfinished(log: &dyn Log) -> Result<(), PublishError> {
     if is_unfinished(log)? {
-        return Err(PublishError::Invalid(
+        return Err(PublishError::Refused(
             "a migration into these topics has not finished: run `clade topics migrate` again".to_owned(),
         ));
     }

@@ -4,24 +4,10 @@
 use std::collections::HashSet;
 
 use super::flush::PENDING_IMAGES;
-use super::{ObservedTag, PublishError, Publisher, is_imported};
+use super::{PublishError, Publisher, is_imported};
+use crate::observe::{Listing, ObservedTag};
 use crate::oci::{Digest, Reference};
 use crate::record::TagItem;
-
-/// Everything of one kind that a source has.
-#[derive(Debug, Clone)]
-pub enum Listing {
-    /// Its images.
-    Images(HashSet<Digest>),
-    /// Its repositories; of an OpenShift cluster its image streams, as `namespace/name`.
-    Repositories(HashSet<String>),
-    /// Its BuildConfigs, as `namespace/name`.
-    BuildConfigs(HashSet<String>),
-    /// Every class that is declared: where the source is, is where all of them are.
-    Classes(HashSet<String>),
-    /// Every group that is declared.
-    Groups(HashSet<String>),
-}
 
 impl Publisher {
     /// What was published as the source's and is not in the listing is gone.

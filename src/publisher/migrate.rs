@@ -44,7 +44,7 @@ impl Publisher {
         let mut publisher = Self::open(SharedLog::clone(new), clock)?;
         let is_empty = publisher.places.is_empty() && publisher.catalog.records().next().is_none();
         if !is_empty && !is_unfinished {
-            return Err(PublishError::Invalid(
+            return Err(PublishError::Refused(
                 "the new topics are not empty: migrate into topics that were just created (clade topics apply)"
                     .to_owned(),
             ));

@@ -13,6 +13,7 @@ mod cache;
 mod catalog;
 mod error;
 mod flush;
+mod handle;
 mod handover;
 mod listing;
 mod migrate;
@@ -26,80 +27,22 @@ mod versions;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-pub use catalog::{ClassSpec, Outcome};
+pub use catalog::Outcome;
 pub use error::PublishError;
-pub use listing::Listing;
+pub use handle::{Intake, Publishing, Settings};
 pub use migrate::Migrated;
 
 use crate::class::Catalog;
 use crate::log::{SharedLog, Writer};
+use crate::observe::Observation;
 use crate::oci::{Digest, LayerIdentity};
-use crate::record::catalog::Selector;
 use crate::record::{
-    BuildConfigRecord, CatalogRecord, Claim, DeadLetterRecord, ImageRecord, TagImage, TagItem, TagRecord,
-    Timestamp,
+    BuildConfigRecord, CatalogRecord, Claim, DeadLetterRecord, ImageRecord, TagImage, TagRecord, Timestamp,
 };
 use crate::telemetry::Spans;
 use cache::Cache;
 use flush::PENDING_IMAGES;
 use places::Places;
-
-/// Something that a source saw.
-#[derive(Debug, Clone)]
-pub enum Observation {
-    /// An image. Its repositories and claims are added to those known; its `sequence` is not looked at.
-    Image(Box<ImageRecord>),
-    /// An image that exists no longer, whoever had it.
-    ImageGone(Digest),
-    /// An image that a live source, the first of the two, has no longer.
-    ImageGoneFrom(String, Digest),
-    /// A claim about the base of an image.
-    Claim(Digest, Claim),
-    /// The images of an image index, of which a source that tells of tags knows only the digest.
-    ImageIndex(Digest, Vec<TagImage>),
-    /// What a tag points at, or pointed at: any part of its history.
-    Tag(ObservedTag),
-    /// All tags that a repository of a live source has now: those of this source that are not among them are gone.
-    Repository {
-        /// The live source.
-        source: String,
-        /// The repository.
-        repository: String,
-        /// Its tags.
-        tags: Vec<ObservedTag>,
-    },
-    /// Everything that a live source has of one kind: what was published as its own and is not in it is gone.
-    Listed(String, Listing),
-    /// A BuildConfig.
-    BuildConfig(Box<BuildConfigRecord>),
-    /// A BuildConfig that exists no longer, as `namespace/name`.
-    BuildConfigGone(String),
-    /// A class as it is declared where the source is.
-    Class(Box<ClassSpec>),
-    /// A class that is declared no longer.
-    ClassGone(String),
-    /// A group as it is declared where the source is.
-    Group(String, Selector),
-    /// A group that is declared no longer.
-    GroupGone(String),
-    /// Something that is no image, and what it is: left out and counted.
-    NotAnImage(&'static str),
-    /// Something that could not be read.
-    Unreadable(DeadLetterRecord),
-}
-
-/// A part of a tag's history.
-#[derive(Debug, Clone)]
-pub struct ObservedTag {
-    /// The live source that has it, if one does.
-    pub source: Option<String>,
-    /// The part of its name before the tag.
-    pub repository: String,
-    /// The tag alone.
-    pub tag: String,
-    /// What it pointed at, oldest first.
-    pub items: Vec<TagItem>,
-}
 
 /// Tags carry their history and are worth merging for longer: each is written once however often it moved meanwhile.
 const PENDING_TAG_ITEMS: usize = 500_000;
@@ -166,17 +109,30 @@ pub struct Counts {
     pub dead_letters: u64,
     /// Things that are no images.
     pub not_images: u64,
+    /// Images with a declared base that were never seen. This is how many there are now.
+    pub unknown_claims: u64,
+}
+
+impl std::ops::Sub for Counts {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            images: self.images - before.images,
+            unchanged_images: self.unchanged_images - before.unchanged_images,
+            tags: self.tags - before.tags,
+            build_configs: self.build_configs - before.build_configs,
+            dead_letters: self.dead_letters - before.dead_letters,
+            not_images: self.not_images - before.not_images,
+            unknown_claims: self.unknown_claims,
+        }
+    }
 }
 
 impl Publisher {
-    /// How many images claims were made about that were never seen.
-    pub fn claims_of_unknown_images(&self) -> usize {
-        self.pending.claims.len()
-    }
-
     /// What it has done so far.
     pub fn counts(&self) -> Counts {
-        self.counts
+        Counts { unknown_claims: self.pending.claims.len() as u64, ..self.counts }
     }
 
     /// The classes and groups as published.
@@ -206,9 +162,12 @@ impl Publisher {
             Observation::ImageGoneFrom(source, digest) => self.observe_image_gone_from(&source, digest)?,
             Observation::Class(_)
             | Observation::ClassGone(_)
-            | Observation::Group(..)
+            | Observation::Group(_)
             | Observation::GroupGone(_) => self.observe_declaration(observation)?,
-            Observation::NotAnImage(_) => self.counts.not_images += 1,
+            Observation::NotAnImage(what) => {
+                tracing::debug!(what, "left out: it is no image");
+                self.counts.not_images += 1;
+            }
             Observation::Unreadable(dead_letter) => self.pending.dead_letters.push(dead_letter),
         }
         if self.pending.images.len() >= PENDING_IMAGES

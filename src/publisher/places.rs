@@ -10,7 +10,7 @@ use crate::record::{ImageRecord, TagRecord, Topic, Value, decode};
 
 /// Number of a set of live sources: there are few, and images by the million.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct SourceSet(u16);
+pub(super) struct SourceSet(u32);
 
 /// Where an image's last record stands.
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +42,8 @@ pub(super) struct Places {
     images: HashMap<Digest, ImagePlace>,
     tags: BTreeMap<String, TagPlace>,
     source_sets: Vec<Vec<String>>,
+    /// The number of each set.
+    numbers: HashMap<Vec<String>, SourceSet>,
     /// The tags that point at each image, known or not.
     tags_of: HashMap<Digest, BTreeSet<String>>,
 }
@@ -104,17 +106,18 @@ impl Places {
 
     /// The number of a set of sources.
     pub(super) fn source_set(&mut self, sources: &[String]) -> SourceSet {
-        let known = self.source_sets.iter().position(|set| set == sources);
-        let number = known.unwrap_or_else(|| {
-            self.source_sets.push(sources.to_vec());
-            self.source_sets.len() - 1
-        });
-        // Nobody has tens of thousands of registries in every combination; if so, the rest is taken for one set.
-        SourceSet(u16::try_from(number).unwrap_or(u16::MAX))
+        if let Some(known) = self.numbers.get(sources) {
+            return *known;
+        }
+        // Each set takes far more than a byte: memory ends long before the numbers do.
+        let number = SourceSet(u32::try_from(self.source_sets.len()).unwrap_or(u32::MAX));
+        self.source_sets.push(sources.to_vec());
+        self.numbers.insert(sources.to_vec(), number);
+        number
     }
 
     fn has(&self, set: SourceSet, source: &str) -> bool {
-        self.source_sets.get(usize::from(set.0)).is_some_and(|set| set.iter().any(|of| of == source))
+        self.source_sets.get(set.0 as usize).is_some_and(|set| set.iter().any(|of| of == source))
     }
 
     pub(super) fn images_of_source(&self, source: &str) -> impl Iterator<Item = &Digest> {
@@ -188,4 +191,28 @@ fn fingerprint(image: &ImageRecord) -> u64 {
         (layer.digest, layer.diff_id, layer.size).hash(&mut hasher);
     }
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seventy_thousand_sets_of_sources_are_told_apart() {
+        let mut places = Places::default();
+        let mut image: ImageRecord = serde_json::from_value(serde_json::json!({
+            "digest": Digest::of(b""), "sequence": 0, "platform": {"os": "linux", "architecture": "amd64"},
+            "layerIdentity": "diff-id", "layers": [],
+        }))
+        .unwrap();
+        for number in 0..70_000_u32 {
+            image.digest = Digest::of(&number.to_be_bytes());
+            image.sources = vec![format!("registry-{number}")];
+            places.put_image(&image, 0, Offset::from(number));
+        }
+        for number in [0, 65_534, 65_535, 65_536, 69_999_u32] {
+            let of: Vec<&Digest> = places.images_of_source(&format!("registry-{number}")).collect();
+            assert_eq!(of, [&Digest::of(&number.to_be_bytes())], "registry-{number}");
+        }
+    }
 }

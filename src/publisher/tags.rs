@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Indexes, ObservedTag, PublishError, Publisher};
+use super::{Indexes, PublishError, Publisher};
+use crate::observe::ObservedTag;
 use crate::oci::{Digest, Reference};
-use crate::record::{TagImage, TagItem, TagRecord};
+use crate::record::{TagImage, TagItem, TagRecord, Timestamp};
 
 impl Publisher {
     /// Remembers an image index, and resolves the tags that point at it already.
@@ -61,46 +62,12 @@ impl Publisher {
             Some(known) => Some(known),
             None => self.take_published_tag(&name)?,
         };
-        let is_known = known.is_some();
-        let sequence = known.as_ref().map_or(0, |known| known.sequence);
-        let source = known.as_ref().and_then(|known| known.source.clone());
-        let mut items = known.map(into_items).unwrap_or_default();
-        let is_live = seen.source.is_some();
-        let source_now = seen.source.or_else(|| source.clone());
-        let mut has_changed = source_now != source;
-        // What a live source has now, whatever was missed of what came between.
-        let lives = is_live.then(|| seen.items.last().cloned()).flatten();
-        for mut item in seen.items {
-            // What was resolved once stays so, whichever way round a source tells of it the next time.
-            if is_unresolved(&item)
-                && let Some(known) = items.iter().find(|known| known.digest == item.digest)
-            {
-                item.images.clone_from(&known.images);
-            }
-            let is_new = add(&mut items, item);
-            self.pending.tag_items += usize::from(is_new);
-            has_changed |= is_new;
-        }
-        if let Some(lives) = lives
-            && let Some(last) = items.last().filter(|last| last.digest != lives.digest)
-        {
-            // Clocks differ, and moments are cut: it is what the source has last all the same.
-            let next = last.since.checked_add(std::time::Duration::from_secs(1)).unwrap_or(last.since);
-            has_changed |= add(&mut items, TagItem { since: (self.clock)().max(next), ..lives });
-        }
-        let Some(current) = items.pop() else { return Ok(()) };
-        let record = TagRecord {
-            name: name.clone(),
-            sequence,
-            repository: seen.repository,
-            tag: seen.tag,
-            source: source_now,
-            current,
-            history: items,
-            home: true,
+        let Some(Merged { record, added, has_changed }) = merge(name, known, seen, (self.clock)()) else {
+            return Ok(());
         };
-        if has_changed || is_pending || !is_known {
-            self.pending.tags.insert(name, record);
+        self.pending.tag_items += added;
+        if has_changed || is_pending {
+            self.pending.tags.insert(record.name.clone(), record);
         } else {
             self.give_back(record);
         }
@@ -114,6 +81,54 @@ impl Publisher {
         }
         self.published_tag(name)
     }
+}
+
+/// A tag with what was seen of it.
+struct Merged {
+    record: TagRecord,
+    /// Moments that were not known.
+    added: usize,
+    /// Whether the record differs from the known one, or there was none.
+    has_changed: bool,
+}
+
+/// The known history of a tag, if there is one, with what was seen; `None` where neither has a moment. Pure.
+fn merge(name: String, known: Option<TagRecord>, seen: ObservedTag, now: Timestamp) -> Option<Merged> {
+    let ObservedTag { source, repository, tag, items: moments } = seen;
+    let (is_new, sequence) = (known.is_none(), known.as_ref().map_or(0, |known| known.sequence));
+    let known_source = known.as_ref().and_then(|known| known.source.clone());
+    let mut items = known.map(into_items).unwrap_or_default();
+    // What a live source has now, whatever was missed of what came between.
+    let lives = source.as_ref().and(moments.last().cloned());
+    let mut added = 0;
+    for mut item in moments {
+        keep_resolved(&items, &mut item);
+        added += usize::from(add(&mut items, item));
+    }
+    let is_moved = lives.is_some_and(|lives| move_to(&mut items, lives, now));
+    let source = source.or_else(|| known_source.clone());
+    let has_changed = is_new || added > 0 || is_moved || source != known_source;
+    let current = items.pop()?;
+    let record = TagRecord { name, sequence, repository, tag, source, current, history: items, home: true };
+    Some(Merged { record, added, has_changed })
+}
+
+/// Gives an item the images that are known of its image index: what was resolved once stays so, whichever way round a source
+/// tells of it the next time.
+fn keep_resolved(items: &[TagItem], item: &mut TagItem) {
+    if is_unresolved(item)
+        && let Some(known) = items.iter().find(|known| known.digest == item.digest)
+    {
+        item.images.clone_from(&known.images);
+    }
+}
+
+/// Makes `lives` the last item if the last one points elsewhere: clocks differ, and moments are cut, but it is what the source
+/// has now. Says whether it had to.
+fn move_to(items: &mut Vec<TagItem>, lives: TagItem, now: Timestamp) -> bool {
+    let Some(last) = items.last().filter(|last| last.digest != lives.digest) else { return false };
+    let next = last.since.checked_add(std::time::Duration::from_secs(1)).unwrap_or(last.since);
+    add(items, TagItem { since: now.max(next), ..lives })
 }
 
 /// Whether nothing but the digest that the tag points at is known: an image, or an index that is not known yet.

@@ -6,14 +6,10 @@ use super::settle::{is_index, settled};
 use super::tags::items_of;
 use super::versions::{Target, versions};
 use super::{PublishError, Publisher};
+use crate::declare::followed;
 use crate::oci::{Digest, Reference};
 use crate::record::catalog::{Following, ImageChain};
-use crate::record::{CatalogKey, CatalogRecord, ClassRecord, ObjectReference, Referenced, TagImage, TagItem};
-
-/// What a class's reference leads to, or what is wrong with it.
-pub(super) fn followed(from: &ObjectReference) -> Result<Referenced, String> {
-    from.resolve().map_err(|problem| format!("spec.from.{problem}"))
-}
+use crate::record::{CatalogKey, CatalogRecord, ClassRecord, Referenced, TagImage, TagItem};
 
 impl Publisher {
     /// Looks again at every class that may be concerned by what is pending, and writes what changed into the catalog.
@@ -50,7 +46,7 @@ impl Publisher {
     /// Brings the version list of one class up to date with what it follows.
     pub(super) fn track_class(&mut self, record: ClassRecord) -> Result<(), PublishError> {
         let name = record.name.clone();
-        let followed = followed(&record.from).map_err(PublishError::Invalid)?;
+        let followed = followed(&record.from)?;
         let (targets, following) = match &followed {
             Referenced::Tag(tag) => self.targets_of_tag(&name, tag)?,
             Referenced::Image(digest) => self.target_of_image(&name, *digest)?,

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::declare::ClassFields;
 use crate::oci::{Digest, Platform};
-
 use crate::record::catalog::Selector;
-use crate::record::{Claim, ObjectReference, RebuildPolicy, State, Timestamp};
+use crate::record::{Claim, State, Timestamp};
 
-/// The version of the API's objects.
-pub const API_VERSION: &str = "clade.dev/v1alpha1";
+pub use crate::declare::API_VERSION;
 
 /// A list, as `kubectl get -o json` prints one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,20 +107,9 @@ pub struct ClassItem {
     /// Name and labels.
     pub metadata: Metadata,
     /// What was declared.
-    pub spec: ClassSpec,
+    pub spec: ClassFields,
     /// What is so.
     pub status: ClassStatus,
-}
-
-/// What a class was declared as.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ClassSpec {
-    /// What it follows.
-    pub from: ObjectReference,
-    /// What is to happen to images of it that are outdated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rebuild: Option<RebuildPolicy>,
 }
 
 /// What a class has come to.
@@ -175,15 +163,26 @@ pub struct VersionImage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// `Ready`.
+    /// `Ready` or `Following`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// `True` or `False`.
+    /// `True`, `False` or `Unknown`.
     pub status: String,
     /// A word for programs.
     pub reason: String,
     /// A sentence for people.
     pub message: String,
+}
+
+impl From<&crate::declare::Condition> for Condition {
+    fn from(condition: &crate::declare::Condition) -> Self {
+        Self {
+            kind: condition.kind.to_owned(),
+            status: condition.status.as_str().to_owned(),
+            reason: condition.reason.clone(),
+            message: condition.message.clone(),
+        }
+    }
 }
 
 /// A group, in the form of the custom resource.
@@ -345,4 +344,20 @@ pub struct Newer {
     pub current: Option<Digest>,
     /// How many versions came after the one that the image is built on.
     pub versions_behind: u32,
+}
+
+/// How one partition is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartitionStatus {
+    /// The partition.
+    pub partition: u16,
+    /// Whether it was brought up to date once. Before, answers lack it.
+    pub restored: bool,
+    /// Images in its index.
+    pub images: u64,
+    /// Records of `images` that are published and not in answers.
+    pub behind_records: u64,
+    /// For how many seconds it has not been up to date; 0 when it is, absent when it never was.
+    pub behind_seconds: Option<u64>,
 }

@@ -19,7 +19,7 @@ fn lineage(shard: &Shard, image: &ImageView<'_>) -> Lineage {
 
 /// Calls `visit` with the lineage of every image, until it returns `false`. One partition is held at a time.
 pub fn each(snapshot: Snapshot, mut visit: impl FnMut(Lineage) -> bool) {
-    for committed in snapshot.partitions {
+    for committed in snapshot.one_by_one() {
         let shard = &committed.shard;
         for image in shard.images() {
             if !visit(lineage(shard, &image)) {

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use super::Query;
 use super::answer::{
-    API_VERSION, ClassItem, ClassSpec, ClassStatus, Condition, GroupItem, GroupSpec, GroupStatus, ImageItem,
-    Metadata, TagItem, VersionImage, VersionItem,
+    API_VERSION, ClassItem, ClassStatus, Condition, GroupItem, GroupSpec, GroupStatus, ImageItem, Metadata,
+    TagItem, VersionImage, VersionItem,
 };
 use super::filter::{Compiled, Filter};
 use super::items::image_item;
 use super::reference::{RefError, Resolved};
-use crate::class::Class;
+use crate::class::{Class, Count};
+use crate::declare::{ClassFields, Declared, class_status, group_classes};
 use crate::oci::Digest;
-use crate::record::{GroupRecord, State, TagImage, VersionRecord};
+use crate::record::{GroupRecord, TagImage, VersionRecord};
 use crate::shard::{Shard, Tag};
 
 impl Query {
@@ -72,11 +73,11 @@ impl Query {
         }
         // The catalog is the same in every shard, but for how far each has read it.
         let Some(first) = self.shards().next() else { return Ok(Vec::new()) };
-        let classes = first.catalog().classes();
-        Ok(classes
-            .filter(|class| name.is_none_or(|name| class.record.name == name))
-            .map(|c| self.class_item(c))
-            .collect())
+        let counts = self.counts();
+        let count = |class: &Class| counts.get(&class.record.name).copied().unwrap_or_default();
+        let classes =
+            first.catalog().classes().filter(|class| name.is_none_or(|name| class.record.name == name));
+        Ok(classes.map(|class| self.class_item(class, count(class))).collect())
     }
 
     /// Every group, or the one asked for.
@@ -90,9 +91,7 @@ impl Query {
             kind: "ImageClassGroup".to_owned(),
             metadata: Metadata { name: group.name.clone(), ..Metadata::default() },
             spec: GroupSpec { selector: group.selector.clone() },
-            status: GroupStatus {
-                classes: first.catalog().selected(group).map(|class| class.record.name.clone()).collect(),
-            },
+            status: GroupStatus { classes: group_classes(first.catalog(), group) },
         };
         let groups = first.catalog().groups();
         Ok(groups.filter(|group| name.is_none_or(|name| group.name == name)).map(item).collect())
@@ -121,7 +120,7 @@ impl Query {
                 }
             }
             Resolved::Chain { partition, node, depth } => {
-                let shard = &self.snapshot.partitions[partition].shard;
+                let Some(shard) = self.shard(partition) else { return Ok(items) };
                 let ends_here = Some(node).filter(|node| shard.index().depth(*node) == depth);
                 add(shard, &mut ends_here.into_iter().chain(shard.index().ancestors(node)));
             }
@@ -154,20 +153,22 @@ impl Query {
             Resolved::Images(images) => {
                 // Two platforms of a tag may share a node, or lie below one another.
                 let nodes: Vec<_> = images.iter().filter_map(|image| self.node_of(image)).collect();
-                let mut done: Vec<(*const Shard, crate::index::NodeId)> = Vec::new();
+                let mut done: Vec<(u16, crate::index::NodeId)> = Vec::new();
                 for (shard, node) in nodes {
-                    let known = |node| done.contains(&(std::ptr::from_ref(shard), node));
+                    let known = |node| done.contains(&(shard.partition(), node));
                     if known(node) || shard.index().ancestors(node).any(known) {
                         continue;
                     }
-                    done.push((std::ptr::from_ref(shard), node));
+                    done.push((shard.partition(), node));
                     if !below(shard, node, false) {
                         return Ok(());
                     }
                 }
             }
             Resolved::Chain { partition, node, .. } => {
-                below(&self.snapshot.partitions[partition].shard, node, true);
+                if let Some(shard) = self.shard(partition) {
+                    below(shard, node, true);
+                }
             }
         }
         Ok(())
@@ -188,26 +189,12 @@ impl Query {
         filter.compile().map_err(RefError::Invalid)
     }
 
-    fn class_item(&self, class: &Class) -> ClassItem {
-        let name = &class.record.name;
-        let (mut members, mut outdated) = (0, 0);
-        for shard in self.shards() {
-            for image in shard.members(name) {
-                members += 1;
-                let member = image.classification.and_then(|of| of.of_class(name));
-                outdated += u64::from(member.is_some_and(|member| member.state == State::Outdated));
-            }
-        }
-        let following = &class.record.following;
-        let mut versions: Vec<&Arc<VersionRecord>> = class.versions().collect();
-        versions.sort_by_key(|version| version.since);
-        let until = |version: &VersionRecord| {
-            versions.iter().find(|next| next.since > version.since).map(|next| next.since)
-        };
-        let item = |version: &VersionRecord| VersionItem {
+    fn class_item(&self, class: &Class, count: Count) -> ClassItem {
+        let status = class_status(Declared::Known(class), count);
+        let item = |version: &VersionRecord, until| VersionItem {
             digest: version.digest,
             since: version.since,
-            until: until(version),
+            until,
             images: version
                 .images
                 .iter()
@@ -219,33 +206,28 @@ impl Query {
                 })
                 .collect(),
         };
-        let current = class.current();
         ClassItem {
             api_version: API_VERSION.to_owned(),
             kind: "ImageClass".to_owned(),
-            metadata: Metadata { name: name.clone(), labels: class.record.labels.clone() },
-            spec: ClassSpec {
-                from: class.record.from.clone(),
-                rebuild: class.record.rebuild.as_deref().cloned(),
-            },
+            metadata: Metadata { name: class.record.name.clone(), labels: class.record.labels.clone() },
+            spec: ClassFields { from: class.record.from.clone(), rebuild: class.record.rebuild.clone() },
             status: ClassStatus {
-                current: current.map(|version| item(version)),
-                history: versions
-                    .iter()
-                    .rev()
-                    .filter(|version| current.is_none_or(|current| current.number != version.number))
-                    .map(|version| item(version))
-                    .collect(),
-                members,
-                outdated,
-                conditions: vec![Condition {
-                    kind: "Ready".to_owned(),
-                    status: if following.ready { "True" } else { "False" }.to_owned(),
-                    reason: following.reason.clone(),
-                    message: following.message.clone(),
-                }],
+                current: status.current.as_ref().map(|current| item(current, status.current_until)),
+                history: status.history.iter().map(|(version, until)| item(version, *until)).collect(),
+                members: status.count.members,
+                outdated: status.count.outdated,
+                conditions: status.conditions().map(Condition::from).to_vec(),
             },
         }
+    }
+
+    /// Members and outdated members of every class that has any.
+    fn counts(&self) -> BTreeMap<String, Count> {
+        let mut counts: BTreeMap<String, Count> = BTreeMap::new();
+        for shard in self.shards() {
+            shard.count_members(|class, count| *counts.entry(class.to_owned()).or_default() += count);
+        }
+        counts
     }
 }
 

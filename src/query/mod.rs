@@ -31,7 +31,11 @@ impl Query {
         self.snapshot.shards()
     }
 
+    fn shard(&self, partition: usize) -> Option<&Shard> {
+        self.snapshot.partition(partition).map(|committed| &committed.shard)
+    }
+
     fn holding(&self, image: &crate::oci::Digest) -> Option<&Shard> {
-        self.shards().find(|shard| shard.index().image(image).is_some())
+        self.snapshot.locate(image)
     }
 }

@@ -4,16 +4,16 @@
 //! known when everything has rested, and from the rebuilds that there are. So it does not matter what was missed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use super::book::Rebuild;
 use super::context::{Context, blocking};
-use super::{RebuildError, Rebuilds, Started, build_configs};
-use crate::log::{LogError, ReadLimit, SharedLog, TopicPartition};
+use super::{Means, RebuildError, Rebuilds, Role, Started, build_configs};
+use crate::log::{Followed, Follower, LogError, SharedLog, follow};
 use crate::oci::Timestamp;
 use crate::query::Query;
 use crate::record::rebuild::{RebuildRequest, RebuildState, TargetState};
@@ -25,9 +25,6 @@ use crate::shard::Shard;
 
 /// Names of classes that may wait.
 const WAITING: usize = 64;
-const READ: ReadLimit = ReadLimit { records: 2_000, bytes: 4 << 20 };
-/// How often the log is looked at whether nobody listens any more.
-const LOOK: Duration = Duration::from_millis(200);
 /// What is known is a moment behind what is told.
 const SHORTEST_REST: Duration = Duration::from_secs(1);
 /// A class that never rests is looked at all the same after so many rests.
@@ -45,8 +42,7 @@ pub(super) struct Automatic {
     /// The classes with a policy that are known, each with its generation and revision.
     known: BTreeMap<String, (u64, u64)>,
     looked: Option<Instant>,
-    reader: Option<std::thread::JoinHandle<Result<(), LogError>>>,
-    ended: Arc<AtomicBool>,
+    reader: Follower,
 }
 
 /// When a class is looked at.
@@ -61,20 +57,8 @@ impl Automatic {
     /// Begins to listen. All classes that have a policy are looked at once.
     pub(super) fn start(log: SharedLog) -> Result<Self, RebuildError> {
         let (out, outdated) = mpsc::channel(WAITING);
-        let ended = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&ended);
-        let reader = std::thread::Builder::new()
-            .name("outdated".to_owned())
-            .spawn(move || read(&log, &out, &told))
-            .map_err(|error| RebuildError::Ended(error.to_string()))?;
-        Ok(Self {
-            outdated,
-            due: BTreeMap::new(),
-            known: BTreeMap::new(),
-            looked: None,
-            reader: Some(reader),
-            ended,
-        })
+        let reader = listen(log, out)?;
+        Ok(Self { outdated, due: BTreeMap::new(), known: BTreeMap::new(), looked: None, reader })
     }
 
     /// Begins what is due.
@@ -140,16 +124,10 @@ impl Automatic {
     }
 
     fn why_ended(&mut self) -> RebuildError {
-        match self.reader.take().map(std::thread::JoinHandle::join) {
-            Some(Ok(Err(error))) => error.into(),
-            _ => RebuildError::Ended("the reader of transitions has ended".to_owned()),
+        match self.reader.end() {
+            Err(error) => error.into(),
+            Ok(()) => RebuildError::Ended("the reader of transitions has ended".to_owned()),
         }
-    }
-}
-
-impl Drop for Automatic {
-    fn drop(&mut self) {
-        self.ended.store(true, Ordering::Relaxed);
     }
 }
 
@@ -284,21 +262,15 @@ impl Rebuilds {
 
     /// This process carries rebuilds out from now on.
     pub(super) fn activate(&self, has_cluster: bool, has_sink: bool) {
-        self.shared.has_cluster.store(has_cluster, Ordering::Relaxed);
-        self.shared.has_sink.store(has_sink, Ordering::Relaxed);
-        self.shared.is_fenced.store(false, Ordering::Relaxed);
-        self.shared.is_active.store(true, Ordering::Relaxed);
+        *self.shared.role() = Role::CarriesOut(Means { cluster: has_cluster, sink: has_sink });
     }
 }
 
-/// Reads what becomes outdated from now on, on a thread of its own, as every read blocks.
-fn read(log: &SharedLog, out: &mpsc::Sender<BTreeSet<String>>, ended: &AtomicBool) -> Result<(), LogError> {
-    let topic = Topic::Outdated;
-    let end = |partition| Ok((partition, log.end(TopicPartition { topic, partition })?));
-    let from = (0..log.partitions()).map(end).collect::<Result<Vec<_>, LogError>>()?;
-    let mut reader = log.reader(topic, &from)?;
-    while !ended.load(Ordering::Relaxed) && !out.is_closed() {
-        let fetched = reader.read(READ, LOOK)?;
+/// Reads into `out` the classes of which images become outdated from now on, until nobody takes them any more.
+fn listen(log: SharedLog, out: mpsc::Sender<BTreeSet<String>>) -> Result<Follower, LogError> {
+    let from = follow::from_end(&*log, Topic::Outdated)?;
+    Follower::start(log, Topic::Outdated, from, move |followed| {
+        let Followed::Records(fetched) = followed else { return ControlFlow::Continue(()) };
         let transitions = fetched
             .records
             .iter()
@@ -306,8 +278,8 @@ fn read(log: &SharedLog, out: &mpsc::Sender<BTreeSet<String>>, ended: &AtomicBoo
         let is_outdated = |of: &TransitionRecord| of.to.is_some_and(|to| to.state == State::Outdated);
         let classes: BTreeSet<String> = transitions.filter(is_outdated).map(|of| of.class).collect();
         if !classes.is_empty() && out.blocking_send(classes).is_err() {
-            return Ok(());
+            return ControlFlow::Break(());
         }
-    }
-    Ok(())
+        ControlFlow::Continue(())
+    })
 }

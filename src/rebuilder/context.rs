@@ -12,7 +12,8 @@ use crate::kubernetes::{BuildError, Cluster};
 use crate::oci::Timestamp;
 use crate::query::Query;
 use crate::record::{RebuildLimits, RebuildsRecord, TargetRecord};
-use crate::telemetry::Metrics;
+use crate::retry::Policy;
+use crate::telemetry::RebuildMetrics;
 use crate::view::View;
 
 /// No failed build waits longer for its next attempt.
@@ -49,7 +50,7 @@ pub(super) struct Context {
     pub(super) cluster: Option<Cluster>,
     pub(super) sink: Option<Arc<Sink>>,
     pub(super) view: Arc<View>,
-    pub(super) metrics: Metrics,
+    pub(super) metrics: RebuildMetrics,
     pub(super) options: Options,
 }
 
@@ -161,18 +162,12 @@ impl Context {
 
     /// When the next attempt is, after so many.
     pub(super) fn later(&self, attempts: u32) -> Timestamp {
-        let doubled = 2_u32.saturating_pow(attempts.saturating_sub(1));
-        after(self.options.retry_after.saturating_mul(doubled).min(LATEST))
+        let policy = Policy::new(self.options.retry_after, LATEST);
+        after(policy.wait(attempts, fastrand::f64()))
     }
 }
 
-/// About so long, and not everybody at once.
-pub(super) fn jittered(wait: Duration) -> Duration {
-    wait.mul_f64(0.75 + fastrand::f64() / 2.0)
-}
-
 pub(super) fn after(wait: Duration) -> Timestamp {
-    let wait = jittered(wait);
     let now = Timestamp::now();
     i64::try_from(wait.as_millis())
         .ok()

@@ -28,8 +28,7 @@ mod tell;
 mod tests;
 mod worker;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -47,6 +46,9 @@ pub use desk::Caps;
 use ledger::Ledger;
 pub use sink::{Sink, SinkConfig};
 pub use worker::run;
+
+/// How another process is asked to start a rebuild.
+const STARTED_HERE: &str = "with --server (clade run with --kubernetes or --sink, or clade rebuilder); --dry-run shows the plan here";
 
 /// Why a rebuild could not be begun, changed or carried on.
 #[derive(Debug, thiserror::Error)]
@@ -131,56 +133,66 @@ struct Shared {
     log: SharedLog,
     /// Made when something is first written. Held while writing; a write waits for the one before it.
     ledger: Mutex<Option<Ledger>>,
-    /// Whether this process will be the one that carries rebuilds out.
-    is_preparing: AtomicBool,
-    /// Whether it is.
-    is_active: AtomicBool,
-    /// Whether another one has taken that over.
-    is_fenced: AtomicBool,
-    has_sink: AtomicBool,
-    has_cluster: AtomicBool,
+    role: Mutex<Role>,
     changed: Notify,
+}
+
+/// The part of this process in the rebuilds of its log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// It shows them.
+    Shows,
+    /// It will carry them out once it has read everything and holds its lease.
+    Prepares,
+    /// It carries them out, by these means.
+    CarriesOut(Means),
+    /// It carried them out until another process took over.
+    Fenced,
+}
+
+/// The means by which a process carries rebuilds out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Means {
+    cluster: bool,
+    sink: bool,
+}
+
+impl Shared {
+    /// A role is whole whoever panicked while holding it.
+    fn role(&self) -> MutexGuard<'_, Role> {
+        self.role.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Rebuilds {
     /// Those of a log. Nothing is read yet, and nothing written before somebody carries rebuilds out.
     pub fn new(log: SharedLog) -> Self {
-        let shared = Shared {
-            log,
-            ledger: Mutex::default(),
-            is_preparing: AtomicBool::new(false),
-            is_active: AtomicBool::new(false),
-            is_fenced: AtomicBool::new(false),
-            has_sink: AtomicBool::new(false),
-            has_cluster: AtomicBool::new(false),
-            changed: Notify::new(),
-        };
+        let shared =
+            Shared { log, ledger: Mutex::default(), role: Mutex::new(Role::Shows), changed: Notify::new() };
         Self { shared: Arc::new(shared) }
     }
 
     /// This process will carry rebuilds out, once it knows everything: until then who commands is asked to wait.
     pub fn prepare(&self) {
-        self.shared.is_preparing.store(true, Ordering::Relaxed);
+        *self.shared.role() = Role::Prepares;
     }
 
     /// An error unless rebuilds can be started here now: to be asked before a plan is made for nothing.
     pub fn check_started_here(&self) -> Result<(), RebuildError> {
-        self.check_active(
-            "with --server (clade run with --kubernetes or --sink, or clade rebuilder); --dry-run shows the plan here",
-        )
+        self.means(STARTED_HERE).map(drop)
     }
 
     /// Writes a plan down; it is carried out from then on. Blocks.
     pub fn start(&self, plan: Plan, started: Started) -> Result<RebuildRecord, RebuildError> {
-        self.check_started_here()?;
-        if plan.cost.notified > 0 && !self.shared.has_sink.load(Ordering::Relaxed) {
+        let means = self.means(STARTED_HERE)?;
+        if plan.cost.notified > 0 && !means.sink {
             return Err(RebuildError::Invalid(
                 "nobody can be told of tags that no BuildConfig builds: start clade with --sink URL, or ask without \
                  --notify"
                     .to_owned(),
             ));
         }
-        if plan.cost.builds + plan.cost.triggered > 0 && !self.shared.has_cluster.load(Ordering::Relaxed) {
+        if plan.cost.builds + plan.cost.triggered > 0 && !means.cluster {
             return Err(RebuildError::Invalid(
                 "BuildConfigs can be built only by a clade that works with their cluster: start it with --kubernetes; or \
                  leave them out with --namespace"
@@ -203,7 +215,7 @@ impl Rebuilds {
 
     /// Pauses, resumes or cancels a rebuild, on behalf of somebody if they say who they are. Blocks.
     pub fn change(&self, id: &str, change: Change, by: Option<&str>) -> Result<RebuildItem, RebuildError> {
-        self.check_active("with --server")?;
+        self.means("with --server")?;
         let item = self.with(|ledger| {
             let found = ledger.book().get(id).ok_or_else(|| RebuildError::NotFound(id.to_owned()))?;
             let (record, failed) = (found.record.clone(), found.failed_builds());
@@ -234,22 +246,21 @@ impl Rebuilds {
         self.see(|book| item_of(book, id))
     }
 
-    /// An error unless this process carries rebuilds out; `how` another one is asked.
-    fn check_active(&self, how: &str) -> Result<(), RebuildError> {
-        if self.shared.is_active.load(Ordering::Relaxed) {
-            Ok(())
-        } else if self.shared.is_preparing.load(Ordering::Relaxed) {
-            Err(RebuildError::NotYet)
-        } else {
-            Err(RebuildError::Invalid(format!(
+    /// The means of this process, an error unless it carries rebuilds out; `how` another one is asked.
+    fn means(&self, how: &str) -> Result<Means, RebuildError> {
+        match *self.shared.role() {
+            Role::CarriesOut(means) => Ok(means),
+            Role::Prepares => Err(RebuildError::NotYet),
+            Role::Fenced => Err(AppendError::Fenced.into()),
+            Role::Shows => Err(RebuildError::Invalid(format!(
                 "this clade carries no rebuilds out: ask one that does, {how}"
-            )))
+            ))),
         }
     }
 
     /// Reads: what this process writes, if it does, else what stands on the log.
     fn see<T>(&self, read: impl FnOnce(&Book) -> Result<T, RebuildError>) -> Result<T, RebuildError> {
-        if self.shared.is_active.load(Ordering::Relaxed) {
+        if matches!(*self.shared.role(), Role::CarriesOut(_)) {
             self.with(|ledger| read(ledger.book()))
         } else {
             read(&ledger::read(&*self.shared.log)?)
@@ -260,7 +271,7 @@ impl Rebuilds {
     /// Who was fenced stays so: to read it anew would take it back from the other one.
     fn with<T>(&self, write: impl FnOnce(&mut Ledger) -> Result<T, RebuildError>) -> Result<T, RebuildError> {
         let mut shared = self.shared.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.shared.is_fenced.load(Ordering::Relaxed) {
+        if *self.shared.role() == Role::Fenced {
             return Err(AppendError::Fenced.into());
         }
         let mut ledger = match shared.take() {
@@ -269,7 +280,7 @@ impl Rebuilds {
         };
         let written = write(&mut ledger);
         if written.as_ref().is_err_and(RebuildError::is_fenced) {
-            self.shared.is_fenced.store(true, Ordering::Relaxed);
+            *self.shared.role() = Role::Fenced;
         }
         if matches!(written, Ok(_) | Err(RebuildError::NotFound(_) | RebuildError::Invalid(_))) {
             *shared = Some(ledger);

@@ -2,33 +2,31 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
 use super::automatic::Automatic;
 use super::begin::begin;
-use super::context::{Context, Options, blocking, jittered};
+use super::context::{Context, Options, blocking};
 use super::desk::{self, Place};
 use super::look::look;
 use super::sink::Sink;
-use super::{RebuildError, Rebuilds};
+use super::{RebuildError, Rebuilds, Role};
 use crate::kubernetes::Cluster;
 use crate::oci::Timestamp;
-use crate::telemetry::Metrics;
+use crate::retry::{Backoff, Policy};
+use crate::telemetry::RebuildMetrics;
 use crate::view::View;
 
 /// So many requests are under way at once.
 const AT_ONCE: usize = 16;
 /// How often is looked whether something may begin.
 const TICK: Duration = Duration::from_millis(200);
-/// After an error of the log: the first wait, doubled each time, and the longest.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(32);
-/// What could not begin is tried again after about so long, then twice as long, up to the longest.
-const SOON: Duration = Duration::from_secs(3);
-const LATER: Duration = Duration::from_secs(60);
+/// The waits after an error of the log.
+const RETRY: Policy = Policy::new(Duration::from_millis(500), Duration::from_secs(32));
+/// The waits before a target that could not begin is tried again.
+const ATTEMPT: Policy = Policy::new(Duration::from_secs(4), Duration::from_secs(60));
 
 /// Carries out what is on the log, and begins rebuilds as policies say, until another instance takes over. The view must
 /// be up to date.
@@ -37,7 +35,7 @@ pub async fn run(
     cluster: Option<Cluster>,
     sink: Option<Sink>,
     view: Arc<View>,
-    metrics: Metrics,
+    metrics: RebuildMetrics,
     options: Options,
 ) -> Result<(), RebuildError> {
     rebuilds.activate(cluster.is_some(), sink.is_some());
@@ -52,7 +50,12 @@ pub async fn run(
         held: HashMap::new(),
     };
     let ended = worker.work(automatic).await;
-    shared.is_active.store(false, Ordering::Relaxed);
+    // One that was fenced stays so.
+    let mut role = shared.role();
+    if *role != Role::Fenced {
+        *role = Role::Prepares;
+    }
+    drop(role);
     ended
 }
 
@@ -68,17 +71,17 @@ struct Worker {
 }
 
 /// A target that could not begin: it is tried again later, and ever later.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Held {
     until: Instant,
-    wait: Duration,
+    attempts: Backoff,
 }
 
 impl Worker {
     async fn work(mut self, mut automatic: Automatic) -> Result<(), RebuildError> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut failures = 0_u32;
+        let mut backoff = Backoff::new(RETRY);
         loop {
             tokio::select! {
                 Some(ended) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => {
@@ -93,12 +96,11 @@ impl Worker {
                 error => error,
             };
             match stepped {
-                Ok(()) => failures = 0,
+                Ok(()) => drop(backoff.succeeded()),
                 Err(error) if error.is_passing() => {
-                    let wait = (FIRST_WAIT * 2_u32.pow(failures.min(10))).min(LONGEST_WAIT);
-                    failures += 1;
+                    let wait = backoff.failed().wait;
                     tracing::warn!("{error}; trying again in {:.1} s", wait.as_secs_f64());
-                    tokio::time::sleep(jittered(wait)).await;
+                    tokio::time::sleep(wait).await;
                 }
                 Err(error) => return Err(error),
             }
@@ -143,7 +145,7 @@ impl Worker {
                 }
                 let begin = desk::begin(ledger.book(), caps, &busy, now);
                 let look = desk::look(ledger.book(), &busy);
-                metrics.rebuilds_active.set(i64::try_from(ledger.book().active().len()).unwrap_or(0));
+                metrics.active.set(i64::try_from(ledger.book().active().len()).unwrap_or(0));
                 metrics.builds_running.set(i64::try_from(look.len() + busy.len()).unwrap_or(0));
                 Ok((begin, look))
             })
@@ -185,12 +187,12 @@ impl Worker {
     /// Whether it is time to try to begin a target. It is held from then on, for the case that it does not begin.
     fn may_try(&mut self, place: &Place) -> bool {
         let now = Instant::now();
-        let wait = match self.held.get(place) {
-            Some(held) if held.until > now => return false,
-            Some(held) => (held.wait * 2).min(LATER),
-            None => SOON,
-        };
-        self.held.insert(place.clone(), Held { until: now + jittered(wait), wait });
+        let held =
+            self.held.entry(place.clone()).or_insert(Held { until: now, attempts: Backoff::new(ATTEMPT) });
+        if held.until > now {
+            return false;
+        }
+        held.until = now + held.attempts.failed().wait;
         true
     }
 }

@@ -14,11 +14,12 @@ use super::pace::Pace;
 use super::{Config, RegistryError};
 use crate::http::header::{ACCEPT, HeaderMap, RETRY_AFTER};
 use crate::http::{self, Method, StatusCode, with_causes};
+use crate::retry::Policy;
 
 /// What is refused for the moment is asked for so often.
 const ATTEMPTS: u32 = 4;
-/// The first wait between two of them; each next is twice as long.
-const WAIT: Duration = Duration::from_millis(500);
+/// The waits between them.
+const RETRY: Policy = Policy::new(Duration::from_millis(750), Duration::from_secs(3));
 /// A registry that wants to be left alone for longer is asked again nevertheless, or a mistake of its would be the end.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 /// Where a certificate in PEM ends.
@@ -128,11 +129,11 @@ impl Client {
             if attempt == ATTEMPTS {
                 return Err(error);
             }
-            let wait = WAIT * 2_u32.pow(attempt - 1);
+            let wait = RETRY.wait(attempt, fastrand::f64());
             attempt += 1;
             match rest {
                 Some(rest) => self.pace.rest(rest.min(LONGEST_REST)).await,
-                None => tokio::time::sleep(wait.mul_f64(0.5 + fastrand::f64())).await,
+                None => tokio::time::sleep(wait).await,
             }
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::observe::ObservedTag;
 use crate::oci::{Digest, Platform};
-use crate::publisher::ObservedTag;
 use crate::record::{TagImage, TagItem, Timestamp};
 
 /// What a manifest was found to be. Digests tell their content: it is never read again.

@@ -10,9 +10,9 @@ use super::known::{Known, Platforms, Repository};
 use super::pattern::any_matches;
 use super::sink::{Closed, Sink};
 use super::{Pattern, RegistryError};
+use crate::observe::Observation;
 use crate::oci::Digest;
 use crate::oci::document::not_an_image_tag;
-use crate::publisher::Observation;
 use crate::record::{DeadLetterRecord, Timestamp};
 use crate::source::manifest::{Annotations, MAX_DEPTH, claim};
 

@@ -30,7 +30,7 @@ pub use error::RegistryError;
 pub use notice::Notice;
 pub use pattern::Pattern;
 
-use crate::publisher::Observation;
+use crate::observe::Observation;
 use known::Platforms;
 use watcher::{Shared, Watcher};
 

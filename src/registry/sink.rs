@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc::Sender;
 
-use crate::publisher::Observation;
+use crate::observe::Observation;
 
 /// Observations are handed on in such portions: bounds what a large repository takes of memory.
 const PORTION: usize = 256;

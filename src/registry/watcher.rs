@@ -21,7 +21,8 @@ use super::notice::Notice;
 use super::pattern::any_matches;
 use super::sink::{Closed, Sink};
 use super::{Config, RegistryError};
-use crate::publisher::{Listing, Observation};
+use crate::observe::{Listing, Observation};
+use crate::retry::{self, Backoff, Policy};
 
 /// Repositories that are looked at at once.
 const LOOKS: usize = 8;
@@ -29,9 +30,8 @@ const LOOKS: usize = 8;
 const NOTICES: usize = 1_024;
 /// With so many repositories failed the others are left for the next pass.
 const MOST_FAILURES: usize = 20;
-/// After a pass that failed: the first wait, doubled each time, and the longest.
-const FIRST_WAIT: Duration = Duration::from_secs(2);
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// The waits after a pass that failed.
+const RETRY: Policy = Policy::new(Duration::from_secs(2), Duration::from_secs(300));
 
 /// What all looks have in common.
 pub(super) struct Shared {
@@ -119,7 +119,6 @@ impl Pass {
 }
 
 /// Everything that is known of a registry, and what is being done about it.
-#[derive(Default)]
 pub(super) struct Watcher {
     repositories: HashMap<String, Repository>,
     /// Being looked at: what is known of them is not here.
@@ -128,7 +127,20 @@ pub(super) struct Watcher {
     pass: Option<Pass>,
     /// Whether everything that there is was told as a whole and has not changed since.
     is_told: bool,
-    failed_passes: u32,
+    passes: Backoff,
+}
+
+impl Default for Watcher {
+    fn default() -> Self {
+        Self {
+            repositories: Default::default(),
+            busy: Default::default(),
+            notices: Default::default(),
+            pass: Default::default(),
+            is_told: false,
+            passes: Backoff::new(RETRY),
+        }
+    }
 }
 
 impl Watcher {
@@ -235,9 +247,7 @@ impl Watcher {
     async fn conclude(&mut self, pass: Pass, shared: &Shared) -> Result<Duration, Closed> {
         let registry = &shared.client.host;
         if let Some(error) = pass.first_failure {
-            let wait = (FIRST_WAIT * 2_u32.pow(self.failed_passes.min(10))).min(LONGEST_WAIT);
-            let wait = wait.mul_f64(0.75 + fastrand::f64() / 2.0);
-            self.failed_passes += 1;
+            let wait = self.passes.failed().wait;
             let others = match pass.failures {
                 1 => String::new(),
                 failures => format!(", and {} others", failures - 1),
@@ -258,10 +268,10 @@ impl Watcher {
             sink.hand_on().await?;
             self.is_told = true;
         }
-        if std::mem::take(&mut self.failed_passes) > 0 {
+        if self.passes.succeeded() {
             tracing::warn!("{registry} answers again");
         }
         tracing::debug!(registry, repositories = pass.names.len(), "looked at all");
-        Ok(shared.config.poll.mul_f64(0.9 + fastrand::f64() / 5.0))
+        Ok(retry::spread(shared.config.poll))
     }
 }

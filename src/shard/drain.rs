@@ -37,6 +37,7 @@ pub struct Drain {
 
 impl Shard {
     /// What follows from everything applied since the last call, image by image.
+    #[cfg(feature = "internals")]
     pub fn drain(&mut self) -> Vec<Effect> {
         let mut drain = self.begin_drain();
         std::iter::from_fn(|| self.next_effect(&mut drain)).collect()

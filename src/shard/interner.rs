@@ -107,6 +107,11 @@ impl<T: Eq + Hash> Interner<T> {
         self.values.iter().map(|slot| slot.as_ref().map(|(value, _)| value))
     }
 
+    /// Each value in use, and by how many.
+    pub(super) fn users(&self) -> impl Iterator<Item = (&Arc<T>, u32)> {
+        self.values.iter().flatten().map(|(value, users)| (value, *users))
+    }
+
     /// How many distinct values are in use.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

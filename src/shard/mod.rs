@@ -110,6 +110,11 @@ impl Shard {
         }
     }
 
+    /// Its partition.
+    pub fn partition(&self) -> u16 {
+        self.partition
+    }
+
     /// Among how many partitions it is one.
     pub fn partitions(&self) -> u16 {
         self.partitions

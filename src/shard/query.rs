@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Shard;
-use crate::class::Classification;
+use crate::class::{Classification, Count};
 use crate::index::{ImageId, NodeId};
 use crate::oci::{Digest, Platform};
 use crate::record::Claim;
@@ -62,6 +62,18 @@ impl Shard {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// Calls `tell` with counts of the members of each class; those of one class add up. It looks at each distinct
+    /// classification once, of which there are few, and at no image. Between a drain and the next change.
+    pub fn count_members(&self, mut tell: impl FnMut(&str, Count)) {
+        for (classification, images) in self.classifications.users() {
+            for member in &*classification.classes {
+                let mut count = Count::default();
+                count.add_many(member.state, u64::from(images));
+                tell(&member.name, count);
+            }
+        }
     }
 
     /// The members of a class in this shard: the images below any of its version chains, each once.

@@ -6,22 +6,8 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
+use super::content::Content;
 use super::{Sink, SourceError, history, kubernetes, unreadable};
-
-/// What a file holds, in the order in which it is best read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Content {
-    /// JSON lines with declared bases: known first, an image is written once with what is claimed of it.
-    Claims,
-    /// JSON lines with images.
-    Images,
-    /// Kubernetes objects, images first.
-    ImageObjects,
-    /// Kubernetes objects.
-    Objects,
-    /// JSON lines with tags.
-    Tags,
-}
 
 /// A line or document may be this long; what is longer is no record of an image.
 const MAX_LINE: u64 = 64 << 20;

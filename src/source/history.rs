@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::file::Content;
+use super::content::Content;
 use super::line::{ImageLine, LayerLine, Line, TagLine};
+use crate::observe::{Observation, ObservedTag};
 use crate::oci::document::not_an_image_tag;
 use crate::oci::reference::{is_repository, is_tag};
 use crate::oci::{Digest, LayerIdentity};
-use crate::publisher::{Observation, ObservedTag};
 use crate::record::image::Evidence;
 use crate::record::{Claim, ImageRecord, Layer, TagImage, TagItem};
 

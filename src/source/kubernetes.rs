@@ -5,9 +5,8 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Sink, unreadable};
+use super::{Sink, SinkError, unreadable};
 use crate::openshift::observations;
-use crate::publisher::PublishError;
 
 #[derive(Deserialize)]
 struct Header {
@@ -30,7 +29,7 @@ struct Metadata {
 }
 
 /// Reads a document: one object, or a list of objects. Bad objects become dead letters.
-pub(super) fn read(path: &Path, document: &[u8], sink: &mut Sink<'_>) -> Result<(), PublishError> {
+pub(super) fn read(path: &Path, document: &[u8], sink: &mut Sink<'_>) -> Result<(), SinkError> {
     let mut objects = Vec::new();
     let mut stream = serde_json::Deserializer::from_slice(document).into_iter::<&RawValue>();
     // Several documents may follow one another.

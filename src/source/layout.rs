@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::manifest::{self, Annotations, MAX_DEPTH, MAX_DOCUMENT};
 use super::{Sink, SourceError, unreadable};
+use crate::observe::{Observation, ObservedTag};
 use crate::oci::document::{Config, Descriptor, Manifest, REF_NAME, not_an_image, not_an_image_manifest};
 use crate::oci::{Digest, Reference};
-use crate::publisher::{Observation, ObservedTag};
 use crate::record::{ImageRecord, TagImage, TagItem, Timestamp};
 
 /// Reads a layout. What is wrong in it becomes dead letters.

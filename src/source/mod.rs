@@ -1,5 +1,6 @@
 //! Sources: from files and folders to observations. What a file is, its content tells, not its name.
 
+mod content;
 mod file;
 pub mod generated;
 mod history;
@@ -13,11 +14,23 @@ use std::path::{Path, PathBuf};
 
 pub use walk::{Input, find};
 
-use crate::publisher::{Observation, PublishError};
+use crate::observe::Observation;
 use crate::record::DeadLetterRecord;
 
 /// Where observations go. An error ends the reading.
-pub type Sink<'a> = dyn FnMut(Observation) -> Result<(), PublishError> + 'a;
+pub type Sink<'a> = dyn FnMut(Observation) -> Result<(), SinkError> + 'a;
+
+/// The error of a [`Sink`].
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct SinkError(Box<dyn std::error::Error + Send + Sync>);
+
+impl SinkError {
+    /// An error of whoever takes the observations.
+    pub fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(error.into())
+    }
+}
 
 /// Why a source could not be read at all. What is wrong inside it becomes dead letters instead.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +50,9 @@ pub enum SourceError {
         .0.display()
     )]
     Nothing(PathBuf),
-    /// What was read could not be published.
+    /// The sink did not take an observation.
     #[error(transparent)]
-    Publish(#[from] PublishError),
+    Sink(#[from] SinkError),
 }
 
 /// Reads one input. `advance` is told how many bytes of it were read.

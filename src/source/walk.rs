@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::SourceError;
-use super::file::{Content, sniff};
+use super::content::Content;
+use super::file::sniff;
 
 /// Something that can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]

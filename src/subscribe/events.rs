@@ -69,7 +69,7 @@ impl Events {
             self.sieve.refresh()?;
         } else if !self.follow && !fetched.at_end && self.heard.elapsed() >= STALLED {
             let problem = format!("nothing came for {} s, and the end is not reached", STALLED.as_secs());
-            return Err(LogError::Storage(problem).into());
+            return Err(LogError::storage(problem).into());
         }
         for stored in fetched.records {
             self.waiting.extend(self.sieve.pass(fetched.partition, stored)?);

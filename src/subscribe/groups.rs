@@ -41,7 +41,7 @@ impl Group {
         while !group.advance(Duration::from_millis(500))? {
             if Instant::now() >= deadline {
                 let problem = "the catalog could not be read to its end within 60 s";
-                return Err(LogError::Storage(problem.to_owned()));
+                return Err(LogError::storage(problem.to_owned()));
             }
         }
         Ok(group)

@@ -2,7 +2,7 @@
 
 use prometheus::{Histogram, IntCounter, IntGauge, Registry};
 
-use super::metrics::{counter, gauge, histogram};
+use super::register::{counter, gauge, histogram};
 
 /// The metrics of the audit trail. Clones share them.
 #[derive(Clone)]

@@ -1,11 +1,11 @@
 //! What a process tells of itself to Prometheus. Names are `clade_<name>_<unit>[_total]`.
 
-use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-    exponential_buckets,
-};
+use prometheus::{Histogram, IntCounter, IntGaugeVec, Registry, TextEncoder, exponential_buckets};
 
 use super::audit::AuditMetrics;
+use super::labels::LabelMetrics;
+use super::rebuilds::RebuildMetrics;
+use super::register::{counter, gauges, histogram};
 
 /// The metrics of the workers of one process. Clones share them.
 #[derive(Clone)]
@@ -35,22 +35,10 @@ pub struct Metrics {
     pub discarded_snapshots: IntCounter,
     /// Spans that were to be exported and were not.
     pub dropped_spans: IntCounter,
-    /// Image objects labelled.
-    pub labelled: IntCounter,
-    /// Attempts to label an object that failed.
-    pub label_failures: IntCounter,
-    /// Image objects that wait to be labelled.
-    pub labels_waiting: IntGauge,
-    /// Rebuilds that are not over.
-    pub rebuilds_active: IntGauge,
-    /// Builds of rebuilds that are being begun or run.
-    pub builds_running: IntGauge,
-    /// Builds begun, and tags that the sink was told of.
-    pub builds_begun: IntCounter,
-    /// Builds that have pushed their image.
-    pub builds_succeeded: IntCounter,
-    /// Builds that have failed; one that is tried again counts again.
-    pub builds_failed: IntCounter,
+    /// Of the labeler.
+    pub labels: LabelMetrics,
+    /// Of the rebuilder.
+    pub rebuilds: RebuildMetrics,
     /// Of the audit trail.
     pub audit: AuditMetrics,
     /// By partition: records that are published and not processed.
@@ -106,38 +94,8 @@ impl Default for Metrics {
                 "clade_spans_dropped_total",
                 "spans for which there was no room, or that the collector did not take",
             ),
-            labelled: counter(&registry, "clade_labelled_total", "Image objects labelled"),
-            label_failures: counter(
-                &registry,
-                "clade_label_failures_total",
-                "attempts to label an Image object that failed",
-            ),
-            labels_waiting: gauge(
-                &registry,
-                "clade_labels_waiting",
-                "Image objects that wait to be labelled",
-            ),
-            rebuilds_active: gauge(&registry, "clade_rebuilds_active", "rebuilds that are not over"),
-            builds_running: gauge(
-                &registry,
-                "clade_builds_running",
-                "builds of rebuilds that are being begun or run",
-            ),
-            builds_begun: counter(
-                &registry,
-                "clade_builds_begun_total",
-                "builds begun, and tags that the sink was told of",
-            ),
-            builds_succeeded: counter(
-                &registry,
-                "clade_builds_succeeded_total",
-                "builds that have pushed their image",
-            ),
-            builds_failed: counter(
-                &registry,
-                "clade_builds_failed_total",
-                "builds that have failed, each attempt counted",
-            ),
+            labels: LabelMetrics::new(&registry),
+            rebuilds: RebuildMetrics::new(&registry),
             audit: AuditMetrics::new(&registry, seconds),
             lag: gauges(&registry, "clade_lag_records", "records published and not processed"),
             progress: gauges(&registry, "clade_progress_records", "offset of images up to which was read"),
@@ -170,38 +128,6 @@ impl Metrics {
 /// Sets the gauge of a partition.
 pub fn set(gauges: &IntGaugeVec, partition: u16, value: u64) {
     gauges.with_label_values(&[&partition.to_string()]).set(i64::try_from(value).unwrap_or(i64::MAX));
-}
-
-// The names are constants and differ, so that making and registering a metric cannot fail; a metric that it did fail for
-// would count for itself alone.
-
-#[allow(clippy::expect_used, reason = "constant names, checked by the test below")]
-pub(super) fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
-    let counter = IntCounter::new(name, help).expect("a valid name");
-    let _ = registry.register(Box::new(counter.clone()));
-    counter
-}
-
-#[allow(clippy::expect_used, reason = "constant names, checked by the test below")]
-pub(super) fn histogram(registry: &Registry, name: &str, help: &str, buckets: Vec<f64>) -> Histogram {
-    let histogram =
-        Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)).expect("a valid name");
-    let _ = registry.register(Box::new(histogram.clone()));
-    histogram
-}
-
-#[allow(clippy::expect_used, reason = "constant names, checked by the test below")]
-pub(super) fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
-    let gauge = IntGauge::new(name, help).expect("a valid name");
-    let _ = registry.register(Box::new(gauge.clone()));
-    gauge
-}
-
-#[allow(clippy::expect_used, reason = "constant names, checked by the test below")]
-fn gauges(registry: &Registry, name: &str, help: &str) -> IntGaugeVec {
-    let gauges = IntGaugeVec::new(Opts::new(name, help), &["partition"]).expect("a valid name");
-    let _ = registry.register(Box::new(gauges.clone()));
-    gauges
 }
 
 #[cfg(test)]

@@ -3,10 +3,15 @@
 
 mod audit;
 mod exporter;
+mod labels;
 mod metrics;
+mod rebuilds;
+mod register;
 mod spans;
 
 pub use audit::AuditMetrics;
 pub use exporter::{Collector, Exporter, ExporterError};
+pub use labels::LabelMetrics;
 pub use metrics::{Metrics, set};
+pub use rebuilds::RebuildMetrics;
 pub use spans::{Operation, Span, Spans};

@@ -4,30 +4,30 @@ use dashmap::DashMap;
 
 use crate::oci::Digest;
 
-/// Which partition an image is in, without asking all of them.
+/// The partition of each image, so that a look-up need not ask all of them.
 ///
 /// Every processor writes it after each of its commits while readers look things up, on as many threads as there are
 /// partitions: that is what dashmap's divided locks are for. An entry is a hint of sixteen bytes, the first eight of
 /// the digest and a number; two images that share eight bytes (nobody's accident) share an entry, and the reader, who
 /// checks the whole digest, asks the other partitions.
 #[derive(Debug, Default)]
-pub struct Directory {
+pub(super) struct Directory {
     partitions: DashMap<u64, u16>,
 }
 
 impl Directory {
     /// The partition that probably has this image.
-    pub fn find(&self, image: &Digest) -> Option<u16> {
+    pub(super) fn find(&self, image: &Digest) -> Option<u16> {
         self.partitions.get(&key(image)).map(|partition| *partition)
     }
 
     /// Notes that the partition has the image.
-    pub fn put(&self, image: &Digest, partition: u16) {
+    pub(super) fn put(&self, image: &Digest, partition: u16) {
         self.partitions.insert(key(image), partition);
     }
 
     /// Notes that the partition has the image no longer, if nobody else has claimed it meanwhile.
-    pub fn remove(&self, image: &Digest, partition: u16) {
+    pub(super) fn remove(&self, image: &Digest, partition: u16) {
         self.partitions.remove_if(&key(image), |_, noted| *noted == partition);
     }
 }

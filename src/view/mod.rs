@@ -8,11 +8,11 @@
 mod directory;
 mod replica;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
 
-pub use directory::Directory;
+use directory::Directory;
 pub use replica::Replica;
 
 use crate::oci::Digest;
@@ -51,37 +51,51 @@ impl View {
         }
     }
 
-    /// The state of every partition now. What is held does not change; hold it for one answer, not for long: the
-    /// processor needs the copy back.
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot { partitions: self.partitions.iter().map(ArcSwap::load_full).collect() }
-    }
-
-    /// Where images are.
-    pub fn directory(&self) -> &Directory {
-        &self.directory
-    }
-
-    /// The partition that has this image, and its state.
-    pub fn locate(&self, image: &Digest) -> Option<Arc<Committed>> {
-        let hint =
-            self.directory.find(image).and_then(|partition| self.partitions.get(usize::from(partition)));
-        let has = |state: &Arc<Committed>| state.shard.index().image(image).is_some();
-        hint.map(ArcSwap::load_full)
-            .filter(has)
-            .or_else(|| self.partitions.iter().map(ArcSwap::load_full).find(has))
+    /// The committed states for one answer. Each partition is loaded when it is first asked for, and stays as it was then.
+    /// Drop it after one answer: the processors need their copies back.
+    pub fn snapshot(self: &Arc<Self>) -> Snapshot {
+        let loaded = self.partitions.iter().map(|_| OnceLock::new()).collect();
+        Snapshot { view: Arc::clone(self), loaded }
     }
 }
 
-/// All partitions at one moment, each as of its own last commit.
+/// Every partition as of one of its own commits.
 pub struct Snapshot {
-    /// By partition number.
-    pub partitions: Vec<Arc<Committed>>,
+    view: Arc<View>,
+    loaded: Box<[OnceLock<Arc<Committed>>]>,
 }
 
 impl Snapshot {
-    /// The states.
+    /// The state of one partition; `None` past the last.
+    pub fn partition(&self, partition: usize) -> Option<&Committed> {
+        let loaded = self.loaded.get(partition)?;
+        Some(&**loaded.get_or_init(|| self.view.partitions[partition].load_full()))
+    }
+
+    /// The states of all partitions, by partition number.
+    pub fn partitions(&self) -> impl Iterator<Item = &Committed> {
+        (0..self.loaded.len()).filter_map(|partition| self.partition(partition))
+    }
+
+    /// The states of all partitions, each let go before the next is loaded: for answers that take long.
+    pub fn one_by_one(self) -> impl Iterator<Item = Arc<Committed>> {
+        let Self { view, loaded } = self;
+        loaded.into_iter().enumerate().map(move |(partition, loaded)| {
+            loaded.into_inner().unwrap_or_else(|| view.partitions[partition].load_full())
+        })
+    }
+
+    /// The shards of all partitions.
     pub fn shards(&self) -> impl Iterator<Item = &Shard> {
-        self.partitions.iter().map(|committed| &committed.shard)
+        self.partitions().map(|committed| &committed.shard)
+    }
+
+    /// The shard that has this image. The directory names it, so that the cost does not grow with the partitions; only an
+    /// image that no partition has is looked for in all of them.
+    pub fn locate(&self, image: &Digest) -> Option<&Shard> {
+        let has = |shard: &&Shard| shard.index().image(image).is_some();
+        let hint = self.view.directory.find(image);
+        let named = hint.and_then(|partition| self.partition(usize::from(partition)));
+        named.map(|committed| &committed.shard).filter(has).or_else(|| self.shards().find(has))
     }
 }

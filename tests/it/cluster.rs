@@ -8,18 +8,19 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use clade::engine::{Engine, PartitionStatus, member};
+use clade::engine::{Engine, member};
 use clade::log::kafka::{Config, KafkaLog};
 use clade::log::{Log, SharedLog, TopicPartition};
 use clade::oci::Digest;
 use clade::processor::Options;
 use clade::publisher::Publisher;
+use clade::query::answer::PartitionStatus;
 use clade::query::{Filter, Query};
 use clade::record::outdated::Standing;
 use clade::record::{ClassificationRecord, DeadLetterRecord, Record, Timestamp, Topic, encode};
 
 use crate::kafka::{folder, fresh_config};
-use crate::support::{class, digest, fold, image, transitions};
+use crate::support::{class, digest, fold, image, publisher, start, transitions};
 
 mod access;
 mod strangers;
@@ -93,8 +94,8 @@ fn two_processors_on_kafka_come_to_what_one_process_comes_to_on_all_of_the_real_
     let Some(data) = crate::real_data::data() else { return println!("skipped: there is no ../shared/data") };
     let declared = crate::real_data::declared(&data);
     let dir = tempfile::tempdir().unwrap();
-    let engine = Engine::start(dir.path(), clade::engine::Options::default()).unwrap();
-    crate::real_data::publish(&mut engine.publisher().unwrap(), &data, &declared);
+    let engine = start(dir.path(), Default::default(), &Default::default());
+    crate::real_data::publish(&mut publisher(&engine), &data, &declared);
     engine.catch_up(|_| {}).unwrap();
     let expected = classifications(&**engine.log());
 
@@ -140,8 +141,8 @@ fn when_a_processor_ends_another_takes_its_partitions_over_and_nothing_is_said_t
     crate::oracle::Oracle::of(&*log).check_outputs(&*log);
 }
 
-fn image_of(name: &str, layers: &[&str]) -> clade::publisher::Observation {
-    clade::publisher::Observation::Image(Box::new(image(name, layers)))
+fn image_of(name: &str, layers: &[&str]) -> clade::observe::Observation {
+    clade::observe::Observation::Image(Box::new(image(name, layers)))
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! domain.md: its worked example, and each of its rules.
 
+use clade::observe::Observation;
 use clade::oci::layer::EMPTY_LAYERS;
 use clade::oci::{Digest, LayerIdentity, Platform};
-use clade::publisher::Observation;
 use clade::query::answer::Explanation;
 use clade::record::image::Evidence;
 use clade::record::outdated::Standing;
 use clade::record::{Claim, Layer, State, TransitionRecord};
 
-use crate::support::{World, class, digest, having, image, transitions};
+use crate::support::{World, class, digest, image, transitions};
 
 const CURRENT: State = State::Current;
 const OUTDATED: State = State::Outdated;
@@ -291,7 +291,7 @@ fn a_group_tells_all_its_classes_that_an_image_is_in_nearest_first() {
         .tag("lang:1", &["lang"]);
     world.publisher.apply_class(&class("os", "os:1", &[("vendor", "redhat")])).unwrap();
     world.publisher.apply_class(&class("lang", "lang:1", &[("vendor", "python")])).unwrap();
-    world.publisher.apply_group("vendor", &having("vendor")).unwrap();
+    world.publisher.apply_group(&crate::support::group("vendor", "vendor")).unwrap();
     assert_eq!(world.item("app").groups["vendor"], ["lang", "os"]);
     assert_eq!(world.item("os").groups["vendor"], ["os"]);
     world.publisher.apply_class(&class("os", "os:1", &[])).unwrap();

@@ -1,10 +1,11 @@
 //! Random histories, as a seed gives them: for the tests that compare clade with the oracle.
 
+use clade::observe::Observation;
 use clade::oci::{LayerIdentity, Platform};
-use clade::publisher::{Observation, PublishError, Publisher};
+use clade::publisher::{PublishError, Publisher};
 use clade::record::{ImageRecord, Layer};
 
-use crate::support::{class, digest, having, image, tag};
+use crate::support::{class, digest, image, tag};
 
 /// Something that happens. Publishing it again changes nothing.
 #[derive(Debug, Clone)]
@@ -92,7 +93,7 @@ pub(crate) fn publish(publisher: &mut Publisher, fact: &Fact) -> Result<(), Publ
             publisher.apply_class(&class(name, tag, &labels)).map(drop)
         }
         Fact::ClassGone(name) => publisher.delete_class(name),
-        Fact::Group { name, label } => publisher.apply_group(name, &having(label)).map(drop),
+        Fact::Group { name, label } => publisher.apply_group(&crate::support::group(name, label)).map(drop),
         Fact::GroupGone(name) => publisher.delete_group(name),
     };
     match done {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use clade::engine::{Engine, Options};
+use clade::engine::Engine;
 use clade::log::embedded;
 use clade::oci::Digest;
 use clade::processor::{self, Step};
@@ -15,7 +15,7 @@ use clade::source::generated::{History, Shape};
 use clade::source::line::Line;
 
 use crate::oracle::Oracle;
-use crate::support::{class, fold, having, transitions};
+use crate::support::{class, fold, publisher, start, transitions};
 
 const STEPS: [Step; 6] =
     [Step::Restored, Step::Read, Step::Concluded, Step::PartlyCommitted, Step::Committed, Step::Published];
@@ -41,10 +41,10 @@ fn what_the_killed_process_does() {
 
 fn take_in(dir: &Path, observer: processor::Observer) {
     let engine = engine(dir, observer);
-    let mut publisher = engine.publisher().unwrap();
+    let mut publisher = publisher(&engine);
     publisher.apply_class(&class("os", "base/rhel7:latest", &[("os", "rhel7")])).unwrap();
     publisher.apply_class(&class("python", "lang/python:3.6", &[("lang", "python")])).unwrap();
-    publisher.apply_group("os", &having("os")).unwrap();
+    publisher.apply_group(&crate::support::group("os", "os")).unwrap();
     for (number, line) in History::new(Shape { seed: 3, images: 600, days: 120 }).enumerate() {
         let is_tag = matches!(line, Line::Tag(_));
         publisher.observe(clade::source::observe(line).unwrap()).unwrap();
@@ -62,7 +62,7 @@ fn engine(dir: &Path, observer: processor::Observer) -> Engine {
     let processor =
         processor::Options { batch_records: 50, commit_images: 5, observer, ..Default::default() };
     let log = embedded::Options { partitions: Some(2), ..embedded::Options::default() };
-    Engine::start(dir, Options { log, processor }).unwrap()
+    start(dir, log, &processor)
 }
 
 /// What is on the log in the end; of the transitions, what they say of each image and class, one after another.

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use clade::log::SharedLog;
 use clade::log::memory::{Faults, MemoryLog};
-use clade::publisher::{Listing, Observation, Publisher};
+use clade::observe::{Listing, Observation};
+use clade::publisher::Publisher;
 use clade::record::{BuildConfigRecord, ImageRecord, TagRecord, Timestamp};
 
 use crate::support::{digest, fold, image, tag};
@@ -35,7 +36,7 @@ fn image_of(name: &str, sources: &[&str]) -> Observation {
 
 fn repository(source: &str, repository: &str, tags: Vec<Observation>) -> Observation {
     let tags = tags.into_iter().map(|tag| match tag {
-        Observation::Tag(tag) => clade::publisher::ObservedTag { source: Some(source.to_owned()), ..tag },
+        Observation::Tag(tag) => clade::observe::ObservedTag { source: Some(source.to_owned()), ..tag },
         other => panic!("{other:?} is no tag"),
     });
     Observation::Repository {
@@ -208,7 +209,7 @@ fn a_base_that_is_pushed_platform_by_platform_is_one_version_for_its_class() {
             Observation::Tag(tag) => tag.items,
             other => panic!("{other:?} is no tag"),
         });
-        let tag = clade::publisher::ObservedTag {
+        let tag = clade::observe::ObservedTag {
             source: Some("kubernetes".to_owned()),
             repository: "base".to_owned(),
             tag: "latest".to_owned(),

@@ -10,9 +10,10 @@ use clade::log::memory::{Faults, MemoryLog};
 use clade::log::{
     AppendError, Batch, Log, LogError, Offset, Reader, SharedLog, Stored, TopicPartition, Writer,
 };
+use clade::observe::Observation;
 use clade::oci::Digest;
 use clade::processor::{Options, Processor, ProcessorError};
-use clade::publisher::{Migrated, Observation, PublishError, Publisher};
+use clade::publisher::{Migrated, PublishError, Publisher};
 use clade::record::{
     CatalogRecord, ClassificationRecord, ImageRecord, RebuildsRecord, TagRecord, Timestamp, Topic, decode,
     encode,

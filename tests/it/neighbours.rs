@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use clade::log::kafka::{Admin, Config, KafkaLog, MissingTopic};
 use clade::log::{AppendError, Log as _, LogError, SharedLog, TopicPartition};
-use clade::publisher::{Observation, Publisher};
+use clade::observe::Observation;
+use clade::publisher::Publisher;
 use clade::record::{Timestamp, Topic, encode};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, Producer as _};

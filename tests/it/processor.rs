@@ -38,7 +38,7 @@ fn letters(log: &SharedLog) -> Vec<DeadLetterRecord> {
     letters
 }
 
-fn count(view: &View) -> usize {
+fn count(view: &Arc<View>) -> usize {
     view.snapshot().shards().map(|shard| shard.index().len()).sum()
 }
 

@@ -7,14 +7,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
-use clade::engine::{Engine, Options};
+use clade::declare::ClassSpec;
+use clade::engine::Engine;
 use clade::oci::Digest;
-use clade::publisher::{ClassSpec, Publisher};
+use clade::publisher::Publisher;
 use clade::query::answer::{Lineage, TagItem};
 use clade::query::{Filter, Query, lineage};
 
 use clade::record::{ObjectReference, ReferenceKind, State};
-use clade::source;
+use clade::source::{self, SinkError};
+
+use crate::support::{publisher, start};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -58,8 +61,8 @@ fn class_of(base: &str) -> String {
 }
 
 fn import(dir: &Path, data: &Path, declared: &[Declared]) -> Engine {
-    let engine = Engine::start(dir, Options::default()).unwrap();
-    publish(&mut engine.publisher().unwrap(), data, declared);
+    let engine = start(dir, Default::default(), &Default::default());
+    publish(&mut publisher(&engine), data, declared);
     engine.catch_up(|_| {}).unwrap();
     engine
 }
@@ -67,7 +70,10 @@ fn import(dir: &Path, data: &Path, declared: &[Declared]) -> Engine {
 /// Publishes all of the data, and a class for each declared base.
 pub(crate) fn publish(publisher: &mut Publisher, data: &Path, declared: &[Declared]) {
     for input in source::find(&[data.to_owned()]).unwrap() {
-        source::read(&input, &|_| {}, &mut |observation| publisher.observe(observation)).unwrap();
+        source::read(&input, &|_| {}, &mut |observation| {
+            publisher.observe(observation).map_err(SinkError::new)
+        })
+        .unwrap();
     }
     publisher.flush().unwrap();
     declare(publisher, declared);

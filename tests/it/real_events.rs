@@ -8,17 +8,17 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use clade::engine::{Engine, Options};
 use clade::log::SharedLog;
 use clade::log::embedded::{self, EmbeddedLog};
-use clade::publisher::{Observation, Publisher};
+use clade::observe::Observation;
+use clade::publisher::Publisher;
 use clade::record::{Timestamp, TransitionRecord};
 use clade::source;
 
 use crate::cluster::{Member, eventually};
 use crate::kafka::fresh_config;
 use crate::real_data::{Declared, data, declare, declared};
-use crate::support::transitions;
+use crate::support::{start, transitions};
 
 const STEPS: usize = 4;
 const PARTITIONS: u16 = 4;
@@ -62,7 +62,7 @@ fn in_one_process(steps: &[Vec<Observation>], declared: &[Declared]) -> Vec<Tran
         let log: SharedLog = Arc::new(EmbeddedLog::open(dir.path(), options()).unwrap());
         publish(&log, step, (number == 0).then_some(declared));
         drop(log);
-        let engine = Engine::start(dir.path(), Options { log: options(), ..Options::default() }).unwrap();
+        let engine = start(dir.path(), options(), &Default::default());
         engine.catch_up(|_| {}).unwrap();
     }
     transitions(&EmbeddedLog::open(dir.path(), options()).unwrap())

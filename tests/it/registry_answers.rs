@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use clade::observe::Observation;
 use clade::oci::Digest;
-use clade::publisher::Observation;
 use serde_json::json;
 
 use crate::support::digest;

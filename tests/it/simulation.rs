@@ -263,9 +263,9 @@ impl Simulation {
 
     fn check_readers(&self, oracle: &Oracle) {
         let mut seen = BTreeMap::new();
-        for committed in self.view.snapshot().partitions {
+        for committed in self.view.snapshot().one_by_one() {
             for image in committed.shard.images() {
-                assert!(self.view.locate(&image.digest).is_some());
+                assert!(self.view.snapshot().locate(&image.digest).is_some());
                 seen.extend(image.classification.map(|of| (image.digest, (**of).clone())));
             }
         }

@@ -50,7 +50,7 @@ fn a_shard_from_its_snapshot_answers_and_goes_on_as_the_shard_itself() {
             publish(&mut world.publisher, &random_fact(&mut random, &mut second)).unwrap();
         }
         world.images(&[("no layers", &[])]).process();
-        for committed in world.view.snapshot().partitions {
+        for committed in world.view.snapshot().one_by_one() {
             let mut shard = committed.shard.clone();
             let mut again = through_a_file(&shard);
             assert_eq!(answers(&again), answers(&shard), "seed {seed}");
@@ -287,7 +287,7 @@ fn a_read_replica_uses_snapshots_of_its_own_and_a_processor_does_not_trust_them(
     let view = follow(&scene, &again);
     assert_eq!(again.metrics.used_snapshots.get(), 1);
     let without = follow(&scene, &Options::default());
-    let shard = |view: &View| answers(&view.snapshot().partitions[0].shard);
+    let shard = |view: &Arc<View>| answers(&view.snapshot().partition(0).unwrap().shard);
     assert_eq!(shard(&view), shard(&without));
 }
 

@@ -3,16 +3,16 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use clade::engine::{Engine, Options};
+use clade::engine::Engine;
 use clade::log::{TopicPartition, for_each};
 use clade::oci::Digest;
 use clade::publisher::Counts;
 use clade::query::{Filter, Query};
 use clade::record::{DeadLetterRecord, Topic, decode};
-use clade::source;
+use clade::source::{self, SinkError};
 use serde_json::{Value, json};
 
-use crate::support::digest;
+use crate::support::{digest, publisher, start};
 
 mod layout;
 mod openshift;
@@ -54,10 +54,11 @@ impl Bench {
     }
 
     fn import(&self) -> Imported {
-        let engine = Engine::start(self.data.path(), Options::default()).unwrap();
-        let mut publisher = engine.publisher().unwrap();
+        let engine = start(self.data.path(), Default::default(), &Default::default());
+        let mut publisher = publisher(&engine);
         for input in source::find(&[self.files.path().to_owned()]).unwrap() {
-            source::read(&input, &|_| {}, &mut |seen| publisher.observe(seen)).unwrap();
+            source::read(&input, &|_| {}, &mut |seen| publisher.observe(seen).map_err(SinkError::new))
+                .unwrap();
         }
         publisher.flush().unwrap();
         engine.catch_up(|_| {}).unwrap();
@@ -247,7 +248,7 @@ fn digests_chosen_to_look_alike_are_told_apart() {
     assert_eq!(imported.images(), 3_000);
     for n in [0, 1, 49, 2_999] {
         assert_eq!(imported.query().images(&alike(n).to_string()).unwrap(), [alike(n)]);
-        assert!(imported.engine.view().locate(&alike(n)).unwrap().shard.image(&alike(n)).is_some());
+        assert!(imported.engine.view().snapshot().locate(&alike(n)).unwrap().image(&alike(n)).is_some());
     }
 }
 

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clade::declare::{ClassSpec, GroupSpec};
 use clade::log::memory::{Faults, MemoryLog};
 use clade::log::{Log, SharedLog, TopicPartition, for_each};
+use clade::observe::{Observation, ObservedTag};
 use clade::oci::{Digest, LayerIdentity, Platform};
 use clade::processor::{Options, Processor};
-use clade::publisher::{ClassSpec, Observation, ObservedTag, Publisher};
+use clade::publisher::Publisher;
 use clade::query::answer::{ClassItem, ClassStanding, ImageItem};
 use clade::query::{Filter, Query};
 use clade::record::catalog::Selector;
@@ -77,6 +79,26 @@ pub(crate) fn class(name: &str, tag: &str, labels: &[(&str, &str)]) -> ClassSpec
 pub(crate) fn having(label: &str) -> Selector {
     serde_json::from_value(serde_json::json!({"matchExpressions": [{"key": label, "operator": "Exists"}]}))
         .unwrap()
+}
+
+/// Workers on the log of a data directory.
+pub(crate) fn start(
+    dir: &std::path::Path,
+    log: clade::log::embedded::Options,
+    processor: &Options,
+) -> clade::engine::Engine {
+    let log = clade::log::embedded::EmbeddedLog::open(dir, log).unwrap();
+    clade::engine::Engine::process(Arc::new(log), processor).unwrap()
+}
+
+/// The publisher of an engine's log.
+pub(crate) fn publisher(engine: &clade::engine::Engine) -> Publisher {
+    Publisher::restore(SharedLog::clone(engine.log()), Timestamp::now).unwrap()
+}
+
+/// A group of everything that has this label.
+pub(crate) fn group(name: &str, label: &str) -> GroupSpec {
+    GroupSpec { name: name.to_owned(), selector: having(label) }
 }
 
 /// The last value of every key of a topic, over all partitions; a key that stands in two of them is an error.

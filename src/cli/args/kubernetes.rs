@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU32;
 
+use crate::node::ClusterAccess;
+
 /// The cluster, and who of several works.
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct KubernetesArgs {
@@ -14,6 +16,18 @@ pub(in crate::cli) struct KubernetesArgs {
     /// Work only while holding this Lease: of several instances one works, and the others stand by
     #[arg(long, env = "CLADE_LEASE", value_name = "NAMESPACE/NAME", requires = "kubernetes", value_parser = lease)]
     pub(in crate::cli) lease: Option<(String, String)>,
+}
+
+impl KubernetesArgs {
+    /// The cluster, if there is to be one.
+    pub(in crate::cli) fn access(&self) -> Option<ClusterAccess> {
+        self.kubernetes.then(|| self.access_or_default())
+    }
+
+    /// The cluster of a command that has no use without one.
+    pub(in crate::cli) fn access_or_default(&self) -> ClusterAccess {
+        ClusterAccess { context: self.kube_context.clone(), lease: self.lease.clone() }
+    }
 }
 
 /// How objects are labelled.

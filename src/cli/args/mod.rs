@@ -28,8 +28,8 @@ pub(in crate::cli) use kubernetes::{KubernetesArgs, LabellingArgs};
 pub(in crate::cli) use rebuild::{RebuildArgs, RebuildCommand, RebuildingArgs, StartRebuildArgs};
 pub(in crate::cli) use registry::RegistryArgs;
 pub(in crate::cli) use services::{
-    ActingArgs, LabelArgs, ProcessArgs, RebuilderArgs, RunArgs, ServeArgs, SourceArgs, TopicsArgs,
-    TopicsCommand, WatchArgs,
+    LabelArgs, ProcessArgs, RebuilderArgs, RunArgs, ServeArgs, SnapshotArgs, TopicsArgs, TopicsCommand,
+    WatchArgs,
 };
 pub(in crate::cli) use subscribe::SubscribeArgs;
 

@@ -2,10 +2,16 @@
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Subcommand;
 
 use super::ask::Format;
+use crate::cli::error::CliError;
+use crate::cli::secret;
+use crate::http::signature::webhook_key;
+use crate::node::Acting;
+use crate::rebuilder::{self, Caps, Sink, SinkConfig};
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -142,6 +148,37 @@ pub(in crate::cli) struct RebuildingArgs {
     /// How long a build that has failed waits for its next attempt; twice as long each time, 15 minutes at the most
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub(in crate::cli) retry_after: u64,
+}
+
+impl RebuildingArgs {
+    /// How the process acts, and how many objects it labels a second.
+    pub(in crate::cli) fn acting(&self, label_rate: Option<NonZeroU32>) -> Result<Acting, CliError> {
+        let seconds = Duration::from_secs;
+        let rebuilds = rebuilder::Options {
+            caps: Caps {
+                builds: self.max_builds.map(NonZeroU32::get),
+                builds_per_namespace: self.max_builds_per_namespace.map(NonZeroU32::get),
+            },
+            trigger_patience: seconds(self.trigger_patience),
+            retry_after: seconds(self.retry_after),
+            ..rebuilder::Options::default()
+        };
+        Ok(Acting { label_rate, sink: self.sink()?, rebuilds })
+    }
+
+    /// The sink that was named.
+    fn sink(&self) -> Result<Option<Sink>, CliError> {
+        let Some(url) = self.sink.clone() else { return Ok(None) };
+        let key = match &self.sink_secret_file {
+            None => None,
+            Some(path) => {
+                let secret = secret::read("the secret", path)?;
+                let wrong = |problem| CliError::Failed(format!("{}: {problem}", path.display()));
+                Some(webhook_key(&secret).map_err(wrong)?)
+            }
+        };
+        Ok(Some(Sink::new(SinkConfig { url, key })?))
+    }
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::error::CliError;
+use crate::cli::secret;
 use crate::registry::{Config, Pattern};
 
 /// Container registries as live sources.
@@ -41,11 +42,6 @@ pub(in crate::cli) struct RegistryArgs {
 }
 
 impl RegistryArgs {
-    /// Whether there is any registry.
-    pub(in crate::cli) fn are_any(&self) -> bool {
-        !self.registries.is_empty()
-    }
-
     /// The registries.
     pub(in crate::cli) fn configs(&self) -> Result<Vec<Config>, CliError> {
         if self.credentials.is_some() && self.registries.len() > 1 {
@@ -71,14 +67,7 @@ impl RegistryArgs {
 
     /// The secret of those who may notify.
     pub(in crate::cli) fn secret(&self) -> Result<Option<Vec<u8>>, CliError> {
-        let Some(path) = &self.secret else { return Ok(None) };
-        let shown = path.display();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| CliError::Failed(format!("cannot read {shown}: {error}")))?;
-        let secret = text.trim_end_matches(['\r', '\n']);
-        if secret.is_empty() {
-            return Err(CliError::Failed(format!("{shown} is empty: a secret is needed")));
-        }
-        Ok(Some(secret.into()))
+        let secret = self.secret.as_deref().map(|path| secret::read("the secret", path)).transpose()?;
+        Ok(secret.map(String::into_bytes))
     }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::{KubernetesArgs, LabellingArgs, RebuildingArgs, RegistryArgs, RunAuditArgs};
-use crate::cli::client::token;
 use crate::cli::error::CliError;
+use crate::cli::secret;
 use crate::log::Log;
+use crate::node::{Acting, Listen, Sources};
 use crate::snapshot::Snapshots;
 
 #[derive(Debug, clap::Args)]
@@ -61,9 +62,11 @@ pub(in crate::cli) struct CommandArgs {
 }
 
 impl CommandArgs {
-    /// The token, if there is one.
-    pub(in crate::cli) fn token(&self) -> Result<Option<String>, CliError> {
-        self.command_token_file.as_deref().map(token).transpose()
+    /// The address, and the token if there is one.
+    pub(in crate::cli) fn listen(&self, address: std::net::SocketAddr) -> Result<Listen, CliError> {
+        let token =
+            self.command_token_file.as_deref().map(|path| secret::read("the token", path)).transpose()?;
+        Ok(Listen { address, token })
     }
 }
 
@@ -84,9 +87,15 @@ pub(in crate::cli) struct SourceArgs {
 }
 
 impl SourceArgs {
-    /// Whether there is any source.
-    pub(in crate::cli) fn are_any(&self) -> bool {
-        !self.from.is_empty() || self.registry.are_any() || self.kubernetes.kubernetes
+    /// The sources.
+    pub(in crate::cli) fn sources(&self) -> Result<Sources, CliError> {
+        Ok(Sources {
+            files: self.from.clone(),
+            registries: self.registry.configs()?,
+            notify_secret: self.registry.secret()?,
+            cluster: self.kubernetes.access(),
+            settle: Duration::from_secs(self.settle),
+        })
     }
 }
 
@@ -97,6 +106,13 @@ pub(in crate::cli) struct ActingArgs {
     pub(in crate::cli) labelling: LabellingArgs,
     #[command(flatten)]
     pub(in crate::cli) rebuilding: RebuildingArgs,
+}
+
+impl ActingArgs {
+    /// How the process acts.
+    pub(in crate::cli) fn acting(&self) -> Result<Acting, CliError> {
+        self.rebuilding.acting(self.labelling.label_rate)
+    }
 }
 
 /// Snapshots of what a process works on.

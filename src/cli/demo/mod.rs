@@ -10,15 +10,18 @@ use clap::Parser;
 use etcetera::BaseStrategy;
 
 use super::args::{Args, Command, DemoArgs};
-use super::client::{open_log, snapshots_of, start_on};
+use super::client::{here, open_log};
 use super::error::CliError;
 use super::output::bold;
 use super::{ask, manifests, progress};
-use crate::api::Client;
-use crate::api::write::Applied;
+use crate::api::{Applied, Client};
 use crate::engine::Engine;
+use crate::log::SharedLog;
 use crate::log::embedded::EmbeddedLog;
+use crate::node::local;
 use crate::processor::Options;
+use crate::publisher::Publisher;
+use crate::record::Timestamp;
 use crate::source::generated::{History, Shape};
 use crate::source::line::Line;
 
@@ -59,8 +62,8 @@ pub(super) fn demo(data_dir: Option<PathBuf>, args: &DemoArgs) -> Result<(), Cli
         args.seed,
         dir.display()
     );
-    let engine = Arc::new(start_on(log, &dir, &Options::default())?);
-    let client = Client::of(&engine)?;
+    let engine = Arc::new(local::start(log, &dir, &Options::default())?);
+    let client = here(Arc::clone(&engine), &Options::default())?;
     let applied: Vec<Applied> =
         client.post("/v1/apply", &manifests::parse(CLASSES, Path::new("classes.yaml"))?)?;
     eprintln!("{} classes and groups declared; now the registry lives a year", applied.len());
@@ -113,7 +116,7 @@ fn start_over(dir: &Path) -> Result<EmbeddedLog, CliError> {
             )));
         }
         // They are of what is removed next.
-        match std::fs::remove_dir_all(snapshots_of(dir)) {
+        match std::fs::remove_dir_all(local::snapshots_of(dir)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             Ok(()) | Err(_) => {}
         }
@@ -134,7 +137,7 @@ pub(super) fn keep(dir: &Path) -> Result<(), CliError> {
 
 /// Publishes the history week by week and lets the processors follow, so that transitions happen as they would have.
 fn replay(engine: &Engine, args: &DemoArgs) -> Result<(), CliError> {
-    let mut publisher = engine.publisher()?;
+    let mut publisher = Publisher::restore(SharedLog::clone(engine.log()), Timestamp::now)?;
     let bar = progress::count(args.images, "replaying");
     let mut week = None;
     for line in History::new(Shape { seed: args.seed, images: args.images, days: DAYS }) {

@@ -108,5 +108,5 @@ fn old_records(
 }
 
 fn storage(error: impl Into<redb::Error>) -> LogError {
-    LogError::Storage(format!("cannot compact: {}", error.into()))
+    LogError::caused("cannot compact", error.into())
 }

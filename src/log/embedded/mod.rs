@@ -67,7 +67,7 @@ impl EmbeddedLog {
 
     /// Deletes everything, for who begins anew. Nobody may have made a reader or a writer yet.
     pub fn clear(&self) -> Result<(), LogError> {
-        let failed = |error: redb::Error| LogError::Storage(format!("cannot empty the log: {error}"));
+        let failed = |error: redb::Error| LogError::caused("cannot empty the log", error);
         let mut transaction = self.shared.database.begin_write().map_err(|error| failed(error.into()))?;
         transaction.set_quick_repair(true);
         transaction.delete_table(RECORDS).map_err(|error| failed(error.into()))?;
@@ -133,7 +133,7 @@ impl Log for EmbeddedLog {
 
     /// A walk from the beginning: the clock may have been set back, so that no search is right.
     fn offset_at(&self, of: TopicPartition, timestamp: i64) -> Result<Offset, LogError> {
-        let storage = |error: redb::Error| LogError::Storage(format!("cannot read {of}: {error}"));
+        let storage = |error: redb::Error| LogError::caused(format!("cannot read {of}"), error);
         let end = self.shared.end(of);
         let transaction = self.shared.database.begin_read().map_err(|error| storage(error.into()))?;
         let table = transaction.open_table(RECORDS).map_err(|error| storage(error.into()))?;
@@ -141,7 +141,7 @@ impl Log for EmbeddedLog {
             let (at, value) = entry.map_err(|error| storage(error.into()))?;
             let (.., offset) = at.value();
             let appended = frame::timestamp(value.value())
-                .map_err(|problem| LogError::Storage(format!("{of}@{offset} is damaged: {problem}")))?;
+                .map_err(|problem| LogError::storage(format!("{of}@{offset} is damaged: {problem}")))?;
             if appended >= timestamp {
                 return Ok(offset);
             }
@@ -153,7 +153,7 @@ impl Log for EmbeddedLog {
 impl Positional for Arc<Shared> {
     fn read_at(&self, from: TopicPartition, offset: Offset, limit: ReadLimit) -> Result<Fetched, LogError> {
         let end = self.end(from);
-        let storage = |error: redb::Error| LogError::Storage(format!("cannot read {from}: {error}"));
+        let storage = |error: redb::Error| LogError::caused(format!("cannot read {from}"), error);
         let transaction = self.database.begin_read().map_err(|error| storage(error.into()))?;
         let table = transaction.open_table(RECORDS).map_err(|error| storage(error.into()))?;
         let mut fetched =
@@ -163,7 +163,7 @@ impl Positional for Arc<Shared> {
             let (at, value) = entry.map_err(|error| storage(error.into()))?;
             let (.., offset) = at.value();
             let (timestamp, record) = frame::decode(value.value())
-                .map_err(|problem| LogError::Storage(format!("{from}@{offset} is damaged: {problem}")))?;
+                .map_err(|problem| LogError::storage(format!("{from}@{offset} is damaged: {problem}")))?;
             bytes += record.bytes();
             fetched.records.push(Stored { offset, timestamp, record });
             fetched.next = offset + 1;

@@ -43,7 +43,7 @@ fn now() -> i64 {
 pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError> {
     let path = dir.join(FILE);
     std::fs::create_dir_all(dir).map_err(|error| {
-        LogError::Storage(format!(
+        LogError::storage(format!(
             "cannot make the data directory {}: {error}; choose another with --data-dir",
             dir.display()
         ))
@@ -52,7 +52,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
         .set_cache_size(CACHE_BYTES)
         .create(&path)
         .map_err(|error| cannot_open(dir, &path, error))?;
-    let storage = |error: redb::Error| LogError::Storage(format!("cannot read {}: {error}", path.display()));
+    let storage = |error: redb::Error| LogError::caused(format!("cannot read {}", path.display()), error);
     let partitions = check_meta(&database, &path, options.partitions)?;
     let mut ends = HashMap::new();
     let read = database.begin_read().map_err(|error| storage(error.into()))?;
@@ -78,13 +78,13 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
     let thread = std::thread::Builder::new()
         .name("log-writer".to_owned())
         .spawn(move || thread.run())
-        .map_err(|error| LogError::Storage(format!("cannot start the log's thread: {error}")))?;
+        .map_err(|error| LogError::caused("cannot start the log's thread", error))?;
     Ok(EmbeddedLog { shared, partitions, queue: Some(queue), thread: Some(thread) })
 }
 
 /// Reads what the log was made with, or notes it in a new one. Returns the number of partitions.
 fn check_meta(database: &Database, path: &Path, asked: Option<u16>) -> Result<u16, LogError> {
-    let storage = |error: redb::Error| LogError::Storage(format!("cannot write {}: {error}", path.display()));
+    let storage = |error: redb::Error| LogError::caused(format!("cannot write {}", path.display()), error);
     let transaction = database.begin_write().map_err(|error| storage(error.into()))?;
     let partitions = {
         let mut meta = transaction.open_table(META).map_err(|error| storage(error.into()))?;
@@ -143,7 +143,7 @@ fn cannot_open(dir: &Path, path: &Path, error: DatabaseError) -> LogError {
             "{} is a redb file of format {version}, which this version of clade cannot read",
             path.display()
         )),
-        error => LogError::Storage(format!(
+        error => LogError::storage(format!(
             "cannot open {}: {error}; if the file is damaged, move it away and import again",
             path.display()
         )),

@@ -11,7 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 use rdkafka::{ClientContext, TopicPartitionList};
 
-use super::ownership::Change;
+use super::change::Change;
 use super::token::read_token;
 use crate::log::Offset;
 

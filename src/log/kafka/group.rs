@@ -115,7 +115,7 @@ impl GroupReader {
             read.changes.extend(changes);
             match polled {
                 Some(Ok(message)) => {
-                    let (partition, stored) = stored(&message);
+                    let (partition, stored) = stored(&message)?;
                     bytes += stored.record.bytes();
                     read.records.push((partition, stored));
                     if read.records.len() >= limit.records || bytes >= limit.bytes {

@@ -9,6 +9,7 @@
 //! whose is decided elsewhere, by a consumer group: `ownership`.
 
 mod admin;
+mod change;
 mod config;
 mod context;
 mod group;
@@ -27,10 +28,11 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 
-pub use admin::{Admin, FoundTopic, MissingTopic};
+pub use admin::Admin;
+pub use change::Change;
 pub use config::Config;
 pub use group::{GroupRead, GroupReader, GroupStart};
-pub use ownership::{Change, Ownership};
+pub use ownership::Ownership;
 
 use super::{Log, LogError, Offset, Reader, Stored, TopicPartition, Writer};
 use crate::record::Topic;

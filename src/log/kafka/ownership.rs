@@ -9,20 +9,12 @@ use std::time::Duration;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 
+use super::change::Change;
 use super::context::Context;
 use super::reader::failed;
 use super::{Config, KafkaLog, wrong_property};
 use crate::log::{LogError, Offset};
 use crate::record::Topic;
-
-/// A change of what is this process's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
-    /// These partitions are this process's from now on.
-    Gained(Vec<u16>),
-    /// These are another's now, or will be.
-    Lost(Vec<u16>),
-}
 
 /// Membership of the group of processors.
 pub struct Ownership {

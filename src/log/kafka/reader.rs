@@ -102,9 +102,9 @@ impl Reader for KafkaReader {
                     match consumer.poll(wait) {
                         None if reading.is_some() || Instant::now() >= deadline => break,
                         None => continue,
-                        Some(Ok(message)) => stored(&message),
+                        Some(Ok(message)) => stored(&message)?,
                         Some(Err(KafkaError::PartitionEOF(partition))) => {
-                            let partition = u16::try_from(partition).unwrap_or_default();
+                            let partition = partition_number(self.topic, partition)?;
                             if let Some(position) = self.partitions.get_mut(&partition) {
                                 position.at_end = true;
                             }
@@ -180,13 +180,13 @@ pub(super) fn failed(topic: Topic, error: &KafkaError) -> LogError {
         Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed) => {
             LogError::Configuration(format!("not allowed to read the topic {topic}: {error}"))
         }
-        _ => LogError::Storage(format!("cannot read the topic {topic}: {error}")),
+        _ => LogError::caused(format!("cannot read the topic {topic}"), error.clone()),
     }
 }
 
 /// A record as a message carries it. Bytes that are no UTF-8 in a key or header are replaced: no key of clade's has any,
 /// and a stranger's record is refused for its key.
-pub(super) fn stored(message: &BorrowedMessage<'_>) -> (u16, Stored) {
+pub(super) fn stored(message: &BorrowedMessage<'_>) -> Result<(u16, Stored), LogError> {
     let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => String::from_utf8_lossy(bytes).into_owned(),
@@ -207,7 +207,20 @@ pub(super) fn stored(message: &BorrowedMessage<'_>) -> (u16, Stored) {
         timestamp: message.timestamp().to_millis().unwrap_or(0),
         record,
     };
-    (u16::try_from(message.partition()).unwrap_or_default(), stored)
+    let partition = u16::try_from(message.partition());
+    let partition = partition.map_err(|_| no_partition(message.topic(), message.partition()))?;
+    Ok((partition, stored))
+}
+
+/// The number of a partition as clade has it. librdkafka's is signed, and negative for none.
+fn partition_number(topic: Topic, partition: i32) -> Result<u16, LogError> {
+    u16::try_from(partition).map_err(|_| no_partition(topic.name(), partition))
+}
+
+fn no_partition(topic: &str, partition: i32) -> LogError {
+    LogError::storage(format!(
+        "the broker has sent something of {topic}, partition {partition}, which cannot be"
+    ))
 }
 
 /// The record at an offset that lies before the partition's end: read by a reader made for it. A transaction's end is
@@ -226,5 +239,5 @@ pub(super) fn one(
         }
     }
     let seconds = patience.as_secs();
-    Err(LogError::Storage(format!("{from}@{offset} was not to be had within {seconds} s")))
+    Err(LogError::storage(format!("{from}@{offset} was not to be had within {seconds} s")))
 }

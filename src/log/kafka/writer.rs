@@ -61,7 +61,7 @@ impl KafkaWriter {
                         return Err(LogError::Configuration(format!("the cluster refuses us: {reason}")));
                     }
                     if !is_retriable(&error) || Instant::now() >= deadline {
-                        return Err(LogError::Storage(format!(
+                        return Err(LogError::storage(format!(
                             "cannot begin to write: {}",
                             told(&error, &context)
                         )));

@@ -20,7 +20,7 @@ fn a_consumer_in_another_language_reads_classifications_that_fit_their_schema() 
     let log: SharedLog = Arc::new(crate::kafka::open(&config));
     let mut publisher = Publisher::restore(SharedLog::clone(&log), Timestamp::now).unwrap();
     publisher.apply_class(&class("os", "base/os:latest", &[("os", "one")])).unwrap();
-    publisher.apply_group("os", &crate::support::having("os")).unwrap();
+    publisher.apply_group(&crate::support::group("os", "os")).unwrap();
     publisher.observe(image_of("base", &["base"])).unwrap();
     publisher.observe(image_of("app", &["base", "app"])).unwrap();
     publisher.observe(crate::support::tag("base/os:latest", 60, &["base"])).unwrap();

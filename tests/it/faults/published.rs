@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use clade::declare::ClassSpec;
 use clade::log::{Log, TopicPartition, for_each};
+use clade::observe::Observation;
 use clade::oci::Digest;
-use clade::publisher::{ClassSpec, Observation};
 use clade::record::catalog::Selector;
 use clade::record::{CatalogRecord, ImageRecord, TagImage, TagRecord, Topic, decode};
 

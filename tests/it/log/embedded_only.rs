@@ -102,7 +102,7 @@ fn a_file_that_is_no_log_is_told_by_its_name_and_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("log.redb");
     std::fs::write(&file, "something else").unwrap();
-    let Err(LogError::Storage(message)) = open(dir.path(), 2) else { panic!("opened") };
+    let Err(LogError::Storage { text: message, .. }) = open(dir.path(), 2) else { panic!("opened") };
     assert!(message.contains(&file.display().to_string()), "{message}");
     assert_eq!(std::fs::read(&file).unwrap(), b"something else");
 }

@@ -5,7 +5,7 @@ use clade::query::Filter;
 use serde_json::{Value, json};
 
 use super::{Bench, Imported};
-use crate::support::{class, digest};
+use crate::support::{class, digest, publisher};
 
 /// A stream whose tag has moved from `old` to a manifest list of two platforms.
 fn openshift() -> Vec<Value> {
@@ -57,7 +57,7 @@ fn openshift() -> Vec<Value> {
 fn check_openshift(imported: &Imported) {
     assert_eq!(imported.dead_letters(), []);
     assert_eq!((imported.counts.images, imported.counts.tags, imported.counts.build_configs), (4, 1, 1));
-    let mut publisher = imported.engine.publisher().unwrap();
+    let mut publisher = publisher(&imported.engine);
     publisher.apply_class(&class("rhel7", "base/rhel7:latest", &[])).unwrap();
     publisher.flush().unwrap();
     let query = imported.query();

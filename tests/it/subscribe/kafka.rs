@@ -12,7 +12,7 @@ use clade::record::{State, Timestamp, Topic};
 use serde_json::Value;
 
 use super::transition;
-use crate::support::{class, having, image, tag};
+use crate::support::{class, image, tag};
 
 fn subscribe(config: &clade::log::kafka::Config, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clade"));
@@ -41,7 +41,7 @@ fn without_a_group_it_begins_anywhere_is_filtered_and_ends_well_whoever_ends_it(
     let log: SharedLog = std::sync::Arc::new(crate::kafka::open(&config));
     let mut publisher = Publisher::restore(SharedLog::clone(&log), Timestamp::now).unwrap();
     publisher.apply_class(&class("os", "base/os:latest", &[("os", "one")])).unwrap();
-    publisher.apply_group("os", &having("os")).unwrap();
+    publisher.apply_group(&crate::support::group("os", "os")).unwrap();
     publisher.flush().unwrap();
     let mut writer = log.writer("test").unwrap();
     for number in 0..1_000_u32 {
@@ -100,11 +100,11 @@ fn the_data_of_cloud_events_fits_the_schemas_of_their_topics() {
     let log: SharedLog = std::sync::Arc::new(crate::kafka::open(&config));
     let mut publisher = Publisher::restore(SharedLog::clone(&log), Timestamp::now).unwrap();
     publisher.apply_class(&class("os", "base/os:latest", &[("os", "one")])).unwrap();
-    publisher.apply_group("os", &having("os")).unwrap();
+    publisher.apply_group(&crate::support::group("os", "os")).unwrap();
     for name in ["one", "two"] {
         for layers in [&[name][..], &[name, "app"]] {
             publisher
-                .observe(clade::publisher::Observation::Image(Box::new(image(&layers.concat(), layers))))
+                .observe(clade::observe::Observation::Image(Box::new(image(&layers.concat(), layers))))
                 .unwrap();
         }
     }

@@ -4,18 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::publisher::ClassSpec;
-use crate::query::answer::API_VERSION;
+use super::{API_VERSION, ClassFields, ClassSpec, GroupSpec, Invalid};
 use crate::record::catalog::Selector;
-use crate::record::{ObjectReference, RebuildPolicy};
 
 /// What can be declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Manifest {
     /// A class.
     Class(ClassSpec),
-    /// A group: its name and selector.
-    Group(String, Selector),
+    /// A group.
+    Group(GroupSpec),
 }
 
 /// Why a manifest is none.
@@ -64,19 +62,19 @@ struct Metadata {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ClassFields {
-    from: ObjectReference,
-    #[serde(default)]
-    rebuild: Option<Box<RebuildPolicy>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct SelectorSpec {
     selector: serde_json::Value,
 }
 
 impl Manifest {
+    /// Checks what the manifest declares.
+    pub fn check(&self) -> Result<(), Invalid> {
+        match self {
+            Self::Class(class) => class.check(),
+            Self::Group(group) => group.check(),
+        }
+    }
+
     /// The manifests in an object: itself, or the items of a `List`.
     pub fn read(value: serde_json::Value) -> Result<Vec<Self>, ManifestError> {
         let object: Object = serde_json::from_value(value).map_err(|error| ManifestError::Fields {
@@ -109,7 +107,7 @@ impl Manifest {
             "ImageClassGroup" => {
                 let SelectorSpec { selector } = serde_json::from_value(object.spec).map_err(fields)?;
                 let selector = read_selector(selector).map_err(fields)?;
-                Ok(vec![Self::Group(name, selector)])
+                Ok(vec![Self::Group(GroupSpec { name, selector })])
             }
             _ => Err(ManifestError::Kind(object.kind)),
         }

@@ -1,0 +1,90 @@
+//! The three things that the API asks of the process behind it. Every call blocks.
+
+use serde::{Deserialize, Serialize};
+
+use super::ApiError;
+use crate::declare::Manifest;
+use crate::log::SharedLog;
+use crate::plan::Plan;
+use crate::query::answer::PartitionStatus;
+use crate::rebuilder::{Change, RebuildItem};
+use crate::record::rebuild::RebuildRequest;
+use crate::view::Snapshot;
+
+/// Answers questions.
+pub trait Ask: Send + Sync {
+    /// The committed state of every partition.
+    fn snapshot(&self) -> Snapshot;
+
+    /// How far each partition is behind.
+    fn partitions(&self) -> Vec<PartitionStatus>;
+
+    /// The log, for subscriptions.
+    fn log(&self) -> &SharedLog;
+}
+
+/// Takes declarations, and returns once readers see them.
+pub trait Declare: Send + Sync {
+    /// Declares classes and groups: all of them, or none.
+    fn apply(&self, manifests: Vec<Manifest>) -> Result<Vec<Applied>, ApiError>;
+
+    /// Deletes a class or group.
+    fn delete(&self, kind: Kind, name: String) -> Result<Applied, ApiError>;
+}
+
+/// Plans rebuilds and carries them out.
+pub trait Command: Send + Sync {
+    /// The plan for a request, by what is known now.
+    fn plan(&self, request: RebuildRequest) -> Result<Plan, ApiError>;
+
+    /// Starts a rebuild.
+    fn start(&self, request: RebuildRequest) -> Result<RebuildItem, ApiError>;
+
+    /// All rebuilds, the newest first.
+    fn list(&self) -> Result<Vec<RebuildItem>, ApiError>;
+
+    /// One rebuild with its targets.
+    fn get(&self, id: &str) -> Result<RebuildItem, ApiError>;
+
+    /// Pauses, resumes or cancels a rebuild.
+    fn change(&self, id: &str, change: Change, by: Option<&str>) -> Result<RebuildItem, ApiError>;
+}
+
+/// The kinds of object that can be declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `ImageClass`.
+    Class,
+    /// `ImageClassGroup`.
+    Group,
+}
+
+impl Kind {
+    /// The singular that `kubectl` prints.
+    pub fn singular(self) -> &'static str {
+        match self {
+            Self::Class => "imageclass",
+            Self::Group => "imageclassgroup",
+        }
+    }
+}
+
+/// The outcome of one declaration or deletion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// `imageclass` or `imageclassgroup`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// `created`, `configured`, `unchanged` or `deleted`.
+    pub outcome: String,
+}
+
+/// The body of a change of a rebuild.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asking {
+    /// Who asks, a name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}

@@ -1,0 +1,108 @@
+//! The route table.
+
+use std::sync::Arc;
+
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::routing::{MethodFilter, MethodRouter, delete, get, on, post};
+
+use super::{Ask, Command, Declare, Router, allowed, error, read, rebuild, restored, stream, write};
+use crate::api::ApiError;
+
+/// The process behind the API, as far as it has the parts.
+#[derive(Clone)]
+pub struct Api {
+    /// Answers; `None` in a process that only publishes.
+    pub ask: Option<Arc<dyn Ask>>,
+    /// Takes declarations; else the reason for which this process takes none.
+    pub declare: Result<Arc<dyn Declare>, &'static str>,
+    /// Plans and rebuilds; only where there are answers.
+    pub command: Option<Arc<dyn Command>>,
+    /// Whoever has this token may declare and command from other machines.
+    pub token: Option<Arc<str>>,
+}
+
+const ONLY_PUBLISHES: &str = "this clade only publishes: ask one that serves (clade serve), with --server";
+
+/// A route: path, method, the part of the process that handles it, and who may use it.
+struct Route(&'static str, MethodFilter, Handler, Access);
+
+/// Handlers by the part of the process that they need.
+enum Handler {
+    Ask(fn() -> MethodRouter<Arc<dyn Ask>>),
+    /// It answers while the log is still being read.
+    AskAtOnce(fn() -> MethodRouter<Arc<dyn Ask>>),
+    Declare(fn() -> MethodRouter<Arc<dyn Declare>>),
+    Command(fn() -> MethodRouter<Arc<dyn Command>>),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Everybody whom the network lets through.
+    Anybody,
+    /// Whoever asks from this machine, or has the token.
+    Commanders,
+}
+
+use Access::{Anybody, Commanders};
+
+const GET: MethodFilter = MethodFilter::GET;
+const POST: MethodFilter = MethodFilter::POST;
+const DELETE: MethodFilter = MethodFilter::DELETE;
+
+const ROUTES: &[Route] = &[
+    Route("/v1/images", GET, Handler::Ask(|| get(read::images)), Anybody),
+    Route("/v1/tags", GET, Handler::Ask(|| get(read::tags)), Anybody),
+    Route("/v1/classes", GET, Handler::Ask(|| get(read::classes)), Anybody),
+    Route("/v1/groups", GET, Handler::Ask(|| get(read::groups)), Anybody),
+    Route("/v1/ancestors", GET, Handler::Ask(|| get(read::ancestors)), Anybody),
+    Route("/v1/descendants", GET, Handler::Ask(|| get(read::descendants)), Anybody),
+    Route("/v1/explain", GET, Handler::Ask(|| get(read::explain)), Anybody),
+    Route("/v1/usage", GET, Handler::Ask(|| get(read::usage)), Anybody),
+    Route("/v1/lineage", GET, Handler::Ask(|| get(stream::lineage)), Anybody),
+    Route("/v1/subscribe/{topic}", GET, Handler::AskAtOnce(|| get(stream::subscribe)), Anybody),
+    Route("/v1/apply", POST, Handler::Declare(|| post(write::apply)), Commanders),
+    Route("/v1/classes", DELETE, Handler::Declare(|| delete(write::delete_class)), Commanders),
+    Route("/v1/groups", DELETE, Handler::Declare(|| delete(write::delete_group)), Commanders),
+    Route("/v1/rebuilds", GET, Handler::Command(|| get(rebuild::list)), Anybody),
+    Route("/v1/rebuilds/plan", POST, Handler::Command(|| post(rebuild::plan)), Anybody),
+    Route("/v1/rebuilds/{id}", GET, Handler::Command(|| get(rebuild::show)), Anybody),
+    Route("/v1/rebuilds", POST, Handler::Command(|| post(rebuild::start)), Commanders),
+    Route("/v1/rebuilds/{id}/pause", POST, Handler::Command(|| post(rebuild::pause)), Commanders),
+    Route("/v1/rebuilds/{id}/resume", POST, Handler::Command(|| post(rebuild::resume)), Commanders),
+    Route("/v1/rebuilds/{id}/cancel", POST, Handler::Command(|| post(rebuild::cancel)), Commanders),
+];
+
+/// The routes of a process. A route whose part the process lacks says where to go instead.
+pub fn router(api: &Api) -> Router {
+    let add = |router: Router, Route(path, method, handler, access): &Route| {
+        let routes = match handler {
+            Handler::Ask(routes) => api.ask.clone().map(|ask| after_reading(api, routes().with_state(ask))),
+            Handler::AskAtOnce(routes) => api.ask.clone().map(|ask| routes().with_state(ask)),
+            Handler::Command(routes) => {
+                api.command.clone().map(|command| after_reading(api, routes().with_state(command)))
+            }
+            Handler::Declare(routes) => api.declare.clone().ok().map(|declare| routes().with_state(declare)),
+        };
+        let refusal = match (&api.declare, handler) {
+            (Err(reason), Handler::Declare(_)) => *reason,
+            _ => ONLY_PUBLISHES,
+        };
+        let routes = match routes {
+            None => on(*method, move || async move { ApiError::invalid(refusal) }),
+            Some(routes) if *access == Commanders => {
+                routes.route_layer(from_fn_with_state(api.token.clone(), allowed::commands))
+            }
+            Some(routes) => routes,
+        };
+        router.route(path, routes)
+    };
+    ROUTES.iter().fold(Router::new(), add).layer(map_response(error::as_json)).fallback(error::no_path)
+}
+
+/// The same for whoever has read the whole log once.
+fn after_reading(api: &Api, routes: MethodRouter) -> MethodRouter {
+    match &api.ask {
+        Some(ask) => routes.route_layer(from_fn_with_state(Arc::clone(ask), restored::restored)),
+        None => routes,
+    }
+}

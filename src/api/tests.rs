@@ -1,0 +1,65 @@
+//! Requests that every process answers alike, against stand-ins for what is behind the API.
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use axum::http::header::CONTENT_TYPE;
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::declare::Manifest;
+
+/// Takes no declaration, and should never be asked to.
+struct Refusing;
+
+impl Declare for Refusing {
+    fn apply(&self, manifests: Vec<Manifest>) -> Result<Vec<Applied>, ApiError> {
+        panic!("a refused request reached the publisher: {manifests:?}")
+    }
+
+    fn delete(&self, kind: Kind, name: String) -> Result<Applied, ApiError> {
+        panic!("a refused request reached the publisher: {kind:?} {name}")
+    }
+}
+
+async fn asked(api: &Api, method: &str, path: &str, body: &str) -> (u16, ErrorBody) {
+    let request = Request::builder().method(method).uri(path).header(CONTENT_TYPE, "application/json");
+    let request = request.body(Body::from(body.to_owned())).unwrap();
+    let response = router(api).oneshot(request).await.unwrap();
+    let (status, body) = (response.status().as_u16(), response.into_body());
+    (status, serde_json::from_slice(&to_bytes(body, 1 << 20).await.unwrap()).unwrap())
+}
+
+fn publisher() -> Api {
+    Api { ask: None, command: None, declare: Ok(Arc::new(Refusing)), token: None }
+}
+
+#[tokio::test]
+async fn every_error_is_json_with_a_code_and_what_was_wrong() {
+    let api = publisher();
+    for (method, path, body, status, code, told) in [
+        ("GET", "/v2/images", "", 404, "no-such-path", "there is no /v2/images"),
+        ("GET", "/v1/apply", "", 405, "method-not-allowed", "Method Not Allowed"),
+        ("POST", "/v1/apply", "[", 400, "invalid", "EOF"),
+        ("POST", "/v1/apply", r#"[{"kind": "Pod"}]"#, 400, "invalid", "apiVersion"),
+        ("DELETE", "/v1/classes", "", 400, "invalid", "name"),
+        ("GET", "/v1/images", "", 400, "invalid", "only publishes"),
+    ] {
+        let (answered, ErrorBody { error, code: given }) = asked(&api, method, path, body).await;
+        assert_eq!((answered, given.as_str()), (status, code), "{method} {path}: {error}");
+        assert!(error.contains(told), "{method} {path}: {error}");
+        assert!(CODES.contains(&code), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_takes_no_declarations_says_who_does() {
+    let api = Api { declare: Err("ask the other one"), ..publisher() };
+    for (method, path) in
+        [("POST", "/v1/apply"), ("DELETE", "/v1/classes?name=a"), ("DELETE", "/v1/groups?name=a")]
+    {
+        let (status, told) = asked(&api, method, path, "[]").await;
+        assert_eq!((status, told.error.as_str()), (400, "ask the other one"), "{method} {path}");
+    }
+}

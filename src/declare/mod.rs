@@ -1,0 +1,71 @@
+//! Declarations: the one form of an `ImageClass` and an `ImageClassGroup`, and the one meaning of their status.
+//!
+//! ```text
+//!   clade apply ─► manifest ─┐
+//!   POST /v1/apply ──────────┼─► ClassSpec, GroupSpec ─► the publisher ─► catalog ─► ClassStatus ─► API, CLI, kubectl
+//!   custom resources ────────┘
+//! ```
+//!
+//! Pure: values in, values out.
+
+mod group;
+mod manifest;
+mod name;
+mod status;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use group::GroupSpec;
+pub use manifest::{Manifest, ManifestError};
+pub use status::{ClassStatus, Condition, ConditionStatus, Declared, class_status, group_classes};
+
+use crate::record::{ObjectReference, RebuildPolicy, Referenced};
+
+/// The API group and version of the objects that clade declares and answers with.
+pub const API_VERSION: &str = "clade.dev/v1alpha1";
+
+/// A declaration that clade cannot follow. The text names the object, the field and the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub String);
+
+/// The `spec` of an `ImageClass`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClassFields {
+    /// The image that the class follows.
+    pub from: ObjectReference,
+    /// The rebuilds that clade begins by itself for outdated members. Without it, none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuild: Option<Box<RebuildPolicy>>,
+}
+
+/// An `ImageClass` as an admin declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassSpec {
+    /// Its name, which becomes a part of label keys.
+    pub name: String,
+    /// The labels that groups select it by.
+    pub labels: BTreeMap<String, String>,
+    /// The image that it follows.
+    pub from: ObjectReference,
+    /// The rebuilds that clade begins by itself for outdated members. Without it, none.
+    pub rebuild: Option<Box<RebuildPolicy>>,
+}
+
+impl ClassSpec {
+    /// Checks the name, the reference and the rebuild policy.
+    pub fn check(&self) -> Result<(), Invalid> {
+        name::check("class", &self.name)?;
+        let problem = |problem| Invalid(format!("class {:?}: {problem}", self.name));
+        self.rebuild.as_ref().map_or(Ok(()), |policy| policy.check()).map_err(problem)?;
+        followed(&self.from).map(drop).map_err(|Invalid(text)| problem(text))
+    }
+}
+
+/// The tag or image that a class's `spec.from` names.
+pub fn followed(from: &ObjectReference) -> Result<Referenced, Invalid> {
+    from.resolve().map_err(|problem| Invalid(format!("spec.from.{problem}")))
+}

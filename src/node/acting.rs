@@ -1,0 +1,60 @@
+//! Services that act on what is known: labels and rebuilds.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::service::Service;
+use super::{Node, NodeError};
+use crate::engine::Engine;
+use crate::kubernetes::Cluster;
+use crate::labeler;
+use crate::log::SharedLog;
+use crate::rebuilder::{self, Sink};
+
+/// A service looks so often whether the workers have failed.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How a process acts on what it knows.
+pub struct Acting {
+    /// At most so many objects are labelled a second.
+    pub label_rate: Option<NonZeroU32>,
+    /// The receiver of tags that no BuildConfig builds.
+    pub sink: Option<Sink>,
+    /// How rebuilds are carried out.
+    pub rebuilds: rebuilder::Options,
+}
+
+/// Labels Image objects.
+pub(super) fn labels(node: &Node, cluster: Cluster, rate: Option<NonZeroU32>) -> Service {
+    let (log, metrics) = (SharedLog::clone(&node.log), node.options.metrics.labels.clone());
+    Service::new("labels", async move { Ok(labeler::run(cluster, log, metrics, rate).await?) })
+}
+
+/// Carries rebuilds out once everything is known.
+pub(super) fn rebuilds(
+    node: &Node,
+    engine: Arc<Engine>,
+    cluster: Option<Cluster>,
+    sink: Option<Sink>,
+    options: rebuilder::Options,
+) -> Service {
+    node.rebuilds.prepare();
+    let (rebuilds, metrics) = (node.rebuilds.clone(), node.options.metrics.rebuilds.clone());
+    Service::new("rebuilds", async move {
+        let view = Arc::clone(engine.view());
+        let restored = tokio::task::spawn_blocking(move || engine.wait_until_restored()).await;
+        restored.map_err(|error| NodeError::Ended(error.to_string()))??;
+        Ok(rebuilder::run(rebuilds, cluster, sink, view, metrics, options).await?)
+    })
+}
+
+/// Ends when a worker of the engine has given up.
+pub(super) fn engine(engine: Arc<Engine>) -> Service {
+    Service::new("engine", async move {
+        loop {
+            engine.check()?;
+            tokio::time::sleep(LOOK).await;
+        }
+    })
+}

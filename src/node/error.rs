@@ -1,0 +1,55 @@
+//! Why a process has ended.
+
+use crate::audit::AuditError;
+use crate::engine::EngineError;
+use crate::kubernetes::KubernetesError;
+use crate::labeler::LabelerError;
+use crate::log::LogError;
+use crate::publisher::PublishError;
+use crate::rebuilder::RebuildError;
+use crate::registry::RegistryError;
+use crate::source::SourceError;
+
+/// An error that ends a process, or that a command ends with.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The settings make no sense together.
+    #[error("{0}")]
+    Usage(String),
+    /// An engine could not start, or has given up.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The log cannot be opened or read.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The log did not take what was to be published.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// A source cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A registry cannot be watched as it is configured.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The cluster cannot be reached, or another instance has the lease.
+    #[error(transparent)]
+    Kubernetes(#[from] KubernetesError),
+    /// The labeler has ended.
+    #[error(transparent)]
+    Labeler(#[from] LabelerError),
+    /// The rebuilder has ended.
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
+    /// The auditor has ended.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// A file, a thread or a socket.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The API cannot listen, or has ended.
+    #[error("{0}")]
+    Listen(String),
+    /// A service has ended that should not.
+    #[error("{0}; this is a bug in clade")]
+    Ended(String),
+}

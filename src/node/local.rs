@@ -1,0 +1,65 @@
+//! Data directories: their log, their snapshots, and how the process that serves one is found.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::NodeError;
+use crate::engine::Engine;
+use crate::log::LogError;
+use crate::log::embedded::{EmbeddedLog, Options};
+use crate::oci::Digest;
+use crate::processor;
+use crate::retry;
+use crate::snapshot::Snapshots;
+
+/// In a data directory, snapshots are mostly taken when a command ends; this is for those that run on and on.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
+
+/// So long a command waits for another that has the data directory.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two attempts to open it.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// The file in which a running process writes where its API is.
+pub fn address_file(dir: &Path) -> PathBuf {
+    dir.join("api.url")
+}
+
+/// The snapshots of a data directory.
+pub fn snapshots_of(dir: &Path) -> PathBuf {
+    dir.join("snapshots")
+}
+
+/// The value by which the process that serves a data directory is known: another may listen at the address of one that was
+/// killed.
+pub fn identity(dir: &Path) -> std::io::Result<String> {
+    Ok(Digest::of(dir.canonicalize()?.as_os_str().as_encoded_bytes()).to_string())
+}
+
+/// Whether there is a log in a data directory.
+pub fn exists(dir: &Path) -> bool {
+    EmbeddedLog::exists(dir)
+}
+
+/// Opens the log of a data directory, or makes one there, for a command of this name. Another command that has it is waited for,
+/// as long as `is_passing` says that it will let go.
+pub fn open_log(
+    dir: &Path,
+    partitions: Option<u16>,
+    command: &str,
+    is_passing: impl Fn() -> bool,
+) -> Result<EmbeddedLog, LogError> {
+    let options = Options { partitions, command: command.to_owned(), ..Options::default() };
+    let in_use = |error: &LogError| {
+        let waits = matches!(error, LogError::InUse(_)) && is_passing();
+        waits.then(|| format!("another command has {} open", dir.display()))
+    };
+    retry::while_early(PATIENCE, AGAIN, || EmbeddedLog::open(dir, options.clone()), in_use)
+}
+
+/// Starts the workers on the log of a data directory.
+pub fn start(log: EmbeddedLog, dir: &Path, options: &processor::Options) -> Result<Engine, NodeError> {
+    let snapshots = Some(Snapshots::new(snapshots_of(dir), SNAPSHOT_EVERY));
+    Ok(Engine::process(Arc::new(log), &processor::Options { snapshots, ..options.clone() })?)
+}

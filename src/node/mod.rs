@@ -1,0 +1,128 @@
+//! A process: the one place where the parts of clade are put together.
+//!
+//! ```text
+//!   sources ─► feed ─► publisher ─► log ─► engine ─► view ─► answers
+//!                         ▲                   │
+//!            declarations ┘                   └─► labels, rebuilds, audit
+//! ```
+//!
+//! A process is an API and a list of services, some of them under a lease, all under one stop token. These are the processes:
+//!
+//! | process | API | services |
+//! |---|---|---|
+//! | `clade run` | answers, declarations, commands | sources, feed, labels, rebuilds, audit, engine |
+//! | `clade watch` | declarations | sources, feed |
+//! | `clade process` | probes | member |
+//! | `clade serve` | answers | engine |
+//! | `clade label` | probes | labels |
+//! | `clade rebuilder` | answers, commands | rebuilds, engine |
+//! | `clade auditor` | probes | audit |
+
+mod acting;
+mod answers;
+mod commands;
+mod declarations;
+mod error;
+mod feed;
+mod files;
+mod lease;
+pub mod local;
+mod processes;
+mod running;
+mod service;
+mod sources;
+mod stop;
+
+use std::sync::Arc;
+
+pub use acting::Acting;
+pub use error::NodeError;
+pub use files::take_in;
+pub use processes::{Listen, Told, auditor, label, process, rebuilder, run, serve, watch};
+pub use running::local_url;
+pub use sources::{ClusterAccess, Sources};
+
+use crate::api::{self, Api, Router, Status};
+use crate::engine::Engine;
+use crate::log::SharedLog;
+use crate::processor;
+use crate::publisher::{Publishing, Settings};
+use crate::rebuilder::Rebuilds;
+use crate::record::Timestamp;
+use answers::Answers;
+use commands::Commands;
+use declarations::Declarations;
+
+/// The parts of a process that work on one log. Clones share them.
+#[derive(Clone)]
+pub struct Node {
+    log: SharedLog,
+    /// The workers, where the process has any.
+    engine: Option<Arc<Engine>>,
+    /// The publisher, where the process may write.
+    publishing: Option<Publishing>,
+    rebuilds: Rebuilds,
+    options: processor::Options,
+}
+
+impl Node {
+    /// A node without workers and without a publisher.
+    pub fn new(log: SharedLog, options: &processor::Options) -> Self {
+        let rebuilds = Rebuilds::new(SharedLog::clone(&log));
+        Self { log, engine: None, publishing: None, rebuilds, options: options.clone() }
+    }
+
+    /// The same with the workers of an engine.
+    #[must_use]
+    pub fn with_engine(self, engine: Arc<Engine>) -> Self {
+        Self { engine: Some(engine), ..self }
+    }
+
+    /// The same with a publisher, for which tags that move between image indexes settle for `delay`.
+    pub fn with_publisher(self, delay: std::time::Duration) -> Result<Self, NodeError> {
+        let (spans, metrics) = (self.options.spans.clone(), self.options.metrics.clone());
+        let settings = Settings { clock: Timestamp::now, delay, spans, metrics };
+        let publishing = Publishing::start(SharedLog::clone(&self.log), settings)?;
+        Ok(Self { publishing: Some(publishing), ..self })
+    }
+
+    /// A node for the commands of this process alone, on an engine that processes a data directory or follows a cluster.
+    pub fn of(engine: Arc<Engine>, options: &processor::Options) -> Result<Self, NodeError> {
+        let may_write = engine.role() == crate::engine::Role::Processor;
+        let node = Self::new(SharedLog::clone(engine.log()), options).with_engine(engine);
+        if may_write { node.with_publisher(std::time::Duration::ZERO) } else { Ok(node) }
+    }
+
+    /// The routes of the API, and the probes.
+    pub fn router(&self, token: Option<String>, is_declared_in_kubernetes: bool) -> Router {
+        let declare = match &self.publishing {
+            _ if is_declared_in_kubernetes => Err(
+                "classes and groups are custom resources of the cluster that this clade watches: declare and delete them \
+                 there, with kubectl",
+            ),
+            None => Err(
+                "this clade only reads: declare and delete at the one that watches (clade watch), with --server",
+            ),
+            Some(publishing) => {
+                Ok(Arc::new(Declarations::new(publishing.clone(), self.engine.clone()))
+                    as Arc<dyn api::Declare>)
+            }
+        };
+        let answers = |engine: &Arc<Engine>| Arc::new(Answers(Arc::clone(engine))) as Arc<dyn api::Ask>;
+        let commands = |engine: &Arc<Engine>| {
+            Arc::new(Commands::new(Arc::clone(engine), self.rebuilds.clone())) as Arc<dyn api::Command>
+        };
+        let api = Api {
+            ask: self.engine.as_ref().map(answers),
+            command: self.engine.as_ref().map(commands),
+            declare,
+            token: token.map(Arc::from),
+        };
+        let engine = self.engine.clone();
+        let status = move || match &engine {
+            Some(engine) => Status::new(engine.status(), engine.check().err().map(|error| error.to_string())),
+            None => Status::new(Vec::new(), None),
+        };
+        api::router(&api).merge(api::probes(self.options.metrics.clone(), Arc::new(status)))
+    }
+}

@@ -1,0 +1,241 @@
+//! The processes: of each, its API and its services. A new service is one line here.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::running::{self, Process};
+use super::service::Service;
+use super::sources::{ClusterAccess, Sources};
+use super::{Acting, Node, NodeError, acting};
+use crate::api::{self, Status};
+use crate::audit::{self, Auditor};
+use crate::engine::{Engine, EngineError, member};
+use crate::log::SharedLog;
+use crate::log::kafka::KafkaLog;
+use crate::processor::Options;
+
+/// A member looks so often whether its thread has ended.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Where a process listens, and who may command it from other machines.
+pub struct Listen {
+    /// The address; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// The token of those who may.
+    pub token: Option<String>,
+}
+
+/// Called with the address of the API once it listens.
+pub type Told<'a> = &'a mut dyn FnMut(&str) -> Result<(), NodeError>;
+
+/// `clade run`: everything in one process.
+pub fn run(
+    engine: Arc<Engine>,
+    options: &Options,
+    listen: Listen,
+    (identity, audit): (&str, Option<Auditor>),
+    (sources, acting): (Sources, Acting),
+    told: Told<'_>,
+) -> Result<(), NodeError> {
+    let node = Node::new(SharedLog::clone(engine.log()), options)
+        .with_engine(Arc::clone(&engine))
+        .with_publisher(sources.settle)?;
+    let build = async || {
+        let cluster = sources.connect().await?;
+        let is_declared_in_kubernetes = cluster.is_some();
+        let lease = cluster.clone().zip(sources.cluster.clone());
+        let (mut services, notifications) = node.sources(sources, cluster.as_ref())?;
+        services.push(acting::engine(Arc::clone(&engine)));
+        services.extend(audit.map(auditor_service));
+        services.extend(cluster.clone().map(|cluster| acting::labels(&node, cluster, acting.label_rate)));
+        if cluster.is_some() || acting.sink.is_some() {
+            services.push(acting::rebuilds(&node, engine, cluster, acting.sink, acting.rebuilds));
+        }
+        let router = api::identified(node.router(listen.token, is_declared_in_kubernetes), identity);
+        Ok(Process { listen: listen.address, router: router.merge(notifications), services, lease })
+    };
+    running::run(build, told)
+}
+
+/// `clade watch`: publishes to Apache Kafka what the sources say, and takes declarations.
+pub fn watch(
+    log: SharedLog,
+    options: &Options,
+    listen: Listen,
+    sources: Sources,
+    told: Told<'_>,
+) -> Result<(), NodeError> {
+    let node = Node::new(log, options).with_publisher(sources.settle)?;
+    let build = async || {
+        let cluster = sources.connect().await?;
+        let is_declared_in_kubernetes = cluster.is_some();
+        let lease = cluster.clone().zip(sources.cluster.clone());
+        let (services, notifications) = node.sources(sources, cluster.as_ref())?;
+        let router = node.router(listen.token, is_declared_in_kubernetes).merge(notifications);
+        Ok(Process { listen: listen.address, router, services, lease })
+    };
+    running::run(build, told)
+}
+
+/// `clade process`: processes the partitions that the consumer group gives to this process.
+pub fn process(
+    log: Arc<KafkaLog>,
+    options: &Options,
+    listen: SocketAddr,
+    told: Told<'_>,
+) -> Result<(), NodeError> {
+    let handle = member::Handle::default();
+    let asked = handle.clone();
+    let status = move || {
+        let waiting = || "the group has not told yet which partitions are this process's".to_owned();
+        Status::new(asked.status(), (!asked.has_joined()).then(waiting))
+    };
+    let router = api::probes(options.metrics.clone(), Arc::new(status));
+    let options = options.clone();
+    // It begins only when the process listens: one that cannot start must not move everybody's partitions.
+    let services =
+        vec![Service::new("member", async move { Member::start(log, options, handle)?.ended().await })];
+    running::run(async || Ok(Process { listen, router, services, lease: None }), told)
+}
+
+/// `clade serve`: answers questions.
+pub fn serve(
+    engine: Arc<Engine>,
+    options: &Options,
+    listen: SocketAddr,
+    told: Told<'_>,
+) -> Result<(), NodeError> {
+    let node = Node::new(SharedLog::clone(engine.log()), options).with_engine(Arc::clone(&engine));
+    let services = vec![acting::engine(engine)];
+    let router = node.router(None, false);
+    running::run(async || Ok(Process { listen, router, services, lease: None }), told)
+}
+
+/// `clade label`: labels Image objects.
+pub fn label(
+    log: SharedLog,
+    options: &Options,
+    listen: SocketAddr,
+    (access, rate): (ClusterAccess, Option<NonZeroU32>),
+    told: Told<'_>,
+) -> Result<(), NodeError> {
+    let node = Node::new(log, options);
+    let build = async || {
+        let cluster = access.connect().await?;
+        let services = vec![acting::labels(&node, cluster.clone(), rate)];
+        let router = api::probes(options.metrics.clone(), Arc::new(|| Status::new(Vec::new(), None)));
+        Ok(Process { listen, router, services, lease: Some((cluster, access)) })
+    };
+    running::run(build, told)
+}
+
+/// `clade rebuilder`: carries rebuilds out, and answers questions.
+pub fn rebuilder(
+    engine: Arc<Engine>,
+    options: &Options,
+    listen: Listen,
+    (access, acting): (Option<ClusterAccess>, Acting),
+    told: Told<'_>,
+) -> Result<(), NodeError> {
+    if access.is_none() && acting.sink.is_none() {
+        return Err(NodeError::Usage(
+            "say what is to carry rebuilds out: --kubernetes for BuildConfigs, --sink URL for everything else".to_owned(),
+        ));
+    }
+    let node = Node::new(SharedLog::clone(engine.log()), options).with_engine(Arc::clone(&engine));
+    let build = async || {
+        let cluster = match &access {
+            Some(access) => Some(access.connect().await?),
+            None => None,
+        };
+        let lease = cluster.clone().zip(access);
+        let services = vec![
+            acting::engine(Arc::clone(&engine)),
+            acting::rebuilds(&node, engine, cluster, acting.sink, acting.rebuilds),
+        ];
+        let router = node.router(listen.token, false);
+        Ok(Process { listen: listen.address, router, services, lease })
+    };
+    running::run(build, told)
+}
+
+/// `clade auditor`: writes the audit trail.
+pub fn auditor(
+    auditor: Auditor,
+    options: &Options,
+    listen: SocketAddr,
+    told: Told<'_>,
+) -> Result<(), NodeError> {
+    let handle = auditor.handle();
+    let status = move || {
+        let behind = || "what is on the log already is not in the trail yet".to_owned();
+        Status::new(Vec::new(), (!handle.is_complete()).then(behind))
+    };
+    let router = api::probes(options.metrics.clone(), Arc::new(status));
+    let services = vec![auditor_service(auditor)];
+    running::run(async || Ok(Process { listen, router, services, lease: None }), told)
+}
+
+fn auditor_service(auditor: Auditor) -> Service {
+    Service::new("audit", async move { Ok(audit::run(auditor).await?) })
+}
+
+impl Node {
+    /// The services of the sources.
+    fn sources(
+        &self,
+        sources: Sources,
+        cluster: Option<&crate::kubernetes::Cluster>,
+    ) -> Result<(Vec<Service>, api::Router), NodeError> {
+        let publishing = self.publishing.as_ref();
+        let publishing =
+            publishing.ok_or_else(|| NodeError::Ended("this process has no publisher".to_owned()))?;
+        Ok(sources.services(publishing, cluster))
+    }
+}
+
+/// The thread of a member of the consumer group. Dropping it hands the partitions over and waits for that.
+struct Member {
+    handle: member::Handle,
+    thread: Option<JoinHandle<Result<(), EngineError>>>,
+}
+
+impl Member {
+    fn start(log: Arc<KafkaLog>, options: Options, handle: member::Handle) -> Result<Self, NodeError> {
+        let of = handle.clone();
+        let run = move || member::run(log, &options, &of);
+        let thread = std::thread::Builder::new().name("member".to_owned()).spawn(run)?;
+        Ok(Self { handle, thread: Some(thread) })
+    }
+
+    /// Waits until the member has ended by itself, which it does only for an error.
+    async fn ended(mut self) -> Result<(), NodeError> {
+        while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(self.join()?)
+    }
+
+    fn join(&mut self) -> Result<(), EngineError> {
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(ended)) => ended,
+            Some(Err(_)) => Err(EngineError::Processor {
+                partition: 0,
+                reason: "the member has panicked; this is a bug in clade".to_owned(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.handle.stop();
+        if let Err(error) = self.join() {
+            tracing::error!("the member of the group has ended: {error}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! The one publisher of a process, as everybody in it shares it: a thread owns it and takes one request after another.
+//!
+//! ```text
+//!   sources ─► observe ─┐
+//!   API     ─► declare ─┼─► requests (bounded) ─► the thread: Publisher ─► the log
+//!   API     ─► delete  ─┘                             └─► the catalog, for whoever watches it
+//! ```
+//!
+//! The thread makes its publisher when it is first needed, by reading the log. A request that is refused changes nothing and
+//! costs no read. Only after an error of the log does the thread drop its publisher, which no longer knows what it has
+//! written; the next request reads the log anew.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{Counts, Indexes, Outcome, PublishError, Publisher};
+use crate::class::Catalog;
+use crate::declare::Manifest;
+use crate::log::SharedLog;
+use crate::observe::Observation;
+use crate::record::{CatalogKey, Timestamp};
+use crate::telemetry::{Metrics, Spans};
+
+/// Requests that may wait. Whoever makes one waits for its answer, so there are never more than callers; further ones wait
+/// for room.
+const WAITING: usize = 16;
+
+/// The settings of a shared publisher.
+#[derive(Clone)]
+pub struct Settings {
+    /// The time of day.
+    pub clock: fn() -> Timestamp,
+    /// How long a tag that moves from one image index to another has to rest.
+    pub delay: Duration,
+    /// The exporter of spans.
+    pub spans: Spans,
+    /// The metrics of the process.
+    pub metrics: Metrics,
+}
+
+/// A handle of the publisher of a process. Clones share it; the thread ends with the last of them. Every call blocks until the
+/// publisher has written.
+#[derive(Clone)]
+pub struct Publishing {
+    requests: SyncSender<Request>,
+    has_read: Arc<AtomicBool>,
+    catalog: watch::Receiver<Arc<Catalog>>,
+}
+
+type Request = Box<dyn FnOnce(&mut Owner) + Send>;
+
+impl Publishing {
+    /// Starts the thread. It reads nothing before the first request.
+    pub fn start(log: SharedLog, settings: Settings) -> std::io::Result<Self> {
+        let (requests, received) = sync_channel(WAITING);
+        let (told, catalog) = watch::channel(Arc::default());
+        let has_read = Arc::new(AtomicBool::new(false));
+        let owner = Owner {
+            number: 0,
+            log,
+            settings,
+            publisher: None,
+            indexes: Indexes::default(),
+            has_read: Arc::clone(&has_read),
+            told,
+        };
+        std::thread::Builder::new().name("publisher".to_owned()).spawn(move || owner.work(&received))?;
+        Ok(Self { requests, has_read, catalog })
+    }
+
+    /// Publishes what sources saw. After an error nobody knows what of it was written: publish it again.
+    pub fn observe(&self, seen: Arc<Vec<Observation>>) -> Result<Counts, PublishError> {
+        self.ask(move |publisher| {
+            let before = publisher.counts();
+            seen.iter().try_for_each(|seen| publisher.observe(seen.clone()))?;
+            publisher.settle();
+            publisher.flush()?;
+            Ok(publisher.counts() - before)
+        })
+    }
+
+    /// Takes in what is too much for one [`Publishing::observe`], as a file is.
+    pub fn intake(&self) -> Intake {
+        Intake { publishing: self.clone(), before: None }
+    }
+
+    /// Declares classes and groups: all of them, or, where one is invalid, none.
+    pub fn declare(&self, manifests: Vec<Manifest>) -> Result<Vec<Outcome>, PublishError> {
+        manifests.iter().try_for_each(Manifest::check)?;
+        self.ask(move |publisher| {
+            let declare = |manifest: &Manifest| match manifest {
+                Manifest::Class(class) => publisher.apply_class(class),
+                Manifest::Group(group) => publisher.apply_group(group),
+            };
+            let outcomes = manifests.iter().map(declare).collect::<Result<_, _>>()?;
+            publisher.flush()?;
+            Ok(outcomes)
+        })
+    }
+
+    /// Deletes a class or a group.
+    pub fn delete(&self, key: CatalogKey) -> Result<(), PublishError> {
+        self.ask(move |publisher| {
+            match &key {
+                CatalogKey::Class(name) => publisher.delete_class(name)?,
+                CatalogKey::Group(name) => publisher.delete_group(name)?,
+                // Versions go with their class.
+                CatalogKey::Version(..) => return Ok(()),
+            }
+            publisher.flush()
+        })
+    }
+
+    /// The catalog as this publisher has written it last; empty before it has.
+    pub fn catalog(&self) -> watch::Receiver<Arc<Catalog>> {
+        self.catalog.clone()
+    }
+
+    /// Whether the publisher has read the log, so that a request costs no read.
+    pub fn has_read(&self) -> bool {
+        self.has_read.load(Ordering::Relaxed)
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Publisher) -> Result<T, PublishError> + Send + 'static,
+    ) -> Result<T, PublishError> {
+        self.ask_owner(|owner| owner.with(work))
+    }
+
+    fn ask_owner<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Owner) -> Result<T, PublishError> + Send + 'static,
+    ) -> Result<T, PublishError> {
+        let (reply, answer) = sync_channel(1);
+        let request = move |owner: &mut Owner| {
+            // Nobody waits any more for what a stopped process was asked.
+            let _ = reply.send(work(owner));
+        };
+        self.requests.send(Box::new(request)).map_err(|_| PublishError::Ended)?;
+        answer.recv().map_err(|_| PublishError::Ended)?
+    }
+}
+
+/// Many observations that belong together. Tags that move often are written once, when all was taken in.
+pub struct Intake {
+    publishing: Publishing,
+    /// The publisher that has taken in the first of them, and its counts before.
+    before: Option<(u64, Counts)>,
+}
+
+impl Intake {
+    /// Takes some in. An error means that nobody knows what was written: take all of it in again.
+    pub fn put(&mut self, seen: Vec<Observation>) -> Result<(), PublishError> {
+        let before = self.before;
+        let work = move |owner: &mut Owner| {
+            let took = owner.with(|publisher| {
+                let counts = publisher.counts();
+                seen.into_iter().try_for_each(|seen| publisher.observe(seen))?;
+                Ok(counts)
+            })?;
+            let number = owner.number;
+            match before {
+                Some((first, _)) if first != number => Err(PublishError::Interrupted),
+                Some(before) => Ok(before),
+                None => Ok((number, took)),
+            }
+        };
+        self.before = Some(self.publishing.ask_owner(work)?);
+        Ok(())
+    }
+
+    /// Publishes what was taken in, and says how much that was.
+    pub fn finish(mut self) -> Result<Counts, PublishError> {
+        self.put(Vec::new())?;
+        let before = self.before.map_or_else(Counts::default, |(_, counts)| counts);
+        self.publishing.ask(move |publisher| {
+            publisher.flush()?;
+            Ok(publisher.counts() - before)
+        })
+    }
+}
+
+/// The thread's own.
+struct Owner {
+    /// Counts the publishers that it has had.
+    number: u64,
+    log: SharedLog,
+    settings: Settings,
+    publisher: Option<Publisher>,
+    /// The image indexes that the last publisher knew, if it has failed: sources tell of them only once.
+    indexes: Indexes,
+    has_read: Arc<AtomicBool>,
+    told: watch::Sender<Arc<Catalog>>,
+}
+
+impl Owner {
+    fn work(mut self, requests: &Receiver<Request>) {
+        while let Ok(request) = requests.recv() {
+            request(&mut self);
+        }
+    }
+
+    fn with<T>(
+        &mut self,
+        work: impl FnOnce(&mut Publisher) -> Result<T, PublishError>,
+    ) -> Result<T, PublishError> {
+        let mut publisher = match self.publisher.take() {
+            Some(publisher) => publisher,
+            None => self.restore()?,
+        };
+        let before = publisher.counts().dead_letters;
+        let result = work(&mut publisher);
+        self.settings.metrics.dead_letters.inc_by(publisher.counts().dead_letters - before);
+        match &result {
+            Ok(_) | Err(PublishError::NotFound { .. } | PublishError::Invalid(_)) => {
+                self.tell(publisher.catalog());
+                self.publisher = Some(publisher);
+            }
+            Err(_) => {
+                self.has_read.store(false, Ordering::Relaxed);
+                self.indexes = publisher.into_indexes();
+            }
+        }
+        result
+    }
+
+    fn restore(&mut self) -> Result<Publisher, PublishError> {
+        let Settings { clock, delay, spans, .. } = self.settings.clone();
+        let publisher = Publisher::restore(SharedLog::clone(&self.log), clock)?.traced(spans).settling(delay);
+        self.has_read.store(true, Ordering::Relaxed);
+        self.number += 1;
+        Ok(publisher.knowing(std::mem::take(&mut self.indexes)))
+    }
+
+    fn tell(&self, catalog: &Catalog) {
+        self.told.send_if_modified(|known| {
+            let has_changed = !known.is_same(catalog);
+            if has_changed {
+                *known = Arc::new(catalog.clone());
+            }
+            has_changed
+        });
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
+mod tests;

@@ -1,0 +1,122 @@
+//! Requests to a shared publisher, and what they cost.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicUsize;
+
+use super::*;
+use crate::declare::{ClassSpec, GroupSpec};
+use crate::log::memory::{Faults, MemoryLog, Rates};
+use crate::log::{Log, LogError, Offset, Reader, Stored, TopicPartition, Writer};
+use crate::oci::Digest;
+use crate::record::{ObjectReference, ReferenceKind, Topic};
+
+/// A log that counts how often it is opened for reading, and the single records that are read.
+struct Counting {
+    log: MemoryLog,
+    reads: Arc<AtomicUsize>,
+}
+
+impl Log for Counting {
+    fn partitions(&self) -> u16 {
+        self.log.partitions()
+    }
+
+    fn writer(&self, name: &str) -> Result<Box<dyn Writer>, LogError> {
+        self.log.writer(name)
+    }
+
+    fn reader(&self, topic: Topic, from: &[(u16, Offset)]) -> Result<Box<dyn Reader>, LogError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.log.reader(topic, from)
+    }
+
+    fn get(&self, from: TopicPartition, offset: Offset) -> Result<Option<Stored>, LogError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.log.get(from, offset)
+    }
+
+    fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {
+        self.log.end(of)
+    }
+
+    fn offset_at(&self, of: TopicPartition, timestamp: i64) -> Result<Offset, LogError> {
+        self.log.offset_at(of, timestamp)
+    }
+}
+
+fn settings() -> Settings {
+    let (spans, metrics) = (Spans::default(), Metrics::default());
+    Settings { clock: Timestamp::now, delay: Duration::ZERO, spans, metrics }
+}
+
+fn counted() -> (Publishing, impl Fn() -> usize) {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let log = Counting { log: MemoryLog::new(2, Faults::none()), reads: Arc::clone(&reads) };
+    (Publishing::start(Arc::new(log), settings()).unwrap(), move || reads.load(Ordering::Relaxed))
+}
+
+fn class(name: &str, tag: &str) -> Manifest {
+    let from = ObjectReference { kind: ReferenceKind::DockerImage, name: tag.to_owned(), namespace: None };
+    Manifest::Class(ClassSpec { name: name.to_owned(), labels: BTreeMap::new(), from, rebuild: None })
+}
+
+fn image(number: u32) -> Observation {
+    let digest = Digest::of(&number.to_be_bytes());
+    let image = serde_json::json!({
+        "digest": digest, "sequence": 0, "platform": {"os": "linux", "architecture": "amd64"},
+        "layerIdentity": "diff-id", "layers": [{"digest": digest}],
+    });
+    Observation::Image(Box::new(serde_json::from_value(image).unwrap()))
+}
+
+#[test]
+fn a_request_that_is_refused_costs_no_read_of_the_log() {
+    let (publishing, reads) = counted();
+    assert!(!publishing.has_read());
+    publishing.declare(vec![class("rhel7", "registry/rhel7:latest")]).unwrap();
+    let once = reads();
+    assert!(publishing.has_read() && once > 0);
+    for _ in 0..3 {
+        let unknown = publishing.delete(CatalogKey::Class("nope".to_owned()));
+        assert!(matches!(unknown, Err(PublishError::NotFound { .. })), "{unknown:?}");
+        let unknown = publishing.delete(CatalogKey::Group("nope".to_owned()));
+        assert!(matches!(unknown, Err(PublishError::NotFound { .. })), "{unknown:?}");
+        let invalid = publishing.declare(vec![class("good", "a:1"), class("not a label", "a:1")]);
+        assert!(matches!(invalid, Err(PublishError::Invalid(_))), "{invalid:?}");
+    }
+    assert_eq!(
+        publishing.declare(vec![class("rhel7", "registry/rhel7:latest")]).unwrap(),
+        [Outcome::Unchanged]
+    );
+    assert_eq!(reads(), once, "the publisher was thrown away");
+    let declared: Vec<String> =
+        publishing.catalog().borrow().classes().map(|class| class.record.name.clone()).collect();
+    assert_eq!(declared, ["rhel7"], "one invalid declaration among several declares none");
+}
+
+#[test]
+fn an_invalid_declaration_is_refused_before_anything_was_read() {
+    let (publishing, reads) = counted();
+    let group =
+        GroupSpec { name: "no label!".to_owned(), selector: crate::record::catalog::Selector::default() };
+    for invalid in [class("", "a:1"), class("a", "a b"), Manifest::Group(group)] {
+        assert!(matches!(publishing.declare(vec![invalid]), Err(PublishError::Invalid(_))));
+    }
+    assert_eq!(reads(), 0);
+}
+
+#[test]
+fn observations_that_a_failing_log_did_not_take_can_be_published_again() {
+    let rates = Rates { crash_before: 300, crash_after: 200, ..Rates::default() };
+    let log: SharedLog = Arc::new(MemoryLog::new(1, Faults::seeded(4, rates)));
+    let publishing = Publishing::start(SharedLog::clone(&log), settings()).unwrap();
+    for number in 0..8 {
+        let seen = Arc::new(vec![image(number)]);
+        let published = (0..100).find_map(|_| publishing.observe(Arc::clone(&seen)).ok());
+        assert!(published.is_some(), "image {number}");
+    }
+    let again = Publishing::start(log, settings()).unwrap();
+    let all = Arc::new((0..8).map(image).collect::<Vec<_>>());
+    let counts = (0..100).find_map(|_| again.observe(Arc::clone(&all)).ok()).unwrap();
+    assert_eq!((counts.images, counts.unchanged_images), (0, 8));
+}
