@@ -96,5 +96,5 @@ fn every_term_of_the_glossary_stands_there_once() {
     let mut sorted = terms.clone();
     sorted.sort_by_key(|term| term.to_lowercase());
     sorted.dedup();
-    assert!(terms.len() > 40 && terms == sorted, "the glossary is sorted and without repeats: {terms:?}");
+    assert!(terms.len() >= 40 && terms == sorted, "the glossary is sorted and without repeats: {terms:?}");
 }

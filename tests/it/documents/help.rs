@@ -73,7 +73,7 @@ impl Help {
             } else if let Some(option) = option(line) {
                 is_kept = !COMMON.contains(&option);
             }
-            if is_kept && is_section_kept {
+            if is_section_kept && (is_kept || line.is_empty()) {
                 kept += line;
                 kept.push('\n');
             }

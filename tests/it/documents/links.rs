@@ -137,7 +137,7 @@ fn paths_in(text: &str) -> Vec<String> {
             continue;
         }
         let is_inside = FOLDERS.iter().any(|folder| word.starts_with(folder));
-        let is_file = [".rs"].iter().any(|end| word.ends_with(end)) && !word.starts_with('.');
+        let is_file = word.ends_with(".rs") && !word.starts_with('.');
         if is_inside || is_file || is_page(word) {
             paths.extend(alternatives(word));
         }
@@ -145,7 +145,7 @@ fn paths_in(text: &str) -> Vec<String> {
     paths
 }
 
-/// `a/{b,c}.rs` is two paths.
+/// Braces with two names are two paths.
 fn alternatives(path: &str) -> Vec<String> {
     match path.split_once('{').and_then(|(head, rest)| Some((head, rest.split_once('}')?))) {
         Some((head, (names, tail))) => names.split(',').map(|name| format!("{head}{name}{tail}")).collect(),

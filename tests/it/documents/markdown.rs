@@ -90,7 +90,7 @@ impl Document {
     pub(super) fn spans(&self) -> Vec<String> {
         let prose = self.prose();
         let of = |paragraph: &str| {
-            let line = paragraph.replace('\n', " ").replace("``", "`");
+            let line = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
             line.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()
         };
         // In a table, a row is a paragraph.

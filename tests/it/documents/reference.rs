@@ -57,7 +57,7 @@ pub(super) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
     }
 }
 
-/// The literals of the source that pass, without those of tests.
+/// The words of the source that pass, without those of comments and tests.
 fn literals(folder: &str, is_meant: impl Fn(&str) -> bool) -> BTreeSet<String> {
     let mut found = Vec::new();
     files(&root().join(folder), &mut found);
@@ -65,6 +65,8 @@ fn literals(folder: &str, is_meant: impl Fn(&str) -> bool) -> BTreeSet<String> {
     for path in found {
         let text = std::fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let code: Vec<&str> = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let code = code.join("\n");
         let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
         words.extend(code.split(|c| !is_word(c)).filter(|word| is_meant(word)).map(str::to_owned));
     }
