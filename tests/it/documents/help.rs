@@ -81,7 +81,10 @@ impl Help {
         while kept.contains("\n\n\n") {
             kept = kept.replace("\n\n\n", "\n\n");
         }
-        kept.replace("Options:\n\n", "").trim_end().to_owned() + "\n"
+        // A section whose first entry, or whose every entry, is left out.
+        kept = kept.replace("Options:\n\n ", "Options:\n ").replace("Options:\n\n", "");
+        let kept = kept.trim_end();
+        kept.strip_suffix("Options:").unwrap_or(kept).trim_end().to_owned() + "\n"
     }
 }
 
@@ -91,6 +94,5 @@ fn option(line: &str) -> Option<&str> {
     if line.len() - entry.len() > 6 || !entry.starts_with('-') {
         return None;
     }
-    let long = entry.split([' ', ',']).find(|word| word.starts_with("--"))?;
-    Some(long)
+    entry.split([' ', ',']).find(|word| word.starts_with("--"))
 }
