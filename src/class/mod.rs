@@ -1,4 +1,4 @@
-//! Image classes: what an admin names, which images belong, and in which state (domain.md section 4). Pure logic.
+//! Image classes: what an admin names, which images belong, and in which state (docs/concepts.md, section 4). Pure logic.
 
 mod catalog;
 mod count;

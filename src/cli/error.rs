@@ -1,4 +1,4 @@
-//! What ends a command, and with which exit code. The codes are documented in the README and do not change.
+//! What ends a command, and with which exit code. The codes stand in docs/reference/exit-codes.md and do not change.
 
 use std::process::ExitCode;
 

@@ -107,7 +107,7 @@ pub const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 const CONFIGS: [&str; 2] =
     ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
 
-/// Why a descriptor leads to no image, judged by itself (domain.md section 3 "Not images"). `None` for one that may.
+/// Why a descriptor leads to no image, judged by itself (docs/concepts.md, section 3, "Not images"). `None` for one that may.
 pub fn not_an_image(descriptor: &Descriptor) -> Option<&'static str> {
     let is_unknown = |platform: &Platform| platform.os == "unknown" && platform.architecture == "unknown";
     if descriptor.annotations.contains_key("vnd.docker.reference.type")

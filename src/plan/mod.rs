@@ -7,7 +7,7 @@
 //!                   tags.rs      outdated tags that no BuildConfig builds
 //! ```
 //!
-//! The rules are those of domain.md, section 6. A plan is made from what is so at one moment; that it is carried out only
+//! The rules are those of docs/concepts.md, section 6. A plan is made from what is so at one moment; that it is carried out only
 //! once, and what has changed by then, is the rebuilder's matter.
 
 mod graph;

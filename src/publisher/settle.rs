@@ -1,5 +1,5 @@
 //! The settling delay. A base for several platforms is pushed platform by platform, each time with another image index;
-//! a class that took each for a version would call everything outdated half a dozen times (domain.md, sections 6 and 8).
+//! a class that took each for a version would call everything outdated half a dozen times (docs/concepts.md, sections 6 and 10).
 
 use std::time::Duration;
 

@@ -53,38 +53,7 @@ fn answers_for_people_look_as_they_did() {
     }
 }
 
-#[test]
-fn the_help_of_every_command_looks_as_it_did() {
-    let shell = Shell::empty();
-    let mut all = shell.ok(&["--help"]);
-    for command in [
-        "import",
-        "run",
-        "watch",
-        "process",
-        "serve",
-        "topics",
-        "apply",
-        "delete",
-        "get",
-        "ancestors",
-        "descendants",
-        "explain",
-        "usage",
-        "status",
-        "subscribe",
-        "export",
-        "demo",
-        "generate",
-    ] {
-        all += &format!("\n=== clade {command} --help\n\n{}", shell.ok(&[command, "--help"]));
-    }
-    let all: String = all.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
-    expect("help.txt", &all.replace(&shell.path("data"), "DIR"));
-    assert!(shell.ok(&["completion", "bash"]).contains("clade"));
-}
-
-/// The contract of the README, word for word.
+/// The contract of docs/reference/api.md, word for word.
 #[test]
 fn images_and_tags_as_json_have_the_fields_that_scripts_rely_on() {
     let shell = Shell::new();

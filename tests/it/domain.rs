@@ -1,4 +1,4 @@
-//! domain.md: its worked example, and each of its rules.
+//! docs/concepts.md: its worked example, and each of its rules.
 
 use clade::observe::Observation;
 use clade::oci::layer::EMPTY_LAYERS;

@@ -8,6 +8,7 @@ mod cluster;
 mod collector;
 mod convergence;
 mod deploy;
+mod documents;
 mod domain;
 mod faults;
 mod history;

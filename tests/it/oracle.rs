@@ -1,4 +1,4 @@
-//! What domain.md says, computed from scratch with the proposal's two maps. Slow, and obviously right.
+//! The rules of docs/concepts.md, computed from scratch with the proposal's two maps. Slow, and obviously right.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -238,7 +238,7 @@ fn each_client_library_is_used_in_one_module() {
 #[test]
 fn no_file_is_longer_than_one_can_take_in() {
     let mut paths = Vec::new();
-    for dir in ["src", "tests", "benches"] {
+    for dir in ["src", "tests", "benches", "examples"] {
         files(&root().join(dir), &mut paths);
     }
     for path in paths {
@@ -267,7 +267,7 @@ fn every_file_begins_with_what_it_is_for() {
 #[test]
 fn no_merge_has_left_its_marks() {
     let mut paths = Vec::new();
-    for folder in ["src", "tests", "benches", "deploy", "topics"] {
+    for folder in ["src", "tests", "benches", "deploy", "topics", "docs", "examples"] {
         every_file(&root().join(folder), &mut paths);
     }
     let documents = std::fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path());

@@ -1,8 +1,7 @@
-//! `clade demo`, and what the README shows of it.
-
-use std::path::Path;
+//! `clade demo`, and the documents that show its output.
 
 use super::shell::Shell;
+use crate::documents::markdown::documents;
 
 #[test]
 fn the_demo_tells_what_it_did_and_starts_over_only_in_its_own_directory() {
@@ -37,16 +36,22 @@ fn the_demo_tells_what_it_did_and_starts_over_only_in_its_own_directory() {
     }
 }
 
-/// What the README shows is what the demo prints.
+/// A block of a console in a document is what the demo prints.
 #[test]
-fn the_output_in_the_readme_is_the_demos_own() {
+fn the_output_that_documents_show_is_the_demos_own() {
     let shell = Shell::empty();
     let told = shell.ok(&["demo"]);
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let blocks: Vec<&str> =
-        readme.split("```console\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    assert!(blocks.len() >= 4, "the README shows what clade prints");
-    for block in blocks {
-        assert!(told.contains(block), "this is not what the demo prints:\n{block}");
+    let mut blocks = 0;
+    for document in documents() {
+        for block in document.blocks().iter().filter(|block| block.language == "console") {
+            assert!(
+                told.contains(&block.text),
+                "{}: this is not what the demo prints:\n{}",
+                document.name,
+                block.text
+            );
+            blocks += 1;
+        }
     }
+    assert!(blocks >= 6, "the documents show what clade prints");
 }
