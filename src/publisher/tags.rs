@@ -179,7 +179,7 @@ mod tests {
 
     fn item(second: i64, target: Option<&str>) -> TagItem {
         TagItem {
-            since: crate::record::Timestamp::from_second(second).unwrap(),
+            since: Timestamp::from_second(second).unwrap(),
             digest: target.map(|target| Digest::of(target.as_bytes())),
             images: Vec::new(),
         }

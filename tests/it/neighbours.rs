@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clade::log::kafka::{Admin, Config, KafkaLog, MissingTopic};
+use clade::log::MissingTopic;
+use clade::log::kafka::{Admin, Config, KafkaLog};
 use clade::log::{AppendError, Log as _, LogError, SharedLog, TopicPartition};
 use clade::observe::Observation;
 use clade::publisher::Publisher;

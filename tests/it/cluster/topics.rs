@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use clade::engine::Engine;
-use clade::log::kafka::{Admin, Config, KafkaLog, MissingTopic};
+use clade::log::MissingTopic;
+use clade::log::kafka::{Admin, Config, KafkaLog};
 use clade::log::{LogError, SharedLog};
 use clade::processor::Options;
 use clade::publisher::Publisher;
