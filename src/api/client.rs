@@ -115,15 +115,17 @@ impl Client {
         self.json(Method::DELETE, &with(path, parameters)?, Body::empty())
     }
 
-    /// Asks for something and gives its pieces to `each` as they come.
+    /// Asks for something and gives its pieces to `each` as they come, to the end of the answer or until `stopped` returns. A
+    /// piece that has come is given whole.
     pub fn stream(
         &self,
         path: &str,
         parameters: &impl Serialize,
+        stopped: impl Future<Output = ()>,
         mut each: impl FnMut(&[u8]) -> std::io::Result<()>,
     ) -> Result<(), ClientError> {
         let path = with(path, parameters)?;
-        self.runtime.block_on(async {
+        let pieces = async {
             let mut body = self.request(Method::GET, &path, Body::empty()).await?.into_body();
             while let Some(frame) = body.frame().await {
                 if let Ok(piece) = frame.map_err(ClientError::failed)?.into_data() {
@@ -131,6 +133,12 @@ impl Client {
                 }
             }
             Ok(())
+        };
+        self.runtime.block_on(async {
+            tokio::select! {
+                ended = pieces => ended,
+                () = stopped => Ok(()),
+            }
         })
     }
 

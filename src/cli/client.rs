@@ -35,40 +35,45 @@ pub(super) fn of(
     here(Arc::new(engine), &processor::Options::default())
 }
 
-/// A client for data that exists.
-pub(super) fn open(
-    dir: &Path,
-    token: Option<String>,
-    options: &processor::Options,
-) -> Result<Client, CliError> {
-    if !local::exists(dir) {
-        return Err(CliError::NotFound(format!(
-            "there is no data in {}: import something first (`clade import`, or `clade demo` to look around), or name \
-             another directory with --data-dir",
-            dir.display()
-        )));
-    }
-    open_or_create(dir, token, options)
+/// The data directory of a command.
+pub(super) struct Here<'a> {
+    pub(super) dir: &'a Path,
+    /// The command's name, shown to another command that wants the directory meanwhile.
+    pub(super) command: &'static str,
+    /// The token of whoever commands a clade that serves the directory.
+    pub(super) token: Option<String>,
+    pub(super) options: &'a processor::Options,
 }
 
-/// A client for data that may not exist yet.
-pub(super) fn open_or_create(
-    dir: &Path,
-    token: Option<String>,
-    options: &processor::Options,
-) -> Result<Client, CliError> {
-    if let Some(client) = of_whoever_serves(dir, token.clone())? {
-        return Ok(client);
+impl Here<'_> {
+    /// A client for data that exists.
+    pub(super) fn open(self) -> Result<Client, CliError> {
+        if !local::exists(self.dir) {
+            return Err(CliError::NotFound(format!(
+                "there is no data in {}: import something first (`clade import`, or `clade demo` to look around), or name \
+                 another directory with --data-dir",
+                self.dir.display()
+            )));
+        }
+        self.open_or_create()
     }
-    let log = match open_log(dir, None) {
-        Ok(log) => log,
-        // Whoever has it may have been about to serve.
-        Err(error @ CliError::InUse(_)) => return of_whoever_serves(dir, token)?.ok_or(error),
-        Err(error) => return Err(error),
-    };
-    let engine = local::start(log, dir, options)?;
-    engine.catch_up(|_| {})?;
-    here(Arc::new(engine), options)
+
+    /// A client for data that may not exist yet.
+    pub(super) fn open_or_create(self) -> Result<Client, CliError> {
+        let Self { dir, command, token, options } = self;
+        if let Some(client) = of_whoever_serves(dir, token.clone())? {
+            return Ok(client);
+        }
+        let log = match open_log(dir, None, command) {
+            Ok(log) => log,
+            // Whoever has it may have been about to serve.
+            Err(error @ CliError::InUse(_)) => return of_whoever_serves(dir, token)?.ok_or(error),
+            Err(error) => return Err(error),
+        };
+        let engine = local::start(log, dir, options)?;
+        engine.catch_up(|_| {})?;
+        here(Arc::new(engine), options)
+    }
 }
 
 /// A client of workers that were started for this command.
@@ -86,8 +91,8 @@ fn of_whoever_serves(dir: &Path, token: Option<String>) -> std::io::Result<Optio
 
 /// Opens the log of a data directory, or makes one there. Another command that has it is waited for, since most have it for a
 /// moment only; a process that serves is not.
-pub(super) fn open_log(dir: &Path, partitions: Option<u16>) -> Result<EmbeddedLog, CliError> {
-    let command = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
+/// `command` is shown to another command that wants the directory meanwhile.
+pub(super) fn open_log(dir: &Path, partitions: Option<u16>, command: &str) -> Result<EmbeddedLog, CliError> {
     let waiting = progress::spinner("opening the data directory");
     let has_nobody_who_serves = || matches!(of_whoever_serves(dir, None), Ok(None));
     let log = local::open_log(dir, partitions, &format!("clade {command}"), has_nobody_who_serves);

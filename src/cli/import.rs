@@ -19,7 +19,7 @@ use crate::source;
 
 pub(super) fn import(dir: &Path, args: &ImportArgs, options: &Options) -> Result<(), CliError> {
     let begun = Instant::now();
-    let engine = local::start(open_log(dir, args.partitions)?, dir, options)?;
+    let engine = local::start(open_log(dir, args.partitions, "import")?, dir, options)?;
     demo::keep(dir)?;
     let publishing = publishing(SharedLog::clone(engine.log()), options)?;
     let counts = take_in(&publishing, &args.paths)?;

@@ -29,6 +29,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use args::{Args, Ask, Command};
+use client::Here;
 use error::CliError;
 use patience::once_it_is_time;
 
@@ -96,6 +97,7 @@ fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result
     let dir = args.data_dir()?;
     let token = args.token_file.as_deref().map(|path| secret::read("the token", path)).transpose()?;
     let server = args.server.as_deref().map(|url| (url, token.clone()));
+    let here = |command| Here { dir: &dir, command, token, options };
     match args.command {
         Command::Import(_) if server.is_some() => Err(CliError::Usage(
             "clade import writes into a data directory, or with --kafka to a cluster; --server (CLADE_SERVER) is for questions \
@@ -116,21 +118,21 @@ fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result
         Command::Audit(asked) => audit::audit(&dir, &asked),
         Command::Topics(asked) => topics::topics(args.kafka.required()?, &asked),
         Command::Apply(apply) => {
-            let client = client::of(server, cluster, || client::open_or_create(&dir, token, options))?;
+            let client = client::of(server, cluster, || here("apply").open_or_create())?;
             manifests::apply(&client, &apply)
         }
         Command::Delete(delete) => {
-            let client = client::of(server, cluster, || client::open(&dir, token, options))?;
+            let client = client::of(server, cluster, || here("delete").open())?;
             manifests::delete(&client, &delete)
         }
         Command::Rebuild(asked) => {
-            rebuild::rebuild(&client::of(server, cluster, || client::open(&dir, token, options))?, &asked)
+            rebuild::rebuild(&client::of(server, cluster, || here("rebuild").open())?, &asked)
         }
         Command::Ask(Ask::Subscribe(asked)) if server.is_none() && cluster.is_some() => {
             stream::subscribe_on(args.kafka.required()?, &asked)
         }
         Command::Ask(asked) => {
-            let client = client::of(server, cluster, || client::open(&dir, token, options))?;
+            let client = client::of(server, cluster, || here(asked.name()).open())?;
             // Nothing is printed before there is an answer.
             once_it_is_time(|| ask(&client, &asked))
         }

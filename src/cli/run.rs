@@ -16,7 +16,7 @@ pub(super) fn run(dir: &Path, args: &RunArgs, options: &Options) -> Result<(), C
     let (sources, acting) = (args.sources.sources()?, args.acting.acting()?);
     let listen = args.commands.listen(args.listen)?;
     let audit = args.audit.options(dir)?;
-    let engine = Arc::new(local::start(open_log(dir, args.partitions)?, dir, options)?);
+    let engine = Arc::new(local::start(open_log(dir, args.partitions, "run")?, dir, options)?);
     if sources.are_any() {
         demo::keep(dir)?;
     }

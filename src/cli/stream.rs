@@ -1,17 +1,18 @@
 //! `clade subscribe` and `clade export`.
 
+use std::future::pending;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{ExportArgs, Exported, SubscribeArgs};
 use super::error::CliError;
 use crate::api::Client;
 use crate::log::kafka::{Config, KafkaLog};
+use crate::node::StopSignals;
 use crate::record::Timestamp;
 use crate::subscribe::{Event, Filter, Form, Next, Start, SubscribeError, Subscription};
 
@@ -44,24 +45,19 @@ pub(super) fn subscribe(client: &Client, args: &SubscribeArgs) -> Result<(), Cli
                 .to_owned(),
         ));
     }
-    if args.follow {
-        // Nothing is lost with this process; a line that is being written is written to its end.
-        on_interrupt(|| {
-            let _whole_lines = std::io::stdout().lock();
-            #[allow(
-                clippy::disallowed_methods,
-                reason = "the request waits in a call that nothing else ends"
-            )]
-            std::process::exit(0);
-        })?;
-    }
     let parameters = Parameters {
         filter: args.filter(),
         from: &args.from,
         follow: args.follow,
         output: args.output.into(),
     };
-    pass_on(client, &format!("/v1/subscribe/{}", args.topic.topic()), &parameters)
+    let path = format!("/v1/subscribe/{}", args.topic.topic());
+    // Nothing is lost with this process, so that a signal just ends it.
+    if args.follow {
+        pass_on(client, &path, &parameters, stopped())
+    } else {
+        pass_on(client, &path, &parameters, pending())
+    }
 }
 
 /// Subscribes at the cluster itself, without an index.
@@ -72,8 +68,7 @@ pub(super) fn subscribe_on(cluster: Config, args: &SubscribeArgs) -> Result<(), 
         Subscription::of(args.topic.topic()).filter(args.filter()).start(start).follow(args.follow);
     let stop = Arc::new(AtomicBool::new(false));
     if args.follow {
-        let told = Arc::clone(&stop);
-        on_interrupt(move || told.store(true, Ordering::Relaxed))?;
+        set_when_stopped(&stop)?;
     }
     let form = args.output.into();
     match &args.consumer_group {
@@ -131,22 +126,28 @@ fn put(out: &mut impl std::io::Write, event: &Event, form: Form) -> Result<(), C
     Ok(out.write_all(&line)?)
 }
 
-/// Does this once the process is asked to stop, in place of ending at once.
-fn on_interrupt(then: impl FnOnce() + Send + 'static) -> Result<(), CliError> {
+/// Sets `stop` once the process is asked to stop, which then does not end at once.
+fn set_when_stopped(stop: &Arc<AtomicBool>) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut interrupt, mut terminate) = runtime.block_on(async {
-        std::io::Result::Ok((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
-    })?;
+    let signals = runtime.block_on(async { StopSignals::listen() })?;
+    let stop = Arc::clone(stop);
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-        });
-        then();
+        runtime.block_on(signals.received());
+        stop.store(true, Ordering::Relaxed);
     })?;
     Ok(())
+}
+
+/// Returns once the process is asked to stop.
+async fn stopped() {
+    match StopSignals::listen() {
+        Ok(signals) => signals.received().await,
+        // Without them the system's own handling ends the process.
+        Err(error) => {
+            tracing::warn!("cannot listen for signals: {error}");
+            pending().await
+        }
+    }
 }
 
 impl From<SubscribeError> for CliError {
@@ -160,14 +161,19 @@ impl From<SubscribeError> for CliError {
 
 pub(super) fn export(client: &Client, args: &ExportArgs) -> Result<(), CliError> {
     match args.what {
-        Exported::Lineage => pass_on(client, "/v1/lineage", &[("", ""); 0]),
+        Exported::Lineage => pass_on(client, "/v1/lineage", &[("", ""); 0], pending()),
     }
 }
 
 /// Passes an answer on as it comes, in whole lines; what was received is shown at once.
-fn pass_on(client: &Client, path: &str, parameters: &impl Serialize) -> Result<(), CliError> {
+fn pass_on(
+    client: &Client,
+    path: &str,
+    parameters: &impl Serialize,
+    stopped: impl Future<Output = ()>,
+) -> Result<(), CliError> {
     let mut begun: Vec<u8> = Vec::new();
-    client.stream(path, parameters, |piece| {
+    client.stream(path, parameters, stopped, |piece| {
         let Some(last) = piece.iter().rposition(|byte| *byte == b'\n') else {
             begun.extend_from_slice(piece);
             return Ok(());

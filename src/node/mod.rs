@@ -41,6 +41,7 @@ pub use files::take_in;
 pub use processes::{Listen, Told, auditor, label, process, rebuilder, run, serve, watch};
 pub use running::local_url;
 pub use sources::{ClusterAccess, Sources};
+pub use stop::StopSignals;
 
 use crate::api::{self, Api, Router, Status};
 use crate::engine::Engine;

@@ -46,7 +46,10 @@ pub(super) fn run(
         let outcome = tokio::select! {
             ended = api => Err(NodeError::Listen(format!("the API has ended: {ended:?}"))),
             ended = work(services, lease, &mut held) => ended,
-            () = stop.received() => Ok(()),
+            () = stop.received() => {
+                eprintln!("stopping");
+                Ok(())
+            }
         };
         if let Some(held) = held {
             held.release().await;

@@ -152,6 +152,22 @@ impl Command {
     }
 }
 
+impl Ask {
+    /// The command's name.
+    pub(in crate::cli) fn name(&self) -> &'static str {
+        match self {
+            Self::Get(_) => "get",
+            Self::Ancestors(_) => "ancestors",
+            Self::Descendants(_) => "descendants",
+            Self::Explain(_) => "explain",
+            Self::Usage(_) => "usage",
+            Self::Status(_) => "status",
+            Self::Subscribe(_) => "subscribe",
+            Self::Export(_) => "export",
+        }
+    }
+}
+
 /// What is answered without changing anything.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Ask {

@@ -19,7 +19,7 @@ const TOLD: usize = 5;
 /// Tells how many transitions there were, and some of the last that made a tagged image outdated.
 pub(super) fn tell(client: &Client) -> Result<(), CliError> {
     let mut lines: Vec<u8> = Vec::new();
-    client.stream("/v1/subscribe/outdated", &[("from", "beginning")], |piece| {
+    client.stream("/v1/subscribe/outdated", &[("from", "beginning")], std::future::pending(), |piece| {
         lines.extend_from_slice(piece);
         Ok(())
     })?;

@@ -107,7 +107,7 @@ fn default_dir() -> Result<PathBuf, CliError> {
 /// nobody else has the log.
 fn start_over(dir: &Path) -> Result<EmbeddedLog, CliError> {
     let marker = dir.join(MARKER);
-    let log = open_log(dir, None)?;
+    let log = open_log(dir, None, "demo")?;
     if !log.is_empty() {
         if !marker.exists() {
             return Err(CliError::Usage(format!(
