@@ -12,7 +12,7 @@ WITH_REGISTRY := tests/registry/with-registry.sh
 # And of a store for the audit trail.
 WITH_S3 := tests/audit/with-s3.sh
 
-.PHONY: demo demo-kafka test lint deny check-deploy faults bench-index bench-kafka bench-kubernetes bench-audit tools test-tools
+.PHONY: demo demo-kafka test lint deny check-deploy faults bench-index bench-lookup bench-kafka bench-kubernetes bench-audit tools test-tools
 
 ## Shows clade's main job on a made-up registry.
 demo: tools
@@ -52,6 +52,10 @@ check-deploy: test-tools
 ## The chain index beside other designs.
 bench-index: tools
 	cargo bench --locked --bench index
+
+## Look-ups of one image with 1, 16 and 256 partitions.
+bench-lookup: tools
+	cargo bench --locked --bench lookup
 
 ## Clade on a real Apache Kafka beside bare clients: make bench-kafka ONLY="throughput latency restart class"
 ## A quick look: CLADE_BENCH_SCALE=0.05 CLADE_BENCH_ROUNDS=1 make bench-kafka

@@ -13,7 +13,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::child::{say, wait_for_parent};
+use crate::pipe::{say, wait_for_parent};
 use crate::{cluster, copy};
 
 /// A processor waits so long for a record, `src/engine/supervisor.rs`.

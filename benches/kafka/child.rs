@@ -1,6 +1,6 @@
 //! One contender in a process of its own, and what the parent reads off it.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
@@ -38,16 +38,6 @@ pub(crate) fn run(task: &Task) {
         Task::Replay(task) => replay::replay(task),
     };
     println!("{told}");
-}
-
-/// Tells the parent of a moment.
-pub(crate) fn say(word: &str) {
-    println!("{word}");
-}
-
-/// Waits until the parent wants this process to end: until then its CPU can be read.
-pub(crate) fn wait_for_parent() {
-    let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }
 
 /// A child that runs.

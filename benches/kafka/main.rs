@@ -25,6 +25,7 @@ mod copy;
 mod generator;
 mod history;
 mod latency;
+mod pipe;
 mod process;
 mod replay;
 mod report;

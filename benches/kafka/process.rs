@@ -18,8 +18,8 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::child::{say, wait_for_parent};
 use crate::cluster;
+use crate::pipe::{say, wait_for_parent};
 use crate::settings::PARTITIONS;
 
 fn snapshots(dir: Option<&Path>) -> Option<Snapshots> {

@@ -8,7 +8,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::child::{say, wait_for_parent};
+use crate::pipe::{say, wait_for_parent};
 use crate::settings::PARTITIONS;
 use crate::{cluster, copy};
 

@@ -70,18 +70,6 @@ impl From<crate::publisher::PublishError> for CliError {
     }
 }
 
-impl From<crate::kubernetes::KubernetesError> for CliError {
-    fn from(error: crate::kubernetes::KubernetesError) -> Self {
-        Self::failed(error)
-    }
-}
-
-impl From<crate::labeler::LabelerError> for CliError {
-    fn from(error: crate::labeler::LabelerError) -> Self {
-        Self::failed(error)
-    }
-}
-
 impl From<crate::rebuilder::RebuildError> for CliError {
     fn from(error: crate::rebuilder::RebuildError) -> Self {
         match error {

@@ -37,6 +37,8 @@ pub use labels::{
     write_labels,
 };
 pub use lease::{Held, Lease};
+#[cfg(feature = "internals")]
+pub use status::status_of;
 pub use watch::watch;
 
 use crate::observe::Observation;

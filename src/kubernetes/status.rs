@@ -153,3 +153,11 @@ fn told_version(version: &VersionRecord, until: Option<Timestamp>) -> ClassVersi
         images: images.collect(),
     }
 }
+
+/// The status of a class as this module writes it, for tests that compare it with what the API says.
+#[cfg(feature = "internals")]
+pub fn status_of(name: &str, catalog: &Catalog) -> Result<serde_json::Value, serde_json::Error> {
+    let status = ImageClassStatus::default();
+    let class = DeclaredClass { name: name.to_owned(), generation: Some(1), status, problem: None };
+    serde_json::to_value(class_status(&class, catalog.class(name), "2026-01-01T00:00:00Z"))
+}

@@ -31,6 +31,7 @@ mod simulation;
 mod snapshot;
 mod sources;
 mod spans;
+mod status;
 mod subscribe;
 mod support;
 mod tidy;

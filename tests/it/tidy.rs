@@ -1,6 +1,6 @@
 //! What ARCHITECTURE.md promises of the source itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// What each module may import of this crate. Tiers from the vocabulary to the shell; no circle is possible.
@@ -8,9 +8,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("oci", &[]),
     ("record", &["oci"]),
     ("class", &["oci", "record"]),
+    ("declare", &["class", "oci", "record"]),
+    ("observe", &["declare", "oci", "record"]),
     ("index", &["oci"]),
     ("plan", &["class", "oci", "record"]),
     ("shard", &["class", "index", "oci", "record"]),
+    ("retry", &[]),
     ("http", &[]),
     ("log", &["oci", "record"]),
     ("subscribe", &["log", "oci", "record"]),
@@ -19,33 +22,71 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("topics", &["log", "record"]),
     ("view", &["oci", "record", "shard"]),
     ("processor", &["log", "oci", "record", "shard", "snapshot", "telemetry", "view"]),
-    ("publisher", &["class", "log", "oci", "record", "telemetry"]),
-    ("query", &["class", "index", "oci", "plan", "record", "shard", "view"]),
-    ("openshift", &["oci", "publisher", "record"]),
-    ("kubernetes", &["class", "oci", "openshift", "publisher", "record"]),
-    ("audit", &["log", "oci", "record", "telemetry"]),
-    ("labeler", &["class", "kubernetes", "log", "oci", "record", "telemetry"]),
+    ("publisher", &["class", "declare", "log", "observe", "oci", "record", "telemetry"]),
+    ("query", &["class", "declare", "index", "oci", "plan", "record", "shard", "view"]),
+    ("openshift", &["observe", "oci", "record"]),
+    ("kubernetes", &["class", "declare", "observe", "oci", "openshift", "record", "retry"]),
+    ("audit", &["log", "oci", "record", "retry", "telemetry"]),
+    ("labeler", &["class", "kubernetes", "log", "oci", "record", "retry", "telemetry"]),
     (
         "rebuilder",
-        &["http", "kubernetes", "log", "oci", "plan", "query", "record", "shard", "telemetry", "view"],
+        &[
+            "http",
+            "kubernetes",
+            "log",
+            "oci",
+            "plan",
+            "query",
+            "record",
+            "retry",
+            "shard",
+            "telemetry",
+            "view",
+        ],
     ),
-    ("source", &["oci", "openshift", "publisher", "record"]),
-    ("registry", &["http", "oci", "publisher", "record", "source"]),
-    ("engine", &["log", "processor", "publisher", "record", "telemetry", "view"]),
+    ("source", &["observe", "oci", "openshift", "record"]),
+    ("registry", &["http", "observe", "oci", "record", "retry", "source"]),
+    ("engine", &["log", "processor", "query", "record", "retry", "telemetry", "view"]),
     (
         "api",
         &[
-            "engine",
+            "declare",
             "http",
             "log",
             "plan",
-            "publisher",
             "query",
             "rebuilder",
             "record",
             "registry",
             "subscribe",
             "telemetry",
+            "view",
+        ],
+    ),
+    ("client", &["api", "query"]),
+    (
+        "node",
+        &[
+            "api",
+            "audit",
+            "declare",
+            "engine",
+            "kubernetes",
+            "labeler",
+            "log",
+            "observe",
+            "oci",
+            "plan",
+            "processor",
+            "publisher",
+            "query",
+            "rebuilder",
+            "record",
+            "registry",
+            "retry",
+            "snapshot",
+            "source",
+            "view",
         ],
     ),
     (
@@ -57,8 +98,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "engine",
             "http",
             "kubernetes",
-            "labeler",
             "log",
+            "node",
             "oci",
             "plan",
             "processor",
@@ -67,6 +108,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "rebuilder",
             "record",
             "registry",
+            "retry",
             "snapshot",
             "source",
             "subscribe",
@@ -77,7 +119,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 /// Pure modules: values in, values out.
-const PURE: &[&str] = &["oci", "record", "class", "index", "plan", "shard"];
+const PURE: &[&str] = &["oci", "record", "class", "declare", "observe", "index", "plan", "shard"];
 const IMPURE: &[&str] = &[
     "std::fs",
     "std::io",
@@ -206,6 +248,76 @@ fn every_module_imports_only_from_the_tiers_above_it() {
                 source.module
             );
         }
+    }
+}
+
+/// The units that stand beside one another in a folder, each with those that it names: files, and folders as wholes.
+fn neighbours(folder: &Path, of_root: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut paths = Vec::new();
+    files(folder, &mut paths);
+    let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let unit_of = |path: &Path| {
+        let first = path.strip_prefix(folder).unwrap().components().next().unwrap();
+        first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
+    };
+    let units: BTreeSet<String> = paths.iter().map(|path| unit_of(path)).collect();
+    for path in paths.iter().filter(|path| path.parent() == Some(folder)) {
+        let text = std::fs::read_to_string(path).unwrap();
+        // Tests at the end of a file name the file itself by `super`.
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let unit = unit_of(path);
+        if unit == "mod" || unit == "main" || unit == "lib" {
+            continue;
+        }
+        let named = names.entry(unit.clone()).or_default();
+        for (at, prefix) in text.match_indices(of_root) {
+            let rest = &text[at + prefix.len()..];
+            let group =
+                rest.strip_prefix('{').and_then(|group| group.split_once("};")).map(|(group, _)| group);
+            let paths = group.map_or_else(|| vec![rest], |group| group.split(',').map(str::trim).collect());
+            for path in paths {
+                let name: String =
+                    path.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                if units.contains(&name) && name != unit {
+                    named.insert(name);
+                }
+            }
+        }
+    }
+    names
+}
+
+/// A way from a unit back to itself.
+fn circle(names: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    fn walk(at: &str, way: &mut Vec<String>, names: &BTreeMap<String, BTreeSet<String>>) -> bool {
+        way.push(at.to_owned());
+        for next in names.get(at).into_iter().flatten() {
+            if *next == way[0] || (!way.contains(next) && walk(next, way, names)) {
+                return true;
+            }
+        }
+        way.pop();
+        false
+    }
+    names.keys().find_map(|start| {
+        let mut way = Vec::new();
+        walk(start, &mut way, names).then_some(way)
+    })
+}
+
+#[test]
+fn no_circle_stands_between_the_files_of_a_folder() {
+    let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
+    for source in sources() {
+        folders.extend(source.path.parent().map(Path::to_owned));
+    }
+    for folder in folders.iter().filter(|folder| **folder != root().join("src")) {
+        let found = circle(&neighbours(folder, "super::"));
+        assert!(found.is_none(), "{}: {}", folder.display(), found.unwrap_or_default().join(" -> "));
+    }
+    for bench in ["audit", "index", "kafka", "kubernetes"] {
+        let found = circle(&neighbours(&root().join("benches").join(bench), "crate::"));
+        assert!(found.is_none(), "benches/{bench}: {}", found.unwrap_or_default().join(" -> "));
     }
 }
 
