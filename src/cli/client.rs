@@ -10,7 +10,8 @@ use crate::engine::Engine;
 use crate::log::embedded::EmbeddedLog;
 use crate::log::kafka::{Config, KafkaLog};
 use crate::node::{Node, local};
-use crate::processor;
+use crate::processor::Options;
+use crate::telemetry::Telemetry;
 
 /// A client of the server that was named; else of a follower of the cluster, started for this command; else of what
 /// the data directory has.
@@ -29,10 +30,10 @@ pub(super) fn of(
     }
     let Some(cluster) = cluster else { return local() };
     let waiting = progress::spinner("reading the cluster's topics");
-    let engine = Engine::follow(Arc::new(KafkaLog::open(cluster)?), &processor::Options::default())?;
+    let engine = Engine::follow(Arc::new(KafkaLog::open(cluster)?), &Options::default())?;
     engine.wait_until_restored()?;
     waiting.finish();
-    here(Arc::new(engine), &processor::Options::default())
+    here(Arc::new(engine), &Telemetry::default())
 }
 
 /// The data directory of a command.
@@ -42,7 +43,7 @@ pub(super) struct Here<'a> {
     pub(super) command: &'static str,
     /// The token of whoever commands a clade that serves the directory.
     pub(super) token: Option<String>,
-    pub(super) options: &'a processor::Options,
+    pub(super) telemetry: &'a Telemetry,
 }
 
 impl Here<'_> {
@@ -60,7 +61,7 @@ impl Here<'_> {
 
     /// A client for data that may not exist yet.
     pub(super) fn open_or_create(self) -> Result<Client, CliError> {
-        let Self { dir, command, token, options } = self;
+        let Self { dir, command, token, telemetry } = self;
         if let Some(client) = of_whoever_serves(dir, token.clone())? {
             return Ok(client);
         }
@@ -70,15 +71,15 @@ impl Here<'_> {
             Err(error @ CliError::InUse(_)) => return of_whoever_serves(dir, token)?.ok_or(error),
             Err(error) => return Err(error),
         };
-        let engine = local::start(log, dir, options)?;
+        let engine = local::start(log, dir, telemetry)?;
         engine.catch_up(|_| {})?;
-        here(Arc::new(engine), options)
+        here(Arc::new(engine), telemetry)
     }
 }
 
 /// A client of workers that were started for this command.
-pub(super) fn here(engine: Arc<Engine>, options: &processor::Options) -> Result<Client, CliError> {
-    Ok(Client::of(Node::of(engine, options)?.router(None, false))?)
+pub(super) fn here(engine: Arc<Engine>, telemetry: &Telemetry) -> Result<Client, CliError> {
+    Ok(Client::of(Node::of(engine, telemetry)?.router(None, false))?)
 }
 
 /// A client of the process that serves what a data directory has, if one does.

@@ -12,16 +12,16 @@ use crate::engine::Engine;
 use crate::log::SharedLog;
 use crate::log::kafka::{Config, KafkaLog};
 use crate::node::{self, local};
-use crate::processor::Options;
 use crate::publisher::{Counts, Publishing, Settings};
 use crate::record::Timestamp;
 use crate::source;
+use crate::telemetry::Telemetry;
 
-pub(super) fn import(dir: &Path, args: &ImportArgs, options: &Options) -> Result<(), CliError> {
+pub(super) fn import(dir: &Path, args: &ImportArgs, telemetry: &Telemetry) -> Result<(), CliError> {
     let begun = Instant::now();
-    let engine = local::start(open_log(dir, args.partitions, "import")?, dir, options)?;
+    let engine = local::start(open_log(dir, args.partitions, "import")?, dir, telemetry)?;
     demo::keep(dir)?;
-    let publishing = publishing(SharedLog::clone(engine.log()), options)?;
+    let publishing = publishing(SharedLog::clone(engine.log()), telemetry)?;
     let counts = take_in(&publishing, &args.paths)?;
     let read = begun.elapsed();
     catch_up(&engine)?;
@@ -36,21 +36,21 @@ pub(super) fn import(dir: &Path, args: &ImportArgs, options: &Options) -> Result
     Ok(())
 }
 
-fn publishing(log: SharedLog, options: &Options) -> Result<Publishing, CliError> {
-    let (spans, metrics) = (options.spans.clone(), options.metrics.clone());
+fn publishing(log: SharedLog, telemetry: &Telemetry) -> Result<Publishing, CliError> {
+    let (spans, metrics) = (telemetry.spans.clone(), telemetry.metrics.clone());
     let settings = Settings { clock: Timestamp::now, delay: Duration::ZERO, spans, metrics };
     Ok(Publishing::start(log, settings)?)
 }
 
 /// Publishes to a cluster, whose processors do the rest.
-pub(super) fn publish(cluster: Config, args: &ImportArgs, options: &Options) -> Result<(), CliError> {
+pub(super) fn publish(cluster: Config, args: &ImportArgs, telemetry: &Telemetry) -> Result<(), CliError> {
     let begun = Instant::now();
     if args.partitions.is_some() {
         return Err(CliError::Usage(
             "--partitions is for a new data directory; a cluster has its own: clade topics".to_owned(),
         ));
     }
-    let publishing = publishing(Arc::new(KafkaLog::open(cluster)?), options)?;
+    let publishing = publishing(Arc::new(KafkaLog::open(cluster)?), telemetry)?;
     let waiting = progress::spinner("reading what is published");
     publishing.observe(Arc::default())?;
     waiting.finish();

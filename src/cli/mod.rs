@@ -36,7 +36,7 @@ use patience::once_it_is_time;
 use crate::api::Client;
 use crate::kubernetes;
 use crate::log::kafka::Config;
-use crate::processor::Options;
+use crate::telemetry::Telemetry;
 
 /// Runs the command line and returns the process's exit code.
 pub fn main() -> ExitCode {
@@ -84,20 +84,20 @@ fn log_to_stderr(verbose: bool) {
 
 fn dispatch(args: Args) -> Result<(), CliError> {
     let cluster = args.kafka.config()?.filter(|_| args.command.is_for_clusters());
-    let mut options = Options::default();
-    let exporting = args.otlp.start(args.command.service(), cluster.as_ref(), &mut options)?;
-    let outcome = run_command(args, cluster, &options);
+    let mut telemetry = Telemetry::default();
+    let exporting = args.otlp.start(args.command.service(), cluster.as_ref(), &mut telemetry)?;
+    let outcome = run_command(args, cluster, &telemetry);
     if let Some(exporting) = exporting {
         exporting.close();
     }
     outcome
 }
 
-fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result<(), CliError> {
+fn run_command(args: Args, cluster: Option<Config>, telemetry: &Telemetry) -> Result<(), CliError> {
     let dir = args.data_dir()?;
     let token = args.token_file.as_deref().map(|path| secret::read("the token", path)).transpose()?;
     let server = args.server.as_deref().map(|url| (url, token.clone()));
-    let here = |command| Here { dir: &dir, command, token, options };
+    let here = |command| Here { dir: &dir, command, token, telemetry };
     match args.command {
         Command::Import(_) if server.is_some() => Err(CliError::Usage(
             "clade import writes into a data directory, or with --kafka to a cluster; --server (CLADE_SERVER) is for questions \
@@ -105,16 +105,16 @@ fn run_command(args: Args, cluster: Option<Config>, options: &Options) -> Result
                 .to_owned(),
         )),
         Command::Import(import) => match cluster {
-            Some(cluster) => import::publish(cluster, &import, options),
-            None => import::import(&dir, &import, options),
+            Some(cluster) => import::publish(cluster, &import, telemetry),
+            None => import::import(&dir, &import, telemetry),
         },
-        Command::Run(run) => run::run(&dir, &run, options),
-        Command::Watch(watch) => services::watch(args.kafka.required()?, &watch, options),
-        Command::Process(process) => services::process(args.kafka.required()?, &process, options),
-        Command::Serve(serve) => services::serve(args.kafka.required()?, &serve, options),
-        Command::Label(label) => services::label(args.kafka.required()?, &label, options),
-        Command::Rebuilder(rebuilder) => services::rebuilder(args.kafka.required()?, &rebuilder, options),
-        Command::Auditor(auditor) => services::auditor(args.kafka.required()?, &dir, &auditor, options),
+        Command::Run(run) => run::run(&dir, &run, telemetry),
+        Command::Watch(watch) => services::watch(args.kafka.required()?, &watch, telemetry),
+        Command::Process(process) => services::process(args.kafka.required()?, &process, telemetry),
+        Command::Serve(serve) => services::serve(args.kafka.required()?, &serve, telemetry),
+        Command::Label(label) => services::label(args.kafka.required()?, &label, telemetry),
+        Command::Rebuilder(rebuilder) => services::rebuilder(args.kafka.required()?, &rebuilder, telemetry),
+        Command::Auditor(auditor) => services::auditor(args.kafka.required()?, &dir, &auditor, telemetry),
         Command::Audit(asked) => audit::audit(&dir, &asked),
         Command::Topics(asked) => topics::topics(args.kafka.required()?, &asked),
         Command::Apply(apply) => {

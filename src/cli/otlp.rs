@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use super::error::CliError;
 use crate::log::kafka;
-use crate::processor::Options;
-use crate::telemetry::{Collector, Exporter};
+use crate::telemetry::{Collector, Exporter, Telemetry};
 
 /// A hundredth: at 100,000 records a second still thousands of spans.
 const RATIO: f64 = 0.01;
@@ -30,12 +29,12 @@ pub(super) struct OtlpArgs {
 }
 
 impl OtlpArgs {
-    /// Starts to export what is told of to `options`, if a collector is named.
+    /// Starts to export the spans of `telemetry`, if a collector is named.
     pub(super) fn start(
         &self,
         service: &str,
         cluster: Option<&kafka::Config>,
-        options: &mut Options,
+        telemetry: &mut Telemetry,
     ) -> Result<Option<Exporting>, CliError> {
         let (address, is_flag) = match &self.otlp {
             Some(base) => (Ok(with_path(base)), true),
@@ -52,11 +51,11 @@ impl OtlpArgs {
                 system: if cluster.is_some() { "kafka" } else { "clade" },
                 prefix: cluster.map_or_else(String::new, |cluster| cluster.prefix.clone()),
             };
-            Exporter::start(collector, &options.metrics.dropped_spans).map_err(|error| error.to_string())
+            Exporter::start(collector, &telemetry.metrics.dropped_spans).map_err(|error| error.to_string())
         });
         match started {
             Ok((exporter, spans)) => {
-                options.spans = spans;
+                telemetry.spans = spans;
                 Ok(Some(Exporting(exporter)))
             }
             Err(problem) if is_flag => Err(CliError::Usage(format!("--otlp: {problem}"))),

@@ -10,13 +10,13 @@ use super::error::CliError;
 use super::import::catch_up;
 use crate::audit::Auditor;
 use crate::node::{self, local};
-use crate::processor::Options;
+use crate::telemetry::Telemetry;
 
-pub(super) fn run(dir: &Path, args: &RunArgs, options: &Options) -> Result<(), CliError> {
+pub(super) fn run(dir: &Path, args: &RunArgs, telemetry: &Telemetry) -> Result<(), CliError> {
     let (sources, acting) = (args.sources.sources()?, args.acting.acting()?);
     let listen = args.commands.listen(args.listen)?;
     let audit = args.audit.options(dir)?;
-    let engine = Arc::new(local::start(open_log(dir, args.partitions, "run")?, dir, options)?);
+    let engine = Arc::new(local::start(open_log(dir, args.partitions, "run")?, dir, telemetry)?);
     if sources.are_any() {
         demo::keep(dir)?;
     }
@@ -25,7 +25,7 @@ pub(super) fn run(dir: &Path, args: &RunArgs, options: &Options) -> Result<(), C
     catch_up(&engine)?;
     let address = local::address_file(dir);
     let identity = local::identity(dir)?;
-    let outcome = node::run(engine, options, listen, (&identity, audit), (sources, acting), &mut |url| {
+    let outcome = node::run(engine, telemetry, listen, (&identity, audit), (sources, acting), &mut |url| {
         std::fs::write(&address, url)?;
         eprintln!("serving {} on {url}; stop with Ctrl-C", dir.display());
         Ok(())

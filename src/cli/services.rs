@@ -11,23 +11,24 @@ use crate::log::SharedLog;
 use crate::log::kafka::{Config, KafkaLog};
 use crate::node;
 use crate::processor::Options;
+use crate::telemetry::Telemetry;
 
 /// Publishes what the sources say, and takes declarations.
-pub(super) fn watch(cluster: Config, args: &WatchArgs, options: &Options) -> Result<(), CliError> {
+pub(super) fn watch(cluster: Config, args: &WatchArgs, telemetry: &Telemetry) -> Result<(), CliError> {
     let (sources, listen) = (args.sources.sources()?, args.commands.listen(args.listen)?);
     let bootstrap = cluster.bootstrap.clone();
     let log = Arc::new(KafkaLog::open(cluster)?);
-    Ok(node::watch(log, options, listen, sources, &mut |url| {
+    Ok(node::watch(log, telemetry, listen, sources, &mut |url| {
         eprintln!("publishing to {bootstrap}; declarations on {url}; stop with Ctrl-C");
         Ok(())
     })?)
 }
 
 /// Processes the partitions that the group gives it.
-pub(super) fn process(cluster: Config, args: &ProcessArgs, options: &Options) -> Result<(), CliError> {
+pub(super) fn process(cluster: Config, args: &ProcessArgs, telemetry: &Telemetry) -> Result<(), CliError> {
     let bootstrap = cluster.bootstrap.clone();
     let log = Arc::new(KafkaLog::open(cluster)?);
-    let options = Options { snapshots: args.snapshots.of(&*log), ..options.clone() };
+    let options = Options::of(telemetry, args.snapshots.of(&*log));
     Ok(node::process(log, &options, args.listen, &mut |url| {
         eprintln!("processing on {bootstrap}; metrics on {url}/metrics; stop with Ctrl-C");
         Ok(())
@@ -35,23 +36,27 @@ pub(super) fn process(cluster: Config, args: &ProcessArgs, options: &Options) ->
 }
 
 /// Labels Image objects.
-pub(super) fn label(cluster: Config, args: &LabelArgs, options: &Options) -> Result<(), CliError> {
+pub(super) fn label(cluster: Config, args: &LabelArgs, telemetry: &Telemetry) -> Result<(), CliError> {
     let bootstrap = cluster.bootstrap.clone();
     let log: SharedLog = Arc::new(KafkaLog::open(cluster)?);
     let what = (args.kubernetes.access_or_default(), args.labelling.label_rate);
-    Ok(node::label(log, options, args.listen, what, &mut |url| {
+    Ok(node::label(log, telemetry, args.listen, what, &mut |url| {
         eprintln!("labelling from {bootstrap}; metrics on {url}/metrics; stop with Ctrl-C");
         Ok(())
     })?)
 }
 
 /// Carries rebuilds out, and answers questions.
-pub(super) fn rebuilder(cluster: Config, args: &RebuilderArgs, options: &Options) -> Result<(), CliError> {
+pub(super) fn rebuilder(
+    cluster: Config,
+    args: &RebuilderArgs,
+    telemetry: &Telemetry,
+) -> Result<(), CliError> {
     let listen = args.commands.listen(args.listen)?;
     let what = (args.kubernetes.access(), args.rebuilding.acting(None)?);
     let bootstrap = cluster.bootstrap.clone();
-    let (engine, options) = follow(cluster, &args.snapshots, options)?;
-    Ok(node::rebuilder(engine, &options, listen, what, &mut |url| {
+    let engine = follow(cluster, &args.snapshots, telemetry)?;
+    Ok(node::rebuilder(engine, telemetry, listen, what, &mut |url| {
         eprintln!("carrying out rebuilds of {bootstrap}; ask on {url}; stop with Ctrl-C");
         Ok(())
     })?)
@@ -62,24 +67,24 @@ pub(super) fn auditor(
     cluster: Config,
     dir: &Path,
     args: &AuditorArgs,
-    options: &Options,
+    telemetry: &Telemetry,
 ) -> Result<(), CliError> {
     let bootstrap = cluster.bootstrap.clone();
     let asked = args.options(dir)?;
     let log: SharedLog = Arc::new(KafkaLog::open(cluster)?);
     let shown = asked.dir.display().to_string();
-    let auditor = Auditor::start(log, asked, &options.metrics)?;
-    Ok(node::auditor(auditor, options, args.listen, &mut |url| {
+    let auditor = Auditor::start(log, asked, &telemetry.metrics)?;
+    Ok(node::auditor(auditor, telemetry, args.listen, &mut |url| {
         eprintln!("auditing {bootstrap} in {shown}; metrics on {url}/metrics; stop with Ctrl-C");
         Ok(())
     })?)
 }
 
 /// Answers questions.
-pub(super) fn serve(cluster: Config, args: &ServeArgs, options: &Options) -> Result<(), CliError> {
+pub(super) fn serve(cluster: Config, args: &ServeArgs, telemetry: &Telemetry) -> Result<(), CliError> {
     let bootstrap = cluster.bootstrap.clone();
-    let (engine, options) = follow(cluster, &args.snapshots, options)?;
-    Ok(node::serve(engine, &options, args.listen, &mut |url| {
+    let engine = follow(cluster, &args.snapshots, telemetry)?;
+    Ok(node::serve(engine, telemetry, args.listen, &mut |url| {
         eprintln!(
             "answering on {url} from {bootstrap}; {url}/readyz tells when it is up to date; stop with Ctrl-C"
         );
@@ -88,12 +93,8 @@ pub(super) fn serve(cluster: Config, args: &ServeArgs, options: &Options) -> Res
 }
 
 /// Workers that follow a cluster, from snapshots if some are kept.
-fn follow(
-    cluster: Config,
-    snapshots: &SnapshotArgs,
-    options: &Options,
-) -> Result<(Arc<Engine>, Options), CliError> {
+fn follow(cluster: Config, snapshots: &SnapshotArgs, telemetry: &Telemetry) -> Result<Arc<Engine>, CliError> {
     let log = Arc::new(KafkaLog::open(cluster)?);
-    let options = Options { snapshots: snapshots.of(&*log), ..options.clone() };
-    Ok((Arc::new(Engine::follow(log, &options)?), options))
+    let options = Options::of(telemetry, snapshots.of(&*log));
+    Ok(Arc::new(Engine::follow(log, &options)?))
 }

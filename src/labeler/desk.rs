@@ -280,7 +280,7 @@ mod tests {
         let mut now = NOW;
         for _ in 0..12 {
             let job = desk.next(now).unwrap();
-            let (_, wait) = desk.failed(job.digest, now, 0.5);
+            let (_, wait) = desk.failed(job.digest, now, 1.0);
             assert_eq!(desk.next(now), None);
             assert_eq!(desk.next_try(), Some(now + wait));
             waits.push(wait.as_secs());

@@ -27,7 +27,7 @@ pub struct Acting {
 
 /// Labels Image objects.
 pub(super) fn labels(node: &Node, cluster: Cluster, rate: Option<NonZeroU32>) -> Service {
-    let (log, metrics) = (SharedLog::clone(&node.log), node.options.metrics.labels.clone());
+    let (log, metrics) = (SharedLog::clone(&node.log), node.telemetry.metrics.labels.clone());
     Service::new("labels", async move { Ok(labeler::run(cluster, log, metrics, rate).await?) })
 }
 
@@ -40,7 +40,7 @@ pub(super) fn rebuilds(
     options: rebuilder::Options,
 ) -> Service {
     node.rebuilds.prepare();
-    let (rebuilds, metrics) = (node.rebuilds.clone(), node.options.metrics.rebuilds.clone());
+    let (rebuilds, metrics) = (node.rebuilds.clone(), node.telemetry.metrics.rebuilds.clone());
     Service::new("rebuilds", async move {
         let view = Arc::clone(engine.view());
         let restored = tokio::task::spawn_blocking(move || engine.wait_until_restored()).await;

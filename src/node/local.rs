@@ -12,6 +12,7 @@ use crate::oci::Digest;
 use crate::processor;
 use crate::retry;
 use crate::snapshot::Snapshots;
+use crate::telemetry::Telemetry;
 
 /// In a data directory, snapshots are mostly taken when a command ends; this is for those that run on and on.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
@@ -59,7 +60,7 @@ pub fn open_log(
 }
 
 /// Starts the workers on the log of a data directory.
-pub fn start(log: EmbeddedLog, dir: &Path, options: &processor::Options) -> Result<Engine, NodeError> {
+pub fn start(log: EmbeddedLog, dir: &Path, telemetry: &Telemetry) -> Result<Engine, NodeError> {
     let snapshots = Some(Snapshots::new(snapshots_of(dir), SNAPSHOT_EVERY));
-    Ok(Engine::process(Arc::new(log), &processor::Options { snapshots, ..options.clone() })?)
+    Ok(Engine::process(Arc::new(log), &processor::Options::of(telemetry, snapshots))?)
 }

@@ -46,10 +46,10 @@ pub use stop::StopSignals;
 use crate::api::{self, Api, Router, Status};
 use crate::engine::Engine;
 use crate::log::SharedLog;
-use crate::processor;
 use crate::publisher::{Publishing, Settings};
 use crate::rebuilder::Rebuilds;
 use crate::record::Timestamp;
+use crate::telemetry::Telemetry;
 use answers::Answers;
 use commands::Commands;
 use declarations::Declarations;
@@ -63,14 +63,14 @@ pub struct Node {
     /// The publisher, where the process may write.
     publishing: Option<Publishing>,
     rebuilds: Rebuilds,
-    options: processor::Options,
+    telemetry: Telemetry,
 }
 
 impl Node {
     /// A node without workers and without a publisher.
-    pub fn new(log: SharedLog, options: &processor::Options) -> Self {
+    pub fn new(log: SharedLog, telemetry: &Telemetry) -> Self {
         let rebuilds = Rebuilds::new(SharedLog::clone(&log));
-        Self { log, engine: None, publishing: None, rebuilds, options: options.clone() }
+        Self { log, engine: None, publishing: None, rebuilds, telemetry: telemetry.clone() }
     }
 
     /// The same with the workers of an engine.
@@ -81,16 +81,16 @@ impl Node {
 
     /// The same with a publisher, for which tags that move between image indexes settle for `delay`.
     pub fn with_publisher(self, delay: std::time::Duration) -> Result<Self, NodeError> {
-        let (spans, metrics) = (self.options.spans.clone(), self.options.metrics.clone());
+        let Telemetry { metrics, spans } = self.telemetry.clone();
         let settings = Settings { clock: Timestamp::now, delay, spans, metrics };
         let publishing = Publishing::start(SharedLog::clone(&self.log), settings)?;
         Ok(Self { publishing: Some(publishing), ..self })
     }
 
     /// A node for the commands of this process alone, on an engine that processes a data directory or follows a cluster.
-    pub fn of(engine: Arc<Engine>, options: &processor::Options) -> Result<Self, NodeError> {
+    pub fn of(engine: Arc<Engine>, telemetry: &Telemetry) -> Result<Self, NodeError> {
         let may_write = engine.role() == crate::engine::Role::Processor;
-        let node = Self::new(SharedLog::clone(engine.log()), options).with_engine(engine);
+        let node = Self::new(SharedLog::clone(engine.log()), telemetry).with_engine(engine);
         if may_write { node.with_publisher(std::time::Duration::ZERO) } else { Ok(node) }
     }
 
@@ -124,6 +124,6 @@ impl Node {
             Some(engine) => Status::new(engine.status(), engine.check().err().map(|error| error.to_string())),
             None => Status::new(Vec::new(), None),
         };
-        api::router(&api).merge(api::probes(self.options.metrics.clone(), Arc::new(status)))
+        api::router(&api).merge(api::probes(self.telemetry.metrics.clone(), Arc::new(status)))
     }
 }

@@ -16,6 +16,7 @@ use crate::engine::{Engine, EngineError, member};
 use crate::log::SharedLog;
 use crate::log::kafka::KafkaLog;
 use crate::processor::Options;
+use crate::telemetry::Telemetry;
 
 /// A member looks so often whether its thread has ended.
 const LOOK: Duration = Duration::from_millis(500);
@@ -34,13 +35,13 @@ pub type Told<'a> = &'a mut dyn FnMut(&str) -> Result<(), NodeError>;
 /// `clade run`: everything in one process.
 pub fn run(
     engine: Arc<Engine>,
-    options: &Options,
+    telemetry: &Telemetry,
     listen: Listen,
     (identity, audit): (&str, Option<Auditor>),
     (sources, acting): (Sources, Acting),
     told: Told<'_>,
 ) -> Result<(), NodeError> {
-    let node = Node::new(SharedLog::clone(engine.log()), options)
+    let node = Node::new(SharedLog::clone(engine.log()), telemetry)
         .with_engine(Arc::clone(&engine))
         .with_publisher(sources.settle)?;
     let build = async || {
@@ -63,12 +64,12 @@ pub fn run(
 /// `clade watch`: publishes to Apache Kafka what the sources say, and takes declarations.
 pub fn watch(
     log: SharedLog,
-    options: &Options,
+    telemetry: &Telemetry,
     listen: Listen,
     sources: Sources,
     told: Told<'_>,
 ) -> Result<(), NodeError> {
-    let node = Node::new(log, options).with_publisher(sources.settle)?;
+    let node = Node::new(log, telemetry).with_publisher(sources.settle)?;
     let build = async || {
         let cluster = sources.connect().await?;
         let is_declared_in_kubernetes = cluster.is_some();
@@ -104,11 +105,11 @@ pub fn process(
 /// `clade serve`: answers questions.
 pub fn serve(
     engine: Arc<Engine>,
-    options: &Options,
+    telemetry: &Telemetry,
     listen: SocketAddr,
     told: Told<'_>,
 ) -> Result<(), NodeError> {
-    let node = Node::new(SharedLog::clone(engine.log()), options).with_engine(Arc::clone(&engine));
+    let node = Node::new(SharedLog::clone(engine.log()), telemetry).with_engine(Arc::clone(&engine));
     let services = vec![acting::engine(engine)];
     let router = node.router(None, false);
     running::run(async || Ok(Process { listen, router, services, lease: None }), told)
@@ -117,16 +118,16 @@ pub fn serve(
 /// `clade label`: labels Image objects.
 pub fn label(
     log: SharedLog,
-    options: &Options,
+    telemetry: &Telemetry,
     listen: SocketAddr,
     (access, rate): (ClusterAccess, Option<NonZeroU32>),
     told: Told<'_>,
 ) -> Result<(), NodeError> {
-    let node = Node::new(log, options);
+    let node = Node::new(log, telemetry);
     let build = async || {
         let cluster = access.connect().await?;
         let services = vec![acting::labels(&node, cluster.clone(), rate)];
-        let router = api::probes(options.metrics.clone(), Arc::new(|| Status::new(Vec::new(), None)));
+        let router = api::probes(telemetry.metrics.clone(), Arc::new(|| Status::new(Vec::new(), None)));
         Ok(Process { listen, router, services, lease: Some((cluster, access)) })
     };
     running::run(build, told)
@@ -135,7 +136,7 @@ pub fn label(
 /// `clade rebuilder`: carries rebuilds out, and answers questions.
 pub fn rebuilder(
     engine: Arc<Engine>,
-    options: &Options,
+    telemetry: &Telemetry,
     listen: Listen,
     (access, acting): (Option<ClusterAccess>, Acting),
     told: Told<'_>,
@@ -145,7 +146,7 @@ pub fn rebuilder(
             "say what is to carry rebuilds out: --kubernetes for BuildConfigs, --sink URL for everything else".to_owned(),
         ));
     }
-    let node = Node::new(SharedLog::clone(engine.log()), options).with_engine(Arc::clone(&engine));
+    let node = Node::new(SharedLog::clone(engine.log()), telemetry).with_engine(Arc::clone(&engine));
     let build = async || {
         let cluster = match &access {
             Some(access) => Some(access.connect().await?),
@@ -165,7 +166,7 @@ pub fn rebuilder(
 /// `clade auditor`: writes the audit trail.
 pub fn auditor(
     auditor: Auditor,
-    options: &Options,
+    telemetry: &Telemetry,
     listen: SocketAddr,
     told: Told<'_>,
 ) -> Result<(), NodeError> {
@@ -174,7 +175,7 @@ pub fn auditor(
         let behind = || "what is on the log already is not in the trail yet".to_owned();
         Status::new(Vec::new(), (!handle.is_complete()).then(behind))
     };
-    let router = api::probes(options.metrics.clone(), Arc::new(status));
+    let router = api::probes(telemetry.metrics.clone(), Arc::new(status));
     let services = vec![auditor_service(auditor)];
     running::run(async || Ok(Process { listen, router, services, lease: None }), told)
 }

@@ -27,7 +27,7 @@ use std::time::{Duration, SystemTime};
 use crate::log::{AppendError, LogError, SharedLog, TopicPartition, Writer};
 use crate::record::{ProgressRecord, Topic};
 use crate::snapshot::Snapshots;
-use crate::telemetry::{self, Metrics, Spans};
+use crate::telemetry::{self, Metrics, Spans, Telemetry};
 use crate::view::View;
 use commit::{InFlight, Results};
 pub use follower::Follower;
@@ -124,6 +124,14 @@ pub struct Options {
     pub stop: Arc<AtomicBool>,
     /// Where snapshots are kept; without, a restart reads the log from its beginning.
     pub snapshots: Option<Snapshots>,
+}
+
+impl Options {
+    /// The defaults, with the telemetry of a process and its snapshots.
+    pub fn of(telemetry: &Telemetry, snapshots: Option<Snapshots>) -> Self {
+        let Telemetry { metrics, spans } = telemetry.clone();
+        Self { metrics, spans, snapshots, ..Self::default() }
+    }
 }
 
 impl Default for Options {

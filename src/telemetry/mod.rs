@@ -15,3 +15,12 @@ pub use labels::LabelMetrics;
 pub use metrics::{Metrics, set};
 pub use rebuilds::RebuildMetrics;
 pub use spans::{Operation, Span, Spans};
+
+/// The two ways in which a process tells how it is doing. Clones share them.
+#[derive(Clone, Default)]
+pub struct Telemetry {
+    /// Metrics, which Prometheus reads.
+    pub metrics: Metrics,
+    /// Spans, which go to a collector if one is named.
+    pub spans: Spans,
+}

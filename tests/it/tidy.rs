@@ -86,6 +86,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "retry",
             "snapshot",
             "source",
+            "telemetry",
             "view",
         ],
     ),

@@ -19,11 +19,11 @@ use crate::engine::Engine;
 use crate::log::SharedLog;
 use crate::log::embedded::EmbeddedLog;
 use crate::node::local;
-use crate::processor::Options;
 use crate::publisher::Publisher;
 use crate::record::Timestamp;
 use crate::source::generated::{History, Shape};
 use crate::source::line::Line;
+use crate::telemetry::Telemetry;
 
 const CLASSES: &str = include_str!("classes.yaml");
 const DAYS: u32 = 365;
@@ -62,8 +62,8 @@ pub(super) fn demo(data_dir: Option<PathBuf>, args: &DemoArgs) -> Result<(), Cli
         args.seed,
         dir.display()
     );
-    let engine = Arc::new(local::start(log, &dir, &Options::default())?);
-    let client = here(Arc::clone(&engine), &Options::default())?;
+    let engine = Arc::new(local::start(log, &dir, &Telemetry::default())?);
+    let client = here(Arc::clone(&engine), &Telemetry::default())?;
     let applied: Vec<Applied> =
         client.post("/v1/apply", &manifests::parse(CLASSES, Path::new("classes.yaml"))?)?;
     eprintln!("{} classes and groups declared; now the registry lives a year", applied.len());
