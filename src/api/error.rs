@@ -121,7 +121,10 @@ pub(super) async fn no_path(uri: Uri) -> ApiError {
 impl From<RefError> for ApiError {
     fn from(error: RefError) -> Self {
         let status = match error {
-            RefError::NotFound(_) | RefError::NoClass(_) | RefError::NoGroup(_) => StatusCode::NOT_FOUND,
+            RefError::NotFound(_)
+            | RefError::NoClass { .. }
+            | RefError::NoGroup { .. }
+            | RefError::NotInGroup { .. } => StatusCode::NOT_FOUND,
             RefError::Ambiguous { .. } => StatusCode::CONFLICT,
             RefError::Invalid(_) => StatusCode::BAD_REQUEST,
         };

@@ -13,40 +13,84 @@ use crate::query::answer::{ClassItem, Explanation, GroupItem, ImageItem, List, T
 use crate::query::{Filter, Query, RefError};
 use crate::record::State as ImageState;
 
-/// The parameters of a list. The fields of [`Filter`], flat, since a query string has no structure.
+/// The parameters of a list of images or tags. A query string has no structure, so the fields of [`Filter`] stand here flat. A
+/// parameter that is not among them is refused: a mistyped filter must not become an answer about everything.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct ListParams {
     class: Option<String>,
     group: Option<String>,
     state: Option<ImageState>,
     platform: Option<String>,
     repository: Option<String>,
-    /// A REF, where one is asked about.
-    #[serde(rename = "ref")]
-    reference: String,
     /// At most so many items.
     limit: Option<usize>,
-    /// A class or group by name.
+}
+
+/// The parameters of a list of the relatives of an image.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RelatedParams {
+    /// The image, as a REF.
+    #[serde(rename = "ref")]
+    reference: String,
+    class: Option<String>,
+    group: Option<String>,
+    state: Option<ImageState>,
+    platform: Option<String>,
+    repository: Option<String>,
+    /// At most so many items.
+    limit: Option<usize>,
+}
+
+/// The parameters of a list of classes or groups.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct NameParams {
+    /// The one of this name; without, all of them.
     name: Option<String>,
 }
 
+/// The parameters of `explain`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExplainParams {
+    /// The image, as a REF.
+    #[serde(rename = "ref")]
+    reference: String,
+}
+
+/// The parameters of `usage`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UsageParams {
+    class: String,
+}
+
 impl ListParams {
+    fn filter(self) -> Filter {
+        let Self { class, group, state, platform, repository, limit: _ } = self;
+        Filter { class, group, state, platform, repository }
+    }
+}
+
+impl RelatedParams {
     fn filter(&self) -> Filter {
+        let Self { class, group, platform, repository, .. } = self;
         Filter {
-            class: self.class.clone(),
-            group: self.group.clone(),
+            class: class.clone(),
+            group: group.clone(),
             state: self.state,
-            platform: self.platform.clone(),
-            repository: self.repository.clone(),
+            platform: platform.clone(),
+            repository: repository.clone(),
         }
     }
+}
 
-    /// The list, not longer than asked for.
-    fn cut<T>(&self, mut items: Vec<T>) -> List<T> {
-        items.truncate(self.limit.unwrap_or(usize::MAX));
-        List::new(items)
-    }
+/// A list that is not longer than asked for.
+fn cut<T>(mut items: Vec<T>, limit: Option<usize>) -> List<T> {
+    items.truncate(limit.unwrap_or(usize::MAX));
+    List::new(items)
 }
 
 type Answer<T> = Result<Json<T>, ApiError>;
@@ -64,43 +108,45 @@ pub(super) async fn images(
     State(asked): State<Arc<dyn Ask>>,
     Params(params): Params<ListParams>,
 ) -> Answer<List<ImageItem>> {
-    ask(asked, move |query| query.list_images(&params.filter()).map(|items| params.cut(items))).await
+    let limit = params.limit;
+    ask(asked, move |query| query.list_images(&params.filter()).map(|items| cut(items, limit))).await
 }
 
 pub(super) async fn tags(
     State(asked): State<Arc<dyn Ask>>,
     Params(params): Params<ListParams>,
 ) -> Answer<List<TagItem>> {
-    ask(asked, move |query| query.list_tags(&params.filter()).map(|items| params.cut(items))).await
+    let limit = params.limit;
+    ask(asked, move |query| query.list_tags(&params.filter()).map(|items| cut(items, limit))).await
 }
 
 pub(super) async fn classes(
     State(asked): State<Arc<dyn Ask>>,
-    Params(params): Params<ListParams>,
+    Params(params): Params<NameParams>,
 ) -> Answer<List<ClassItem>> {
     ask(asked, move |query| query.list_classes(params.name.as_deref()).map(List::new)).await
 }
 
 pub(super) async fn groups(
     State(asked): State<Arc<dyn Ask>>,
-    Params(params): Params<ListParams>,
+    Params(params): Params<NameParams>,
 ) -> Answer<List<GroupItem>> {
     ask(asked, move |query| query.list_groups(params.name.as_deref()).map(List::new)).await
 }
 
 pub(super) async fn ancestors(
     State(asked): State<Arc<dyn Ask>>,
-    Params(params): Params<ListParams>,
+    Params(params): Params<RelatedParams>,
 ) -> Answer<List<ImageItem>> {
     ask(asked, move |query| {
-        query.ancestors(&params.reference, &params.filter()).map(|items| params.cut(items))
+        query.ancestors(&params.reference, &params.filter()).map(|items| cut(items, params.limit))
     })
     .await
 }
 
 pub(super) async fn descendants(
     State(asked): State<Arc<dyn Ask>>,
-    Params(params): Params<ListParams>,
+    Params(params): Params<RelatedParams>,
 ) -> Answer<List<ImageItem>> {
     ask(asked, move |query| {
         let limit = params.limit.unwrap_or(usize::MAX);
@@ -118,14 +164,14 @@ pub(super) async fn descendants(
 
 pub(super) async fn explain(
     State(asked): State<Arc<dyn Ask>>,
-    Params(params): Params<ListParams>,
+    Params(params): Params<ExplainParams>,
 ) -> Answer<List<Explanation>> {
     ask(asked, move |query| query.explain(&params.reference).map(List::new)).await
 }
 
 pub(super) async fn usage(
     State(asked): State<Arc<dyn Ask>>,
-    Params(params): Params<ListParams>,
+    Params(params): Params<UsageParams>,
 ) -> Answer<Usage> {
-    ask(asked, move |query| query.usage(params.class.as_deref().unwrap_or_default())).await
+    ask(asked, move |query| query.usage(&params.class)).await
 }

@@ -68,7 +68,7 @@ pub(super) async fn lineage(State(asked): State<Arc<dyn Ask>>) -> impl IntoRespo
 
 /// What of the topic, from where, whether to go on for ever, and how it is told.
 #[derive(Debug, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct SubscribeParams {
     class: Option<String>,
     group: Option<String>,

@@ -9,6 +9,36 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::declare::Manifest;
+use crate::log::SharedLog;
+use crate::log::memory::{Faults, MemoryLog};
+use crate::query::answer::PartitionStatus;
+use crate::view::{Snapshot, View};
+
+/// Answers from an index without images.
+struct Empty {
+    view: Arc<View>,
+    log: SharedLog,
+}
+
+impl Ask for Empty {
+    fn snapshot(&self) -> Snapshot {
+        self.view.snapshot()
+    }
+
+    fn partitions(&self) -> Vec<PartitionStatus> {
+        Vec::new()
+    }
+
+    fn log(&self) -> &SharedLog {
+        &self.log
+    }
+}
+
+fn empty() -> Api {
+    let log: SharedLog = Arc::new(MemoryLog::new(1, Faults::none()));
+    let ask = Empty { view: Arc::new(View::new(1)), log };
+    Api { ask: Some(Arc::new(ask)), ..publisher() }
+}
 
 /// Takes no declaration, and should never be asked to.
 struct Refusing;
@@ -61,5 +91,25 @@ async fn a_process_that_takes_no_declarations_says_who_does() {
     {
         let (status, told) = asked(&api, method, path, "[]").await;
         assert_eq!((status, told.error.as_str()), (400, "ask the other one"), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_not_understood_is_refused() {
+    let api = empty();
+    for path in [
+        "/v1/images?clas=x",
+        "/v1/tags?stat=outdated",
+        "/v1/classes?class=x",
+        "/v1/groups?limit=3",
+        "/v1/ancestors?ref=a&deep=1",
+        "/v1/descendants?ref=a&deep=1",
+        "/v1/explain?ref=a&platform=linux",
+        "/v1/usage?class=x&namespace=y",
+        "/v1/subscribe/outdated?form=now",
+    ] {
+        let (status, told) = asked(&api, "GET", path, "").await;
+        assert_eq!((status, told.code.as_str()), (400, "invalid"), "{path}: {}", told.error);
+        assert!(told.error.contains("unknown field"), "{path}: {}", told.error);
     }
 }

@@ -48,6 +48,11 @@ pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
              `clade explain REF` shows one"
                 .to_owned(),
         )),
+        Listed::Classes | Listed::Groups if args.filter.is_any() || args.limit.is_some() => Err(CliError::Usage(
+            "--class, --group, --state, --platform, --repository and --limit choose images and tags; a class or group is \
+             chosen by its name, as in `clade get classes rhel7`"
+                .to_owned(),
+        )),
         Listed::Images => images(&client.get("/v1/images", &parameters)?, args.output),
         Listed::Tags => tags(&client.get("/v1/tags", &parameters)?, args.output),
         Listed::Classes => classes(&client.get("/v1/classes", &parameters)?, args.output),

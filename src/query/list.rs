@@ -184,7 +184,7 @@ impl Query {
             self.require_class(class)?;
         }
         if let Some(group) = &filter.group {
-            self.require_group(group.split_once('=').map_or(group.as_str(), |(group, _)| group))?;
+            self.require_group(group)?;
         }
         filter.compile().map_err(RefError::Invalid)
     }

@@ -6,6 +6,7 @@ mod filter;
 mod items;
 pub mod lineage;
 mod list;
+mod names;
 mod plan;
 mod reference;
 mod usage;

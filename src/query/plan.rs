@@ -18,13 +18,13 @@ impl Query {
         request: RebuildRequest,
         build_configs: &[BuildConfigRecord],
     ) -> Result<Plan, RefError> {
-        let none = || RefError::NoClass(request.class.clone());
+        let none = || self.no_class(&request.class);
         let catalogs = self.shards().map(Shard::catalog);
         // Each partition reads the catalog by itself; the newest is nearest to the truth.
         let classes = catalogs.filter_map(|catalog| catalog.class(&request.class));
         let class = classes.max_by_key(|class| class.record.sequence).ok_or_else(none)?;
         if let Some(group) = &request.group {
-            self.require_group(group.split_once('=').map_or(group.as_str(), |(group, _)| group))?;
+            self.require_group(group)?;
         }
         request.limits.check().map_err(RefError::Invalid)?;
         let current = class.current();

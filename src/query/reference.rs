@@ -37,14 +37,43 @@ pub enum RefError {
         digests: Vec<Digest>,
     },
     /// No class has this name.
-    #[error("class {0:?} not found; `clade get classes` lists them")]
-    NoClass(String),
+    #[error("class {name:?} not found;{} `clade get classes` lists them", did_you_mean(meant))]
+    NoClass {
+        /// The name.
+        name: String,
+        /// Names that may have been meant.
+        meant: Vec<String>,
+    },
     /// No group has this name.
-    #[error("group {0:?} not found; `clade get groups` lists them")]
-    NoGroup(String),
+    #[error("group {name:?} not found;{} `clade get groups` lists them", did_you_mean(meant))]
+    NoGroup {
+        /// The name.
+        name: String,
+        /// Names that may have been meant.
+        meant: Vec<String>,
+    },
+    /// The group does not have this class.
+    #[error("class {class:?} is not in group {group:?}; {}", in_it(classes))]
+    NotInGroup {
+        /// The group.
+        group: String,
+        /// The class.
+        class: String,
+        /// The classes that are in it.
+        classes: Vec<String>,
+    },
     /// The question itself is wrong.
     #[error("{0}")]
     Invalid(String),
+}
+
+fn did_you_mean(names: &[String]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    if quoted.is_empty() { String::new() } else { format!(" did you mean {}?", quoted.join(" or ")) }
+}
+
+fn in_it(classes: &[String]) -> String {
+    if classes.is_empty() { "no class is".to_owned() } else { format!("in it are {}", classes.join(", ")) }
 }
 
 /// Fewer digits would match by chance in any larger registry.
@@ -130,15 +159,5 @@ impl Query {
             [digest] => Ok(Resolved::Images(vec![digest])),
             _ => Err(RefError::Ambiguous { reference: reference.to_owned(), digests }),
         }
-    }
-
-    pub(super) fn require_class(&self, name: &str) -> Result<(), RefError> {
-        let found = self.shards().any(|shard| shard.catalog().class(name).is_some());
-        if found { Ok(()) } else { Err(RefError::NoClass(name.to_owned())) }
-    }
-
-    pub(super) fn require_group(&self, name: &str) -> Result<(), RefError> {
-        let found = self.shards().any(|shard| shard.catalog().group(name).is_some());
-        if found { Ok(()) } else { Err(RefError::NoGroup(name.to_owned())) }
     }
 }

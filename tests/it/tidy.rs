@@ -173,6 +173,7 @@ const CLIENTS: &[(&str, &str)] = &[
     ("rmp_serde", "snapshot"),
     ("serde_saphyr", "cli"),
     ("sha2", "oci"),
+    ("strsim", "query"),
     ("tower", "api"),
     ("tracing_subscriber", "cli"),
 ];

@@ -77,6 +77,14 @@ pub(in crate::cli) struct FilterArgs {
     pub(in crate::cli) repository: Option<String>,
 }
 
+impl FilterArgs {
+    /// Whether anything was asked for.
+    pub(in crate::cli) fn is_any(&self) -> bool {
+        let Self { class, group, state, platform, repository } = self;
+        class.is_some() || group.is_some() || state.is_some() || platform.is_some() || repository.is_some()
+    }
+}
+
 /// The state of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum StateArg {
