@@ -25,6 +25,8 @@ mod status;
 mod stream;
 mod topics;
 
+pub use manifests::objects;
+
 use std::path::Path;
 use std::process::ExitCode;
 
