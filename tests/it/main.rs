@@ -34,3 +34,4 @@ mod subscribe;
 mod support;
 mod tidy;
 mod topics;
+mod view;
