@@ -138,3 +138,6 @@ impl Member<'_> {
         self.processors.values().filter_map(offset).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,8 @@ pub mod member;
 mod monitor;
 mod status;
 mod supervisor;
+#[cfg(test)]
+mod troubled;
 
 use std::path::Path;
 use std::sync::Arc;

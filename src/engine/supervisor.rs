@@ -232,3 +232,6 @@ fn backoff(failures: u32) -> Duration {
     let base = 100_u64 << failures.min(6);
     Duration::from_millis(base + RandomState::new().hash_one(failures) % (base / 2))
 }
+
+#[cfg(test)]
+mod tests;
