@@ -29,5 +29,5 @@ for test in "${tests[@]}"; do
   echo "mod $test;"
 done >"$core/tests/it/main.rs"
 
-export CARGO_TARGET_DIR=$dir CARGO_PROFILE_DEV_OPT_LEVEL=0 CLADE_SIM_HISTORIES=${CLADE_SIM_HISTORIES:-60}
+export CARGO_TARGET_DIR=$dir CARGO_PROFILE_DEV_OPT_LEVEL=0 CLADE_SIM_HISTORIES=${CLADE_SIM_HISTORIES:-25}
 "$1" mutants --dir "$core" --config .cargo/mutants.toml --in-place --output "$dir" "${@:2}"

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use crate::log::memory::{Faults, MemoryLog};
 use crate::log::{Log, LogError, Offset, Reader, SharedLog, Stored, TopicPartition, Writer};
-use crate::oci::{Digest, LayerIdentity, Platform};
-use crate::record::{ImageRecord, Layer, Topic, encode};
+use crate::record::{ImageRecord, Topic, encode};
 
 /// For so long a test waits for what has to come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -64,22 +63,14 @@ impl TroubledLog {
 
     /// An image comes in the partition.
     pub(super) fn publish(&self, partition: u16, name: &str) {
-        let digest = Digest::of(name.as_bytes());
-        let image = ImageRecord {
-            digest,
-            sequence: 1,
-            platform: Platform::default(),
-            repositories: vec!["test".to_owned()],
-            media_type: None,
-            config_digest: None,
-            created: None,
-            layer_identity: LayerIdentity::Blob,
-            layers: vec![Layer { digest, diff_id: None, size: None }],
-            sources: Vec::new(),
-            imported: false,
-            claims: Vec::new(),
-        };
-        let record = encode(digest.to_string(), &image).unwrap();
+        let digest: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let digest = format!("sha256:{digest:0>64}");
+        let image: ImageRecord = serde_json::from_value(serde_json::json!({
+            "digest": digest, "sequence": 1, "platform": {"os": "linux", "architecture": "amd64"},
+            "repositories": ["test"], "layerIdentity": "blob", "layers": [{"digest": digest}],
+        }))
+        .unwrap();
+        let record = encode(digest, &image).unwrap();
         let to = TopicPartition { topic: Topic::Images, partition };
         self.memory.writer("test").unwrap().append(vec![(to, record)]).unwrap();
     }

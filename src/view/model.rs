@@ -54,10 +54,8 @@ fn read(place: &Place, looks: usize) {
         assert_eq!(*held, seen, "it changed while it was held");
         assert!(seen.batches.starts_with(&before.batches), "{before:?} and then {seen:?}");
         assert!(seen.layout >= before.layout, "{before:?} and then {seen:?}");
-        assert!(
-            seen.batches.iter().copied().eq(0..seen.batches.len() as u32),
-            "a batch is missing: {seen:?}"
-        );
+        let are_all_there = (0..).zip(&seen.batches).all(|(expected, number)| expected == *number);
+        assert!(are_all_there, "a batch is missing: {seen:?}");
         before = seen;
     }
 }
