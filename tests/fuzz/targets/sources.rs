@@ -86,7 +86,7 @@ pub(crate) fn layout(input: &[u8]) -> bool {
             std::fs::write(dir.path().join("index.json"), content).unwrap();
         } else {
             let digest = Digest::of(content.as_bytes());
-            std::fs::write(blobs.join(digest.hex().to_string()), content).unwrap();
+            std::fs::write(blobs.join(digest.hex()), content).unwrap();
             digests.push((format!("${}\"", at + 1), format!("{digest}\"")));
         }
     }
