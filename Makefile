@@ -3,6 +3,8 @@
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/clade
 DENY_VERSION := 0.19.0
 DENY := $(CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+MUTANTS_VERSION := 27.1.0
+MUTANTS := $(CACHE)/cargo-mutants-$(MUTANTS_VERSION)/bin/cargo-mutants
 
 # A real Apache Kafka for tests: kept in the cache, started for one run, stopped whatever comes of it.
 WITH_KAFKA := tests/kafka/with-broker.sh
@@ -12,16 +14,22 @@ WITH_REGISTRY := tests/registry/with-registry.sh
 # And of a store for the audit trail.
 WITH_S3 := tests/audit/with-s3.sh
 
-.PHONY: demo demo-kafka test lint deny check-deploy faults bench-index bench-lookup bench-kafka bench-kubernetes bench-audit tools test-tools
+.PHONY: demo demo-kafka check test soak fuzz mutants lint deny check-deploy faults bench-index bench-lookup bench-kafka bench-kubernetes bench-audit tools test-tools
 
 ## Shows clade's main job on a made-up registry.
 demo: tools
+	cargo build --release --locked
 	cargo run --release --quiet --locked -- demo
 
 ## The same on a real Apache Kafka: topics, two processors, a read replica.
 demo-kafka: tools
-	cargo build --release --quiet --locked
+	cargo build --release --locked
 	$(WITH_KAFKA) tests/kafka/demo.sh target/release/clade
+
+## What needs nothing but Rust, for a look after each change: format, lints, and the tests of values, properties, simulated
+## faults and short fuzzing.
+check: lint
+	cargo test --locked
 
 ## Everything that must pass: format, lints, licences, container files, tests, those on a real Apache Kafka, Kubernetes API
 ## server and container registry included.
@@ -29,6 +37,24 @@ test: test-tools lint deny check-deploy
 	cargo test --locked --no-run
 	$(WITH_KAFKA) $(WITH_KUBERNETES) $(WITH_REGISTRY) $(WITH_S3) \
 		cargo test --locked -- --include-ignored --skip what_the_killed_process_does
+
+## Hours of looking for what nobody has thought of, with a seed that can be run again: simulated histories, fuzzing by chance
+## and guided by coverage, faults on a real Apache Kafka, mutants. make soak HISTORIES=100000 FUZZ_SECONDS=600 ROUNDS=1000
+soak: test-tools
+	CLADE_SIM_HISTORIES=$(or $(HISTORIES),100000) cargo test --release --locked --test it simulation -- --nocapture
+	CLADE_FUZZ_ROUNDS=$(or $(FUZZ_ROUNDS),2000) cargo test --locked --test fuzz -- --nocapture
+	$(MAKE) fuzz
+	$(MAKE) faults ROUNDS=$(or $(ROUNDS),1000)
+	$(MAKE) mutants
+
+## LLVM's fuzzer on the decoders of foreign bytes: make fuzz FUZZ_SECONDS=60 ONLY="frame apply"
+fuzz: tools
+	tests/fuzz/guided.sh $(or $(FUZZ_SECONDS),600) $(ONLY)
+
+## Whether the tests notice changes of the code: make mutants SHARD=3/100 takes each hundredth change from the third on, and
+## ONLY="-f 'src/index/*.rs'" those of one module. What no test has noticed stands in target/mutants/mutants.out/missed.txt.
+mutants: $(MUTANTS)
+	tests/mutants.sh $(MUTANTS) $(if $(SHARD),--shard $(SHARD)) $(ONLY)
 
 ## Kills, pauses and restarts at random under load on a real Apache Kafka: make faults SEED=1 ROUNDS=100
 faults: tools
@@ -40,6 +66,8 @@ faults: tools
 lint: tools
 	cargo fmt --check
 	cargo clippy --all-targets --locked -- -D warnings
+	# Without the feature that makes every module visible, the compiler sees what nobody uses.
+	cargo clippy --locked -- -D warnings
 
 ## Licences and sources of what is built in.
 deny: $(DENY)
@@ -73,7 +101,10 @@ bench-audit: tools
 
 # Built once and kept outside the checkout.
 $(DENY): | tools
-	cargo install --quiet --locked --version $(DENY_VERSION) --root $(CACHE)/cargo-deny-$(DENY_VERSION) cargo-deny
+	cargo install --locked --version $(DENY_VERSION) --root $(CACHE)/cargo-deny-$(DENY_VERSION) cargo-deny
+
+$(MUTANTS): | tools
+	cargo install --locked --version $(MUTANTS_VERSION) --root $(CACHE)/cargo-mutants-$(MUTANTS_VERSION) cargo-mutants
 
 tools:
 	@tests/tools.sh build

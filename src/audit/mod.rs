@@ -32,7 +32,7 @@ mod verify;
 
 pub use archive::{Archive, Directory, Names};
 pub use auditor::{Auditor, Handle, Options, run};
-pub use chain::{Footer, Header, Line, Sealed, SourceOffset};
+pub use chain::{Footer, Header, Line, Sealed, SourceOffset, open as open_line, seal as seal_line};
 pub use check::{Checker, Finding};
 pub use entry::{Entry, Facts, Source};
 pub use events::Known;

@@ -225,3 +225,54 @@ impl Catalog {
             .unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::catalog::Following;
+    use crate::record::{ObjectReference, ReferenceKind};
+
+    fn class(generation: u64, versions: u32, current: Option<u32>, os: &str) -> CatalogRecord {
+        CatalogRecord::ImageClass(ClassRecord {
+            name: "base".to_owned(),
+            sequence: generation,
+            generation,
+            labels: BTreeMap::from([("os".to_owned(), os.to_owned())]),
+            from: ObjectReference {
+                kind: ReferenceKind::ImageStreamTag,
+                name: "base:latest".to_owned(),
+                namespace: None,
+            },
+            versions,
+            current,
+            revision: 1,
+            following: Following { ready: true, reason: String::new(), message: String::new() },
+            rebuild: None,
+        })
+    }
+
+    /// Whether a record changes the whole class, and which of its versions.
+    fn change(before: CatalogRecord, after: CatalogRecord) -> (bool, Vec<u32>) {
+        let mut catalog = Catalog::default();
+        let key = CatalogKey::Class("base".to_owned());
+        assert!(catalog.apply(&key, Some(before)).classes.contains("base"));
+        let change = catalog.apply(&key, Some(after));
+        (!change.classes.is_empty(), change.versions.into_iter().map(|(_, number)| number).collect())
+    }
+
+    /// Compaction takes the deletion between the two away.
+    #[test]
+    fn a_class_that_was_made_anew_or_has_other_labels_changes_as_a_whole() {
+        assert_eq!(change(class(1, 2, Some(1), "a"), class(5, 2, Some(1), "a")), (true, vec![]));
+        assert_eq!(change(class(1, 2, Some(1), "a"), class(1, 2, Some(1), "b")), (true, vec![]));
+    }
+
+    #[test]
+    fn of_a_class_that_moves_on_only_the_versions_change_that_count_now_or_are_current_or_were() {
+        assert_eq!(change(class(1, 2, Some(1), "a"), class(1, 2, Some(1), "a")), (false, vec![]));
+        assert_eq!(change(class(1, 2, Some(1), "a"), class(1, 3, Some(1), "a")), (false, vec![2]));
+        assert_eq!(change(class(1, 2, Some(1), "a"), class(1, 3, Some(2), "a")), (false, vec![1, 2]));
+        assert_eq!(change(class(1, 3, Some(2), "a"), class(1, 3, Some(0), "a")), (false, vec![0, 2]));
+        assert_eq!(change(class(1, 1, Some(0), "a"), class(1, 1, None, "a")), (false, vec![0]));
+    }
+}

@@ -48,11 +48,16 @@ fn read(path: &Path) -> Result<Vec<serde_json::Value>, CliError> {
 
 /// The objects in a text that stands in `path`.
 pub(super) fn parse(text: &str, path: &Path) -> Result<Vec<serde_json::Value>, CliError> {
-    let documents: Vec<serde_json::Value> = serde_saphyr::from_multiple(text)
-        .map_err(|error| CliError::Usage(format!("{} is not YAML: {error}", path.display())))?;
+    objects(text).map_err(|problem| CliError::Usage(format!("{} {problem}", path.display())))
+}
+
+/// The objects in a text, or what is wrong with it.
+pub fn objects(text: &str) -> Result<Vec<serde_json::Value>, String> {
+    let documents: Vec<serde_json::Value> =
+        serde_saphyr::from_multiple(text).map_err(|error| format!("is not YAML: {error}"))?;
     let documents: Vec<_> = documents.into_iter().filter(|document| !document.is_null()).collect();
     if documents.is_empty() {
-        return Err(CliError::Usage(format!("{} has no object in it", path.display())));
+        return Err("has no object in it".to_owned());
     }
     Ok(documents)
 }

@@ -23,6 +23,8 @@ mod status;
 mod stream;
 mod topics;
 
+pub use manifests::objects;
+
 use std::path::Path;
 use std::process::ExitCode;
 

@@ -25,6 +25,9 @@ pub enum ManifestError {
     /// It has another kind.
     #[error("kind is {0:?}; ImageClass and ImageClassGroup can be declared")]
     Kind(String),
+    /// Lists lie in lists in lists.
+    #[error("{0}: lists lie in one another more than {MOST_LISTS} deep; write their items into one list")]
+    Nested(String),
     /// Its fields are not those of its kind.
     #[error("{kind} {name:?}: {problem}")]
     Fields {
@@ -36,6 +39,9 @@ pub enum ManifestError {
         problem: String,
     },
 }
+
+/// Lists may lie in one another this deep. More is a mistake or an attack.
+const MOST_LISTS: usize = 8;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -75,21 +81,33 @@ impl Manifest {
         }
     }
 
-    /// The manifests in an object: itself, or the items of a `List`.
+    /// The manifests in an object: itself, or the items of a `List`, which may be lists as well.
     pub fn read(value: serde_json::Value) -> Result<Vec<Self>, ManifestError> {
-        let object: Object = serde_json::from_value(value).map_err(|error| ManifestError::Fields {
-            kind: "object".to_owned(),
-            name: String::new(),
-            problem: error.to_string(),
-        })?;
-        if object.kind == "List" {
-            return object
-                .items
-                .into_iter()
-                .map(Self::read)
-                .collect::<Result<Vec<_>, _>>()
-                .map(|all| all.concat());
+        let mut found = Vec::new();
+        // What is still to be read, the next one last: an object, its place and the number of lists that it is in.
+        let mut rest = vec![(value, String::new(), 0)];
+        while let Some((value, place, lists)) = rest.pop() {
+            let object: Object = serde_json::from_value(value).map_err(|error| ManifestError::Fields {
+                kind: "object".to_owned(),
+                name: place.clone(),
+                problem: error.to_string(),
+            })?;
+            if object.kind != "List" {
+                found.push(Self::one(object)?);
+                continue;
+            }
+            if lists == MOST_LISTS {
+                return Err(ManifestError::Nested(place));
+            }
+            let dot = if place.is_empty() { "" } else { "." };
+            let items = object.items.into_iter().enumerate();
+            let items = items.map(|(at, item)| (item, format!("{place}{dot}items[{at}]"), lists + 1));
+            rest.extend(items.rev());
         }
+        Ok(found)
+    }
+
+    fn one(object: Object) -> Result<Self, ManifestError> {
         if object.api_version != API_VERSION {
             return Err(ManifestError::Version(object.api_version));
         }
@@ -102,12 +120,12 @@ impl Manifest {
         match object.kind.as_str() {
             "ImageClass" => {
                 let ClassFields { from, rebuild } = serde_json::from_value(object.spec).map_err(fields)?;
-                Ok(vec![Self::Class(ClassSpec { name, labels: object.metadata.labels, from, rebuild })])
+                Ok(Self::Class(ClassSpec { name, labels: object.metadata.labels, from, rebuild }))
             }
             "ImageClassGroup" => {
                 let SelectorSpec { selector } = serde_json::from_value(object.spec).map_err(fields)?;
                 let selector = read_selector(selector).map_err(fields)?;
-                Ok(vec![Self::Group(GroupSpec { name, selector })])
+                Ok(Self::Group(GroupSpec { name, selector }))
             }
             _ => Err(ManifestError::Kind(object.kind)),
         }
@@ -123,5 +141,47 @@ fn read_selector(value: serde_json::Value) -> Result<Selector, serde_json::Error
         serde_json::from_value(value)
     } else {
         Ok(Selector { match_labels: serde_json::from_value(value)?, match_expressions: Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn nested(times: usize) -> Value {
+        let group = json!({"apiVersion": API_VERSION, "kind": "ImageClassGroup", "metadata": {"name": "os"},
+            "spec": {"selector": {"os": "rhel7"}}});
+        (0..times).fold(group, |inner, _| json!({"kind": "List", "items": [inner]}))
+    }
+
+    #[test]
+    fn lists_in_lists_are_read_in_their_order() {
+        let group = |name: &str| {
+            json!({"apiVersion": API_VERSION, "kind": "ImageClassGroup", "metadata": {"name": name},
+                "spec": {"selector": {}}})
+        };
+        let list = |items: Value| json!({"kind": "List", "items": items});
+        let all = list(json!([group("a"), list(json!([group("b"), group("c")])), group("d")]));
+        let names: Vec<String> = Manifest::read(all)
+            .unwrap()
+            .into_iter()
+            .map(|read| match read {
+                Manifest::Group(group) => group.name,
+                Manifest::Class(class) => class.name,
+            })
+            .collect();
+        assert_eq!(names, ["a", "b", "c", "d"]);
+    }
+
+    /// It was read by recursion, and ended the process.
+    #[test]
+    fn lists_too_deep_in_one_another_are_refused_with_their_place() {
+        assert_eq!(Manifest::read(nested(MOST_LISTS)).unwrap().len(), 1);
+        let refused = Manifest::read(nested(MOST_LISTS + 1)).unwrap_err().to_string();
+        assert!(refused.starts_with("items[0].items[0].") && refused.contains("8 deep"), "{refused}");
+        let small_stack = std::thread::Builder::new().stack_size(256 << 10);
+        small_stack.spawn(|| assert!(Manifest::read(nested(60)).is_err())).unwrap().join().unwrap();
     }
 }

@@ -140,3 +140,6 @@ impl Member<'_> {
         self.processors.values().filter_map(offset).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,8 @@ pub mod member;
 mod monitor;
 mod status;
 mod supervisor;
+#[cfg(test)]
+mod troubled;
 
 use std::sync::Arc;
 use std::time::Duration;

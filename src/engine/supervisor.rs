@@ -265,3 +265,6 @@ fn wait(time: Duration, state: &State) {
         std::thread::park_timeout(left);
     }
 }
+
+#[cfg(test)]
+mod tests;

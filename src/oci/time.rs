@@ -1,6 +1,6 @@
 //! Spans of time as people type them: `90m`, `2h`, `1d12h`, `2 weeks`, or ISO 8601 (`P1DT12H`).
 
-use std::time::Duration;
+use core::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
 

@@ -259,6 +259,24 @@ fn tags_that_nobody_here_builds_are_named_and_told_of_in_the_order_of_their_laye
 }
 
 #[test]
+fn what_is_only_told_has_no_builds_and_no_problems_and_costs_none() {
+    let world = all_outdated(&["a"])
+        .outdated_tag("ns/a:latest", 3, &[])
+        .outdated_tag("quay.io/acme/php:7", 5, &[])
+        .outdated_tag("quay.io/acme/shop:1", 9, &["quay.io/acme/php:7"]);
+    let mut made = plan_for(RebuildRequest { notify: true, ..request() }, &world, &[build("a", "base")]);
+    made.problems.push(Problem {
+        target: made.targets[0].target.clone(),
+        kind: ProblemKind::BaseNotRebuilt,
+        message: String::new(),
+    });
+    let made = made.only_told();
+    assert_eq!(told(&made), ["1 quay.io/acme/php:7 Notify", "2 quay.io/acme/shop:1 Notify"]);
+    assert_eq!(problems(&made), [""; 0]);
+    assert_eq!((made.cost.builds, made.cost.notified, made.cost.other_tags), (0, 2, 2));
+}
+
+#[test]
 fn without_what_is_done_the_rest_closes_up() {
     let world = all_outdated(&["a", "b", "c"]);
     let plan = plan(&world, &[build("a", "base"), build("b", "a"), build("c", "b")]);

@@ -114,6 +114,8 @@ pub struct Options {
     pub batch_records: usize,
     /// How many images' results are appended at once. An image's results are never divided.
     pub commit_images: usize,
+    /// After so many changes the copies are laid out anew, once there is nothing else to do.
+    pub settle_changes: usize,
     /// Told of each step.
     pub observer: Observer,
     /// Told of what was done.
@@ -139,6 +141,7 @@ impl Default for Options {
         Self {
             batch_records: 8_192,
             commit_images: 4_096,
+            settle_changes: 65_536,
             observer: Arc::new(|_, _| {}),
             metrics: Metrics::default(),
             spans: Spans::default(),
@@ -290,8 +293,7 @@ impl Processor {
     /// Lays the copies out anew when there is nothing else to do and much has come since: laid out in order, a subtree
     /// is read about five times as fast.
     fn settle_if_worthwhile(&mut self) {
-        const WORTHWHILE: usize = 65_536;
-        if self.unsettled >= WORTHWHILE {
+        if self.unsettled >= self.options.settle_changes {
             self.state.settle();
             self.unsettled = 0;
         }

@@ -1,5 +1,6 @@
 //! OCI image layouts (image-spec, image-layout.md): a folder with `index.json` and `blobs/`.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -24,8 +25,9 @@ pub(super) fn read(dir: &Path, sink: &mut Sink<'_>) -> Result<(), SourceError> {
     };
     let written = std::fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
     let since = written.and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
-    let mut layout = Layout { dir, since, sink, repository: repository_of(dir) };
+    let mut layout = Layout { dir, since, sink, repository: repository_of(dir), seen: HashSet::new() };
     for descriptor in index.manifests.unwrap_or_default() {
+        layout.seen.clear();
         let images = layout.descriptor(&descriptor, &index.annotations, 1)?;
         layout.tag(&descriptor, images)?;
     }
@@ -37,6 +39,8 @@ struct Layout<'a, 'b> {
     since: Timestamp,
     sink: &'a mut Sink<'b>,
     repository: String,
+    /// What a tag leads to: an index that names another ten times would make it ten times as much, each time.
+    seen: HashSet<Digest>,
 }
 
 impl Layout<'_, '_> {
@@ -55,6 +59,9 @@ impl Layout<'_, '_> {
             let reason =
                 format!("image indexes lie in one another more than {MAX_DEPTH} deep: is there a circle?");
             return self.bad(&descriptor.digest, reason);
+        }
+        if !self.seen.insert(descriptor.digest) {
+            return Ok(Vec::new());
         }
         let manifest: Manifest = match self.blob(&descriptor.digest) {
             Ok(manifest) => manifest,

@@ -68,6 +68,16 @@ pub fn observe(line: line::Line) -> Result<Observation, String> {
     history::observation(line)
 }
 
+/// What a line of a history says as it stands in a file, or what is wrong with it.
+pub fn observe_line(line: &[u8]) -> Result<Observation, String> {
+    history::read(line)
+}
+
+/// Reads a document of Kubernetes objects, which stands in `path`. Bad objects become dead letters.
+pub fn observe_objects(path: &Path, document: &[u8], sink: &mut Sink<'_>) -> Result<(), SinkError> {
+    kubernetes::read(path, document, sink)
+}
+
 /// A dead letter for a place in a file.
 fn unreadable(path: &Path, place: &str, reason: String, value: Option<&[u8]>) -> Observation {
     Observation::Unreadable(DeadLetterRecord::new(format!("{}:{place}", path.display()), None, reason, value))

@@ -5,7 +5,10 @@
 //! as soon as its last reader has let go. So no reader ever waits, and none sees half of a batch. The price is memory
 //! for a second copy and the time to apply each record twice, which is small beside reading it.
 
+mod copies;
 mod directory;
+#[cfg(test)]
+mod model;
 mod replica;
 
 use std::sync::{Arc, Mutex, OnceLock};

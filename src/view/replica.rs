@@ -3,6 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
+
+use super::copies::{Copies, Copy, Slot};
 use super::{Committed, View};
 use crate::record::ProgressRecord;
 use crate::shard::{Change, Shard};
@@ -14,26 +17,61 @@ const READERS_TIMEOUT: Duration = Duration::from_millis(200);
 pub struct Replica {
     view: Arc<View>,
     partition: u16,
-    working: Arc<Committed>,
-    /// Applied to the published copy and not yet to the working one.
-    behind: Vec<Change>,
-    /// The published copy was laid out anew after those changes.
-    behind_settled: bool,
+    copies: Copies<Committed>,
     /// Which of the partition's replicas this is.
     number: u64,
+}
+
+/// What was done to a copy before it was published, and is done to the other one when it comes back.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// These changes were applied, and the inputs are in it up to here.
+    Batch(Vec<Change>, ProgressRecord),
+    /// It was laid out anew.
+    Settle,
+}
+
+impl Copy for Committed {
+    type Step = Step;
+
+    fn repeat(&mut self, step: Step) {
+        match step {
+            Step::Batch(changes, progress) => {
+                self.progress = progress;
+                if changes.is_empty() {
+                    return;
+                }
+                for change in &changes {
+                    // What was refused the first time is refused again.
+                    let _ = self.shard.apply(change);
+                }
+                self.shard.catch_up();
+            }
+            Step::Settle => self.shard.settle(),
+        }
+    }
+}
+
+impl Slot<Committed> for ArcSwap<Committed> {
+    fn load(&self) -> Arc<Committed> {
+        self.load_full()
+    }
+
+    fn swap(&self, copy: Arc<Committed>) -> Arc<Committed> {
+        ArcSwap::swap(self, copy)
+    }
 }
 
 impl Replica {
     /// Starts the partition over with `shard` as working copy. Readers keep what they see until the first publication.
     pub fn new(view: Arc<View>, partition: u16, shard: Shard) -> Self {
         let progress = ProgressRecord::beginning(partition, shard.partitions());
-        let working = Arc::new(Committed { shard, progress });
         let number = {
             let mut newest = lock(&view.replicas[usize::from(partition)]);
             *newest += 1;
             *newest
         };
-        Self { view, partition, working, behind: Vec::new(), behind_settled: false, number }
+        Self { view, partition, copies: Copies::new(Committed { shard, progress }), number }
     }
 
     /// The working copy, up to date and nobody else's.
@@ -43,50 +81,30 @@ impl Replica {
 
     fn own(&mut self) -> &mut Committed {
         let deadline = Instant::now() + READERS_TIMEOUT;
-        while Arc::get_mut(&mut self.working).is_none() && Instant::now() < deadline {
+        self.copies.own(&self.view.partitions[usize::from(self.partition)], || {
             std::thread::yield_now();
-        }
-        if Arc::get_mut(&mut self.working).is_none() {
-            self.working = self.view.partitions[usize::from(self.partition)].load_full();
-            self.behind.clear();
-            self.behind_settled = false;
-        }
-        // Copies only if it is still shared.
-        let working = Arc::make_mut(&mut self.working);
-        if !self.behind.is_empty() {
-            for change in self.behind.drain(..) {
-                // What was refused the first time is refused again.
-                let _ = working.shard.apply(&change);
-            }
-            working.shard.catch_up();
-        }
-        if std::mem::take(&mut self.behind_settled) {
-            working.shard.settle();
-        }
-        working
+            Instant::now() < deadline
+        })
     }
 
     /// Makes the working copy, to which exactly `changes` have been applied since the last publication and drained,
     /// the one that readers see. Does nothing once there is a newer replica of the partition.
     pub fn publish(&mut self, changes: Vec<Change>, progress: ProgressRecord) {
-        let state = self.own();
-        state.progress = progress;
-        let view = Arc::clone(&self.view);
-        let newest = lock(&view.replicas[usize::from(self.partition)]);
+        self.own().progress = progress;
+        let newest = lock(&self.view.replicas[usize::from(self.partition)]);
         if *newest != self.number {
             return;
         }
-        let published = Arc::clone(&self.working);
-        let retired = self.view.partitions[usize::from(self.partition)].swap(published);
-        for change in &changes {
-            match change {
-                Change::Image(image) => self.view.directory.put(&image.digest, self.partition),
-                Change::ImageGone(digest) => self.view.directory.remove(digest, self.partition),
-                _ => {}
+        let slot = &self.view.partitions[usize::from(self.partition)];
+        if let Step::Batch(changes, _) = self.copies.publish(slot, Step::Batch(changes, progress)) {
+            for change in changes {
+                match change {
+                    Change::Image(image) => self.view.directory.put(&image.digest, self.partition),
+                    Change::ImageGone(digest) => self.view.directory.remove(digest, self.partition),
+                    _ => {}
+                }
             }
         }
-        self.working = retired;
-        self.behind = changes;
     }
 
     /// Publishes a copy that was built from nothing: after a restore. The other copy is made from it.
@@ -94,26 +112,23 @@ impl Replica {
         let state = self.own();
         state.shard.settle();
         state.progress = progress;
-        let copy = Arc::new((*self.working).clone());
-        let view = Arc::clone(&self.view);
-        let newest = lock(&view.replicas[usize::from(self.partition)]);
+        let newest = lock(&self.view.replicas[usize::from(self.partition)]);
         if *newest != self.number {
             return;
         }
-        for image in copy.shard.images() {
+        for image in self.copies.peek().shard.images() {
             self.view.directory.put(&image.digest, self.partition);
         }
-        self.view.partitions[usize::from(self.partition)].store(std::mem::replace(&mut self.working, copy));
-        self.behind.clear();
-        self.behind_settled = false;
+        self.copies.publish_anew(&self.view.partitions[usize::from(self.partition)]);
     }
 
     /// Lays both copies out anew: the working one now, which is then published, the other when it comes back.
     pub fn settle(&mut self) {
         self.own().shard.settle();
-        let progress = self.working.progress;
-        self.publish(Vec::new(), progress);
-        self.behind_settled = true;
+        let newest = lock(&self.view.replicas[usize::from(self.partition)]);
+        if *newest == self.number {
+            self.copies.publish(&self.view.partitions[usize::from(self.partition)], Step::Settle);
+        }
     }
 }
 

@@ -20,7 +20,8 @@ use clade::record::outdated::Standing;
 use clade::record::{ClassificationRecord, DeadLetterRecord, Record, Timestamp, Topic, encode};
 
 use crate::kafka::{folder, fresh_config};
-use crate::support::{class, digest, fold, image, publisher, start, transitions};
+use crate::support::{class, digest, fold, image, transitions};
+use crate::workers::{publisher, start};
 
 mod access;
 mod strangers;

@@ -263,8 +263,9 @@ fn a_class_whose_tag_is_gone_keeps_its_last_version_and_says_so() {
         .process()
         .tag("base:1", &[]);
     assert_eq!(world.state("app", "base"), Some((CURRENT, digest("v1"))));
-    let condition = world.class_item("base").status.conditions.remove(0);
-    assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", "TagGone"));
+    let conditions = world.class_item("base").status.conditions;
+    let told: Vec<_> = conditions.iter().map(|of| (&*of.kind, &*of.status, &*of.reason)).collect();
+    assert_eq!(told, [("Ready", "True", "Classifying"), ("Following", "False", "TagGone")]);
 }
 
 #[test]

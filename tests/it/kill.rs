@@ -15,7 +15,8 @@ use clade::source::generated::{History, Shape};
 use clade::source::line::Line;
 
 use crate::oracle::Oracle;
-use crate::support::{class, fold, publisher, start, transitions};
+use crate::support::{class, fold, transitions};
+use crate::workers::{publisher, start};
 
 const STEPS: [Step; 6] =
     [Step::Restored, Step::Read, Step::Concluded, Step::PartlyCommitted, Step::Committed, Step::Published];

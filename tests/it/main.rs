@@ -36,3 +36,5 @@ mod subscribe;
 mod support;
 mod tidy;
 mod topics;
+mod view;
+mod workers;

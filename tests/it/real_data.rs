@@ -17,7 +17,7 @@ use clade::query::{Filter, Query, lineage};
 use clade::record::{ObjectReference, ReferenceKind, State};
 use clade::source::{self, SinkError};
 
-use crate::support::{publisher, start};
+use crate::workers::{publisher, start};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

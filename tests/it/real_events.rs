@@ -18,7 +18,8 @@ use clade::source;
 use crate::cluster::{Member, eventually};
 use crate::kafka::fresh_config;
 use crate::real_data::{Declared, data, declare, declared};
-use crate::support::{start, transitions};
+use crate::support::transitions;
+use crate::workers::start;
 
 const STEPS: usize = 4;
 const PARTITIONS: u16 = 4;

@@ -202,6 +202,7 @@ impl Simulation {
         let options = Options {
             batch_records: self.random.usize(1..20),
             commit_images: self.random.usize(1..5),
+            settle_changes: self.random.usize(1..40),
             metrics: self.metrics.clone(),
             snapshots: Some(Snapshots::new(self.snapshots.path(), every)),
             ..Options::default()
@@ -263,7 +264,11 @@ impl Simulation {
 
     fn check_readers(&self, oracle: &Oracle) {
         let mut seen = BTreeMap::new();
-        for committed in self.view.snapshot().one_by_one() {
+        for (partition, committed) in (0..).zip(self.view.snapshot().one_by_one()) {
+            // Whoever waits for what is published waits for this.
+            let ends = [Topic::Images, Topic::Tags]
+                .map(|topic| self.log.end(TopicPartition { topic, partition }).unwrap());
+            assert_eq!([committed.progress.images, committed.progress.tags], ends);
             for image in committed.shard.images() {
                 assert!(self.view.snapshot().locate(&image.digest).is_some());
                 seen.extend(image.classification.map(|of| (image.digest, (**of).clone())));

@@ -12,7 +12,8 @@ use clade::record::{DeadLetterRecord, Topic, decode};
 use clade::source::{self, SinkError};
 use serde_json::{Value, json};
 
-use crate::support::{digest, publisher, start};
+use crate::support::digest;
+use crate::workers::{publisher, start};
 
 mod layout;
 mod openshift;

@@ -10,7 +10,8 @@ use clade::query::answer::ClassItem;
 use clade::record::ClassificationRecord;
 use serde_json::Value;
 
-use crate::support::{class, fold, image, publisher, start, tag};
+use crate::support::{class, fold, image, tag};
+use crate::workers::{publisher, start};
 use clade::observe::Observation;
 
 /// A class by what has become of the tag that it follows: `Ready`, `Following` and why, versions, members, outdated members.

@@ -81,21 +81,6 @@ pub(crate) fn having(label: &str) -> Selector {
         .unwrap()
 }
 
-/// Workers on the log of a data directory.
-pub(crate) fn start(
-    dir: &std::path::Path,
-    log: clade::log::embedded::Options,
-    processor: &Options,
-) -> clade::engine::Engine {
-    let log = clade::log::embedded::EmbeddedLog::open(dir, log).unwrap();
-    clade::engine::Engine::process(Arc::new(log), processor).unwrap()
-}
-
-/// The publisher of an engine's log.
-pub(crate) fn publisher(engine: &clade::engine::Engine) -> Publisher {
-    Publisher::restore(SharedLog::clone(engine.log()), Timestamp::now).unwrap()
-}
-
 /// A group of everything that has this label.
 pub(crate) fn group(name: &str, label: &str) -> GroupSpec {
     GroupSpec { name: name.to_owned(), selector: having(label) }

@@ -9,7 +9,8 @@ use crate::record::{Record, header};
 
 const FORMAT: u8 = 1;
 
-pub(super) fn encode(timestamp: i64, record: &Record) -> Vec<u8> {
+/// The record as bytes; `timestamp` is in milliseconds since the Unix epoch.
+pub fn encode(timestamp: i64, record: &Record) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(
         64 + record.key.len()
             + record.value.as_ref().map_or(0, Vec::len)
@@ -35,15 +36,16 @@ fn put(bytes: &mut Vec<u8>, part: &[u8]) {
     bytes.extend_from_slice(part);
 }
 
-/// When the record was appended, without reading the rest of it.
-pub(super) fn timestamp(mut bytes: &[u8]) -> Result<i64, &'static str> {
+/// When the record was appended, without reading the rest of it. In milliseconds since the Unix epoch.
+pub fn timestamp(mut bytes: &[u8]) -> Result<i64, &'static str> {
     if take(&mut bytes)? != [FORMAT] {
         return Err("it has a format that this version of clade does not know");
     }
     Ok(i64::from_le_bytes(take(&mut bytes)?))
 }
 
-pub(super) fn decode(bytes: &[u8]) -> Result<(i64, Record), &'static str> {
+/// The record in these bytes and when it was appended; or why it is none.
+pub fn decode(bytes: &[u8]) -> Result<(i64, Record), &'static str> {
     let mut rest = bytes;
     if take(&mut rest)? != [FORMAT] {
         return Err("it has a format that this version of clade does not know");

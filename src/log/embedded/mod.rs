@@ -6,7 +6,7 @@
 //! ```
 
 mod compaction;
-mod frame;
+pub mod frame;
 mod lock;
 mod open;
 mod tables;

@@ -78,3 +78,17 @@ fn a_broken_layout_tells_each_fault_and_the_rest_is_imported() {
     assert_eq!(imported.dead_letters().len(), 3, "{reasons}");
     assert!(reasons.contains("more than 8 deep: is there a circle?"), "{reasons}");
 }
+
+/// Eight indexes that name the next one ten times each would be a hundred million images.
+#[test]
+fn an_index_that_names_another_many_times_names_its_images_once() {
+    let bench = Bench::new();
+    let mut deep = layout_image(&bench, &["A"], &json!({}));
+    for _ in 0..7 {
+        deep = bench.blob("layout", INDEX, &json!({"schemaVersion": 2, "manifests": vec![deep; 10]}));
+    }
+    let index = json!({"schemaVersion": 2, "manifests": [named(deep, "app:1")]});
+    let imported = bench.file("layout/index.json", index.to_string()).import();
+    assert_eq!((imported.counts.images, imported.images()), (1, 1));
+    assert_eq!(imported.query().images("app:1").unwrap().len(), 1);
+}

@@ -5,7 +5,8 @@ use clade::query::Filter;
 use serde_json::{Value, json};
 
 use super::{Bench, Imported};
-use crate::support::{class, digest, publisher};
+use crate::support::{class, digest};
+use crate::workers::publisher;
 
 /// A stream whose tag has moved from `old` to a manifest list of two platforms.
 fn openshift() -> Vec<Value> {

@@ -1,0 +1,57 @@
+//! What is fuzzed: every place where bytes that somebody else has written become values of ours.
+//!
+//! A target says whether it could read its input. It panics where a promise is broken: what is written again reads as the same
+//! value, and what comes of an input is not out of proportion to it.
+
+mod audit;
+mod documents;
+mod log;
+mod questions;
+mod records;
+mod sources;
+
+pub(crate) use records::shards;
+
+/// One decoder, or several that see the same bytes.
+pub(crate) struct Target {
+    pub(crate) name: &'static str,
+    /// Whether the input could be read.
+    pub(crate) run: fn(&[u8]) -> bool,
+}
+
+/// All of them.
+pub(crate) const TARGETS: &[Target] = &[
+    Target { name: "apply", run: documents::apply },
+    Target { name: "audit-head", run: audit::head },
+    Target { name: "audit-line", run: audit::line },
+    Target { name: "audit-segment", run: audit::segment },
+    Target { name: "config", run: documents::config },
+    Target { name: "filters", run: questions::filters },
+    Target { name: "frame", run: log::frame },
+    Target { name: "keys", run: records::keys },
+    Target { name: "layout", run: sources::layout },
+    Target { name: "lines", run: sources::lines },
+    Target { name: "manifest", run: documents::manifest },
+    Target { name: "notice", run: documents::notice },
+    Target { name: "objects", run: sources::objects },
+    Target { name: "openshift", run: sources::openshift },
+    Target { name: "records", run: records::records },
+    Target { name: "reference", run: questions::reference },
+    Target { name: "selector", run: questions::selector },
+    Target { name: "shard", run: records::shard },
+    Target { name: "snapshot", run: log::snapshot },
+    Target { name: "start", run: questions::start },
+];
+
+/// What came of an input is not more than so many times as large, and a little.
+pub(crate) fn in_proportion(input: &[u8], output: usize, times: usize) {
+    let most = times * input.len() + 4_096;
+    assert!(output <= most, "{} bytes became {output}, more than {most}", input.len());
+}
+
+/// The parts of an input, one a line; the last is the rest.
+pub(crate) fn parts<const N: usize>(input: &[u8]) -> Option<[&[u8]; N]> {
+    let mut parts = input.splitn(N, |byte| *byte == b'\n');
+    let found: Vec<&[u8]> = parts.by_ref().collect();
+    found.try_into().ok()
+}

@@ -1,0 +1,76 @@
+//! Texts in questions: names of images, filters, selectors, where a subscription begins.
+
+use std::collections::BTreeMap;
+
+use clade::oci::{ChainId, Digest, Platform, Reference, Timestamp};
+use clade::record::catalog::Selector;
+use clade::registry::Pattern;
+use clade::subscribe::Start;
+
+use super::{in_proportion, parts};
+
+/// A name of an image; the parts that such a name can have; a pattern of names.
+pub(crate) fn reference(input: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(input) else { return false };
+    for part in text.split_whitespace() {
+        if let Ok(digest) = part.parse::<Digest>() {
+            assert_eq!(digest.to_string().parse(), Ok(digest));
+        }
+        let _ = part.parse::<ChainId>();
+        if let Ok(platform) = part.parse::<Platform>() {
+            assert_eq!(platform.to_string().parse(), Ok(platform));
+        }
+        let Ok(pattern) = part.parse::<Pattern>();
+        let _ = pattern.matches(text);
+        if pattern.name().is_some() {
+            assert!(pattern.matches(part));
+        }
+        let _ = Reference::familiar(part);
+    }
+    let Ok(reference) = text.parse::<Reference>() else { return false };
+    assert_eq!(reference.to_string(), text);
+    assert_eq!(reference.to_string().parse(), Ok(reference));
+    true
+}
+
+/// The parameters of a question, as a URL has them.
+pub(crate) fn filters(input: &[u8]) -> bool {
+    let of_images = serde_urlencoded::from_bytes::<clade::query::Filter>(input);
+    if let Ok(filter) = &of_images {
+        let again = serde_urlencoded::to_string(filter).unwrap();
+        assert_eq!(serde_urlencoded::from_str::<clade::query::Filter>(&again).as_ref(), Ok(filter));
+        let _ = filter.compile();
+        in_proportion(input, again.len(), 9);
+    }
+    let of_events = serde_urlencoded::from_bytes::<clade::subscribe::Filter>(input);
+    if let Ok(filter) = &of_events {
+        let again = serde_urlencoded::to_string(filter).unwrap();
+        assert_eq!(serde_urlencoded::from_str::<clade::subscribe::Filter>(&again).as_ref(), Ok(filter));
+    }
+    of_images.is_ok_and(|filter| !filter.is_empty()) || of_events.is_ok_and(|filter| !filter.is_empty())
+}
+
+/// A selector, and the labels that it is asked about, each in a line.
+pub(crate) fn selector(input: &[u8]) -> bool {
+    let Some([selector, labels]) = parts(input) else { return false };
+    let Ok(selector) = serde_json::from_slice::<Selector>(selector) else { return false };
+    let again = serde_json::to_vec(&selector).unwrap();
+    assert_eq!(serde_json::from_slice::<Selector>(&again).unwrap(), selector);
+    in_proportion(input, again.len(), 6);
+    let Ok(labels) = serde_json::from_slice::<BTreeMap<String, String>>(labels) else { return false };
+    let _ = selector.selects(&labels);
+    true
+}
+
+/// Where a subscription begins.
+pub(crate) fn start(input: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(input) else { return false };
+    let now: Timestamp = "2026-02-01T12:00:00Z".parse().unwrap();
+    match Start::parse(text, now) {
+        Ok(_) => true,
+        Err(error) => {
+            in_proportion(input, error.to_string().len(), 12);
+            false
+        }
+    }
+}
