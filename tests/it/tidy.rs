@@ -324,6 +324,17 @@ fn no_circle_stands_between_the_files_of_a_folder() {
 }
 
 #[test]
+fn the_code_map_of_the_architecture_has_every_module_in_the_order_of_the_tiers() {
+    let page = std::fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let (_, map) = page.split_once("## Code map").unwrap();
+    let (map, _) = map.split_once("\n## ").unwrap();
+    let rows = map.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let named: Vec<&str> = rows.map(|(module, _)| module).collect();
+    let modules: Vec<&str> = IMPORTS.iter().map(|(module, _)| *module).collect();
+    assert_eq!(named, modules);
+}
+
+#[test]
 fn pure_modules_know_no_file_no_clock_no_thread_and_no_chance() {
     for source in sources().iter().filter(|source| PURE.contains(&source.module.as_str())) {
         for impure in IMPURE {
