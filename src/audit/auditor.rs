@@ -294,6 +294,10 @@ impl Work {
         }
         self.trail.append(events::pruned(now, old.clone(), keep.days), now)?;
         self.flush()?;
+        if self.trail.is_signed() {
+            // A signed head has to cover the entry: without one, whoever can write the directory could have written it.
+            self.trail.close(now)?;
+        }
         retention::delete(&dir, &old)
     }
 }

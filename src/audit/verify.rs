@@ -140,8 +140,19 @@ fn conclude(
     let nothing = archive.name();
     let (first, last) = (segments.first().unwrap_or(&nothing), segments.last().unwrap_or(&nothing));
     if let Some(head) = checker.begins_after {
-        match checker.pruned.get(&head) {
-            Some((seq, segment)) => report.pruned = Some((segment.clone(), *seq)),
+        match checker.pruned.get(&head).cloned() {
+            // Of a trail that is signed, only what a signed head covers is believed.
+            Some((seq, segment)) if !wanted.keys.is_empty() && report.signed_to.is_none_or(|to| seq > to) => {
+                checker.found_in(
+                    first,
+                    1,
+                    format!(
+                        "entry {seq} says that {segment} and what came before it were pruned, and no signed head covers that entry: \
+                         whoever can write here could have written it"
+                    ),
+                );
+            }
+            Some((seq, segment)) => report.pruned = Some((segment, seq)),
             None => checker.found_in(
                 first,
                 1,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::args::{FilterArgs, Format, GetArgs, Listed, RelatedArgs, StateArg};
 use super::error::CliError;
-use super::output::{lines, some, state, structured, table};
+use super::output::{answer, lines, some, state, structured, table};
 use crate::api::Client;
 use crate::query::answer::{ClassItem, GroupItem, ImageItem, List, TagItem};
 
@@ -53,17 +53,17 @@ pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
              chosen by its name, as in `clade get classes rhel7`"
                 .to_owned(),
         )),
-        Listed::Images => images(&client.get("/v1/images", &parameters)?, args.output),
-        Listed::Tags => tags(&client.get("/v1/tags", &parameters)?, args.output),
-        Listed::Classes => classes(&client.get("/v1/classes", &parameters)?, args.output),
-        Listed::Groups => groups(&client.get("/v1/groups", &parameters)?, args.output),
+        Listed::Images => images(&answer(client, "/v1/images", &parameters, args.output)?, args.output),
+        Listed::Tags => tags(&answer(client, "/v1/tags", &parameters, args.output)?, args.output),
+        Listed::Classes => classes(&answer(client, "/v1/classes", &parameters, args.output)?, args.output),
+        Listed::Groups => groups(&answer(client, "/v1/groups", &parameters, args.output)?, args.output),
     }
 }
 
 pub(super) fn related(client: &Client, what: &str, args: &RelatedArgs) -> Result<(), CliError> {
     let parameters =
         Parameters { reference: Some(&args.reference), limit: args.limit, ..Parameters::of(&args.filter) };
-    images(&client.get(&format!("/v1/{what}"), &parameters)?, args.output)
+    images(&answer(client, &format!("/v1/{what}"), &parameters, args.output)?, args.output)
 }
 
 fn images(list: &List<ImageItem>, format: Format) -> Result<(), CliError> {

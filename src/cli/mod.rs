@@ -13,6 +13,7 @@ mod manifests;
 mod otlp;
 mod output;
 mod patience;
+mod plain;
 mod progress;
 mod rebuild;
 mod run;
@@ -49,7 +50,7 @@ pub fn main() -> ExitCode {
         // Whoever read our output has seen enough of it.
         Err(CliError::ClosedOutput) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", plain::plain_lines(&error.to_string()));
             error.exit_code()
         }
     }

@@ -4,9 +4,12 @@ use std::io::{IsTerminal as _, Write as _};
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::args::Format;
 use super::error::CliError;
+use super::plain::plain_answer;
+use crate::api::Client;
 
 /// Prints `answer` as JSON or YAML; `false` if the format asks for neither.
 pub(super) fn structured(format: Format, answer: &impl Serialize) -> Result<bool, CliError> {
@@ -17,6 +20,19 @@ pub(super) fn structured(format: Format, answer: &impl Serialize) -> Result<bool
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(true)
+}
+
+/// Asks for something to be printed in this format. What people read is made harmless; what programs read stays as it is.
+pub(super) fn answer<T: DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    parameters: &impl Serialize,
+    format: Format,
+) -> Result<T, CliError> {
+    match format {
+        Format::Json | Format::Yaml => Ok(client.get(path, parameters)?),
+        Format::Table | Format::Wide | Format::Name => plain_answer(client.get(path, parameters)?),
+    }
 }
 
 /// Prints documents as YAML.
@@ -70,11 +86,6 @@ pub(super) fn state(state: crate::record::State) -> String {
         crate::record::State::Outdated => "31",
     };
     if is_coloured() { format!("\x1b[{colour}m{state}\x1b[0m") } else { state.to_string() }
-}
-
-/// Somebody else's words, without what a terminal would take for a command.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
 }
 
 /// Bold on a terminal.

@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 
 use super::args::{Format, RebuildArgs, RebuildCommand, StartRebuildArgs};
 use super::error::CliError;
-use super::output::{bold, lines, plain, some, structured, table};
+use super::output::{bold, lines, some, structured, table};
 use super::patience::once_it_is_time;
+use super::plain::plain;
 use super::progress;
 use crate::api::{Asking, Client};
 use crate::plan::{Plan, Planned, ProblemKind};
@@ -67,7 +68,7 @@ fn change(client: &Client, id: &str, change: &str) -> Result<(), CliError> {
     let asking = Asking { by: who() };
     let path = format!("/v1/rebuilds/{}/{change}", checked(id)?);
     let item: RebuildItem = post(client, &path, &asking)?;
-    println!("rebuild {id} {}: {}", item.record.state, item.record.message);
+    println!("rebuild {id} {}: {}", item.record.state, plain(&item.record.message));
     Ok(())
 }
 

@@ -2,14 +2,15 @@
 
 use super::args::{ExplainArgs, Format, UsageArgs};
 use super::error::CliError;
-use super::output::{bold, lines, some, state, structured, table};
+use super::output::{answer, bold, lines, some, state, structured, table};
 use crate::api::Client;
 use crate::oci::Platform;
 use crate::query::answer::{Base, Explanation, List, Usage};
 use crate::record::State;
 
 pub(super) fn explain(client: &Client, args: &ExplainArgs) -> Result<(), CliError> {
-    let mut list: List<Explanation> = client.get("/v1/explain", &[("ref", &args.reference)])?;
+    let mut list: List<Explanation> =
+        answer(client, "/v1/explain", &[("ref", &args.reference)], args.output)?;
     if let Some(platform) = &args.platform {
         let asked: Platform =
             platform.parse().map_err(|error| CliError::Usage(format!("--platform: {error}")))?;
@@ -111,7 +112,7 @@ fn told(of: &Explanation, is_wide: bool) -> Vec<String> {
 }
 
 pub(super) fn usage(client: &Client, args: &UsageArgs) -> Result<(), CliError> {
-    let mut usage: Usage = client.get("/v1/usage", &[("class", &args.class)])?;
+    let mut usage: Usage = answer(client, "/v1/usage", &[("class", &args.class)], args.output)?;
     if structured(args.output, &usage)? {
         return Ok(());
     }

@@ -60,6 +60,7 @@ impl ClassSpec {
     pub fn check(&self) -> Result<(), Invalid> {
         name::check("class", &self.name)?;
         let problem = |problem| Invalid(format!("class {:?}: {problem}", self.name));
+        name::check_labels(&self.labels).map_err(problem)?;
         self.rebuild.as_ref().map_or(Ok(()), |policy| policy.check()).map_err(problem)?;
         followed(&self.from).map(drop).map_err(|Invalid(text)| problem(text))
     }

@@ -10,7 +10,7 @@ use super::traces::Traces;
 use super::{Options, Processor, ProcessorError, Results, Step, Unsaved};
 use crate::log::{LogError, Offset, SharedLog, TopicPartition, for_each_from};
 use crate::oci::Digest;
-use crate::record::{ClassificationRecord, ProgressRecord, Topic, decode};
+use crate::record::{ClassificationRecord, Life, ProgressRecord, Topic, decode};
 use crate::shard::{Change, Shard};
 use crate::snapshot::{Found, Position, Unusable};
 use crate::telemetry;
@@ -65,7 +65,11 @@ pub(super) fn start(
         discard(&unusable);
         None
     });
-    let committed = last_progress(log, partition, found.as_ref().map(Found::position))?;
+    let last = last_progress(log, partition, found.as_ref().map(Found::position))?;
+    let mut committed = last;
+    if who == Who::Processor {
+        committed.lives.push(Life { id: fastrand::u64(..1 << 53), from: committed.sequence + 1 });
+    }
     let beginning = ProgressRecord { images: 0, tags: 0, catalog: 0, ..committed };
     let start = Start {
         committed,
@@ -76,7 +80,7 @@ pub(super) fn start(
     let Some(found) = found else { return Ok(start) };
     let position = found.position();
     let shard = match is_within(log, partition, position)? {
-        true => found.shard(&committed),
+        true => found.shard(&last),
         false => Err(Unusable::OtherLog("they end before it")),
     };
     Ok(match shard {
@@ -84,7 +88,11 @@ pub(super) fn start(
             options.metrics.used_snapshots.inc();
             tracing::info!(partition, images = shard.index().len(), "begins with a snapshot");
             Start {
-                progress: ProgressRecord { sequence: committed.sequence, ..position.progress },
+                progress: ProgressRecord {
+                    sequence: committed.sequence,
+                    lives: committed.lives,
+                    ..position.progress
+                },
                 classifications: position.output.map_or(0, |output| output.classifications),
                 shard,
                 ..start

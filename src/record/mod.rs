@@ -34,7 +34,7 @@ pub use header::Header;
 pub use image::{Claim, ImageRecord, Layer};
 pub use outdated::TransitionRecord;
 pub use partition::partition_of;
-pub use progress::ProgressRecord;
+pub use progress::{Life, ProgressRecord};
 pub use rebuild::{RebuildRecord, RebuildsKey, RebuildsRecord, Target, TargetRecord};
 pub use rebuild_policy::{RebuildLimits, RebuildPolicy, RebuildTrigger};
 pub use reference::{ObjectReference, ReferenceKind, Referenced};

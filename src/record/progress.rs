@@ -26,12 +26,96 @@ pub struct ProgressRecord {
     /// their names. Absent before anything was processed, and in the first records of the format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lineage: Option<u64>,
+    /// The processors that the partition has had, oldest first: the last eight. Tells this history from another one that
+    /// began like it, as a log that was restored from a backup has.
+    #[serde(default, skip_serializing_if = "Lives::is_empty")]
+    #[schemars(with = "Vec<Life>")]
+    pub lives: Lives,
+}
+
+/// One processor of a partition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Life {
+    /// Chosen by chance, below 2^53.
+    pub id: u64,
+    /// The sequence of its first batch.
+    pub from: u64,
+}
+
+/// So many processors are remembered. A snapshot that is older than the last of them is of no use.
+const MOST_LIVES: usize = 8;
+
+/// The last processors of a partition, oldest first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Life>", into = "Vec<Life>")]
+pub struct Lives {
+    lives: [Life; MOST_LIVES],
+    count: usize,
+}
+
+impl Lives {
+    /// None.
+    pub const NONE: Self = Self { lives: [Life { id: 0, from: 0 }; MOST_LIVES], count: 0 };
+
+    /// Adds a processor; the oldest of nine is forgotten.
+    pub fn push(&mut self, life: Life) {
+        if self.count == MOST_LIVES {
+            self.lives.rotate_left(1);
+            self.count -= 1;
+        }
+        self.lives[self.count] = life;
+        self.count += 1;
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    fn all(&self) -> &[Life] {
+        &self.lives[..self.count]
+    }
+}
+
+impl From<Vec<Life>> for Lives {
+    fn from(lives: Vec<Life>) -> Self {
+        let mut all = Self::default();
+        lives.into_iter().for_each(|life| all.push(life));
+        all
+    }
+}
+
+impl From<Lives> for Vec<Life> {
+    fn from(lives: Lives) -> Self {
+        lives.all().to_vec()
+    }
 }
 
 impl ProgressRecord {
+    /// Whether the history of `self` contains the batch that `earlier` was committed with. A history that was cut off there and
+    /// went on otherwise does not; nor does one that has forgotten the processor of that batch.
+    pub fn continues(&self, earlier: &Self) -> bool {
+        let Some(life) = earlier.lives.all().last() else { return false };
+        let mut later = self.lives.all().iter().skip_while(|known| *known != life).skip(1);
+        let is_known = self.lives.all().contains(life);
+        is_known
+            && earlier.sequence <= self.sequence
+            && later.next().is_none_or(|next| earlier.sequence < next.from)
+    }
+
     /// Of a partition of which nothing was processed.
     pub const fn beginning(partition: u16, partitions: u16) -> Self {
-        Self { partition, partitions, sequence: 0, images: 0, tags: 0, catalog: 0, lineage: None }
+        Self {
+            partition,
+            partitions,
+            sequence: 0,
+            images: 0,
+            tags: 0,
+            catalog: 0,
+            lineage: None,
+            lives: Lives::NONE,
+        }
     }
 
     /// Of a partition into which not everything has been copied yet.
@@ -50,5 +134,53 @@ impl Value for ProgressRecord {
     const TYPE: &'static str = "dev.clade.progress.v1";
     fn id(&self, _: &[u8]) -> String {
         format!("{}@{}", self.partition, self.sequence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The progress after `batches` batches of each of these processors in turn.
+    fn history(lives: &[(u64, u64)]) -> ProgressRecord {
+        let mut progress = ProgressRecord::beginning(0, 1);
+        for (id, batches) in lives {
+            progress.lives.push(Life { id: *id, from: progress.sequence + 1 });
+            progress.sequence += batches;
+        }
+        progress
+    }
+
+    #[test]
+    fn a_history_continues_each_of_its_own_beginnings() {
+        let now = history(&[(1, 3), (2, 2), (3, 4)]);
+        for earlier in [&[(1, 1)][..], &[(1, 3)], &[(1, 3), (2, 2)], &[(1, 3), (2, 2), (3, 4)]] {
+            assert!(now.continues(&history(earlier)), "{earlier:?}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_was_restored_and_went_on_otherwise_does_not_continue_what_was_cut_off() {
+        let backup_then_another = history(&[(1, 3), (2, 2), (7, 9)]);
+        for cut_off in [&[(1, 4)][..], &[(1, 3), (2, 3)], &[(1, 3), (2, 2), (3, 1)]] {
+            assert!(!backup_then_another.continues(&history(cut_off)), "{cut_off:?}");
+        }
+        assert!(!history(&[(1, 2)]).continues(&history(&[(1, 3)])), "it is ahead of the log");
+        assert!(!history(&[(1, 2)]).continues(&ProgressRecord::beginning(0, 1)), "nobody knows its history");
+    }
+
+    #[test]
+    fn a_processor_that_is_forgotten_is_not_believed() {
+        let lives: Vec<(u64, u64)> = (1..=9).map(|id| (id, 1)).collect();
+        assert!(!history(&lives).continues(&history(&[(1, 1)])));
+        assert!(history(&lives).continues(&history(&[(1, 1), (2, 1)])));
+    }
+
+    #[test]
+    fn lives_are_a_list_in_json() {
+        let progress = history(&[(5, 1)]);
+        let json = serde_json::to_value(progress).unwrap();
+        assert_eq!(json["lives"], serde_json::json!([{"id": 5, "from": 1}]));
+        assert_eq!(serde_json::from_value::<ProgressRecord>(json).unwrap(), progress);
     }
 }

@@ -180,6 +180,11 @@ impl Found {
         if taken.sequence > committed.sequence {
             return Err(Unusable::OtherLog("it is ahead of what is committed"));
         }
+        if !committed.continues(&taken) {
+            return Err(Unusable::OtherLog(
+                "the log has another history since, as after a restore from a backup",
+            ));
+        }
         let snapshot =
             rmp_serde::from_slice(&self.body).map_err(|error| Unusable::Damaged(error.to_string()))?;
         Ok(Shard::from_snapshot(snapshot)?)

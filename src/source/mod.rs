@@ -69,11 +69,13 @@ pub fn observe(line: line::Line) -> Result<Observation, String> {
 }
 
 /// What a line of a history says as it stands in a file, or what is wrong with it.
+#[cfg(feature = "internals")]
 pub fn observe_line(line: &[u8]) -> Result<Observation, String> {
     history::read(line)
 }
 
 /// Reads a document of Kubernetes objects, which stands in `path`. Bad objects become dead letters.
+#[cfg(feature = "internals")]
 pub fn observe_objects(path: &Path, document: &[u8], sink: &mut Sink<'_>) -> Result<(), SinkError> {
     kubernetes::read(path, document, sink)
 }

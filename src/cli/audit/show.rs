@@ -10,6 +10,7 @@ use super::{archive, entries, time::moment};
 use crate::audit::{Archive, Entry, Facts};
 use crate::cli::args::{AuditFormat, AuditShowArgs};
 use crate::cli::error::CliError;
+use crate::cli::plain::plain;
 use crate::oci::{Digest, Timestamp};
 
 pub(super) fn show(dir: &Path, args: &AuditShowArgs) -> Result<(), CliError> {
@@ -40,7 +41,11 @@ pub(super) fn show(dir: &Path, args: &AuditShowArgs) -> Result<(), CliError> {
                 };
                 let (seq, time) = (entry.seq.to_string(), format!("{:.3}", entry.time));
                 head.and_then(|()| {
-                    writeln!(out, "{}", row(&time, &seq, &entry.what, &subject(entry), &change(entry)))
+                    writeln!(
+                        out,
+                        "{}",
+                        row(&time, &seq, &entry.what, &plain(&subject(entry)), &plain(&change(entry)))
+                    )
                 })
             }
         };

@@ -5,6 +5,7 @@
 //!   read   ─► a snapshot of the last commit; never waits for a writer
 //! ```
 
+mod birth;
 mod compaction;
 pub mod frame;
 mod lock;

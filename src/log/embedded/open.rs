@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable};
 
+use super::birth;
 use super::tables::{META, PARTITIONS, RECORDS, topic};
 use super::writer::{QUEUE, WriterThread};
 use super::{EmbeddedLog, LogError, Shared, lock};
@@ -48,6 +49,9 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
             dir.display()
         ))
     })?;
+    if !path.exists() {
+        birth::make(dir, &path, options.partitions)?;
+    }
     let database = Database::builder()
         .set_cache_size(CACHE_BYTES)
         .create(&path)
@@ -83,7 +87,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
 }
 
 /// Reads what the log was made with, or notes it in a new one. Returns the number of partitions.
-fn check_meta(database: &Database, path: &Path, asked: Option<u16>) -> Result<u16, LogError> {
+pub(super) fn check_meta(database: &Database, path: &Path, asked: Option<u16>) -> Result<u16, LogError> {
     let storage = |error: redb::Error| LogError::caused(format!("cannot write {}", path.display()), error);
     let transaction = database.begin_write().map_err(|error| storage(error.into()))?;
     let partitions = {
@@ -132,7 +136,7 @@ fn check_meta(database: &Database, path: &Path, asked: Option<u16>) -> Result<u1
     Ok(partitions)
 }
 
-fn cannot_open(dir: &Path, path: &Path, error: DatabaseError) -> LogError {
+pub(super) fn cannot_open(dir: &Path, path: &Path, error: DatabaseError) -> LogError {
     match error {
         DatabaseError::DatabaseAlreadyOpen => LogError::InUse(format!(
             "the data directory {} is in use by {}; stop it first, or choose another with --data-dir",

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use clade::audit::{Directory, Layout, Options, Wanted, verify};
+use clade::audit::{Directory, Layout, Options, SigningKey, Wanted, verify};
+use clade::record::Timestamp;
 
 use super::{Copied, append, audit, clean, entries, log_of, options, small};
 
@@ -56,4 +57,53 @@ fn what_is_missing_at_the_beginning_and_was_not_pruned_is_found() {
     let findings = verify(&Directory(dir.path().to_owned()), &Wanted::default()).unwrap().findings;
     assert_eq!(findings.len(), 1, "{findings:?}");
     assert!(findings[0].problem.contains("no entry says that they were pruned"), "{findings:?}");
+}
+
+/// A pruning counts once a signed head covers the entry that says so: without a key anybody could have written it.
+#[test]
+fn a_pruning_that_nobody_has_signed_is_found_with_the_key() {
+    fn winter() -> Timestamp {
+        "2026-01-01T00:00:00Z".parse().unwrap()
+    }
+    fn summer() -> Timestamp {
+        "2026-07-01T00:00:00Z".parse().unwrap()
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (log, key) = (log_of(100), SigningKey::generate().unwrap());
+    let signed = || options(dir.path(), small(Some(key.clone())));
+    audit(&log, Options { clock: winter, ..signed() }).unwrap();
+    append(&*log, 100..200);
+    audit(&log, Options { clock: summer, ..signed() }).unwrap();
+    let wanted = || Wanted { keys: vec![key.public()], ..Wanted::default() };
+    let check = || verify(&Directory(dir.path().to_owned()), &wanted()).unwrap();
+    let before = check();
+    assert_eq!(before.findings, []);
+    append(&*log, 200..201);
+    // Somebody without the key prunes what was written in winter.
+    let unsigned = options(dir.path(), small(None));
+    audit(&log, Options { clock: summer, keep_days: Some(30), ..unsigned }).unwrap();
+    let findings = check().findings;
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert!(findings[0].problem.contains("no signed head covers"), "{findings:?}");
+}
+
+#[test]
+fn a_pruning_by_the_holder_of_the_key_is_signed_at_once() {
+    fn winter() -> Timestamp {
+        "2026-01-01T00:00:00Z".parse().unwrap()
+    }
+    fn summer() -> Timestamp {
+        "2026-07-01T00:00:00Z".parse().unwrap()
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (log, key) = (log_of(100), SigningKey::generate().unwrap());
+    let signed = || options(dir.path(), small(Some(key.clone())));
+    audit(&log, Options { clock: winter, ..signed() }).unwrap();
+    append(&*log, 100..200);
+    audit(&log, Options { clock: summer, keep_days: Some(30), ..signed() }).unwrap();
+    let wanted = Wanted { keys: vec![key.public()], ..Wanted::default() };
+    let report = verify(&Directory(dir.path().to_owned()), &wanted).unwrap();
+    assert_eq!(report.findings, []);
+    let (segment, seq) = report.pruned.expect("it says what is missing");
+    assert!(segment.starts_with("audit-0") && report.signed_to.unwrap() >= seq, "{segment} {seq}");
 }
