@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::args::Format;
 use super::error::CliError;
 
-/// Prints `answer` as JSON or YAML; `false` if the format asks for neither.
+/// Prints `answer` as JSON or YAML. Returns `false` if the format is neither.
 pub(super) fn structured(format: Format, answer: &impl Serialize) -> Result<bool, CliError> {
     let text = match format {
         Format::Json => serde_json::to_string_pretty(answer).map_err(CliError::failed)? + "\n",
@@ -39,7 +39,7 @@ pub(super) fn lines(lines: impl IntoIterator<Item = String>) -> Result<(), CliEr
     Ok(())
 }
 
-/// Prints columns as kubectl does. Without a row it says so on stderr.
+/// Prints columns as kubectl does. If there is no row, it says so on stderr.
 pub(super) fn table(
     header: &[&str],
     rows: Vec<Vec<String>>,
@@ -72,7 +72,7 @@ pub(super) fn state(state: crate::record::State) -> String {
     if is_coloured() { format!("\x1b[{colour}m{state}\x1b[0m") } else { state.to_string() }
 }
 
-/// Somebody else's words, without what a terminal would take for a command.
+/// Text of others without control characters, which a terminal could take for commands.
 pub(super) fn plain(text: &str) -> String {
     text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
 }
@@ -86,7 +86,7 @@ fn is_coloured() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
-/// Some of many, and how many more.
+/// Some of the items, and the number of the rest.
 pub(super) fn some(items: &[String], most: usize) -> String {
     match items.len() {
         0 => "-".to_owned(),

@@ -1,4 +1,5 @@
-//! The services on Apache Kafka, a process each: `clade watch`, `clade process`, `clade serve`, `clade auditor` and so on.
+//! The services on Apache Kafka, one process each: `clade watch`, `clade process`, `clade serve`, `clade auditor` and
+//! so on.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::log::kafka::{Config, KafkaLog};
 use crate::node;
 use crate::processor::Options;
 
-/// Publishes what the sources say, and takes declarations.
+/// Publishes images and tags from the sources, and accepts declarations.
 pub(super) fn watch(cluster: Config, args: &WatchArgs, options: &Options) -> Result<(), CliError> {
     let (sources, listen) = (args.sources.sources()?, args.commands.listen(args.listen)?);
     let bootstrap = cluster.bootstrap.clone();
@@ -23,7 +24,7 @@ pub(super) fn watch(cluster: Config, args: &WatchArgs, options: &Options) -> Res
     })?)
 }
 
-/// Processes the partitions that the group gives it.
+/// Processes the partitions that the consumer group assigns.
 pub(super) fn process(cluster: Config, args: &ProcessArgs, options: &Options) -> Result<(), CliError> {
     let bootstrap = cluster.bootstrap.clone();
     let log = Arc::new(KafkaLog::open(cluster)?);
@@ -45,7 +46,7 @@ pub(super) fn label(cluster: Config, args: &LabelArgs, options: &Options) -> Res
     })?)
 }
 
-/// Carries rebuilds out, and answers questions.
+/// Carries out rebuilds, and serves the API.
 pub(super) fn rebuilder(cluster: Config, args: &RebuilderArgs, options: &Options) -> Result<(), CliError> {
     let listen = args.commands.listen(args.listen)?;
     let what = (args.kubernetes.access(), args.rebuilding.acting(None)?);
@@ -57,7 +58,7 @@ pub(super) fn rebuilder(cluster: Config, args: &RebuilderArgs, options: &Options
     })?)
 }
 
-/// Writes the audit trail; `dir` is the data directory.
+/// Writes the audit trail. `dir` is the data directory.
 pub(super) fn auditor(
     cluster: Config,
     dir: &Path,
@@ -75,7 +76,7 @@ pub(super) fn auditor(
     })?)
 }
 
-/// Answers questions.
+/// Serves the read API.
 pub(super) fn serve(cluster: Config, args: &ServeArgs, options: &Options) -> Result<(), CliError> {
     let bootstrap = cluster.bootstrap.clone();
     let (engine, options) = follow(cluster, &args.snapshots, options)?;
@@ -87,7 +88,7 @@ pub(super) fn serve(cluster: Config, args: &ServeArgs, options: &Options) -> Res
     })?)
 }
 
-/// Workers that follow a cluster, from snapshots if some are kept.
+/// Starts workers that follow a cluster, from snapshots if they are enabled.
 fn follow(
     cluster: Config,
     snapshots: &SnapshotArgs,
