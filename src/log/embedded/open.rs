@@ -1,4 +1,4 @@
-//! Opening the file, and every way in which that can fail.
+//! Opens the file, and reports every way in which that can fail.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,17 +13,18 @@ use crate::log::TopicPartition;
 
 pub(super) const FILE: &str = "log.redb";
 const FORMAT: u64 = 1;
-/// Few, since one machine has few cores; more than two, so that processors share them evenly.
+/// Few, since one machine has few cores; more than two, so that processors share partitions evenly.
 const DEFAULT_PARTITIONS: u16 = 4;
-/// redb's cache of pages. Reads run through the log once; what is read again and again is in memory elsewhere.
+/// Size of redb's page cache. Reads pass through the log once; data that is read repeatedly is in memory elsewhere.
 const CACHE_BYTES: usize = 256 << 20;
 
-/// How a log is opened.
+/// The options of a log.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Partitions of a new log (4 if not said); of one that exists it must be what it was made with.
+    /// The number of partitions of a new log (4 if `None`). For an existing log it must be the number that the log was
+    /// created with.
     pub partitions: Option<u16>,
-    /// What the process is doing, told to another that wants the log.
+    /// The command of this process. Another process that wants the log shows it.
     pub command: String,
     /// The time in milliseconds since the Unix epoch.
     pub clock: fn() -> i64,
@@ -82,7 +83,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
     Ok(EmbeddedLog { shared, partitions, queue: Some(queue), thread: Some(thread) })
 }
 
-/// Reads what the log was made with, or notes it in a new one. Returns the number of partitions.
+/// Reads the parameters that the log was created with, or writes them to a new log. Returns the number of partitions.
 fn check_meta(database: &Database, path: &Path, asked: Option<u16>) -> Result<u16, LogError> {
     let storage = |error: redb::Error| LogError::caused(format!("cannot write {}", path.display()), error);
     let transaction = database.begin_write().map_err(|error| storage(error.into()))?;
