@@ -1,4 +1,4 @@
-//! Questions.
+//! The routes of queries.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::query::answer::{ClassItem, Explanation, GroupItem, ImageItem, List, T
 use crate::query::{Filter, Query, RefError};
 use crate::record::State as ImageState;
 
-/// The parameters of a list. The fields of [`Filter`], flat, since a query string has no structure.
+/// The parameters of a list. The fields of [`Filter`] are flat, since a query string has no structure.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct ListParams {
@@ -22,12 +22,12 @@ pub(super) struct ListParams {
     state: Option<ImageState>,
     platform: Option<String>,
     repository: Option<String>,
-    /// A REF, where one is asked about.
+    /// The REF, for queries about one.
     #[serde(rename = "ref")]
     reference: String,
-    /// At most so many items.
+    /// Items to return, at most.
     limit: Option<usize>,
-    /// A class or group by name.
+    /// The name of a class or group.
     name: Option<String>,
 }
 
@@ -42,7 +42,7 @@ impl ListParams {
         }
     }
 
-    /// The list, not longer than asked for.
+    /// Returns the list, cut to the limit.
     fn cut<T>(&self, mut items: Vec<T>) -> List<T> {
         items.truncate(self.limit.unwrap_or(usize::MAX));
         List::new(items)
@@ -51,7 +51,7 @@ impl ListParams {
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
-/// Answers a question on a thread that may take its time: a large answer must not hold other requests up.
+/// Answers a query on a blocking thread: a large answer must not delay other requests.
 async fn ask<T: Send + 'static>(
     asked: Arc<dyn Ask>,
     question: impl FnOnce(Query) -> Result<T, RefError> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Requests that every process answers alike, against stand-ins for what is behind the API.
+//! Tests requests that every process answers alike, with stand-ins for the process behind the API.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::declare::Manifest;
 
-/// Takes no declaration, and should never be asked to.
+/// Accepts no declaration, and should never receive one.
 struct Refusing;
 
 impl Declare for Refusing {
