@@ -1,4 +1,4 @@
-//! A process: the one place where the parts of clade are put together.
+//! Builds a process: the one place that puts the parts of clade together.
 //!
 //! ```text
 //!   sources ─► feed ─► publisher ─► log ─► engine ─► view ─► answers
@@ -58,28 +58,28 @@ use declarations::Declarations;
 #[derive(Clone)]
 pub struct Node {
     log: SharedLog,
-    /// The workers, where the process has any.
+    /// The workers, if the process has any.
     engine: Option<Arc<Engine>>,
-    /// The publisher, where the process may write.
+    /// The publisher, if the process may write.
     publishing: Option<Publishing>,
     rebuilds: Rebuilds,
     options: processor::Options,
 }
 
 impl Node {
-    /// A node without workers and without a publisher.
+    /// Returns a node without workers and without a publisher.
     pub fn new(log: SharedLog, options: &processor::Options) -> Self {
         let rebuilds = Rebuilds::new(SharedLog::clone(&log));
         Self { log, engine: None, publishing: None, rebuilds, options: options.clone() }
     }
 
-    /// The same with the workers of an engine.
+    /// Adds the workers of an engine.
     #[must_use]
     pub fn with_engine(self, engine: Arc<Engine>) -> Self {
         Self { engine: Some(engine), ..self }
     }
 
-    /// The same with a publisher, for which tags that move between image indexes settle for `delay`.
+    /// Adds a publisher with this settling delay.
     pub fn with_publisher(self, delay: std::time::Duration) -> Result<Self, NodeError> {
         let (spans, metrics) = (self.options.spans.clone(), self.options.metrics.clone());
         let settings = Settings { clock: Timestamp::now, delay, spans, metrics };
@@ -87,7 +87,8 @@ impl Node {
         Ok(Self { publishing: Some(publishing), ..self })
     }
 
-    /// A node for the commands of this process alone, on an engine that processes a data directory or follows a cluster.
+    /// Returns a node for the commands of this process only, on an engine that processes a data directory or follows a
+    /// cluster.
     pub fn of(engine: Arc<Engine>, options: &processor::Options) -> Result<Self, NodeError> {
         let may_write = engine.role() == crate::engine::Role::Processor;
         let node = Self::new(SharedLog::clone(engine.log()), options).with_engine(engine);
