@@ -145,7 +145,7 @@ pub async fn run(auditor: Auditor) -> Result<(), AuditError> {
     auditor.stop()
 }
 
-/// Records topics that were created anew: the offsets in the trail are those of the earlier topics.
+/// Records topics that were created again: the offsets in the trail are those of the earlier topics.
 fn reset(log: &dyn Log, trail: &mut Trail, metrics: &AuditMetrics, now: Timestamp) -> Result<(), AuditError> {
     for (of, (last, time)) in trail.offsets().clone() {
         let is_there = partitions(log, of.topic).contains(&of.partition);

@@ -68,7 +68,7 @@ pub struct SourceOffset {
     /// The offset of that record.
     pub last: u64,
     /// The time at which the record was appended. It distinguishes the record from one with the same offset in a topic
-    /// that was created anew.
+    /// that was created again.
     #[serde(serialize_with = "millis")]
     pub time: Timestamp,
 }

@@ -252,7 +252,7 @@ impl Checker {
         }
     }
 
-    /// Takes note of a topic that was created anew: its offsets begin again.
+    /// Takes note of a topic that was created again: its offsets begin again.
     fn reset(&mut self, entry: &Entry) {
         if let Some(of) = entry.from.as_ref().and_then(Facts::read::<SourceOffset>) {
             self.offsets.remove(&(of.topic, of.partition));

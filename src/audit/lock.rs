@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::AuditError;
 
 const FILE: &str = "audit.lock";
-/// How long to retry a lock. A process that only checks the lock holds it for far less.
+/// Time for which a lock is retried. A process that only checks the lock holds it for far less.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The lock, held until it is dropped. The operating system releases it when the process ends, even if it is killed.

@@ -133,7 +133,7 @@ impl Replay {
         }
     }
 
-    /// Handles a topic that was created anew: its earlier entries no longer count, and new ones follow.
+    /// Handles a topic that was created again: its earlier entries no longer count, and new ones follow.
     fn reset(&mut self, of: Option<SourceOffset>) {
         let Some(SourceOffset { topic, partition, .. }) = of else { return };
         match topic {

@@ -122,7 +122,7 @@ impl Trail {
         self.write(entry)
     }
 
-    /// Handles a topic that was created anew: the offsets read so far no longer count.
+    /// Handles a topic that was created again: the offsets read so far no longer count.
     pub fn reset(&mut self, of: TopicPartition, end: Offset, now: Timestamp) -> Result<(), AuditError> {
         self.make_room(now)?;
         let Some((last, time)) = self.offsets.remove(&of) else { return Ok(()) };

@@ -58,7 +58,7 @@ where
 }
 
 /// Returns `true` if the server has forgotten the changes after the last event, as it has after a restart. The next
-/// step lists all objects anew, without a delay, since the server does answer.
+/// step lists all objects again, without a delay, since the server does answer.
 fn is_expired(error: &Error) -> bool {
     match error {
         Error::WatchError(status) => status.code == 410,

@@ -170,7 +170,7 @@ pub struct Processor {
     sequence: u64,
     committed: ProgressRecord,
     is_restored: bool,
-    /// Images taken in since the copies were last laid out anew.
+    /// Images taken in since the copies were last laid out again.
     unsettled: usize,
     unsaved: Unsaved,
 }
@@ -279,7 +279,7 @@ impl Processor {
         (self.options.observer)(self.partition, step);
     }
 
-    /// Lays the copies out anew when the processor is idle and much has changed since the last time: a subtree laid out
+    /// Lays the copies out again when the processor is idle and much has changed since the last time: a subtree laid out
     /// in order is read about five times as fast.
     fn settle_if_worthwhile(&mut self) {
         const WORTHWHILE: usize = 65_536;

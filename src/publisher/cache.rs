@@ -99,7 +99,7 @@ impl Publisher {
         Ok(tag)
     }
 
-    /// Takes the published tag out of the cache. A caller that does not write it anew gives it back, so that a long
+    /// Takes the published tag out of the cache. A caller that does not write it again gives it back, so that a long
     /// history is not copied.
     pub(super) fn take_published_tag(&mut self, name: &str) -> Result<Option<TagRecord>, PublishError> {
         let Some(place) = self.places.tag(name) else { return Ok(None) };

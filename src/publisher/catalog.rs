@@ -42,7 +42,7 @@ impl Publisher {
     }
 
     /// Declares a class; [`flush`](Self::flush) writes it. A class that follows another reference than before starts
-    /// anew, with the history of that reference.
+    /// again, with the history of that reference.
     pub fn apply_class(&mut self, spec: &ClassSpec) -> Result<Outcome, PublishError> {
         spec.check()?;
         let known = self.catalog.class(&spec.name).map(|class| (*class.record).clone());

@@ -8,7 +8,7 @@
 //!
 //! The thread creates its publisher at the first request, by reading the log. A request that is refused changes nothing
 //! and costs no read. Only after an error of the log the thread drops its publisher, which no longer knows what it has
-//! written; the next request reads the log anew.
+//! written; the next request reads the log again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -111,7 +111,7 @@ pub struct Counts {
     pub dead_letters: u64,
     /// Objects that are no images.
     pub not_images: u64,
-    /// The present number of images whose declared base clade has never seen.
+    /// The present number of images that have a claim about their base and that clade has never seen.
     pub unknown_claims: u64,
 }
 

@@ -270,7 +270,7 @@ impl Rebuilds {
     }
 
     /// Writes with the ledger of this process. After an error the written records are unknown, so the next call reads
-    /// the topic anew. A process that was fenced stays fenced: opening the ledger again would take it back from the
+    /// the topic again. A process that was fenced stays fenced: opening the ledger again would take it back from the
     /// other process.
     fn with<T>(&self, write: impl FnOnce(&mut Ledger) -> Result<T, RebuildError>) -> Result<T, RebuildError> {
         let mut shared = self.shared.ledger.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,7 +9,7 @@ use crate::oci::{Digest, Timestamp};
 
 /// Segments beyond the retention are about to be deleted.
 pub const PRUNED: &str = "audit.pruned";
-/// A topic was created anew: its present records were not read before, whatever their offsets.
+/// A topic was created again: its present records were not read before, whatever their offsets.
 pub const RESET: &str = "audit.reset";
 
 /// The `from` of [`PRUNED`].
@@ -51,7 +51,7 @@ pub fn pruned(time: Timestamp, segments: Vec<PrunedSegment>, keep_days: u64) -> 
     }
 }
 
-/// Returns the entry about a topic that was created anew. `end` is the offset after the last record that the partition
+/// Returns the entry about a topic that was created again. `end` is the offset after the last record that the partition
 /// has now.
 pub fn reset(time: Timestamp, of: SourceOffset, end: Offset) -> Entry {
     let message = "the topic does not have the record that was read last: it was made anew, and is read from its beginning";
