@@ -279,7 +279,7 @@ impl Processor {
         (self.options.observer)(self.partition, step);
     }
 
-    /// Lays the copies out again when the processor is idle and much has changed since the last time: a subtree laid out
+    /// Lays the copies out again when the processor is idle and much has changed since then: a subtree laid out
     /// in order is read about five times as fast.
     fn settle_if_worthwhile(&mut self) {
         const WORTHWHILE: usize = 65_536;
