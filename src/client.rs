@@ -1,4 +1,4 @@
-//! Questions to the HTTP API of a running clade, and its answers as Rust types.
+//! A client of the HTTP API of a running clade process, with its answers as Rust types.
 //!
 //! ```no_run
 //! use clade::client::{Client, answer::{ClassItem, List}};

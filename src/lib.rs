@@ -1,10 +1,10 @@
 //! clade: which container images are built on what, and is it the current version?
 //!
-//! The program is `clade`. As a library, this crate is for programs that follow what clade says:
+//! The program is `clade`. As a library, this crate is for programs that use clade's data:
 //!
 //! - [`subscribe`]: events of a class, a namespace or a repository, from Apache Kafka or from a data directory;
 //! - [`record`]: the records on clade's topics, as Rust types with their JSON form;
-//! - [`client`]: questions to the HTTP API of a running clade;
+//! - [`client`]: a client of the HTTP API of a running clade process;
 //! - [`log`]: the two logs that the others read from;
 //! - [`oci`]: digests, chain IDs, platforms and references.
 //!

@@ -1,4 +1,4 @@
-//! Observations: all that a source can say. Sources make them, the publisher turns them into records.
+//! Observations: the facts that a source can report. Sources create them, and the publisher turns them into records.
 //!
 //! Pure vocabulary, so that a source knows neither the publisher nor the log.
 
@@ -8,78 +8,78 @@ use crate::declare::{ClassSpec, GroupSpec};
 use crate::oci::Digest;
 use crate::record::{BuildConfigRecord, Claim, DeadLetterRecord, ImageRecord, TagImage, TagItem};
 
-/// Something that a source saw.
+/// A fact that a source has observed.
 #[derive(Debug, Clone)]
 pub enum Observation {
-    /// An image. Its repositories and claims are added to those known; its `sequence` is not looked at.
+    /// An image. Its repositories and claims are added to the known ones; its `sequence` is ignored.
     Image(Box<ImageRecord>),
-    /// An image that exists no longer, whoever had it.
+    /// An image that no longer exists in any source.
     #[cfg_attr(
         not(feature = "internals"),
         expect(dead_code, reason = "live sources name themselves; the rules are tested without one")
     )]
     ImageGone(Digest),
-    /// An image that a live source, the first of the two, has no longer.
+    /// An image that a live source, given first, does not have any more.
     ImageGoneFrom(String, Digest),
     /// A claim about the base of an image.
     Claim(Digest, Claim),
-    /// The images of an image index, of which a source that tells of tags knows only the digest.
+    /// The images of an image index. A source that reports tags knows only the digest of the index.
     ImageIndex(Digest, Vec<TagImage>),
-    /// What a tag points at, or pointed at: any part of its history.
+    /// A present or earlier target of a tag: any part of its history.
     Tag(ObservedTag),
-    /// All tags that a repository of a live source has now: those of this source that are not among them are gone.
+    /// All tags that a repository of a live source has now. Other tags of this source are gone.
     Repository {
         /// The live source.
         source: String,
         /// The repository.
         repository: String,
-        /// Its tags.
+        /// The tags.
         tags: Vec<ObservedTag>,
     },
-    /// Everything that a live source has of one kind: what was published as its own and is not in it is gone.
+    /// All objects of one kind in a live source. Published objects of the source that are not among them are gone.
     Listed(String, Listing),
     /// A BuildConfig.
     BuildConfig(Box<BuildConfigRecord>),
-    /// A BuildConfig that exists no longer, as `namespace/name`.
+    /// A BuildConfig that no longer exists, as `namespace/name`.
     BuildConfigGone(String),
-    /// A class as it is declared where the source is.
+    /// A class as it is declared in the source.
     Class(Box<ClassSpec>),
-    /// A class that is declared no longer.
+    /// A class that is not declared any more.
     ClassGone(String),
-    /// A group as it is declared where the source is.
+    /// A group as it is declared in the source.
     Group(GroupSpec),
-    /// A group that is declared no longer.
+    /// A group that is not declared any more.
     GroupGone(String),
-    /// Something that is no image, and what it is: left out and counted.
+    /// An object that is no image, with its kind: skipped and counted.
     NotAnImage(&'static str),
-    /// Something that could not be read.
+    /// An input that could not be read.
     Unreadable(DeadLetterRecord),
 }
 
 /// A part of a tag's history.
 #[derive(Debug, Clone)]
 pub struct ObservedTag {
-    /// The live source that has it, if one does.
+    /// The live source that has the tag, if any.
     pub source: Option<String>,
-    /// The part of its name before the tag.
+    /// The part of the name before the tag.
     pub repository: String,
     /// The tag alone.
     pub tag: String,
-    /// What it pointed at, oldest first.
+    /// The targets, oldest first.
     pub items: Vec<TagItem>,
 }
 
-/// Everything of one kind that a source has.
+/// All objects of one kind in a source.
 #[derive(Debug, Clone)]
 pub enum Listing {
-    /// Its images.
+    /// Images.
     Images(HashSet<Digest>),
-    /// Its repositories; of an OpenShift cluster its image streams, as `namespace/name`.
+    /// Repositories; for an OpenShift cluster its image streams, as `namespace/name`.
     Repositories(HashSet<String>),
-    /// Its BuildConfigs, as `namespace/name`.
+    /// BuildConfigs, as `namespace/name`.
     BuildConfigs(HashSet<String>),
-    /// Every class that is declared: where the source is, is where all of them are.
+    /// Every declared class: one source has all of them.
     Classes(HashSet<String>),
-    /// Every group that is declared.
+    /// Every declared group.
     Groups(HashSet<String>),
 }

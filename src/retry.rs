@@ -1,9 +1,9 @@
-//! Trying again: one rule for the wait between two attempts, and one for how often a failure that goes on is logged.
+//! Retries: one rule for the delay between two attempts, and one for which failures are logged.
 
 use std::time::{Duration, Instant};
 
-/// The waits after failures in a row: the first, doubled with each further failure, up to the longest. Of each wait a part
-/// between half and all is taken by chance, so that many that failed together do not try again together.
+/// The delays after failures in a row: the first, doubled with each further failure, up to the longest. Each delay is
+/// shortened to a random part between half and all of it, so that callers that failed together do not retry together.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
     first: Duration,
@@ -11,12 +11,12 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// A policy of these bounds.
+    /// Returns a policy with these bounds.
     pub const fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest }
     }
 
-    /// The wait after so many failures in a row. `chance` is between 0 and 1.
+    /// The delay after this many failures in a row. `chance` is between 0 and 1.
     pub fn wait(self, failures: u32, chance: f64) -> Duration {
         let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
         let wait = self.first.saturating_mul(doubled).min(self.longest);
@@ -24,7 +24,7 @@ impl Policy {
     }
 }
 
-/// The failures in a row of one thing that is tried again and again.
+/// The failures in a row of one operation.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     policy: Policy,
@@ -34,25 +34,25 @@ pub struct Backoff {
 /// One failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failure {
-    /// How many there have been in a row, this one included.
+    /// The number of failures in a row, including this one.
     pub times: u32,
-    /// The wait before the next attempt.
+    /// The delay before the next attempt.
     pub wait: Duration,
 }
 
 impl Backoff {
-    /// No failure yet.
+    /// Returns a state without a failure.
     pub fn new(policy: Policy) -> Self {
         Self { policy, failures: 0 }
     }
 
-    /// It has failed once more.
+    /// Notes a failure.
     pub fn failed(&mut self) -> Failure {
         self.failures = self.failures.saturating_add(1);
         Failure { times: self.failures, wait: self.policy.wait(self.failures, fastrand::f64()) }
     }
 
-    /// It has succeeded. Says whether it had failed before.
+    /// Notes a success. Returns `true` if there was a failure before.
     pub fn succeeded(&mut self) -> bool {
         std::mem::take(&mut self.failures) > 0
     }
@@ -64,24 +64,25 @@ impl Backoff {
 }
 
 impl Failure {
-    /// Whether this failure is worth a line of the log: the 1st, 2nd, 4th, 8th in a row and so on.
+    /// Returns `true` if this failure is worth a log line: the 1st, 2nd, 4th, 8th in a row and so on.
     pub fn is_logged(&self) -> bool {
         is_logged(self.times)
     }
 }
 
-/// [`Failure::is_logged`] for whoever counts by himself.
+/// The same as [`Failure::is_logged`], for callers that count themselves.
 pub fn is_logged(times: u32) -> bool {
     times.is_power_of_two()
 }
 
-/// A period, a quarter longer or shorter by chance, so that what runs in step falls out of it.
+/// Returns a period that is up to a quarter longer or shorter by chance, so that processes in step fall out of it.
 pub fn spread(period: Duration) -> Duration {
     period.mul_f64(0.75 + fastrand::f64() / 2.0)
 }
 
-/// Attempts something until it succeeds or fails for good, or is still too early after `patience`; about `pause` passes between
-/// two attempts. `is_early` says what to tell people of an error that passes by itself; they are told once. Blocks.
+/// Repeats an operation until it succeeds or fails for good, or is still too early after `patience`, with a delay of
+/// about `pause` between two attempts. `is_early` returns the message for an error that passes by itself; it is shown
+/// once. Blocks.
 pub fn while_early<T, E>(
     patience: Duration,
     pause: Duration,

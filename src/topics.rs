@@ -1,4 +1,4 @@
-//! From the topics that clade needs and those that a cluster has to what is to be done. Pure: it changes nothing.
+//! Compares the topics that clade needs with those of a cluster. Pure: it changes nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,62 +6,62 @@ use std::fmt;
 use crate::log::{FoundTopic, MissingTopic};
 use crate::record::Topic;
 
-/// As many partitions as a new installation gets: enough for some dozen processors and a hundred million images, few
-/// enough to be read by one.
+/// Partitions of a new installation: enough for some dozen processors and a hundred million images, few enough for one
+/// process to read.
 pub const DEFAULT_PARTITIONS: u16 = 16;
 
-/// What the user wants where there is a choice.
+/// The user's choices.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Partitions of the partitioned topics. Without: as many as they have, or [`DEFAULT_PARTITIONS`].
+    /// Partitions of the partitioned topics. `None`: as many as they have, or [`DEFAULT_PARTITIONS`].
     pub partitions: Option<u16>,
-    /// Replicas of each partition. Without: the cluster's default.
+    /// Replicas of each partition. `None`: the cluster's default.
     pub replication: Option<u16>,
 }
 
-/// What differs between what is wanted and what is there.
+/// The differences between the wanted and the existing topics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Topics to create.
     pub missing: Vec<MissingTopic>,
-    /// What is there and is not as it should be. Clade changes none of it.
+    /// Differences in existing topics. clade changes none of them.
     pub differences: Vec<Difference>,
 }
 
 impl Plan {
-    /// Whether clade refuses to run on the cluster as it is.
+    /// Returns `true` if clade refuses to run on the cluster.
     pub fn is_unusable(&self) -> bool {
         !self.missing.is_empty() || self.differences.iter().any(Difference::is_fatal)
     }
 }
 
-/// Something that is not as it should be.
+/// A difference in an existing topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Difference {
-    /// Another number of partitions: images would be looked for in the wrong place.
+    /// Another number of partitions: images would be looked up in the wrong place.
     Partitions {
         /// The topic.
         topic: Topic,
-        /// What it has.
+        /// The number of partitions on the cluster.
         found: usize,
-        /// What it must have.
+        /// The required number.
         expected: u16,
     },
     /// Another setting.
     Setting {
         /// The topic.
         topic: Topic,
-        /// The setting's name.
+        /// The name of the setting.
         setting: &'static str,
         /// Its value on the cluster.
         found: String,
-        /// The value that `topics/` gives it.
+        /// The value in `topics/`.
         expected: String,
     },
 }
 
 impl Difference {
-    /// Whether clade refuses to run with it.
+    /// Returns `true` if clade refuses to run with it.
     pub fn is_fatal(&self) -> bool {
         match self {
             Self::Partitions { .. } => true,
@@ -88,7 +88,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Compares.
+/// Compares the wanted with the existing topics.
 pub fn plan(wanted: &Wanted, found: &BTreeMap<Topic, FoundTopic>) -> Plan {
     let partitions = wanted
         .partitions

@@ -1,4 +1,4 @@
-//! Who may command. Answers are for everybody whom the network lets through; builds are not.
+//! Decides who may send commands. Everybody whom the network lets through may read.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use axum::response::Response;
 use super::error::ApiError;
 use crate::http::signature::{hmac, is_hmac};
 
-/// Lets a command through that comes from this machine and names it so, or has the token. The name it is asked under keeps
-/// out what only looks as if it came from here: what a proxy at this one's side forwards, and a web page whose name
-/// suddenly means this machine.
+/// Accepts a command that comes from this machine and addresses it by a local name, or that has the token. The check of
+/// the name rejects requests that only seem local: those forwarded by a proxy beside this process, and those of a web
+/// page whose name suddenly resolves to this machine.
 pub(super) async fn commands(
     State(token): State<Option<Arc<str>>>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    // Whoever asks within the process has no address.
+    // A request within the process has no address.
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let is_here = peer.is_none_or(|ConnectInfo(address)| {
         address.ip().to_canonical().is_loopback() && is_asked_as_local(&request)
@@ -34,7 +34,7 @@ pub(super) async fn commands(
     ))
 }
 
-/// Whether the host that the request names is this machine to whoever asks.
+/// Returns `true` if the host in the request is a local name.
 fn is_asked_as_local(request: &Request) -> bool {
     let header = request.headers().get(HOST).and_then(|value| value.to_str().ok());
     let authority = header.map(str::parse::<Authority>).transpose();
@@ -51,7 +51,7 @@ fn has_token(token: Option<&str>, request: &Request) -> bool {
     let Some(token) = token else { return false };
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     header.and_then(|value| value.strip_prefix("Bearer ")).is_some_and(|given| {
-        // Digests are compared, in a time that does not tell how much is the same.
+        // Digests are compared in constant time, so that the time does not reveal the length of a common beginning.
         const KEY: &[u8] = b"clade";
         is_hmac(KEY, given.trim().as_bytes(), &hmac(KEY, token.as_bytes()))
     })

@@ -1,4 +1,4 @@
-//! The three things that the API asks of the process behind it. Every call blocks.
+//! The three interfaces through which the API uses the process behind it. Every call blocks.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,12 +11,12 @@ use crate::rebuilder::{Change, RebuildItem};
 use crate::record::rebuild::RebuildRequest;
 use crate::view::Snapshot;
 
-/// Answers questions.
+/// Answers queries.
 pub trait Ask: Send + Sync {
     /// The committed state of every partition.
     fn snapshot(&self) -> Snapshot;
 
-    /// How far each partition is behind.
+    /// The status of each partition.
     fn partitions(&self) -> Vec<PartitionStatus>;
 
     /// The log, for subscriptions.
@@ -34,13 +34,13 @@ pub trait Declare: Send + Sync {
 
 /// Plans rebuilds and carries them out.
 pub trait Command: Send + Sync {
-    /// The plan for a request, by what is known now.
+    /// The plan for a request, from the present state.
     fn plan(&self, request: RebuildRequest) -> Result<Plan, ApiError>;
 
     /// Starts a rebuild.
     fn start(&self, request: RebuildRequest) -> Result<RebuildItem, ApiError>;
 
-    /// All rebuilds, the newest first.
+    /// All rebuilds, newest first.
     fn list(&self) -> Result<Vec<RebuildItem>, ApiError>;
 
     /// One rebuild with its targets.
@@ -74,7 +74,7 @@ impl Kind {
 pub struct Applied {
     /// `imageclass` or `imageclassgroup`.
     pub kind: String,
-    /// Its name.
+    /// The name.
     pub name: String,
     /// `created`, `configured`, `unchanged` or `deleted`.
     pub outcome: String,
@@ -84,7 +84,7 @@ pub struct Applied {
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Asking {
-    /// Who asks, a name for people.
+    /// The name of the user, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Asking the API: of a running process over TCP, or of an engine in this process without a socket.
+//! A client of the API: of a running process over TCP, or of an engine in this process without a socket.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ use tower::ServiceExt as _;
 use super::ErrorBody;
 use super::identity::is_of;
 
-/// A process that does not say within this time that it is well is not asked.
+/// Time limit for the health check of a process.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// So long may it take until an answer begins: what is declared waits while sources are taken in.
+/// Time limit until an answer begins: a declaration waits while sources are imported.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Where answers come from. Its calls block.
+/// A client of the API. Its calls block.
 pub struct Client {
     runtime: Runtime,
     to: To,
@@ -34,22 +34,22 @@ enum To {
     There { base: String, token: Option<String>, http: Box<HttpClient<HttpConnector, Body>> },
 }
 
-/// Why there is no answer.
+/// An error of a request.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// What was asked about does not exist, or is ambiguous.
+    /// The requested object does not exist, or is ambiguous.
     #[error("{0}")]
     NotFound(String),
-    /// The question is wrong.
+    /// The request is invalid.
     #[error("{0}")]
     Invalid(String),
-    /// It can be asked for, but not yet: nothing was done.
+    /// The request is valid, but it is too early: nothing was done.
     #[error("{0}")]
     NotYet(String),
-    /// Anything else.
+    /// Any other error.
     #[error("{0}")]
     Failed(String),
-    /// Whoever took the pieces of a streamed answer could not.
+    /// The receiver of a streamed answer has failed.
     #[error(transparent)]
     Sink(#[from] std::io::Error),
 }
@@ -60,19 +60,19 @@ impl ClientError {
     }
 }
 
-/// Two threads: this is one command's worth of asking.
+/// Two threads are enough for the requests of one command.
 fn runtime() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
 }
 
 impl Client {
-    /// A client of the API of this process.
+    /// Returns a client of the API of this process.
     pub fn of(router: Router) -> std::io::Result<Self> {
         Ok(Self { runtime: runtime()?, to: To::Here(router) })
     }
 
-    /// A client of the process that serves at this address, and is known by this identity, if one is expected; `None` if none
-    /// answers there. Commands may need a token.
+    /// Returns a client of the process that serves at this address and has this identity, if one is given. Returns
+    /// `None` if no such process answers. Commands may need a token.
     pub fn at(url: &str, token: Option<String>, identity: Option<&str>) -> std::io::Result<Option<Self>> {
         let runtime = runtime()?;
         let http: HttpClient<HttpConnector, Body> = HttpClient::builder(TokioExecutor::new()).build_http();
@@ -86,12 +86,12 @@ impl Client {
         Ok(is_well.then_some(Self { runtime, to: To::There { base, token, http: Box::new(http) } }))
     }
 
-    /// Whether nobody else answers, and nothing changes while it lives.
+    /// Returns `true` if the API is in this process, so that nothing changes while the client lives.
     pub fn is_here(&self) -> bool {
         matches!(self.to, To::Here(_))
     }
 
-    /// Asks for something and reads all of the answer.
+    /// Sends a GET request and reads the whole answer.
     pub fn get<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -100,13 +100,13 @@ impl Client {
         self.json(Method::GET, &with(path, parameters)?, Body::empty())
     }
 
-    /// Sends something.
+    /// Sends a POST request.
     pub fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).map_err(ClientError::failed)?;
         self.json(Method::POST, path, Body::from(body))
     }
 
-    /// Deletes something.
+    /// Sends a DELETE request.
     pub fn delete<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -115,8 +115,8 @@ impl Client {
         self.json(Method::DELETE, &with(path, parameters)?, Body::empty())
     }
 
-    /// Asks for something and gives its pieces to `each` as they come, to the end of the answer or until `stopped` returns. A
-    /// piece that has come is given whole.
+    /// Sends a GET request and passes the pieces of the answer to `each` as they come, until the answer ends or
+    /// `stopped` returns. A piece that has come is passed on whole.
     pub fn stream(
         &self,
         path: &str,
@@ -188,7 +188,7 @@ impl Client {
         }
         let body = response.into_body().collect().await.map_err(ClientError::failed)?.to_bytes();
         let Ok(ErrorBody { error, .. }) = serde_json::from_slice(&body) else {
-            // Something between here and clade has answered, which does not know what clade has done.
+            // A server between here and clade has answered, which does not know what clade has done.
             let text = String::from_utf8_lossy(&body);
             return Err(ClientError::Failed(format!("{base}{path} answers {status}: {}", text.trim())));
         };

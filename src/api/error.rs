@@ -1,4 +1,4 @@
-//! Errors as HTTP has them.
+//! Errors as HTTP answers.
 
 use axum::Json;
 use axum::body::to_bytes;
@@ -27,14 +27,14 @@ pub const CODES: &[&str] = &[
 /// The body of every error.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ErrorBody {
-    /// What was wrong, and what to do.
+    /// The problem, and what to do about it.
     pub error: String,
-    /// One of [`CODES`]; empty from a clade that has none.
+    /// One of [`CODES`]; empty from a version of clade without codes.
     #[serde(default)]
     pub code: String,
 }
 
-/// An error: its status, code and text.
+/// An error with its status, code and text.
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
@@ -47,27 +47,27 @@ impl ApiError {
         Self { status, code: code_of(status), problem: problem.to_string() }
     }
 
-    /// The request cannot be understood or makes no sense.
+    /// The request cannot be parsed or is invalid.
     pub fn invalid(problem: impl ToString) -> Self {
         Self::new(StatusCode::BAD_REQUEST, problem)
     }
 
-    /// Nothing has this name.
+    /// The object does not exist.
     pub fn not_found(problem: impl ToString) -> Self {
         Self::new(StatusCode::NOT_FOUND, problem)
     }
 
-    /// Whoever asks may not.
+    /// The caller has no permission.
     pub fn unauthorized(problem: impl ToString) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, problem)
     }
 
-    /// It can be asked for, but not yet.
+    /// The request is valid, but it is too early.
     pub fn unavailable(problem: impl ToString) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, problem)
     }
 
-    /// Something has failed that is not the fault of whoever asks.
+    /// An error that is not the fault of the caller.
     pub fn internal(problem: impl ToString) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, problem)
     }
@@ -94,7 +94,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// What the framework refuses by itself (a query string, a body, a method) is told as every other error is.
+/// Turns errors of the framework (an invalid query string, body or method) into the form of all other errors.
 pub(super) async fn as_json(response: Response) -> Response {
     const LONGEST: usize = 64 << 10;
     let (status, headers) = (response.status(), response.headers());
@@ -113,7 +113,7 @@ pub(super) async fn as_json(response: Response) -> Response {
     response
 }
 
-/// There is nothing at this path.
+/// No route has this path.
 pub(super) async fn no_path(uri: Uri) -> ApiError {
     ApiError { code: "no-such-path", ..ApiError::not_found(format!("there is no {}", uri.path())) }
 }

@@ -1,10 +1,10 @@
-//! The HTTP API: routes, and nothing else. It sees three traits, which `node` implements.
+//! Serves the HTTP API: routes, and nothing else. It uses three traits, which `node` implements.
 //!
 //! ```text
-//!   request ─► who may (allowed) ─► is everything read (restored) ─► handler ─► Ask | Declare | Command
+//!   request ─► permission (allowed) ─► restored partitions (restored) ─► handler ─► Ask | Declare | Command
 //! ```
 //!
-//! The command line asks here too: over TCP where a process runs on the data directory, else in its own process without a
+//! The command line uses it too: over TCP if a process runs on the data directory, or else in its own process without a
 //! socket.
 
 mod allowed;
@@ -35,7 +35,7 @@ pub use notify::notifications;
 pub use probe::{Status, probes};
 pub use routes::{Api, router};
 
-/// Answers requests until the listener fails.
+/// Serves requests until the listener fails.
 pub async fn serve(listener: tokio::net::TcpListener, router: Router) -> std::io::Result<()> {
     axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
 }

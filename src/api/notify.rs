@@ -1,4 +1,4 @@
-//! Notifications of registries: `POST /v1/registries/notify`, for whoever knows the secret.
+//! Accepts notifications of registries at `POST /v1/registries/notify`, from senders that know the secret.
 
 use std::sync::Arc;
 
@@ -21,19 +21,19 @@ const SIGNATURE: &str = "x-hub-signature-256";
 
 struct Notified {
     secret: Vec<u8>,
-    /// One for each registry that is watched. A notification does not say reliably of which it is: a registry is known
-    /// under several names.
+    /// One channel for each watched registry. A notification does not name its registry reliably, since a registry is
+    /// known under several names.
     to: Vec<Sender<Notice>>,
 }
 
-/// What became of a notification.
+/// The answer to a notification.
 #[derive(Debug, Serialize)]
 struct Taken {
-    /// Places that will be looked at.
+    /// The number of places that clade will look at.
     places: usize,
 }
 
-/// Takes notifications of registries from those who know the secret, and hands on where to look.
+/// Accepts notifications of registries from senders that know the secret, and passes the places on.
 pub fn notifications(secret: &[u8], to: Vec<Sender<Notice>>) -> Router {
     let state = Arc::new(Notified { secret: secret.to_owned(), to });
     Router::new().route("/v1/registries/notify", post(notify)).with_state(state)
@@ -51,13 +51,13 @@ async fn notify(
     }
     let notices = notice::read(&body).map_err(ApiError::invalid)?;
     for (to, notice) in state.to.iter().flat_map(|to| notices.iter().map(move |notice| (to, notice))) {
-        // If there is no room the next pass sees it anyway.
+        // Without room the next poll finds the change anyway.
         let _ = to.try_send(notice.clone());
     }
     Ok((StatusCode::ACCEPTED, Json(Taken { places: notices.len() })))
 }
 
-/// Whether the sender knows the secret: it signed the body with it, or sends it as a token or as a password.
+/// Returns `true` if the sender knows the secret: it signed the body with it, or sends it as a token or as a password.
 fn is_allowed(secret: &[u8], headers: &HeaderMap, body: &[u8]) -> bool {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(signature) = header(SIGNATURE) {
@@ -69,7 +69,7 @@ fn is_allowed(secret: &[u8], headers: &HeaderMap, body: &[u8]) -> bool {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
             is_same(secret, token.trim().as_bytes())
         }
-        // Quay can send no headers; what stands before the @ of an address arrives as this.
+        // Quay can send no headers; the user part of the address arrives as this one.
         Some((scheme, encoded)) if scheme.eq_ignore_ascii_case("basic") => {
             let decoded = BASE64.decode(encoded.trim().as_bytes()).unwrap_or_default();
             decoded
@@ -81,7 +81,7 @@ fn is_allowed(secret: &[u8], headers: &HeaderMap, body: &[u8]) -> bool {
     }
 }
 
-/// Compares without telling by its time how much is the same: what is compared are digests, and those in constant time.
+/// Compares digests in constant time, so that the time does not reveal how much is equal.
 fn is_same(secret: &[u8], given: &[u8]) -> bool {
     const KEY: &[u8] = b"clade";
     is_hmac(KEY, given, &hmac(KEY, secret))

@@ -1,5 +1,5 @@
-//! What an orchestrator, Prometheus and people ask about the process itself: `/healthz`, `/readyz`, `/metrics`,
-//! `/v1/status`.
+//! Serves requests about the process itself, for orchestrators, Prometheus and people: `/healthz`, `/readyz`,
+//! `/metrics`, `/v1/status`.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::query::answer::{API_VERSION, PartitionStatus};
 use crate::telemetry::Metrics;
 
-/// A process that is further behind, in seconds, is not ready. Below that it is better than none: under load nobody is
-/// up to date at every moment.
+/// Lag in seconds above which a process is not ready. Below that it is better than none: under load no process is up to
+/// date at every moment.
 const MOST_BEHIND: u64 = 60;
 
-/// How a process is doing.
+/// The status of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
@@ -23,19 +23,19 @@ pub struct Status {
     pub api_version: String,
     /// `Status`.
     pub kind: String,
-    /// Its partitions.
+    /// The partitions.
     pub partitions: Vec<PartitionStatus>,
-    /// Why it cannot work now, if it cannot.
+    /// The reason why the process cannot work now, if it cannot.
     pub failure: Option<String>,
 }
 
 impl Status {
-    /// The status of a process that works on these partitions.
+    /// Returns the status of a process that works on these partitions.
     pub fn new(partitions: Vec<PartitionStatus>, failure: Option<String>) -> Self {
         Self { api_version: API_VERSION.to_owned(), kind: "Status".to_owned(), partitions, failure }
     }
 
-    /// Why it is not ready, if it is not.
+    /// The reason why the process is not ready, if it is not.
     fn unready(&self) -> Option<String> {
         let lacks = |of: &&PartitionStatus| !of.restored || of.behind_seconds.is_none_or(|s| s > MOST_BEHIND);
         let (lacking, all) = (self.partitions.iter().filter(lacks).count(), self.partitions.len());
@@ -45,7 +45,7 @@ impl Status {
     }
 }
 
-/// Where the status comes from.
+/// The source of the status.
 pub type Source = Arc<dyn Fn() -> Status + Send + Sync>;
 
 /// The routes.

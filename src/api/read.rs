@@ -1,4 +1,4 @@
-//! Questions.
+//! The routes of queries.
 
 use std::sync::Arc;
 
@@ -13,8 +13,7 @@ use crate::query::answer::{ClassItem, Explanation, GroupItem, ImageItem, List, T
 use crate::query::{Filter, Query, RefError};
 use crate::record::State as ImageState;
 
-/// The parameters of a list of images or tags. A query string has no structure, so the fields of [`Filter`] stand here flat. A
-/// parameter that is not among them is refused: a mistyped filter must not become an answer about everything.
+/// The parameters of a list. The fields of [`Filter`] are flat, since a query string has no structure.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct ListParams {
@@ -95,7 +94,7 @@ fn cut<T>(mut items: Vec<T>, limit: Option<usize>) -> List<T> {
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
-/// Answers a question on a thread that may take its time: a large answer must not hold other requests up.
+/// Answers a query on a blocking thread: a large answer must not delay other requests.
 async fn ask<T: Send + 'static>(
     asked: Arc<dyn Ask>,
     question: impl FnOnce(Query) -> Result<T, RefError> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Rebuilds: plans, commands, and how far they are.
+//! The routes of rebuilds: plans, commands and progress.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Answers only by who has read everything once.
+//! Refuses queries until the process has read the whole log once.
 
 use std::sync::Arc;
 
@@ -9,15 +9,15 @@ use axum::response::Response;
 use super::Ask;
 use super::error::ApiError;
 
-/// Lets nothing through that would be answered from a part of the log: whoever is asked about a class that it has not come
-/// to yet would say that there is none.
+/// Refuses requests that would be answered from a part of the log: without a class that it has not read yet, a process
+/// would answer that the class does not exist.
 pub(super) async fn restored(
     State(asked): State<Arc<dyn Ask>>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
     let partitions = asked.partitions();
-    // Where a worker has failed, what it had committed is still shown.
+    // If a worker has failed, its committed state is still shown.
     match partitions.iter().filter(|partition| partition.behind_seconds.is_none()).count() {
         0 => Ok(next.run(request).await),
         lacking => Err(ApiError::unavailable(format!(

@@ -8,16 +8,16 @@ use axum::routing::{MethodFilter, MethodRouter, delete, get, on, post};
 use super::{Ask, Command, Declare, Router, allowed, error, read, rebuild, restored, stream, write};
 use crate::api::ApiError;
 
-/// The process behind the API, as far as it has the parts.
+/// The process behind the API, with the parts that it has.
 #[derive(Clone)]
 pub struct Api {
-    /// Answers; `None` in a process that only publishes.
+    /// Answers queries; `None` in a process that only publishes.
     pub ask: Option<Arc<dyn Ask>>,
-    /// Takes declarations; else the reason for which this process takes none.
+    /// Takes declarations, or the reason why this process takes none.
     pub declare: Result<Arc<dyn Declare>, &'static str>,
-    /// Plans and rebuilds; only where there are answers.
+    /// Plans and rebuilds; only in a process that answers queries.
     pub command: Option<Arc<dyn Command>>,
-    /// Whoever has this token may declare and command from other machines.
+    /// The token with which users may declare and command from other machines.
     pub token: Option<Arc<str>>,
 }
 
@@ -29,7 +29,7 @@ struct Route(&'static str, MethodFilter, Handler, Access);
 /// Handlers by the part of the process that they need.
 enum Handler {
     Ask(fn() -> MethodRouter<Arc<dyn Ask>>),
-    /// It answers while the log is still being read.
+    /// Answers while the log is still being read.
     AskAtOnce(fn() -> MethodRouter<Arc<dyn Ask>>),
     Declare(fn() -> MethodRouter<Arc<dyn Declare>>),
     Command(fn() -> MethodRouter<Arc<dyn Command>>),
@@ -39,7 +39,7 @@ enum Handler {
 enum Access {
     /// Everybody whom the network lets through.
     Anybody,
-    /// Whoever asks from this machine, or has the token.
+    /// Users on this machine, or with the token.
     Commanders,
 }
 
@@ -72,7 +72,7 @@ const ROUTES: &[Route] = &[
     Route("/v1/rebuilds/{id}/cancel", POST, Handler::Command(|| post(rebuild::cancel)), Commanders),
 ];
 
-/// The routes of a process. A route whose part the process lacks says where to go instead.
+/// The routes of a process. A route whose part the process lacks names the process to use instead.
 pub fn router(api: &Api) -> Router {
     let add = |router: Router, Route(path, method, handler, access): &Route| {
         let routes = match handler {
@@ -99,7 +99,7 @@ pub fn router(api: &Api) -> Router {
     ROUTES.iter().fold(Router::new(), add).layer(map_response(error::as_json)).fallback(error::no_path)
 }
 
-/// The same for whoever has read the whole log once.
+/// The same routes, refused until the process has read the whole log once.
 fn after_reading(api: &Api, routes: MethodRouter) -> MethodRouter {
     match &api.ask {
         Some(ask) => routes.route_layer(from_fn_with_state(Arc::clone(ask), restored::restored)),

@@ -1,4 +1,4 @@
-//! Answers without an end in sight: one JSON object a line.
+//! Streams answers of any length: one JSON object per line.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +19,13 @@ use crate::query::lineage::each;
 use crate::record::{State as ImageState, Timestamp, Topic};
 use crate::subscribe::{Events, Filter, Form, Next, Start, SubscribeError, Subscription};
 
-/// Pieces of an answer that may wait for a slow reader; each is a few dozen lines.
+/// Pieces of an answer that may wait for a slow reader, at most; each is a few dozen lines.
 const PIECES: usize = 16;
 const PIECE_BYTES: usize = 64 << 10;
-/// How often a subscription looks whether its reader is still there.
+/// Interval at which a subscription checks whether its reader is still there.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Runs `produce` on a thread of its own; what it puts out becomes the body. It learns from `false` that the reader is
+/// Runs `produce` on a thread of its own; its output becomes the body. `false` from [`Lines`] means that the reader is
 /// gone.
 fn lines(produce: impl FnOnce(&mut Lines) + Send + 'static) -> impl IntoResponse {
     let (sender, receiver) = mpsc::channel::<Bytes>(PIECES);
@@ -66,7 +66,7 @@ pub(super) async fn lineage(State(asked): State<Arc<dyn Ask>>) -> impl IntoRespo
     lines(move |lines| each(asked.snapshot(), |line| lines.put(&line)))
 }
 
-/// What of the topic, from where, whether to go on for ever, and how it is told.
+/// The parameters of a subscription: filter, start, whether it follows, and the output form.
 #[derive(Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct SubscribeParams {
@@ -104,7 +104,7 @@ pub(super) async fn subscribe(
     let subscription =
         Subscription::of(topic).filter(filter).start(Start::parse(&from, Timestamp::now())?).follow(follow);
     let log = SharedLog::clone(asked.log());
-    // What is wrong with the question is told before the answer begins.
+    // An invalid subscription is reported before the answer begins.
     let events = tokio::task::spawn_blocking(move || subscription.open(&*log));
     let events = events.await.map_err(ApiError::internal)??;
     Ok(lines(move |lines| {
@@ -114,7 +114,7 @@ pub(super) async fn subscribe(
     }))
 }
 
-/// Puts out what the topic has, and what comes, until the reader has gone away or has all that it wanted.
+/// Writes the events of the topic, until the reader is gone or has all events that it wanted.
 fn forward(mut events: Events, form: Form, lines: &mut Lines) -> Result<(), SubscribeError> {
     let mut wait = LOOK;
     loop {

@@ -1,4 +1,4 @@
-//! Requests that every process answers alike, against stand-ins for what is behind the API.
+//! Tests requests that every process answers alike, with stand-ins for the process behind the API.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ fn empty() -> Api {
     Api { ask: Some(Arc::new(ask)), ..publisher() }
 }
 
-/// Takes no declaration, and should never be asked to.
+/// Accepts no declaration, and should never receive one.
 struct Refusing;
 
 impl Declare for Refusing {

@@ -1,4 +1,4 @@
-//! Declarations.
+//! The routes of declarations.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(super) async fn apply(
     State(declare): State<Arc<dyn Declare>>,
     Json(objects): Json<Vec<serde_json::Value>>,
 ) -> Answer<Vec<Applied>> {
-    // All are read before any is applied: a mistake in the last changes nothing.
+    // All are parsed before any is applied: a mistake in the last changes nothing.
     let manifests: Result<Vec<Vec<Manifest>>, ManifestError> =
         objects.into_iter().map(Manifest::read).collect();
     let manifests = manifests.map_err(ApiError::invalid)?.concat();
@@ -40,7 +40,7 @@ fn name_of(manifest: &Manifest) -> String {
     }
 }
 
-/// The object that is to be deleted.
+/// The object to delete.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Named {

@@ -1,4 +1,4 @@
-//! Where a trail is read from, and what its files are called.
+//! The places that a trail can be read from, and the names of its files.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -9,22 +9,22 @@ use super::{AuditError, head};
 
 /// A place that has segments and heads.
 pub trait Archive {
-    /// What it is, for messages.
+    /// The name of the place, for messages.
     fn name(&self) -> String;
-    /// The names of its files, in any order.
+    /// Lists the names of the files, in any order.
     fn names(&self) -> Result<Vec<String>, AuditError>;
-    /// Reads one of them.
+    /// Opens one of the files.
     fn open(&self, name: &str) -> Result<Box<dyn BufRead>, AuditError>;
-    /// Whether an auditor may be writing there now.
+    /// Returns `true` if an auditor may be writing there now.
     fn is_written(&self) -> bool {
         false
     }
 
-    /// Reads a whole file that is small; `None` if it is not there.
+    /// Reads a small file as a whole. Returns `None` if it does not exist.
     fn small(&self, name: &str) -> Result<Option<Vec<u8>>, AuditError>;
 }
 
-/// How files are called.
+/// The names of files.
 #[derive(Debug, Clone, Copy)]
 pub struct Names;
 
@@ -33,24 +33,24 @@ const SEGMENT: &str = ".jsonl";
 const HEAD: &str = ".head.json";
 
 impl Names {
-    /// Of the segment that begins with this entry. Names sort as segments do.
+    /// The name of the segment that begins with this entry. The order of names is the order of segments.
     pub fn segment(first: u64) -> String {
         format!("{PREFIX}{first:020}{SEGMENT}")
     }
 
-    /// Of the head of a segment.
+    /// The name of the head of a segment.
     pub fn head(segment: &str) -> String {
         format!("{}{HEAD}", segment.strip_suffix(SEGMENT).unwrap_or(segment))
     }
 
-    /// The number of a segment's first entry; `None` if the name is none of a segment.
+    /// The number of a segment's first entry. Returns `None` if the name is not that of a segment.
     pub fn first(segment: &str) -> Option<u64> {
         let digits = segment.strip_prefix(PREFIX)?.strip_suffix(SEGMENT)?;
         (digits.len() == 20).then_some(())?;
         digits.parse().ok()
     }
 
-    /// The segment that a head is of; `None` if the name is none of a head.
+    /// The segment of a head. Returns `None` if the name is not that of a head.
     pub fn segment_of(head: &str) -> Option<String> {
         let segment = format!("{}{SEGMENT}", head.strip_suffix(HEAD)?);
         Self::first(&segment).map(|_| segment)
@@ -70,7 +70,7 @@ impl Names {
 pub struct Directory(pub PathBuf);
 
 impl Directory {
-    /// The head of a segment; `None` if there is none.
+    /// Reads the head of a segment. Returns `None` if there is none.
     pub(super) fn head(&self, segment: &str) -> Result<Option<head::SignedHead>, AuditError> {
         let name = Names::head(segment);
         let Some(bytes) = self.small(&name)? else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! The service: reads the log, a thread a topic, and writes the trail on one of its own.
+//! The audit service: one thread per topic reads the log, and one more thread writes the trail.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -21,41 +21,41 @@ use crate::oci::Timestamp;
 use crate::record::Topic;
 use crate::telemetry::{AuditMetrics, Metrics};
 
-/// So many reads may wait for the writer, of some 4 MiB at the most each: readers that are faster wait.
+/// Reads that may wait for the writer, of some 4 MiB each at most. A faster reader waits.
 const WAITING: usize = 4;
-/// A batch of so many bytes is written, whatever else there is.
+/// Size in bytes at which a batch is written, whether or not more entries wait.
 const BATCH: usize = 8 << 20;
-/// How often it is looked whether the auditor is to end, and whether the segment is too old.
+/// Interval at which the writer checks the stop flag and the age of the segment.
 const LOOK: Duration = Duration::from_millis(200);
-/// How often it is looked for segments that are too old to be kept, when none is closed.
+/// Interval at which the writer looks for segments beyond the retention, if none is closed meanwhile.
 const PRUNE: Duration = Duration::from_secs(60 * 60);
 
-/// How the audit is done.
+/// The options of an auditor.
 #[derive(Debug)]
 pub struct Options {
-    /// Where the trail is.
+    /// The directory of the trail.
     pub dir: PathBuf,
-    /// What its segments are like.
+    /// The layout of segments.
     pub layout: Layout,
-    /// Closed segments that are older are deleted. Without it, none is.
+    /// Days to keep closed segments; older ones are deleted. `None` keeps all.
     pub keep_days: Option<u64>,
-    /// Where closed segments go as well.
+    /// The store that closed segments are copied to.
     pub store: Option<Store>,
-    /// What the process is doing, told to another that wants the directory.
+    /// The command of this process. Another process that wants the directory shows it.
     pub command: String,
-    /// What time it is.
+    /// The clock.
     pub clock: fn() -> Timestamp,
 }
 
 impl Options {
-    /// A trail in this directory, of segments as they are by default.
+    /// Returns options for a trail in this directory, with segments of the default layout.
     pub fn new(dir: PathBuf) -> Self {
         let (layout, command) = (Layout::default(), "clade".to_owned());
         Self { dir, layout, keep_days: None, store: None, command, clock: Timestamp::now }
     }
 }
 
-/// How an auditor is doing. Clones share it.
+/// The progress of an auditor. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Handle(Arc<Shared>);
 
@@ -66,7 +66,7 @@ struct Shared {
 }
 
 impl Handle {
-    /// Whether everything that was on the log at the start is in the trail, durably.
+    /// Returns `true` if everything that was on the log at the start is durable in the trail.
     pub fn is_complete(&self) -> bool {
         self.0.is_complete.load(Ordering::Acquire)
     }
@@ -78,7 +78,7 @@ impl Handle {
     }
 }
 
-/// A running auditor. It ends when it is dropped.
+/// A running auditor. Dropping it stops it.
 pub struct Auditor {
     thread: Option<JoinHandle<Result<(), AuditError>>>,
     ended: Arc<AtomicBool>,
@@ -86,7 +86,7 @@ pub struct Auditor {
 }
 
 impl Auditor {
-    /// Opens the trail, sees how far it has come, and goes on from there.
+    /// Opens the trail, reads how far it has come, and continues from there.
     pub fn start(log: SharedLog, options: Options, metrics: &Metrics) -> Result<Self, AuditError> {
         let mut trail = Trail::open(options.dir.clone(), options.layout.clone(), &options.command)?;
         let metrics = metrics.audit.clone();
@@ -107,17 +107,17 @@ impl Auditor {
         Ok(Self { thread: Some(thread), ended, handle })
     }
 
-    /// How it is doing.
+    /// The progress of the auditor.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// Whether it has ended by itself, which it does only for an error.
+    /// Returns `true` if the auditor has ended by itself, which it does only after an error.
     pub fn is_finished(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Ends it; what it has read is in the trail.
+    /// Stops the auditor. Everything that it has read is in the trail.
     pub fn stop(mut self) -> Result<(), AuditError> {
         self.end()
     }
@@ -137,7 +137,7 @@ impl Drop for Auditor {
     }
 }
 
-/// Audits until that fails.
+/// Audits until an error occurs.
 pub async fn run(auditor: Auditor) -> Result<(), AuditError> {
     while !auditor.is_finished() {
         tokio::time::sleep(LOOK).await;
@@ -145,7 +145,7 @@ pub async fn run(auditor: Auditor) -> Result<(), AuditError> {
     auditor.stop()
 }
 
-/// Notes topics that were made anew: what the trail says of their offsets is of others.
+/// Records topics that were created again: the offsets in the trail are those of the earlier topics.
 fn reset(log: &dyn Log, trail: &mut Trail, metrics: &AuditMetrics, now: Timestamp) -> Result<(), AuditError> {
     for (of, (last, time)) in trail.offsets().clone() {
         let is_there = partitions(log, of.topic).contains(&of.partition);
@@ -163,7 +163,7 @@ fn reset(log: &dyn Log, trail: &mut Trail, metrics: &AuditMetrics, now: Timestam
     trail.flush()
 }
 
-/// What was read of a topic.
+/// One read of a topic.
 type Read = (Topic, Followed);
 
 struct Work {
@@ -173,7 +173,7 @@ struct Work {
     clock: fn() -> Timestamp,
     metrics: AuditMetrics,
     handle: Handle,
-    /// How many segments were closed when that was last looked at.
+    /// The number of closed segments at the last check.
     closed: u64,
 }
 
@@ -190,14 +190,14 @@ impl Work {
         }
         drop(out);
         let worked = self.work(&reads, &followers, ended);
-        // A follower that waits for room sees that nobody reads.
+        // A follower that waits for room then sees that the reader is gone.
         drop(reads);
         let failed = followers.iter_mut().map(Follower::end).find(Result::is_err);
         worked?;
         Ok(failed.unwrap_or(Ok(()))?)
     }
 
-    /// Where each partition is read on.
+    /// The offset at which to continue in each partition.
     fn from(&self, log: &dyn Log, topic: Topic) -> Vec<(u16, Offset)> {
         let next = |partition| {
             let last = self.trail.offsets().get(&TopicPartition { topic, partition });
@@ -228,7 +228,7 @@ impl Work {
                         self.handle.0.is_complete.store(true, Ordering::Release);
                     }
                 }
-                // One that has ended by itself has failed. Its error is read once all have ended.
+                // A follower that has ended by itself has failed. Its error is read once all have ended.
                 Err(_) if followers.iter().any(Follower::is_finished) => return self.flush(),
                 Err(_) => {}
             }
@@ -271,7 +271,7 @@ impl Work {
         Ok(())
     }
 
-    /// Whether a segment was closed since it was last asked.
+    /// Returns `true` if a segment was closed since the last call.
     fn note_closed(&mut self) -> bool {
         let closed = self.trail.closed();
         let new = closed - std::mem::replace(&mut self.closed, closed);
@@ -282,7 +282,7 @@ impl Work {
         new > 0
     }
 
-    /// Says what is deleted, and deletes it. With a store, only what that has.
+    /// Records which segments are to be deleted, and deletes them. With a store, only those that the store has.
     fn prune(&mut self) -> Result<(), AuditError> {
         let Some(keep) = self.keep else { return Ok(()) };
         let now = (self.clock)();

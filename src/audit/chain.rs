@@ -1,4 +1,4 @@
-//! Lines, and how each is bound to the one before it.
+//! Encodes the lines of a trail and binds each to the one before it.
 //!
 //! A line is compact JSON in UTF-8 and a line feed. Its last member is `hash`: the SHA-256 of the line without that member
 //! and without the line feed, so that
@@ -7,8 +7,8 @@
 //! sed -n 7p audit-00000000000000000001.jsonl | sed 's/,"hash":"[^"]*"}$/}/' | tr -d '\n' | sha256sum
 //! ```
 //!
-//! prints it. The member before it is `prev`: the hash of the line before, whichever segment that is in, and 64 zeros in the
-//! first line of all. Nothing is ever written anew from what was read: the bytes themselves are what is hashed.
+//! prints it. The member before it is `prev`: the hash of the previous line, in whichever segment that is, and 64 zeros
+//! in the first line of the trail. Readers hash the bytes themselves and never encode a line again.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use crate::record::Topic;
 
 /// The version of the format, in each header.
 pub const FORMAT: u32 = 1;
-/// What the first line of all follows.
+/// The `prev` of the first line of the trail.
 pub const GENESIS: Digest = Digest::from_bytes([0; 32]);
 
 /// The first line of a segment.
@@ -28,33 +28,33 @@ pub const GENESIS: Digest = Digest::from_bytes([0; 32]);
 pub struct Header {
     /// [`FORMAT`].
     pub audit: u32,
-    /// The number of its first entry.
+    /// The number of the segment's first entry.
     pub segment: u64,
-    /// When it was begun.
+    /// The time at which the segment was begun.
     #[serde(serialize_with = "millis")]
     pub opened: Timestamp,
-    /// How far each partition was read before it.
+    /// The progress in each partition before the segment.
     pub offsets: Vec<SourceOffset>,
-    /// What stood before it, for the `from` of what follows: class, group, rebuild or target by key.
+    /// The state before the segment, for the `from` of the entries that follow: class, group, rebuild or target by key.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub known: BTreeMap<String, Facts>,
-    /// The hash of the last line of the segment before.
+    /// The hash of the last line of the previous segment.
     pub prev: Digest,
 }
 
 /// The last line of a segment that is complete.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Footer {
-    /// When it was closed.
+    /// The time at which the segment was closed.
     #[serde(serialize_with = "millis")]
     pub closed: Timestamp,
-    /// How many entries it has.
+    /// The number of entries in the segment.
     pub entries: u64,
-    /// The number of the last of them.
+    /// The number of its last entry.
     pub last: u64,
-    /// How far each partition was read.
+    /// The progress in each partition.
     pub offsets: Vec<SourceOffset>,
-    /// The hash of the line before.
+    /// The hash of the previous line.
     pub prev: Digest,
 }
 
@@ -67,30 +67,31 @@ pub struct SourceOffset {
     pub partition: u16,
     /// The offset of that record.
     pub last: u64,
-    /// When it was appended: tells it from another record that has the same offset in a topic made anew.
+    /// The time at which the record was appended. It distinguishes the record from one with the same offset in a topic
+    /// that was created again.
     #[serde(serialize_with = "millis")]
     pub time: Timestamp,
 }
 
-/// What a line is.
+/// The kinds of lines.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Line {
-    /// The first of a segment.
+    /// The first line of a segment.
     Header(Header),
     /// An entry.
     Entry(Box<Entry>),
-    /// The last of a segment.
+    /// The last line of a segment.
     Footer(Footer),
 }
 
-/// A line as it was read.
+/// A line as read, with its hashes.
 #[derive(Debug)]
 pub struct Sealed {
-    /// What it says.
+    /// The content.
     pub line: Line,
-    /// The hash that it claims.
+    /// The hash that the line states.
     pub claimed: Digest,
-    /// The hash that it has.
+    /// The hash of the bytes.
     pub actual: Digest,
 }
 
@@ -99,7 +100,7 @@ const HASH_TEXT: usize = 71;
 /// `,"hash":"sha256:…"}`
 const SUFFIX: usize = BEFORE_HASH.len() + HASH_TEXT + 2;
 
-/// Appends a line that says `content` to `out`, and returns its hash.
+/// Appends the line of `content` to `out`, and returns its hash.
 pub fn seal(content: &impl Serialize, out: &mut Vec<u8>) -> Result<Digest, serde_json::Error> {
     let begin = out.len();
     serde_json::to_writer(&mut *out, content)?;
@@ -111,7 +112,7 @@ pub fn seal(content: &impl Serialize, out: &mut Vec<u8>) -> Result<Digest, serde
     Ok(hash)
 }
 
-/// Reads a line, without its line feed. Whether it has the hash that it claims is for the caller to compare.
+/// Parses a line without its line feed. The caller compares the stated hash with the actual one.
 pub fn open(bytes: &[u8]) -> Result<Sealed, String> {
     let at = bytes.len().checked_sub(SUFFIX).ok_or("it is too short")?;
     let (content, suffix) = bytes.split_at(at);

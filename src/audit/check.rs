@@ -1,4 +1,4 @@
-//! Whether lines are what was written, where it was written: line by line, without keeping them.
+//! Checks line by line, without keeping lines, that a trail is intact and in order.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -9,14 +9,14 @@ use super::events::{PRUNED, Pruned, RESET};
 use crate::oci::{Digest, Timestamp};
 use crate::record::Topic;
 
-/// Something that is not as it was written.
+/// A difference from an intact trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The file.
     pub file: String,
-    /// The line, from 1; 0 for the file as a whole.
+    /// The line, from 1; 0 for the whole file.
     pub line: u64,
-    /// What is wrong.
+    /// The problem.
     pub problem: String,
 }
 
@@ -26,30 +26,32 @@ impl fmt::Display for Finding {
     }
 }
 
-/// More findings are counted and not kept: one cause can have many.
+/// Findings that are kept, at most. Further ones are counted, since one cause can have many.
 const MOST_FINDINGS: usize = 1_000;
-/// After something out of place, the next line may follow any of so many.
+/// Places that the next line may follow after a line out of place, at most.
 const MOST_PLACES: usize = 8;
 
-/// What may come next: the number of the next entry, and what it follows; `None` is anything.
+/// A place where the next line may stand: the number of the next entry, and the hash that it follows; `None` accepts
+/// any.
 type Place = (u64, Option<Digest>);
 
-/// Checks a trail: [`Checker::begin`], its lines, [`Checker::end`] for each segment, in order.
+/// Checks a trail. For each segment, in order, call [`Checker::begin`], then pass its lines, then call
+/// [`Checker::end`].
 #[derive(Debug, Default)]
 pub struct Checker {
-    /// What was found, in order.
+    /// The findings, in order.
     pub findings: Vec<Finding>,
-    /// How many more findings there were.
+    /// The number of findings that were not kept.
     pub more: u64,
-    /// How many entries were seen.
+    /// The number of entries.
     pub entries: u64,
-    /// The number of the first of them, and the time of it.
+    /// The number and time of the first entry.
     pub first: Option<(u64, Timestamp)>,
-    /// The number of the last, its hash and its time.
+    /// The number, hash and time of the last entry.
     pub last: Option<(u64, Digest, Timestamp)>,
-    /// Of a trail whose beginning is not there, what its first line follows.
+    /// The hash that the first line follows, if the beginning of the trail is gone.
     pub begins_after: Option<Digest>,
-    /// The heads of segments that were deleted, as the trail itself says; with the entry that says so.
+    /// The heads of segments that the trail records as deleted, with the number of the entry that says so.
     pub pruned: HashMap<Digest, (u64, String)>,
     file: String,
     line: u64,
@@ -58,10 +60,10 @@ pub struct Checker {
     offsets: BTreeMap<(Topic, u16), u64>,
 }
 
-/// What was seen of the segment that is being read.
+/// The state of the segment that is being read.
 #[derive(Debug, Default)]
 struct Segment {
-    /// Whether it is the first of the trail.
+    /// `true` for the first segment of the trail.
     is_first: bool,
     has_header: bool,
     first: u64,
@@ -69,19 +71,19 @@ struct Segment {
     footer: Option<(Footer, Digest)>,
 }
 
-/// A segment that was read to its end.
+/// The result of a segment that was read to its end.
 #[derive(Debug)]
 pub struct Ended {
-    /// The number of its first entry.
+    /// The number of the segment's first entry.
     pub first: u64,
-    /// How many lines it has.
+    /// The number of lines.
     pub lines: u64,
-    /// Its last line and that line's hash, if it is closed.
+    /// The last line and its hash, if the segment is closed.
     pub footer: Option<(Footer, Digest)>,
 }
 
 impl Checker {
-    /// A segment begins.
+    /// Begins a segment.
     pub fn begin(&mut self, file: &str) {
         let is_first = self.file.is_empty();
         if !is_first && self.segment.footer.is_none() {
@@ -93,14 +95,14 @@ impl Checker {
         self.segment = Segment { is_first, ..Segment::default() };
     }
 
-    /// The next line, without its line feed. Returns what it says if it is what was written.
+    /// Takes the next line, without its line feed. Returns its content if the line is intact.
     pub fn line(&mut self, bytes: &[u8]) -> Option<(Line, Digest)> {
         self.line += 1;
         let sealed = match chain::open(bytes) {
             Ok(sealed) => sealed,
             Err(problem) => {
                 self.found(format!("this is no line of an audit trail: {problem}"));
-                // What it was can not be known.
+                // The content is unknown, so the next line may be any.
                 self.places.push((0, None));
                 self.segment.has_header |= self.line == 1;
                 return None;
@@ -131,7 +133,7 @@ impl Checker {
         Some((line, hash))
     }
 
-    /// The segment ends; `rest` is what stands behind its last line feed.
+    /// Ends the segment. `rest` is the text after its last line feed.
     pub fn end(&mut self, rest: &[u8]) -> Ended {
         if self.line == 0 && rest.is_empty() {
             self.found("the file is empty".to_owned());
@@ -148,7 +150,7 @@ impl Checker {
         Ended { first: self.segment.first, lines: self.line, footer: self.segment.footer.clone() }
     }
 
-    /// Something else that is wrong with a file, at a line, or 0 for all of it.
+    /// Adds a finding about a file at a line, or at 0 for the whole file.
     pub fn found_in(&mut self, file: &str, line: u64, problem: String) {
         if self.findings.len() < MOST_FINDINGS {
             self.findings.push(Finding { file: file.to_owned(), line, problem });
@@ -240,7 +242,7 @@ impl Checker {
         self.offsets.insert(of, source.offset);
     }
 
-    /// Notes what an entry of the auditor's own says of the trail.
+    /// Takes note of an entry about deleted segments.
     fn prune(&mut self, entry: &Entry) {
         let Some(pruned) = entry.from.as_ref().and_then(Facts::read::<Pruned>) else {
             return;
@@ -250,7 +252,7 @@ impl Checker {
         }
     }
 
-    /// The topic was made anew: its offsets come again.
+    /// Takes note of a topic that was created again: its offsets begin again.
     fn reset(&mut self, entry: &Entry) {
         if let Some(of) = entry.from.as_ref().and_then(Facts::read::<SourceOffset>) {
             self.offsets.remove(&(of.topic, of.partition));
@@ -295,7 +297,8 @@ impl Checker {
         self.places.iter().find(|(_, of)| of.is_some()).map_or(1, |(at, _)| *at)
     }
 
-    /// After a line in its place only the next one comes; after another, perhaps also what was expected there.
+    /// After a line in its place only the next one may follow; after another line, also the one that was expected
+    /// there.
     fn goes_on(&mut self, seq: u64, hash: Digest, is_in_place: bool) {
         if is_in_place {
             self.places.clear();

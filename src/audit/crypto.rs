@@ -1,4 +1,5 @@
-//! What a store's client needs to sign its requests: OpenSSL's, so that no second library for cryptography comes in.
+//! The cryptography that a store's client signs its requests with. It is OpenSSL's, so that no second library for
+//! cryptography comes in.
 
 use object_store::Error;
 use object_store::client::{
@@ -24,7 +25,7 @@ impl CryptoProvider for Openssl {
         Ok(Box::new(Authenticating { algorithm, key, content: Vec::new(), code: Vec::new() }))
     }
 
-    /// Google's stores want it; S3 does not.
+    /// Google's stores need RSA signatures; S3 does not.
     fn sign(&self, _: SigningAlgorithm, _: &[u8]) -> object_store::Result<Box<dyn Signer>> {
         Err(failed("clade signs no requests with RSA"))
     }
@@ -48,7 +49,8 @@ struct Digesting {
 
 impl DigestContext for Digesting {
     fn update(&mut self, data: &[u8]) {
-        // It allocates nothing and cannot fail; if it did, the signature would be wrong and the store would say so.
+        // The call allocates nothing and cannot fail. If it did, the signature would be wrong and the store would
+        // reject it.
         let _ = self.hasher.update(data);
     }
 
@@ -58,7 +60,7 @@ impl DigestContext for Digesting {
     }
 }
 
-/// What is authenticated is a few lines, so that it can be kept until the end.
+/// An HMAC in progress. The text to sign is a few lines, so it can be kept until the end.
 struct Authenticating {
     algorithm: MessageDigest,
     key: PKey<Private>,

@@ -1,4 +1,5 @@
-//! One entry of the trail: when, what, of what, from what to what, why, on whose behalf, and by which record.
+//! One entry of the trail: its time, kind, subject, the state before and after, the reason, the requester and the
+//! record.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,24 +11,25 @@ use serde_json::value::RawValue;
 use crate::oci::{Digest, Platform, Timestamp};
 use crate::record::Topic;
 
-/// An entry. Its members stand in the line in this order; those that say nothing are left out.
+/// An entry. Its members stand in the line in this order; empty members are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    /// Counts the entries of the trail, from 1, without a gap.
+    /// The number of the entry in the trail, from 1, without a gap.
     pub seq: u64,
-    /// When the record was appended to the log; of an entry without a record, when it was written. Milliseconds.
+    /// The time at which the record was appended to the log. For an entry without a record, the time of writing.
+    /// Milliseconds.
     #[serde(serialize_with = "millis")]
     pub time: Timestamp,
-    /// What has happened, as `image.outdated`.
+    /// The kind of the event, as `image.outdated`.
     pub what: Cow<'static, str>,
     /// The image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<Digest>,
-    /// What it runs on.
+    /// The platform of the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
-    /// The class; of a rebuild, the one because of which it is.
+    /// The class. For a rebuild, the class that caused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
     /// The group.
@@ -36,29 +38,29 @@ pub struct Entry {
     /// The rebuild.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<String>,
-    /// What is rebuilt.
+    /// The target of the rebuild.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// How it was before, where that is known.
+    /// The state before, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Facts>,
-    /// How it is now; absent when it is gone.
+    /// The state now. Absent if the subject is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Facts>,
-    /// Why, and what proves it.
+    /// The reason and the evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Facts>,
-    /// Who asked for it, as far as that is known.
+    /// The requester, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<String>,
-    /// The record that says so; an entry of the auditor's own has none.
+    /// The record behind the entry. The auditor's own entries have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
-    /// The hash of the line before.
+    /// The hash of the previous line.
     pub prev: Digest,
 }
 
-/// Where a record stands on the log.
+/// The place of a record on the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// The topic.
@@ -75,23 +77,23 @@ impl fmt::Display for Source {
     }
 }
 
-/// A JSON object whose form depends on what has happened, as it stands in the line.
+/// A JSON object as it stands in the line. Its form depends on the kind of the event.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Facts(Box<RawValue>);
 
 impl Facts {
-    /// What `value` says; without anything if it cannot be JSON, as no type of this module.
+    /// Encodes `value`. Returns `None` if JSON cannot express it, which holds for no type of this module.
     pub fn of(value: &impl Serialize) -> Option<Self> {
         serde_json::value::to_raw_value(value).ok().map(Self)
     }
 
-    /// Reads it as a `T`.
+    /// Decodes the object as a `T`.
     pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_str(self.0.get()).ok()
     }
 
-    /// One of its members, as text without quotes.
+    /// Returns one member as text without quotes.
     pub fn member(&self, name: &str) -> Option<String> {
         match self.read::<serde_json::Map<String, serde_json::Value>>()?.remove(name)? {
             serde_json::Value::String(text) => Some(text),
@@ -100,7 +102,7 @@ impl Facts {
         }
     }
 
-    /// Its JSON.
+    /// The JSON text.
     pub fn json(&self) -> &str {
         self.0.get()
     }
@@ -113,7 +115,7 @@ impl PartialEq for Facts {
 }
 
 impl Entry {
-    /// That something has happened. Its place in the chain is given to it when it is written.
+    /// Returns an entry of this kind. Its place in the chain is set when it is written.
     pub fn new(what: &'static str, time: Timestamp) -> Self {
         Self {
             seq: 0,
@@ -135,7 +137,7 @@ impl Entry {
     }
 }
 
-/// Always three digits, so that equal moments are equal texts.
+/// Always three digits, so that equal times are equal texts.
 pub(super) fn millis<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{time:.3}"))
 }

@@ -1,4 +1,4 @@
-//! The head of a closed segment, in a file beside it, signed if there is a key.
+//! The head of a closed segment, in a file beside it. It is signed if there is a key.
 
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
@@ -8,33 +8,33 @@ use super::entry::millis;
 use super::key::{PublicKey, SigningKey};
 use crate::oci::{Digest, Timestamp};
 
-/// What is signed: the last line of a segment, and so everything before it.
+/// The signed statement about a segment: its last line, and thereby everything before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// The version of the format.
     pub audit: u32,
-    /// The segment's file.
+    /// The name of the segment's file.
     pub segment: String,
-    /// The number of its first entry.
+    /// The number of the segment's first entry.
     pub first: u64,
-    /// The number of its last entry.
+    /// The number of the segment's last entry.
     pub last: u64,
-    /// When it was closed.
+    /// The time at which the segment was closed.
     #[serde(serialize_with = "millis")]
     pub closed: Timestamp,
-    /// The hash of its last line.
+    /// The hash of the segment's last line.
     pub head: Digest,
 }
 
-/// The file: one line of JSON. What is signed is [`Head`] as it stands there: the same object without `publicKey` and
-/// `signature`, behind [`Head::DOMAIN`].
+/// The content of the file: one line of JSON. The signature covers [`Head`] as it stands there, which is the same
+/// object without `publicKey` and `signature`, after [`Head::DOMAIN`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SignedHead {
-    /// What is signed.
+    /// The signed part.
     #[serde(flatten)]
     pub head: Head,
-    /// The raw Ed25519 key in base64. Whether it is the right one is for the reader to know.
+    /// The raw Ed25519 key in base64. The reader must know whether it is the right key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public_key: Option<String>,
     /// The signature in base64.
@@ -43,24 +43,24 @@ pub struct SignedHead {
 }
 
 impl Head {
-    /// Goes before what is signed, so that a signature means nothing anywhere else.
+    /// Precedes the signed text, so that a signature is valid for nothing else.
     pub const DOMAIN: &[u8] = b"clade audit head 1\n";
 
-    /// Of a segment that was closed with this line.
+    /// Returns the head of a segment that was closed with this footer.
     pub fn new(segment: String, first: u64, footer: &Footer, head: Digest) -> Self {
         Self { audit: super::chain::FORMAT, segment, first, last: footer.last, closed: footer.closed, head }
     }
 
     fn message(&self) -> Vec<u8> {
         let mut message = Self::DOMAIN.to_vec();
-        // Strings, numbers and a time: that cannot fail.
+        // Encoding strings, numbers and a time cannot fail.
         let _ = serde_json::to_writer(&mut message, self);
         message
     }
 }
 
 impl SignedHead {
-    /// Signed with the key, if there is one.
+    /// Signs the head with the key, if there is one.
     pub fn new(head: Head, key: Option<&SigningKey>) -> Result<Self, String> {
         let Some(key) = key else { return Ok(Self { head, public_key: None, signature: None }) };
         let signature = BASE64.encode(&key.sign(&head.message())?);
@@ -74,14 +74,15 @@ impl SignedHead {
         text
     }
 
-    /// Reads a file. Only what [`SignedHead::text`] writes is one, to the byte.
+    /// Parses a file. It must equal the output of [`SignedHead::text`] to the byte.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let head: Self =
             serde_json::from_slice(bytes).map_err(|error| format!("it cannot be read: {error}"))?;
         if head.text() == bytes { Ok(head) } else { Err("it is not written as clade writes it".to_owned()) }
     }
 
-    /// Whether it is signed, by one of `keys`; with none of them, by the key that it names itself. Returns the key.
+    /// Checks the signature against `keys`, or, if that is empty, against the key in the file. Returns the key, or
+    /// `None` if the head is not signed.
     pub fn check(&self, keys: &[PublicKey]) -> Result<Option<PublicKey>, String> {
         let (Some(key), Some(signature)) = (&self.public_key, &self.signature) else {
             let is_nothing = self.public_key.is_none() && self.signature.is_none();

@@ -1,4 +1,4 @@
-//! Ed25519 keys. OpenSSL's, which is in the program already.
+//! Ed25519 keys for heads. The implementation is OpenSSL's, which the program links anyway.
 
 use std::fmt;
 use std::path::Path;
@@ -10,14 +10,14 @@ use openssl::sign::{Signer, Verifier};
 
 use super::AuditError;
 
-/// What heads are signed with.
+/// The private key that signs heads.
 #[derive(Clone)]
 pub struct SigningKey {
     key: PKey<Private>,
     public: PublicKey,
 }
 
-/// What their signatures are checked with. As text, the 32 bytes in base64.
+/// The public key that checks signatures of heads. Its text form is the 32 bytes in base64.
 #[derive(Clone)]
 pub struct PublicKey {
     key: PKey<Public>,
@@ -28,15 +28,15 @@ pub struct PublicKey {
 const BYTES: usize = 32;
 
 impl SigningKey {
-    /// A new one.
+    /// Generates a key.
     pub fn generate() -> Result<Self, AuditError> {
         let failed = |problem: String| AuditError::Configuration(format!("cannot make a key: {problem}"));
         let key = PKey::generate_ed25519().map_err(|error| failed(error.to_string()))?;
         Self::of(key).map_err(failed)
     }
 
-    /// That of a file: PKCS#8 in PEM, as `clade audit keygen` and `openssl genpkey -algorithm ed25519` write it, or the 32
-    /// bytes of the seed.
+    /// Reads a key file: PKCS#8 in PEM, as `clade audit keygen` and `openssl genpkey -algorithm ed25519` write it, or
+    /// the 32 bytes of the seed.
     pub fn read(path: &Path) -> Result<Self, AuditError> {
         let bytes =
             std::fs::read(path).map_err(|error| AuditError::file("read the signing key", path, &error))?;
@@ -62,12 +62,12 @@ impl SigningKey {
         Ok(Self { key, public: PublicKey::raw(&raw)? })
     }
 
-    /// For a file: PKCS#8 in PEM.
+    /// The content of a key file: PKCS#8 in PEM.
     pub fn pem(&self) -> Result<Vec<u8>, AuditError> {
         self.key.private_key_to_pem_pkcs8().map_err(|error| AuditError::Configuration(error.to_string()))
     }
 
-    /// The key that others check with.
+    /// The public key of this key.
     pub fn public(&self) -> PublicKey {
         self.public.clone()
     }
@@ -79,7 +79,7 @@ impl SigningKey {
 }
 
 impl PublicKey {
-    /// That of a file: PEM, or the 32 bytes, or these in base64.
+    /// Reads a key file: PEM, the 32 bytes, or the 32 bytes in base64.
     pub fn read(path: &Path) -> Result<Self, AuditError> {
         let bytes =
             std::fs::read(path).map_err(|error| AuditError::file("read the public key", path, &error))?;
@@ -97,7 +97,7 @@ impl PublicKey {
         })
     }
 
-    /// For a file: PEM.
+    /// The content of a key file: PEM.
     pub fn pem(&self) -> Result<Vec<u8>, AuditError> {
         self.key.public_key_to_pem().map_err(|error| AuditError::Configuration(error.to_string()))
     }
@@ -149,7 +149,7 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// Only which one it is.
+/// Shows the public key only.
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({})", self.public())

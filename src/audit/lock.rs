@@ -1,4 +1,4 @@
-//! One auditor a directory.
+//! Locks a trail's directory: one auditor per directory.
 
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
@@ -8,17 +8,17 @@ use std::time::{Duration, Instant};
 use super::AuditError;
 
 const FILE: &str = "audit.lock";
-/// Whoever only looks whether the lock is held has it for far less.
+/// Time for which a lock is retried. A process that only checks the lock holds it for far less.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Held for as long as it lives. The operating system gives it back when the process ends, however that ends.
+/// The lock, held until it is dropped. The operating system releases it when the process ends, even if it is killed.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock of a directory that is there.
+    /// Takes the lock of an existing directory.
     pub(super) fn take(dir: &Path, command: &str) -> Result<Self, AuditError> {
         let path = dir.join(FILE);
         let mut file = File::options()
@@ -42,20 +42,20 @@ impl Lock {
             }
             Err(TryLockError::Error(error)) => return Err(AuditError::file("lock", &path, &error)),
         }
-        // Only a hint for the message above: not worth failing for.
+        // A failure here is ignored: the text is only a hint for the message above.
         let _ = file.set_len(0);
         let _ = write!(file, "{} ({command})", std::process::id());
         Ok(Self { _file: file })
     }
 
-    /// Whether somebody writes there now. Who looks holds the lock for a moment, shared.
+    /// Returns `true` if an auditor writes there now. The check takes a shared lock for a moment.
     pub(super) fn is_held(dir: &Path) -> bool {
         let Ok(file) = File::open(dir.join(FILE)) else { return false };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 }
 
-/// Tries for a moment.
+/// Retries for a moment.
 fn lock(file: &File) -> Result<(), TryLockError> {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -1,4 +1,4 @@
-//! The audit trail: what has happened to images, classes and rebuilds, in files that nobody can change unnoticed.
+//! The audit trail: records every change of images, classes and rebuilds in files that nobody can change unnoticed.
 //!
 //! ```text
 //!   outdated, classifications, catalog, rebuilds ─► events (one record, one entry) ─► chain ─► trail (files, fsync)
@@ -6,8 +6,8 @@
 //!                                              verify, show, replay ◄── archive ◄────────────────┴─► store (S3)
 //! ```
 //!
-//! Each line holds the SHA-256 of the line before it, and ends in its own. How far each partition was read stands in the very
-//! lines that say what was read, so that a line is there exactly once, whatever is killed: [`trail`] has the details.
+//! Each line holds the SHA-256 of the line before it, and ends in its own. The progress in each partition stands in the
+//! same lines as the entries. So each line is there exactly once, even after a kill: [`trail`] has the details.
 //!
 //! `entry`, `chain`, `check`, `events`, `head`, `replay` are pure; `trail`, `archive`, `store`, `upload`, `key` and
 //! `auditor` have the effects.
@@ -45,7 +45,7 @@ pub use verify::{Anchor, Report, Wanted, read, verify};
 
 use crate::log::LogError;
 
-/// The topics that are audited. One more is a name here and a file in `events/`.
+/// The topics that are audited. A further topic needs its name here and a file in `events/`.
 pub const TOPICS: [crate::record::Topic; 4] = [
     crate::record::Topic::Outdated,
     crate::record::Topic::Classifications,
@@ -53,22 +53,22 @@ pub const TOPICS: [crate::record::Topic; 4] = [
     crate::record::Topic::Rebuilds,
 ];
 
-/// Why the audit has ended, or a trail cannot be used.
+/// An error that ends the audit or makes a trail unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// The log could not be read.
     #[error("cannot read what is to be audited: {0}")]
     Log(#[from] LogError),
-    /// Another auditor writes there.
+    /// Another auditor writes to the directory.
     #[error("{0}")]
     InUse(String),
-    /// A file is not as it was written. Nothing was changed.
+    /// A file is not as the auditor wrote it. Nothing was changed.
     #[error("{0}")]
     Damaged(String),
     /// A file could not be read or written.
     #[error("{0}")]
     File(String),
-    /// A key, an address or a store is not as it must be.
+    /// A key, an address or a store is invalid.
     #[error("{0}")]
     Configuration(String),
     /// The store could not be read.
@@ -80,7 +80,7 @@ pub enum AuditError {
 }
 
 impl AuditError {
-    /// For an error of a file system, with what was tried.
+    /// An error of the file system, with the action that failed.
     pub(crate) fn file(tried: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::File(format!("cannot {tried} {}: {error}", path.display()))
     }

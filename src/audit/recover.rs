@@ -1,4 +1,4 @@
-//! Opening a trail that is there.
+//! Opens an existing trail and continues it.
 
 use std::fs::File;
 
@@ -15,7 +15,8 @@ use crate::log::TopicPartition;
 use crate::oci::Digest;
 
 impl Trail {
-    /// Goes on where the last segment ends. Older ones are not read: its header says how far they had come.
+    /// Continues where the last segment ends. It does not read older segments, since the last header has their
+    /// progress.
     pub(super) fn recover(&mut self) -> Result<(), AuditError> {
         let names = self.dir.names()?;
         for part in names.iter().filter(|name| name.ends_with(".part")) {
@@ -130,7 +131,7 @@ impl Trail {
         footer
     }
 
-    /// The segment was closed; perhaps its head was not written any more.
+    /// Takes over a segment that was closed. Its head may be missing.
     fn take_closed(&mut self, name: &str, header: &Header, footer: &Footer) -> Result<(), AuditError> {
         let head = Head::new(name.to_owned(), header.segment, footer, self.head);
         match self.dir.head(name)? {

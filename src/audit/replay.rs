@@ -1,4 +1,4 @@
-//! How everything stood at some moment, from the entries up to it.
+//! Computes the state at some moment from the entries up to it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,22 +11,22 @@ use crate::oci::{Digest, Platform, Timestamp};
 use crate::record::outdated::Standing;
 use crate::record::{Membership, State, Topic};
 
-/// Up to when.
+/// The moment to replay to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    /// What the log had at this time.
+    /// Entries up to this time of the log.
     Time(Timestamp),
-    /// What the trail had with this entry.
+    /// Entries up to this number.
     Seq(u64),
 }
 
-/// Takes entries in, and is the state that they lead to.
+/// The state that the entries so far lead to.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Replay {
-    /// The last entry that is in it.
+    /// The number of the last entry.
     pub seq: u64,
-    /// The time of the latest of them.
+    /// The time of the latest entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<Timestamp>,
     /// Classes by name.
@@ -42,7 +42,7 @@ pub struct Replay {
 /// A class.
 #[derive(Debug, Default, Serialize)]
 pub struct ClassState {
-    /// What its last entry says.
+    /// The state in its last entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<Facts>,
     /// Its versions by number.
@@ -52,21 +52,21 @@ pub struct ClassState {
 /// A group.
 #[derive(Debug, Serialize)]
 pub struct GroupState {
-    /// What its last entry says.
+    /// The state in its last entry.
     pub group: Option<Facts>,
 }
 
 /// An image that is in a class.
 #[derive(Debug, Default, Serialize)]
 pub struct ImageState {
-    /// What it runs on.
+    /// The platform of the image.
     pub platform: Option<Platform>,
-    /// Where it stands in each class, by its transitions.
+    /// The standing in each class, from the transitions.
     pub states: BTreeMap<String, Standing>,
-    /// Its last whole classification.
+    /// The last whole classification.
     #[serde(flatten)]
     pub classified: Option<Classified>,
-    /// The partition that tells of it.
+    /// The partition of the image's records.
     #[serde(skip)]
     partition: Option<u16>,
 }
@@ -74,15 +74,16 @@ pub struct ImageState {
 /// A rebuild.
 #[derive(Debug, Default, Serialize)]
 pub struct RebuildsState {
-    /// What its last entry says.
+    /// The state in its last entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<Facts>,
-    /// Its targets.
+    /// The targets of the rebuild.
     pub targets: BTreeMap<String, Facts>,
 }
 
 impl ImageState {
-    /// Its state in each class: by its classification, which is whole; where the trail has none yet, by transitions.
+    /// The state of the image in each class: from its classification, which is complete, or, if the trail has none yet,
+    /// from transitions.
     pub fn standings(&self) -> BTreeMap<&str, State> {
         match &self.classified {
             Some(of) => {
@@ -94,7 +95,7 @@ impl ImageState {
 }
 
 impl Moment {
-    /// Whether an entry is of before, or of this moment itself.
+    /// Returns `true` if an entry is not after this moment.
     pub fn includes(self, entry: &Entry) -> bool {
         match self {
             Self::Time(time) => entry.time <= time,
@@ -109,7 +110,7 @@ struct Number {
 }
 
 impl Replay {
-    /// Takes the next entry in.
+    /// Takes the next entry.
     pub fn take(&mut self, entry: &Entry) {
         self.seq = entry.seq;
         self.time = self.time.max(Some(entry.time));
@@ -132,7 +133,7 @@ impl Replay {
         }
     }
 
-    /// A topic was made anew: what it had said counts no longer, and what it says now follows.
+    /// Handles a topic that was created again: its earlier entries no longer count, and new ones follow.
     fn reset(&mut self, of: Option<SourceOffset>) {
         let Some(SourceOffset { topic, partition, .. }) = of else { return };
         match topic {

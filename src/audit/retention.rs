@@ -1,4 +1,4 @@
-//! How long segments are kept.
+//! Finds and deletes the segments beyond the retention.
 
 use std::time::Duration;
 
@@ -7,15 +7,16 @@ use super::events::PrunedSegment;
 use super::{AuditError, SignedHead};
 use crate::oci::Timestamp;
 
-/// What is kept.
+/// The retention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Keep {
-    /// Closed segments that are older are deleted.
+    /// Days to keep closed segments. Older ones are deleted.
     pub(super) days: u64,
 }
 
 impl Keep {
-    /// The closed segments that were closed before that, oldest first, without a gap. `is_safe` says whether one may go.
+    /// The segments that were closed before the limit, oldest first, without a gap. `is_safe` decides whether one may
+    /// be deleted.
     pub(super) fn too_old(
         self,
         dir: &Directory,
@@ -30,7 +31,7 @@ impl Keep {
                 Some(SignedHead { head, .. }) if head.closed < before && is_safe(&segment) => {
                     old.push(PrunedSegment { segment, last: head.last, head: head.head });
                 }
-                // What is left has to be one piece.
+                // The rest has to stay one piece.
                 _ => break,
             }
         }
@@ -38,7 +39,7 @@ impl Keep {
     }
 }
 
-/// Deletes them, oldest first, so that what is left is one piece at every moment.
+/// Deletes the segments, oldest first, so that the rest is one piece at every moment.
 pub(super) fn delete(dir: &Directory, segments: &[PrunedSegment]) -> Result<(), AuditError> {
     for PrunedSegment { segment, .. } in segments {
         for name in [segment.clone(), Names::head(segment)] {

@@ -1,4 +1,4 @@
-//! Any S3-compatible store, or a folder, as a second home of closed segments.
+//! Copies closed segments to an S3-compatible store or a folder, and reads them back.
 
 use std::fmt;
 use std::future::Future;
@@ -19,32 +19,33 @@ use super::AuditError;
 use super::archive::Archive;
 use super::crypto::Openssl;
 
-/// A request that takes longer has failed: a segment has some 64 MiB.
+/// Time limit of a request. A segment has some 64 MiB.
 const REQUEST: &str = "120 seconds";
-/// So often, and for so long in all, one request is tried again before the uploader waits and begins anew.
+/// Retries of one request, at most, and their total time, before the uploader waits and begins again.
 const RETRIES: usize = 3;
 const RETRY: Duration = Duration::from_secs(60);
 
-/// A store, and where in it the trail is. Every call blocks: it is for threads, never for async workers.
+/// A store, and the place of the trail in it. Every call blocks: call it from threads, never from async workers.
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
     prefix: Path,
     url: String,
-    /// There until the store is dropped.
+    /// `Some` until the store is dropped.
     runtime: Option<Runtime>,
 }
 
-/// What became of a file that was to be put there.
+/// The result of putting a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
-    /// It is there.
+    /// The file is in the store.
     Done,
-    /// Another was there under its name, and still is.
+    /// Another file had its name, and still has.
     IsAnother,
 }
 
 impl Store {
-    /// `s3://BUCKET/PREFIX`, with the settings of the `AWS_…` variables, or `file:///FOLDER`. Nothing is asked yet.
+    /// Opens `s3://BUCKET/PREFIX`, with the settings of the `AWS_…` variables, or `file:///FOLDER`. It sends no request
+    /// yet.
     pub fn open(url: &str) -> Result<Self, AuditError> {
         let wrong = |problem: &dyn fmt::Display| {
             AuditError::Configuration(format!(
@@ -74,25 +75,25 @@ impl Store {
         Ok(Self { inner, prefix, url: url.to_owned(), runtime })
     }
 
-    /// The files that are there, with their sizes in bytes.
+    /// Lists the files with their sizes in bytes.
     pub(super) fn list(&self) -> Result<Vec<(String, u64)>, AuditError> {
         let listed = self.wait("list", self.inner.list_with_delimiter(Some(&self.prefix)))?;
         let name = |of: &object_store::ObjectMeta| Some((of.location.filename()?.to_owned(), of.size));
         Ok(listed.objects.iter().filter_map(name).collect())
     }
 
-    /// Puts a file there, and never in place of another.
+    /// Puts a file, and never replaces another.
     pub(super) fn put(&self, name: &str, content: Vec<u8>) -> Result<Put, AuditError> {
         let at = self.prefix.clone().join(name);
         let put = self.inner.put_opts(&at, content.clone().into(), PutOptions::from(PutMode::Create));
         match self.block_on(put) {
             Ok(_) => Ok(Put::Done),
-            // A request that was tried again has perhaps found what the first one has written.
+            // A retried request may find the file that the first attempt wrote.
             Err(Error::AlreadyExists { .. } | Error::Precondition { .. }) => match self.get(name)? {
                 Some(there) if there == content => Ok(Put::Done),
                 _ => Ok(Put::IsAnother),
             },
-            // A store without conditional requests: what is there is looked at before.
+            // The store has no conditional requests, so look before writing.
             Err(Error::NotImplemented { .. } | Error::NotSupported { .. }) => match self.get(name)? {
                 None => {
                     self.wait("write to", self.inner.put(&at, content.into()))?;
@@ -137,7 +138,7 @@ impl Store {
 
 fn s3(bucket: &str) -> object_store::Result<object_store::aws::AmazonS3> {
     let retry = RetryConfig { max_retries: RETRIES, retry_timeout: RETRY, ..RetryConfig::default() };
-    // The environment has the last word.
+    // The environment has precedence.
     let timeout = AmazonS3ConfigKey::Client(ClientConfigKey::Timeout);
     let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(retry);
     if builder.get_config_value(&timeout).is_none() {
@@ -146,7 +147,7 @@ fn s3(bucket: &str) -> object_store::Result<object_store::aws::AmazonS3> {
     let endpoint = builder
         .get_config_value(&AmazonS3ConfigKey::S3Endpoint)
         .or_else(|| builder.get_config_value(&AmazonS3ConfigKey::Endpoint));
-    // Whoever names an endpoint without TLS means it.
+    // A user who names an endpoint without TLS wants it.
     if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
         builder = builder.with_allow_http(true);
     }
@@ -159,7 +160,7 @@ impl fmt::Debug for Store {
     }
 }
 
-/// A runtime must not be waited for where others run.
+/// Dropping a runtime blocks, which is not allowed on the threads of another runtime.
 impl Drop for Store {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
@@ -168,7 +169,7 @@ impl Drop for Store {
     }
 }
 
-/// A store to read a trail from.
+/// A store as the source of a trail.
 #[derive(Debug)]
 pub struct StoreArchive(pub Store);
 

@@ -1,8 +1,9 @@
-//! Writing a trail: one directory, one writer.
+//! Writes a trail: one directory, one writer.
 //!
-//! Entries are collected, and written and synced together: such a batch is what a crash may cut. What the last segment has when
-//! it is opened is what there is: a last line without its line feed is cut off, and the offsets in the lines that are left say
-//! where to read on. A line that is whole and wrong was not written so, and nothing is written behind it.
+//! Entries are collected in a batch, then written and synced together. A crash can cut the last batch only. A trail is
+//! continued from what its last segment contains: a last line without its line feed is cut off, and the offsets in the
+//! remaining lines give the place to read on. A complete line that is wrong is damage, and nothing is written behind
+//! it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,14 +22,14 @@ use super::{AuditError, events};
 use crate::log::{Offset, Stored, TopicPartition};
 use crate::oci::{Digest, Timestamp};
 
-/// Of what size segments are, and with what their heads are signed.
+/// The size and age limits of segments, and the key of their heads.
 #[derive(Debug, Clone)]
 pub struct Layout {
-    /// A segment that has so many bytes is closed.
+    /// Size in bytes at which a segment is closed.
     pub segment_bytes: u64,
-    /// And one that is so old.
+    /// Age at which a segment is closed.
     pub segment_age: Duration,
-    /// What heads are signed with.
+    /// The key that signs heads.
     pub signing_key: Option<SigningKey>,
 }
 
@@ -43,13 +44,13 @@ pub struct Trail {
     pub(super) dir: Directory,
     pub(super) layout: Layout,
     _lock: Lock,
-    /// The segment that is written; none until there is an entry for it.
+    /// The segment being written; `None` until there is an entry for it.
     pub(super) open: Option<Open>,
     pub(super) next: u64,
     pub(super) head: Digest,
     pub(super) offsets: BTreeMap<TopicPartition, (Offset, Timestamp)>,
     pub(super) known: Known,
-    /// How many segments this process has closed.
+    /// The number of segments that this process has closed.
     closed: u64,
 }
 
@@ -59,15 +60,16 @@ pub(super) struct Open {
     pub(super) file: File,
     pub(super) first: u64,
     pub(super) opened: Timestamp,
-    /// What is in the file.
+    /// The size of the file in bytes.
     pub(super) bytes: u64,
-    /// What is not yet.
+    /// The entries that are not in the file yet.
     pub(super) batch: Vec<u8>,
     pub(super) entries: u64,
 }
 
 impl Trail {
-    /// Opens a directory and reads its last segment; makes it if it is not there. `command` is told to whoever comes second.
+    /// Opens a directory, or creates it, and reads its last segment. A second process that wants the directory shows
+    /// `command`.
     pub fn open(dir: PathBuf, layout: Layout, command: &str) -> Result<Self, AuditError> {
         std::fs::create_dir_all(&dir).map_err(|error| AuditError::file("make", &dir, &error))?;
         let lock = Lock::take(&dir, command)?;
@@ -87,17 +89,17 @@ impl Trail {
         Ok(trail)
     }
 
-    /// The last record of each partition that has an entry, and when it was appended.
+    /// The last record of each partition that has an entry, and the time at which it was appended.
     pub fn offsets(&self) -> &BTreeMap<TopicPartition, (Offset, Timestamp)> {
         &self.offsets
     }
 
-    /// The number of the last entry and what the next line follows.
+    /// The number of the last entry, and the hash that the next line follows.
     pub fn head(&self) -> (u64, Digest) {
         (self.next - 1, self.head)
     }
 
-    /// Where it is.
+    /// The directory.
     pub fn dir(&self) -> &Directory {
         &self.dir
     }
@@ -112,14 +114,15 @@ impl Trail {
                 "{of} gave the record {offset} after {last}: the topic was made anew meanwhile; start the auditor again"
             )));
         }
-        // A new segment's header tells what came before this record, and is durable before it: first the one, then the other.
+        // The header of a new segment has the state before this record, and is durable before the record: first the
+        // header, then the entry.
         self.make_room(now)?;
         let entry = self.known.entry(of.topic, of.partition, stored);
         self.offsets.insert(of, (stored.offset, entry.time));
         self.write(entry)
     }
 
-    /// A topic was made anew: what has been read of the partition counts no longer.
+    /// Handles a topic that was created again: the offsets read so far no longer count.
     pub fn reset(&mut self, of: TopicPartition, end: Offset, now: Timestamp) -> Result<(), AuditError> {
         self.make_room(now)?;
         let Some((last, time)) = self.offsets.remove(&of) else { return Ok(()) };
@@ -127,13 +130,13 @@ impl Trail {
         self.write(events::reset(now, source, end))
     }
 
-    /// Writes an entry of the auditor's own.
+    /// Writes one of the auditor's own entries.
     pub(super) fn append(&mut self, entry: Entry, now: Timestamp) -> Result<(), AuditError> {
         self.make_room(now)?;
         self.write(entry)
     }
 
-    /// Closes the segment that is full, and begins another where none is open.
+    /// Closes a full segment, and begins another if none is open.
     fn make_room(&mut self, now: Timestamp) -> Result<(), AuditError> {
         let bytes = |open: &Open| open.bytes + open.batch.len() as u64;
         if self.open.as_ref().is_some_and(|open| open.entries > 0 && bytes(open) >= self.layout.segment_bytes)
@@ -156,12 +159,13 @@ impl Trail {
         Ok(())
     }
 
-    /// How many bytes wait to be written.
+    /// The number of bytes that wait to be written.
     pub fn waiting(&self) -> usize {
         self.open.as_ref().map_or(0, |open| open.batch.len())
     }
 
-    /// Makes everything durable. After an error nothing may be written any more: what stands there is not known.
+    /// Makes everything durable. After an error the caller must not write any more, as the content of the file is
+    /// unknown.
     pub fn flush(&mut self) -> Result<(), AuditError> {
         let Some(open) = self.open.as_mut().filter(|open| !open.batch.is_empty()) else { return Ok(()) };
         let mut write = || {
@@ -174,7 +178,7 @@ impl Trail {
         Ok(())
     }
 
-    /// Closes the segment if it is too old; whether it was.
+    /// Closes the segment if it is too old. Returns `true` if it did.
     pub fn close_if_old(&mut self, now: Timestamp) -> Result<bool, AuditError> {
         let age = |open: &Open| now.duration_since(open.opened).unsigned_abs();
         let is_old =
@@ -185,7 +189,7 @@ impl Trail {
         Ok(is_old)
     }
 
-    /// Closes the segment that is open, if one is, and writes its head beside it.
+    /// Closes the open segment, if there is one, and writes its head beside it.
     pub fn close(&mut self, now: Timestamp) -> Result<(), AuditError> {
         let offsets = self.source_offsets();
         let Some(open) = &mut self.open else { return Ok(()) };
@@ -218,7 +222,7 @@ impl Trail {
         Ok(())
     }
 
-    /// A file that is there with all of its content, or not at all.
+    /// Writes a file that exists with all of its content or not at all.
     fn write_whole(&self, name: &str, content: &[u8]) -> Result<File, AuditError> {
         let path = self.dir.path().join(name);
         let part = self.dir.path().join(format!("{name}.part"));

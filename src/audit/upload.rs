@@ -1,4 +1,5 @@
-//! Closed segments go to the store, each with its head, on a thread of its own: a store that is away holds nothing up.
+//! Copies closed segments with their heads to the store, on a thread of its own: an unreachable store delays nothing
+//! else.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,9 +13,9 @@ use super::store::{Put, Store};
 use crate::retry::{Backoff, Policy};
 use crate::telemetry::AuditMetrics;
 
-/// Without being told, it is looked for closed segments so often.
+/// Interval at which the uploader looks for closed segments without being woken.
 const LOOK: Duration = Duration::from_secs(10);
-/// The waits before a failed upload is tried again.
+/// Delays before a failed upload is retried.
 const RETRY: Policy = Policy::new(Duration::from_secs(1), Duration::from_secs(120));
 
 /// Uploads until it is dropped.
@@ -36,18 +37,18 @@ impl Uploader {
         Ok(Self { thread: Some(thread), ended, kept })
     }
 
-    /// A segment was closed.
+    /// Wakes the uploader after a segment was closed.
     pub(super) fn wake(&self) {
         self.thread.as_ref().map(JoinHandle::thread).map(Thread::unpark).unwrap_or_default();
     }
 
-    /// Whether the store has the segment and its head.
+    /// Returns `true` if the store has the segment and its head.
     pub(super) fn has(&self, segment: &str) -> bool {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).contains(segment)
     }
 }
 
-/// What is under way goes on for as long as a request may take; nobody waits for it, as it is made good at the next start.
+/// A running upload goes on until its request ends. Nothing waits for it, as the next start makes up for it.
 impl Drop for Uploader {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
@@ -89,7 +90,7 @@ impl Work {
         }
     }
 
-    /// Everything that is closed and not there yet, oldest first.
+    /// Uploads every closed segment that the store does not have, oldest first.
     fn upload(&mut self, ended: &AtomicBool) -> Result<(), AuditError> {
         let names = self.dir.names()?;
         let heads: BTreeSet<String> = names.iter().filter_map(|name| Names::segment_of(name)).collect();
@@ -117,7 +118,7 @@ impl Work {
         self.metrics.uploads_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
-    /// What was uploaded by an earlier process.
+    /// Lists the segments that an earlier process has uploaded.
     fn list(&mut self, heads: &BTreeSet<String>) -> Result<(), AuditError> {
         let there: HashMap<String, u64> = self.store.list()?.into_iter().collect();
         let is_there = |name: &str| {
@@ -129,13 +130,13 @@ impl Work {
         Ok(())
     }
 
-    /// The segment first: who sees a head finds what it is of.
+    /// Uploads the segment first: a reader that sees a head then finds its segment.
     fn put(&mut self, segment: String) -> Result<(), AuditError> {
         for name in [segment.clone(), Names::head(&segment)] {
-            // Pruned meanwhile, and so there before.
+            // The segment was pruned meanwhile, so the store had it before.
             let Some(content) = self.dir.small(&name)? else { return Ok(()) };
             if self.store.put(&name, content)? == Put::IsAnother {
-                // Nor is anything uploaded behind it: two trails in one place would be none.
+                // Nothing is uploaded behind it: two trails in one place would be unreadable.
                 let store = &self.store;
                 return Err(AuditError::Store(format!(
                     "the store {store:?} has something else under the name {name}, which is left as it is: compare both with \

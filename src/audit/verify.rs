@@ -1,4 +1,4 @@
-//! Reading a trail from its first line to its last, checking each.
+//! Reads a trail from its first line to its last, and checks each.
 
 use std::collections::BTreeMap;
 use std::io::BufRead;
@@ -13,15 +13,16 @@ use super::key::PublicKey;
 use super::{AuditError, SignedHead};
 use crate::oci::{Digest, Timestamp};
 
-/// No line that clade writes is longer: a record has 1 MiB, and a header what stands of all classes and rebuilds.
+/// Size of the longest line, with a margin: a record has at most 1 MiB, and a header the state of all classes and
+/// rebuilds.
 const MOST_LINE: u64 = 256 << 20;
 
-/// An entry that is known from elsewhere, as `clade audit head` printed it: `SEQ:HASH`.
+/// An entry known from elsewhere, as `clade audit head` printed it: `SEQ:HASH`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Anchor {
     /// The number of the entry.
     pub seq: u64,
-    /// Its hash.
+    /// The hash of the entry.
     pub hash: Digest,
 }
 
@@ -38,42 +39,42 @@ impl FromStr for Anchor {
     }
 }
 
-/// What a trail is checked against.
+/// The expectations that a trail is checked against.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
-    /// Heads have to be signed with one of these; without any, whoever has signed them.
+    /// The keys of which one must have signed each head. If empty, any key is accepted.
     pub keys: Vec<PublicKey>,
-    /// Entries that have to be there.
+    /// Entries that must be in the trail.
     pub anchors: Vec<Anchor>,
 }
 
-/// What was read.
+/// The result of a verification.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// How many segments.
+    /// The number of segments.
     pub segments: u64,
-    /// How many of them are closed and have a signature that was checked.
+    /// The number of closed segments with a checked signature.
     pub signed: u64,
     /// The keys of these signatures, in base64.
     pub signed_by: Vec<String>,
-    /// The last entry that a signature vouches for, and with it for all before. Those after it anybody may have written who can
-    /// write the files.
+    /// The last entry that a signature covers, together with all before it. Anybody who can write the files may have
+    /// written the entries after it.
     pub signed_to: Option<u64>,
-    /// How many entries.
+    /// The number of entries.
     pub entries: u64,
-    /// The number of the first, and its time.
+    /// The number and time of the first entry.
     pub first: Option<(u64, Timestamp)>,
-    /// The number of the last, its hash, and its time.
+    /// The number, hash and time of the last entry.
     pub last: Option<(u64, Digest, Timestamp)>,
-    /// Of a trail whose beginning was pruned: the last segment that is gone, and the entry that says so.
+    /// The last deleted segment, and the number of the entry that records it, if the beginning of the trail was pruned.
     pub pruned: Option<(String, u64)>,
-    /// Anchors of entries that were pruned: nothing can be said of them.
+    /// Anchors of pruned entries, which cannot be checked.
     pub unchecked: Vec<u64>,
-    /// Whether an auditor was in the middle of a line.
+    /// `true` if an auditor was in the middle of a line.
     pub is_being_written: bool,
-    /// What is not as it was written.
+    /// The differences from an intact trail.
     pub findings: Vec<Finding>,
-    /// How many more findings there were.
+    /// The number of findings that were not kept.
     pub more: u64,
 }
 
@@ -82,7 +83,7 @@ pub fn verify(archive: &dyn Archive, wanted: &Wanted) -> Result<Report, AuditErr
     read(archive, wanted, |_, _| {})
 }
 
-/// [`verify`], and gives each entry that is as it was written, with its line.
+/// Does the same as [`verify`], and passes each intact entry with its line to the caller.
 pub fn read(
     archive: &dyn Archive,
     wanted: &Wanted,
@@ -110,7 +111,7 @@ pub fn read(
             visit(&entry, bytes);
         })
         .map_err(|error| AuditError::file("read", name.as_ref(), &error))?;
-        // The auditor writes there, and has not come to the end of a line.
+        // The auditor is in the middle of a line.
         let is_live = at + 1 == segments.len() && !rest.is_empty() && archive.is_written();
         report.is_being_written |= is_live;
         let ended = checker.end(if is_live { &[] } else { &rest });
@@ -128,7 +129,7 @@ pub fn read(
     conclude(archive, wanted, &segments, last_lines, checker, report)
 }
 
-/// What is true of the trail as a whole.
+/// Checks the trail as a whole.
 fn conclude(
     archive: &dyn Archive,
     wanted: &Wanted,
@@ -212,7 +213,7 @@ fn check_head(
         }
     };
     let Some(bytes) = found else {
-        // Between the one and the other the auditor may be right now.
+        // The auditor may just be between the two steps.
         if !archive.is_written() {
             let problem = format!("the segment is closed, and its head {file} is missing");
             checker.found_in(segment, 0, problem);
@@ -244,12 +245,12 @@ fn check_head(
     Ok(())
 }
 
-/// Calls `visit` with each line that ends, without its line feed. Returns what stands behind the last.
+/// Calls `visit` with each complete line, without its line feed. Returns the text after the last one.
 pub(super) fn lines(from: &mut dyn BufRead, mut visit: impl FnMut(&[u8])) -> std::io::Result<Vec<u8>> {
     let mut line = Vec::with_capacity(4_096);
     loop {
         line.clear();
-        // More would not be a line, and must not fill the memory.
+        // A longer text is no line, and must not fill the memory.
         let read = std::io::Read::take(&mut *from, MOST_LINE).read_until(b'\n', &mut line)?;
         if read == 0 || line.last() != Some(&b'\n') {
             return Ok(line);

@@ -1,4 +1,4 @@
-//! The catalog as its records build it up, and what each of them changes.
+//! Builds the catalog from its records, and reports the change of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,20 +18,20 @@ pub struct Catalog {
 /// One class with its versions.
 #[derive(Debug, Clone)]
 pub struct Class {
-    /// Its record.
+    /// The record of the class.
     pub record: Arc<ClassRecord>,
     versions: BTreeMap<u32, Arc<VersionRecord>>,
 }
 
-/// What a record changed, told so that only the images concerned need to be looked at again.
+/// The change that a record makes. It names only the images that have to be examined again.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct CatalogChange {
-    /// Classes whose members all have to be looked at again: created, deleted, or selected by other groups than before.
+    /// Classes whose members all have to be examined again: created, deleted, or selected by other groups than before.
     pub classes: BTreeSet<String>,
-    /// Single versions that members of have to be looked at again: new ones, and those that became or ceased to be
+    /// Single versions whose members have to be examined again: new ones, and those that became or ceased to be
     /// current.
     pub versions: BTreeSet<(String, u32)>,
-    /// Versions that are known now and were not before.
+    /// Versions that are newly known.
     pub added: Vec<Arc<VersionRecord>>,
     /// Versions that are no longer known.
     pub removed: Vec<Arc<VersionRecord>>,
@@ -80,8 +80,7 @@ impl Catalog {
         self.classes.values().filter(|class| group.selector.selects(&class.record.labels))
     }
 
-    /// Every record that the catalog was built up from and that still counts, in an order in which it can be built up
-    /// anew.
+    /// Every record that still counts, in an order from which the catalog can be built again.
     pub fn records(&self) -> impl Iterator<Item = CatalogRecord> + '_ {
         let version = |version: &Arc<VersionRecord>| CatalogRecord::ImageClassVersion((**version).clone());
         let of_class = move |class: &Class| {
@@ -93,7 +92,7 @@ impl Catalog {
         groups.chain(self.classes.values().flat_map(of_class)).chain(unclaimed)
     }
 
-    /// Whether both have been built up from the same records.
+    /// Returns `true` if both were built from the same records.
     pub fn is_same(&self, other: &Self) -> bool {
         let class = |of: &Class| (of.record.sequence, of.record.name.clone());
         let group = |of: &Arc<GroupRecord>| (of.sequence, of.name.clone());
@@ -101,7 +100,7 @@ impl Catalog {
             && self.groups.values().map(group).eq(other.groups.values().map(group))
     }
 
-    /// The groups of an image with these memberships: of each group its classes, nearest first.
+    /// Adds the groups to these memberships of an image: for each group its classes, nearest first.
     pub fn classify(&self, classes: Vec<Membership>) -> Classification {
         let mut groups = BTreeMap::new();
         for group in self.groups.values() {
@@ -122,7 +121,7 @@ impl Catalog {
         Classification { classes: classes.into(), groups: groups.into() }
     }
 
-    /// Takes a record in (`None` deletes the key) and tells what it changed.
+    /// Applies a record (`None` deletes the key) and returns the change.
     pub fn apply(&mut self, key: &CatalogKey, record: Option<CatalogRecord>) -> CatalogChange {
         match (key, record) {
             (CatalogKey::Class(_), Some(CatalogRecord::ImageClass(class))) => self.put_class(class),
@@ -135,7 +134,7 @@ impl Catalog {
             (CatalogKey::Class(name), None) => self.delete_class(name),
             (CatalogKey::Version(class, number), None) => self.delete_version(class, *number),
             (CatalogKey::Group(name), None) => self.put_group(name, None),
-            // A record under the key of another kind: the decoder lets none through.
+            // The record does not match the kind of its key. The decoder accepts none such.
             _ => CatalogChange::default(),
         }
     }
@@ -186,7 +185,7 @@ impl Catalog {
         let mut change = CatalogChange::default();
         if let Some(class) = self.classes.remove(name) {
             change.classes.insert(name.to_owned());
-            // Their own tombstones take them out; a class that is created anew must not inherit them meanwhile.
+            // Their own tombstones remove them; a class that is created again must not inherit them meanwhile.
             change.removed.extend(class.versions.into_values());
         }
         change

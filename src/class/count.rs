@@ -1,29 +1,29 @@
-//! How many images are in a class.
+//! Counts the images in a class.
 
 use crate::record::State;
 
-/// The images of a class.
+/// The number of images of a class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
-    /// All of them.
+    /// All members.
     pub members: u64,
-    /// Those that are not built on the current version.
+    /// Members that are not built on the current version.
     pub outdated: u64,
 }
 
 impl Count {
-    /// One more.
+    /// Adds one image.
     pub fn add(&mut self, state: State) {
         self.add_many(state, 1);
     }
 
-    /// So many images in one state more.
+    /// Adds this many images in one state.
     pub fn add_many(&mut self, state: State, images: u64) {
         self.members += images;
         self.outdated += if state == State::Outdated { images } else { 0 };
     }
 
-    /// One less.
+    /// Removes one image.
     pub fn remove(&mut self, state: State) {
         self.members = self.members.saturating_sub(1);
         self.outdated = self.outdated.saturating_sub(u64::from(state == State::Outdated));

@@ -1,4 +1,4 @@
-//! From the version chains that an image contains to its classes and states.
+//! Computes the classes and states of an image from the version chains that it contains.
 
 use std::collections::BTreeMap;
 
@@ -10,28 +10,28 @@ use crate::record::{Common, Membership, State};
 /// One version chain that an image contains.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
-    /// The class whose version it is.
+    /// The class of the version.
     pub class: &'a str,
     /// The class's generation.
     pub generation: u64,
-    /// Number of the version.
+    /// The number of the version.
     pub version: u32,
-    /// Whether that is the class's current version.
+    /// `true` if that is the class's current version.
     pub is_current: bool,
     /// The version's image with this chain.
     pub digest: Digest,
-    /// What that image runs on.
+    /// The platform of that image.
     pub platform: &'a Platform,
-    /// Layers in the chain.
+    /// The number of layers in the chain.
     pub depth: u32,
 }
 
-/// What is concluded of one image, apart from which image it is: thousands of images share one.
+/// The classification of an image without its digest: thousands of images share one.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Classification {
-    /// The classes it is a member of, by name.
+    /// The classes that the image is a member of, by name.
     pub classes: Common<Vec<Membership>>,
-    /// By group, the classes of it that the image is a member of, nearest first.
+    /// For each group, the classes of the group that the image is a member of, nearest first.
     pub groups: Common<BTreeMap<String, Vec<String>>>,
 }
 
@@ -47,8 +47,8 @@ impl Classification {
 
 /// The memberships of an image on `platform` that contains these version chains, by class name.
 ///
-/// In each class the deepest chain is the base that the image was built on. Where several versions of the class end
-/// there, they have the same content: the current one counts, else the latest, and of that the image for the same
+/// In each class the deepest chain is the base that the image was built on. If several versions of the class end there,
+/// they have the same content: the current one counts, or else the latest, and of that version the image for the same
 /// platform.
 pub fn memberships<'a>(
     candidates: impl IntoIterator<Item = Candidate<'a>>,

@@ -1,4 +1,5 @@
-//! Image classes: what an admin names, which images belong, and in which state (docs/concepts.md, section 4). Pure logic.
+//! Image classes: the declared base images, their members, and the states of the members (docs/concepts.md, section 4).
+//! Pure logic.
 
 mod catalog;
 mod count;

@@ -1,11 +1,11 @@
-//! Label selectors, with the meaning that Kubernetes gives them.
+//! Applies label selectors, with the meaning that Kubernetes gives them.
 
 use std::collections::BTreeMap;
 
 use crate::record::catalog::{Operator, Requirement, Selector};
 
 impl Selector {
-    /// Whether an object with these labels is selected. An empty selector selects everything.
+    /// Returns `true` if the selector selects an object with these labels. An empty selector selects everything.
     pub fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
         self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
             && self.match_expressions.iter().all(|requirement| requirement.holds(labels))

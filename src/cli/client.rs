@@ -1,4 +1,5 @@
-//! Where a command's answers come from: the process that runs on the data directory, or an engine started for it.
+//! Chooses the source of a command's answers: the process that serves the data directory, or an engine started for the
+//! command.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,8 +14,8 @@ use crate::node::{Node, local};
 use crate::processor::Options;
 use crate::telemetry::Telemetry;
 
-/// A client of the server that was named; else of a follower of the cluster, started for this command; else of what
-/// the data directory has.
+/// Returns a client of the named server; without one, of a follower of the cluster started for this command; without a
+/// cluster, of the data directory.
 pub(super) fn of(
     server: Option<(&str, Option<String>)>,
     cluster: Option<Config>,
@@ -39,15 +40,15 @@ pub(super) fn of(
 /// The data directory of a command.
 pub(super) struct Here<'a> {
     pub(super) dir: &'a Path,
-    /// The command's name, shown to another command that wants the directory meanwhile.
+    /// The name of the command, shown to another command that waits for the directory.
     pub(super) command: &'static str,
-    /// The token of whoever commands a clade that serves the directory.
+    /// The token for commands to a process that serves the directory.
     pub(super) token: Option<String>,
     pub(super) telemetry: &'a Telemetry,
 }
 
 impl Here<'_> {
-    /// A client for data that exists.
+    /// Returns a client for existing data.
     pub(super) fn open(self) -> Result<Client, CliError> {
         if !local::exists(self.dir) {
             return Err(CliError::NotFound(format!(
@@ -59,7 +60,7 @@ impl Here<'_> {
         self.open_or_create()
     }
 
-    /// A client for data that may not exist yet.
+    /// Returns a client for data that may not exist yet.
     pub(super) fn open_or_create(self) -> Result<Client, CliError> {
         let Self { dir, command, token, telemetry } = self;
         if let Some(client) = of_whoever_serves(dir, token.clone())? {
@@ -67,7 +68,7 @@ impl Here<'_> {
         }
         let log = match open_log(dir, None, command) {
             Ok(log) => log,
-            // Whoever has it may have been about to serve.
+            // The process that has the directory may just have begun to serve.
             Err(error @ CliError::InUse(_)) => return of_whoever_serves(dir, token)?.ok_or(error),
             Err(error) => return Err(error),
         };
@@ -82,7 +83,7 @@ pub(super) fn here(engine: Arc<Engine>, telemetry: &Telemetry) -> Result<Client,
     Ok(Client::of(Node::of(engine, telemetry)?.router(None, false))?)
 }
 
-/// A client of the process that serves what a data directory has, if one does.
+/// Returns a client of the process that serves the data directory, if there is one.
 fn of_whoever_serves(dir: &Path, token: Option<String>) -> std::io::Result<Option<Client>> {
     match std::fs::read_to_string(local::address_file(dir)) {
         Ok(url) => Client::at(&url, token, Some(&local::identity(dir)?)),
@@ -90,9 +91,9 @@ fn of_whoever_serves(dir: &Path, token: Option<String>) -> std::io::Result<Optio
     }
 }
 
-/// Opens the log of a data directory, or makes one there. Another command that has it is waited for, since most have it for a
-/// moment only; a process that serves is not.
-/// `command` is shown to another command that wants the directory meanwhile.
+/// Opens the log of a data directory, or creates it. It waits for another command that has the directory, since most
+/// commands have it only for a moment, and does not wait for a process that serves.
+/// `command` is shown to another command that waits for the directory.
 pub(super) fn open_log(dir: &Path, partitions: Option<u16>, command: &str) -> Result<EmbeddedLog, CliError> {
     let waiting = progress::spinner("opening the data directory");
     let has_nobody_who_serves = || matches!(of_whoever_serves(dir, None), Ok(None));

@@ -1,22 +1,22 @@
-//! What ends a command, and with which exit code. The codes stand in docs/reference/exit-codes.md and do not change.
+//! The errors of commands and their exit codes. The codes stand in docs/reference/exit-codes.md and do not change.
 
 use std::process::ExitCode;
 
 use crate::node::NodeError;
 
-/// Why a command failed.
+/// An error that ends a command.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// Anything without a code of its own. Exit code 1.
+    /// An error without a code of its own. Exit code 1.
     #[error("{0}")]
     Failed(String),
-    /// The arguments make no sense together. Exit code 2, as clap's own.
+    /// The arguments contradict each other. Exit code 2, as clap's own.
     #[error("{0}")]
     Usage(String),
-    /// What was asked for does not exist, or its name is ambiguous. Exit code 3.
+    /// The requested object does not exist, or its name is ambiguous. Exit code 3.
     #[error("{0}")]
     NotFound(String),
-    /// It can be asked for, but not yet: nothing was done or answered. Exit code 1.
+    /// The request is valid, but it is too early: nothing was done or answered. Exit code 1.
     #[error("{0}")]
     NotYet(String),
     /// Another process has the data directory. Exit code 4.

@@ -8,7 +8,7 @@ use super::output::{answer, lines, some, state, structured, table};
 use crate::api::Client;
 use crate::query::answer::{ClassItem, GroupItem, ImageItem, List, TagItem};
 
-/// The parameters of a question; those that are `None` are left out.
+/// The parameters of a query; those that are `None` are left out.
 #[derive(Serialize, Default)]
 struct Parameters<'a> {
     class: Option<&'a str>,
@@ -103,13 +103,13 @@ fn images(list: &List<ImageItem>, format: Format) -> Result<(), CliError> {
     }
 }
 
-/// The tags of an image; of one without, in brackets where it was seen.
+/// The tags of an image, or, for an image without tags, its repositories in brackets.
 fn tags_or_repositories(image: &ImageItem) -> String {
     if image.tags.is_empty() { format!("({})", some(&image.repositories, 2)) } else { some(&image.tags, 2) }
 }
 
 fn standings(image: &ImageItem, most: usize) -> String {
-    // The nearest first: that is what the image was built on.
+    // The nearest class first: the image was built on it.
     let mut classes: Vec<_> = image.classes.iter().collect();
     classes.sort_by(|a, b| b.depth.cmp(&a.depth).then_with(|| a.name.cmp(&b.name)));
     let told: Vec<String> =

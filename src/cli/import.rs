@@ -59,7 +59,7 @@ pub(super) fn publish(cluster: Config, args: &ImportArgs, telemetry: &Telemetry)
     Ok(())
 }
 
-/// Reads all inputs and publishes what they say, with a bar that shows how far it is.
+/// Reads all inputs and publishes their images, tags and BuildConfigs, with a progress bar.
 fn take_in(publishing: &Publishing, paths: &[PathBuf]) -> Result<Counts, CliError> {
     let inputs = source::find(paths)?;
     let bar = progress::bytes(inputs.iter().map(source::Input::bytes).sum(), "reading");
@@ -68,7 +68,7 @@ fn take_in(publishing: &Publishing, paths: &[PathBuf]) -> Result<Counts, CliErro
     Ok(counts)
 }
 
-/// Waits until everything published is processed.
+/// Waits until all published records are processed.
 pub(super) fn catch_up(engine: &Engine) -> Result<(), CliError> {
     let bar = progress::count(0, "classifying");
     engine.catch_up(|lag| {

@@ -1,4 +1,4 @@
-//! How the command line says which cluster.
+//! The arguments that name the Kafka cluster.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use super::error::CliError;
 use crate::log::kafka::Config;
 
-/// Properties of librdkafka may come from the environment: `CLADE_KAFKA_PROPERTY_SASL_USERNAME` is `sasl.username`.
+/// The prefix of environment variables with properties of librdkafka: `CLADE_KAFKA_PROPERTY_SASL_USERNAME` is
+/// `sasl.username`.
 ///
-/// A prefix of its own, since `CLADE_KAFKA_…` is not ours alone: for a Service named `clade-kafka` Kubernetes gives every
-/// pod `CLADE_KAFKA_SERVICE_HOST`, `CLADE_KAFKA_PORT` and more. `CLADE_KAFKA`, `CLADE_KAFKA_PREFIX` and
-/// `CLADE_KAFKA_CONFIG_FILE`, which it gives nobody, are read by clap.
+/// The prefix is longer than `CLADE_KAFKA_…`, which is not ours alone: for a Service named `clade-kafka` Kubernetes
+/// gives every pod `CLADE_KAFKA_SERVICE_HOST`, `CLADE_KAFKA_PORT` and more. It never sets `CLADE_KAFKA`,
+/// `CLADE_KAFKA_PREFIX` and `CLADE_KAFKA_CONFIG_FILE`, which clap reads.
 const ENVIRONMENT: &str = "CLADE_KAFKA_PROPERTY_";
 
 /// A cluster.
@@ -20,20 +21,21 @@ pub(super) struct KafkaArgs {
     /// Work on this cluster instead of the data directory
     #[arg(long, global = true, env = "CLADE_KAFKA", value_name = "HOST:PORT,…")]
     kafka: Option<String>,
-    /// What the names of clade's topics, groups and transactional IDs begin with
+    /// Prefix of the names of clade's topics, groups and transactional IDs
     #[arg(long, global = true, env = "CLADE_KAFKA_PREFIX", default_value = "", value_name = "TEXT")]
     kafka_prefix: String,
     /// A property of librdkafka; NAME.file=PATH takes its value from a file. From the environment:
     /// CLADE_KAFKA_PROPERTY_SASL_USERNAME is sasl.username
     #[arg(long, global = true, value_name = "NAME=VALUE")]
     kafka_config: Vec<String>,
-    /// A file of such properties, one a line
+    /// File of such properties, one per line
     #[arg(long, global = true, env = "CLADE_KAFKA_CONFIG_FILE", value_name = "FILE")]
     kafka_config_file: Option<PathBuf>,
 }
 
 impl KafkaArgs {
-    /// The cluster, if one was named: properties from the file, then the environment, then the flags.
+    /// The cluster, if one was named. Properties come from the file, then the environment, then the flags; the last one
+    /// wins.
     pub(super) fn config(&self) -> Result<Option<Config>, CliError> {
         let Some(bootstrap) = &self.kafka else { return Ok(None) };
         let mut config = Config::new(bootstrap, &self.kafka_prefix);
@@ -52,7 +54,7 @@ impl KafkaArgs {
         Ok(Some(config))
     }
 
-    /// The cluster, which the command cannot do without.
+    /// The cluster, or an error if none was named.
     pub(super) fn required(&self) -> Result<Config, CliError> {
         self.config()?.ok_or_else(|| {
             CliError::Usage("say which Apache Kafka: --kafka HOST:PORT, or CLADE_KAFKA".to_owned())
@@ -60,14 +62,14 @@ impl KafkaArgs {
     }
 }
 
-/// The properties among the variables. The others are not ours, and may be no text at all.
+/// The properties among the variables. Other variables are not ours, and may be no valid text.
 fn from_environment(
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Vec<(String, String)>, CliError> {
     let mut properties = Vec::new();
     for (variable, value) in variables {
         let Some(name) = variable.to_str().and_then(|name| name.strip_prefix(ENVIRONMENT)) else { continue };
-        // The value may be a secret.
+        // The error leaves out the value, which may be a secret.
         let value = value.into_string().map_err(|_| {
             CliError::Usage(format!("the value of {ENVIRONMENT}{name} is not UTF-8: write it as UTF-8"))
         })?;

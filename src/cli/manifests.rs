@@ -33,7 +33,7 @@ fn tell(applied: &Applied) {
     println!("{}.clade.dev/{} {}", applied.kind, applied.name, applied.outcome);
 }
 
-/// The documents of a file: YAML, of which JSON is a part.
+/// The documents of a YAML file. JSON is a part of YAML.
 fn read(path: &Path) -> Result<Vec<serde_json::Value>, CliError> {
     let cannot = |error: std::io::Error| CliError::Failed(format!("cannot read {}: {error}", path.display()));
     let text = if path == Path::new("-") {
@@ -46,7 +46,7 @@ fn read(path: &Path) -> Result<Vec<serde_json::Value>, CliError> {
     parse(&text, path)
 }
 
-/// The objects in a text that stands in `path`.
+/// Parses the objects in a text. `path` is for messages.
 pub(super) fn parse(text: &str, path: &Path) -> Result<Vec<serde_json::Value>, CliError> {
     objects(text).map_err(|problem| CliError::Usage(format!("{} {problem}", path.display())))
 }

@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line: parses arguments, runs the command, and prints its answer.
 
 mod args;
 mod audit;
@@ -47,7 +47,7 @@ pub fn main() -> ExitCode {
     log_to_stderr(args.verbose);
     match dispatch(args) {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever read our output has seen enough of it.
+        // The reader of our output has closed it, which is no error.
         Err(CliError::ClosedOutput) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", plain::plain_lines(&error.to_string()));
@@ -56,7 +56,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// What was typed. Called `kubectl-clade`, it is a plugin of kubectl and calls itself as that does.
+/// Parses the arguments. Under the name `kubectl-clade` the program is a plugin of kubectl and calls itself as that
+/// does.
 fn parse() -> Args {
     let called = std::env::args_os().next().unwrap_or_default();
     let is_plugin = Path::new(&called).file_stem().is_some_and(|name| name == "kubectl-clade");
@@ -66,8 +67,8 @@ fn parse() -> Args {
 
 /// Log lines go to stderr; standard output is for answers.
 fn log_to_stderr(verbose: bool) {
-    // kube tells of each request that found no server, which is told already, by whoever has made it. What is asked for
-    // stands behind it, and counts.
+    // kube logs each request that found no server, which the caller of the request logs already. The user's filter
+    // follows and has precedence.
     let quiet = |filter: &str| format!("kube_client::client::builder=off,{filter}");
     let default = if verbose { "clade=debug,info" } else { "warn" };
     let asked = std::env::var("CLADE_LOG").ok();

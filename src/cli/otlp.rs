@@ -1,7 +1,7 @@
-//! How the command line says where spans go to: flags, else the standard variables of OpenTelemetry.
+//! The arguments that name the collector of spans: flags, else the standard variables of OpenTelemetry.
 //!
-//! What those say is meant for every program on a machine, so if it is not understood a command goes on without spans;
-//! what a flag says is meant for this one.
+//! Those variables are meant for every program on a machine. So a command that cannot parse them runs without spans. An
+//! invalid flag, which is meant for clade, is an error.
 
 use std::env::var;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use super::error::CliError;
 use crate::log::kafka;
 use crate::telemetry::{Collector, Exporter, Telemetry};
 
-/// A hundredth: at 100,000 records a second still thousands of spans.
+/// The default share of traces: a hundredth. At 100,000 records per second this is still thousands of spans.
 const RATIO: f64 = 0.01;
-/// So long may the last spans take when a command ends.
+/// Time limit for the last spans when a command ends.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A collector.
@@ -23,7 +23,8 @@ pub(super) struct OtlpArgs {
     /// OTEL_EXPORTER_OTLP_TRACES_ENDPOINT]
     #[arg(long, global = true, value_name = "URL")]
     otlp: Option<String>,
-    /// Of how many traces: 1 is all; the same for every process [env: OTEL_TRACES_SAMPLER_ARG] [default: 0.01]
+    /// Export this share of traces: 1 is all; use the same value for every process [env: OTEL_TRACES_SAMPLER_ARG]
+    /// [default: 0.01]
     #[arg(long, global = true, value_name = "0…1", value_parser = ratio)]
     otlp_ratio: Option<f64>,
 }
@@ -71,7 +72,7 @@ impl OtlpArgs {
 pub(super) struct Exporting(Exporter);
 
 impl Exporting {
-    /// Exports what waits, but not for long.
+    /// Exports the spans that wait, within a time limit.
     pub(super) fn close(self) {
         self.0.close(PATIENCE);
     }
@@ -81,7 +82,7 @@ fn set(name: &str) -> Option<String> {
     var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
-/// The address that the environment names, unless it says that there is to be none.
+/// The address from the environment, unless the environment disables traces.
 fn from_environment() -> Option<Result<String, String>> {
     let is = |name, value: &str| set(name).is_some_and(|found| found.eq_ignore_ascii_case(value));
     if is("OTEL_SDK_DISABLED", "true") || is("OTEL_TRACES_EXPORTER", "none") {
@@ -98,7 +99,7 @@ fn from_environment() -> Option<Result<String, String>> {
     })
 }
 
-/// The address of traces below a collector's.
+/// The address of traces below that of a collector.
 fn with_path(base: &str) -> String {
     let base = base.trim_end_matches('/');
     if base.ends_with("/v1/traces") { base.to_owned() } else { format!("{base}/v1/traces") }

@@ -11,7 +11,7 @@ use super::error::CliError;
 use super::plain::plain_answer;
 use crate::api::Client;
 
-/// Prints `answer` as JSON or YAML; `false` if the format asks for neither.
+/// Prints `answer` as JSON or YAML. Returns `false` if the format is neither.
 pub(super) fn structured(format: Format, answer: &impl Serialize) -> Result<bool, CliError> {
     let text = match format {
         Format::Json => serde_json::to_string_pretty(answer).map_err(CliError::failed)? + "\n",
@@ -55,7 +55,7 @@ pub(super) fn lines(lines: impl IntoIterator<Item = String>) -> Result<(), CliEr
     Ok(())
 }
 
-/// Prints columns as kubectl does. Without a row it says so on stderr.
+/// Prints columns as kubectl does. If there is no row, it says so on stderr.
 pub(super) fn table(
     header: &[&str],
     rows: Vec<Vec<String>>,
@@ -97,7 +97,7 @@ fn is_coloured() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
-/// Some of many, and how many more.
+/// Some of the items, and the number of the rest.
 pub(super) fn some(items: &[String], most: usize) -> String {
     match items.len() {
         0 => "-".to_owned(),

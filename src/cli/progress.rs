@@ -1,4 +1,4 @@
-//! How far long work is: a bar on a terminal, a line now and then elsewhere. Both on stderr.
+//! Shows the progress of long work on stderr: a bar on a terminal, a line now and then elsewhere.
 
 use std::cell::Cell;
 use std::io::IsTerminal as _;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often a line is written where there is no terminal. Work that takes less than this needs none.
+/// Interval of lines where there is no terminal. Shorter work needs none.
 const LINES: Duration = Duration::from_secs(2);
 
 /// The progress of one piece of work.
@@ -17,17 +17,17 @@ pub(super) struct Progress {
     told: Cell<Instant>,
 }
 
-/// Of so many bytes.
+/// Progress in bytes.
 pub(super) fn bytes(total: u64, what: &'static str) -> Progress {
     Progress::new(total, what, "{msg:12} [{bar:36}] {bytes}/{total_bytes} {bytes_per_sec}")
 }
 
-/// Of so many things.
+/// Progress in items.
 pub(super) fn count(total: u64, what: &'static str) -> Progress {
     Progress::new(total, what, "{msg:12} [{bar:36}] {human_pos}/{human_len} {per_sec}")
 }
 
-/// Of something that takes a moment.
+/// Progress of work that takes a moment.
 pub(super) fn spinner(what: &'static str) -> Progress {
     let spinner = Progress::new(0, what, "{spinner} {msg}");
     spinner.bar.enable_steady_tick(Duration::from_millis(100));
@@ -48,20 +48,20 @@ impl Progress {
         }
     }
 
-    /// So much more is done.
+    /// Adds work that is done.
     pub(super) fn add(&self, done: u64) {
         self.bar.inc(done);
         self.tell();
     }
 
-    /// So much is done, of so much.
+    /// Sets the work that is done, and the total.
     pub(super) fn set(&self, done: u64, of: u64) {
         self.bar.set_length(of);
         self.bar.set_position(done);
         self.tell();
     }
 
-    /// All is done: the bar goes away.
+    /// Removes the bar: all is done.
     pub(super) fn finish(self) {
         self.bar.finish_and_clear();
     }

@@ -1,4 +1,4 @@
-//! `clade rebuild`: plans, and what becomes of them.
+//! `clade rebuild`: shows plans, starts rebuilds, and shows their progress.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::record::rebuild::{Action, RebuildRequest, RebuildState, Target, Targe
 use crate::record::rebuild_policy::{RebuildWindow, Weekday};
 use crate::record::{RebuildLimits, TargetRecord};
 
-/// How often it is asked how far a rebuild is.
+/// Interval at which a waiting command asks for the state of a rebuild.
 const LOOK: Duration = Duration::from_millis(500);
 
 pub(super) fn rebuild(client: &Client, args: &RebuildArgs) -> Result<(), CliError> {
@@ -72,7 +72,7 @@ fn change(client: &Client, id: &str, change: &str) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The ID of a rebuild, which is also a part of a path.
+/// Checks the ID of a rebuild, which is also a part of a path.
 fn checked(id: &str) -> Result<&str, CliError> {
     let is_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
     match !id.is_empty() && id.bytes().all(is_id) && id != "." && id != ".." {
@@ -83,7 +83,7 @@ fn checked(id: &str) -> Result<&str, CliError> {
     }
 }
 
-/// Who asks, as the shell knows them. Nobody checks it.
+/// The requester as the shell knows them. Nothing verifies it.
 fn who() -> Option<String> {
     std::env::var("USER").ok().filter(|name| !name.is_empty())
 }
@@ -192,7 +192,7 @@ fn told_plan(plan: &Plan, format: Format) -> Result<(), CliError> {
     lines(cost(plan))
 }
 
-/// What a plan costs, in sentences.
+/// The cost of a plan, in sentences.
 fn cost(plan: &Plan) -> Vec<String> {
     let cost = &plan.cost;
     let current = plan.basis.current.map_or_else(|| "no version yet".to_owned(), |current| current.short());
@@ -272,7 +272,7 @@ fn show(item: &RebuildItem, format: Format) -> Result<(), CliError> {
     table(&header, item.items.iter().map(row).collect(), &[0, 5], "targets")
 }
 
-/// Waits until nothing happens to a rebuild any more.
+/// Waits until the state of a rebuild is final.
 fn until_over(client: &Client, item: RebuildItem) -> Result<RebuildItem, CliError> {
     let id = item.record.id.clone();
     let bar = progress::count(u64::from(item.record.targets), "built");
@@ -294,7 +294,7 @@ fn until_over(client: &Client, item: RebuildItem) -> Result<RebuildItem, CliErro
     Ok(item)
 }
 
-/// An error if a rebuild that was waited for has not built everything.
+/// Returns an error if a rebuild did not build every target.
 fn outcome(item: &RebuildItem) -> Result<(), CliError> {
     let is_whole = item.record.state == RebuildState::Finished
         && item.items.iter().all(|target| target.state == TargetState::Succeeded);

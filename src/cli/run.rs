@@ -30,7 +30,7 @@ pub(super) fn run(dir: &Path, args: &RunArgs, telemetry: &Telemetry) -> Result<(
         eprintln!("serving {} on {url}; stop with Ctrl-C", dir.display());
         Ok(())
     });
-    // Best effort: a stale address is noticed by whoever uses it.
+    // Best effort: a client notices a stale address itself.
     let _ = std::fs::remove_file(&address);
     Ok(outcome?)
 }

@@ -1,4 +1,5 @@
-//! The services on Apache Kafka, a process each: `clade watch`, `clade process`, `clade serve`, `clade auditor` and so on.
+//! The services on Apache Kafka, one process each: `clade watch`, `clade process`, `clade serve`, `clade auditor` and
+//! so on.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -62,7 +63,7 @@ pub(super) fn rebuilder(
     })?)
 }
 
-/// Writes the audit trail; `dir` is the data directory.
+/// Writes the audit trail. `dir` is the data directory.
 pub(super) fn auditor(
     cluster: Config,
     dir: &Path,

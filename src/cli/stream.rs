@@ -16,10 +16,10 @@ use crate::node::StopSignals;
 use crate::record::Timestamp;
 use crate::subscribe::{Event, Filter, Form, Next, Start, SubscribeError, Subscription};
 
-/// How often it is looked whether to stop.
+/// Interval at which a subscription checks the stop flag.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// What a subscription is asked for with over HTTP.
+/// The query parameters of a subscription over HTTP.
 #[derive(Serialize)]
 struct Parameters<'a> {
     #[serde(flatten)]
@@ -52,7 +52,7 @@ pub(super) fn subscribe(client: &Client, args: &SubscribeArgs) -> Result<(), Cli
         output: args.output.into(),
     };
     let path = format!("/v1/subscribe/{}", args.topic.topic());
-    // Nothing is lost with this process, so that a signal just ends it.
+    // Nothing is lost with this process, so a signal may just end it.
     if args.follow {
         pass_on(client, &path, &parameters, stopped())
     } else {
@@ -62,7 +62,7 @@ pub(super) fn subscribe(client: &Client, args: &SubscribeArgs) -> Result<(), Cli
 
 /// Subscribes at the cluster itself, without an index.
 pub(super) fn subscribe_on(cluster: Config, args: &SubscribeArgs) -> Result<(), CliError> {
-    // What makes no sense is told before anybody is waited for.
+    // Invalid arguments are reported before the command connects to anything.
     let start = Start::parse(&args.from, Timestamp::now())?;
     let subscription =
         Subscription::of(args.topic.topic()).filter(args.filter()).start(start).follow(args.follow);
@@ -114,7 +114,7 @@ fn follow_in_group(
         for event in events.next_within(LOOK)? {
             put(&mut out, &event, form)?;
         }
-        // Only what was written is done with.
+        // Only written records may be committed.
         out.flush()?;
         events.commit()?;
     }
@@ -126,7 +126,7 @@ fn put(out: &mut impl std::io::Write, event: &Event, form: Form) -> Result<(), C
     Ok(out.write_all(&line)?)
 }
 
-/// Sets `stop` once the process is asked to stop, which then does not end at once.
+/// Sets `stop` once the process receives a signal to stop, instead of ending at once.
 fn set_when_stopped(stop: &Arc<AtomicBool>) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let signals = runtime.block_on(async { StopSignals::listen() })?;
@@ -138,11 +138,11 @@ fn set_when_stopped(stop: &Arc<AtomicBool>) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Returns once the process is asked to stop.
+/// Returns once the process receives a signal to stop.
 async fn stopped() {
     match StopSignals::listen() {
         Ok(signals) => signals.received().await,
-        // Without them the system's own handling ends the process.
+        // Without a handler the system's default ends the process.
         Err(error) => {
             tracing::warn!("cannot listen for signals: {error}");
             pending().await
@@ -165,7 +165,7 @@ pub(super) fn export(client: &Client, args: &ExportArgs) -> Result<(), CliError>
     }
 }
 
-/// Passes an answer on as it comes, in whole lines; what was received is shown at once.
+/// Passes an answer on in whole lines, each as soon as it was received.
 fn pass_on(
     client: &Client,
     path: &str,

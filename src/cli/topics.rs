@@ -65,7 +65,7 @@ fn refuse_unusable(plan: &Plan) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Copies everything into topics with another prefix, which are created if they are missing.
+/// Copies all records into topics with another prefix, and creates those that are missing.
 fn migrate(config: Config, args: &TopicsArgs) -> Result<(), CliError> {
     let Some(prefix) = args.to_prefix.as_deref().filter(|prefix| *prefix != config.prefix) else {
         return Err(CliError::Usage(

@@ -3,12 +3,12 @@
 use super::{Invalid, name};
 use crate::record::catalog::Selector;
 
-/// An `ImageClassGroup` as an admin declares it.
+/// An `ImageClassGroup` as an administrator declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupSpec {
-    /// Its name, the key of `group=class`.
+    /// The name, the key of `group=class`.
     pub name: String,
-    /// The classes in it.
+    /// The selector over the labels of classes.
     pub selector: Selector,
 }
 

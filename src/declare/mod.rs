@@ -37,21 +37,21 @@ pub struct Invalid(pub String);
 pub struct ClassFields {
     /// The image that the class follows.
     pub from: ObjectReference,
-    /// The rebuilds that clade begins by itself for outdated members. Without it, none.
+    /// The rebuild policy. If absent, clade begins no rebuild of outdated members by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<Box<RebuildPolicy>>,
 }
 
-/// An `ImageClass` as an admin declares it.
+/// An `ImageClass` as an administrator declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClassSpec {
-    /// Its name, which becomes a part of label keys.
+    /// The name, which becomes a part of label keys.
     pub name: String,
     /// The labels that groups select it by.
     pub labels: BTreeMap<String, String>,
-    /// The image that it follows.
+    /// The image that the class follows.
     pub from: ObjectReference,
-    /// The rebuilds that clade begins by itself for outdated members. Without it, none.
+    /// The rebuild policy. If absent, clade begins no rebuild of outdated members by itself.
     pub rebuild: Option<Box<RebuildPolicy>>,
 }
 

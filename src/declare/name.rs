@@ -1,4 +1,4 @@
-//! Names of classes and groups.
+//! Checks names of classes and groups.
 
 use super::Invalid;
 

@@ -1,5 +1,5 @@
-//! The status of classes and groups. The API, the custom resources and the command line all show what these functions
-//! conclude, each in its own form.
+//! Computes the status of classes and groups. The API, the custom resources and the command line all show the results
+//! of these functions, each in its own form.
 //!
 //! | condition | `True` | `False` | `Unknown` |
 //! |---|---|---|---|
@@ -16,7 +16,7 @@ use crate::record::{GroupRecord, Timestamp, VersionRecord};
 pub enum Declared<'a> {
     /// The declaration is invalid, for this reason.
     Invalid(&'a str),
-    /// clade has seen the declaration and has not taken it in yet.
+    /// clade has seen the declaration and has not applied it yet.
     Pending,
     /// The class stands in the catalog.
     Known(&'a Class),
@@ -29,26 +29,26 @@ pub struct ClassStatus {
     pub current: Option<Arc<VersionRecord>>,
     /// The other versions, newest first, each with the moment at which the next one in time began.
     pub history: Vec<(Arc<VersionRecord>, Option<Timestamp>)>,
-    /// When the next version in time after the current one began: only a rolled-back class has one.
+    /// The time at which the next version in time after the current one began. Only a rolled-back class has one.
     pub current_until: Option<Timestamp>,
     /// Members and outdated members.
     pub count: Count,
-    /// Tells whether clade classifies images by the class.
+    /// `True` if clade classifies images by the class.
     pub ready: Condition,
-    /// Tells whether the followed tag or image is there.
+    /// `True` if the followed tag or image exists.
     pub following: Condition,
 }
 
-/// A condition as Kubernetes has them, without the fields that depend on when it was written.
+/// A condition as in Kubernetes objects, without the fields that depend on the time of writing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
     /// `Ready` or `Following`.
     pub kind: &'static str,
-    /// Its value.
+    /// The value.
     pub status: ConditionStatus,
-    /// A CamelCase word for programs.
+    /// The reason as a CamelCase word for programs.
     pub reason: String,
-    /// A sentence for people.
+    /// The reason as a sentence for people.
     pub message: String,
 }
 
@@ -59,7 +59,7 @@ pub enum ConditionStatus {
     True,
     /// It does not hold.
     False,
-    /// clade cannot tell yet.
+    /// clade does not know yet.
     Unknown,
 }
 
@@ -86,13 +86,13 @@ impl ClassStatus {
         [&self.ready, &self.following]
     }
 
-    /// How many versions the class has had.
+    /// The number of versions so far.
     pub fn versions(&self) -> usize {
         self.history.len() + usize::from(self.current.is_some())
     }
 }
 
-/// The status of a class. `count` is what the shards have counted of it.
+/// Computes the status of a class. `count` is the number of members in all shards.
 pub fn class_status(declared: Declared<'_>, count: Count) -> ClassStatus {
     let class = match declared {
         Declared::Invalid(problem) => return without_versions(ConditionStatus::False, "Invalid", problem),
@@ -150,7 +150,7 @@ fn without_versions(status: ConditionStatus, reason: &str, message: &str) -> Cla
     }
 }
 
-/// The names of the classes that a group selects now, in their order in the catalog.
+/// The names of the classes that a group selects now, in the order of the catalog.
 pub fn group_classes(catalog: &Catalog, group: &GroupRecord) -> Vec<String> {
     catalog.selected(group).map(|class| class.record.name.clone()).collect()
 }

@@ -1,9 +1,9 @@
-//! Wakes whoever waits for the workers to go on.
+//! Wakes threads that wait for progress of the workers.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A bell that counts its rings, so that nobody misses one between a look and a wait. Clones are the same bell.
+/// A bell that counts its rings, so that no thread misses a ring between a look and a wait. Clones are the same bell.
 #[derive(Clone, Default)]
 pub(super) struct Bell(Arc<(Mutex<u64>, Condvar)>);
 
@@ -13,7 +13,7 @@ impl Bell {
         *self.lock()
     }
 
-    /// Wakes everybody who waits.
+    /// Wakes every waiting thread.
     pub(super) fn ring(&self) {
         *self.lock() += 1;
         self.0.1.notify_all();
@@ -21,11 +21,11 @@ impl Bell {
 
     /// Waits until the bell has rung since `seen` was read, or for `most`.
     pub(super) fn wait(&self, seen: u64, most: Duration) {
-        // Whoever waits looks for itself, rung or not.
+        // The caller looks again itself, whether the bell has rung or not.
         drop(self.0.1.wait_timeout_while(self.lock(), most, |rings| *rings == seen));
     }
 
-    /// A number is whole whoever panicked while holding it.
+    /// A number is valid even after a panic of a thread that held it.
     fn lock(&self) -> MutexGuard<'_, u64> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! One of several processes that share the partitions: processes those that the consumer group gives it.
+//! Processes the partitions that a consumer group assigns to this process, one of several that share them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,12 +15,12 @@ use crate::log::{Offset, SharedLog};
 use crate::processor::Options;
 use crate::query::answer::PartitionStatus;
 
-/// How often the group is looked at, and whether to stop.
+/// Interval at which the member polls the group and checks the stop flag.
 const LOOK: Duration = Duration::from_millis(100);
-/// How often the group is told how far the processors are.
+/// Interval at which the member commits the progress of its processors to the group.
 const TELL: Duration = Duration::from_secs(5);
 
-/// What a member tells of its partitions, and how it is told to stop. Clones share it.
+/// The status of a member's partitions, and its stop flag. Clones share it.
 #[derive(Clone, Default)]
 pub struct Handle {
     stop: Arc<AtomicBool>,
@@ -29,23 +29,23 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Tells the member to hand its partitions over and to end.
+    /// Asks the member to hand over its partitions and to end.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Whether the group has told which partitions are this process's; it may be none.
+    /// Returns `true` once the group has assigned partitions to this process, even if it assigned none.
     pub fn has_joined(&self) -> bool {
         self.has_joined.load(Ordering::Relaxed)
     }
 
-    /// How the partitions are doing that are this process's now.
+    /// The status of the partitions that this process has now.
     pub fn status(&self) -> Vec<PartitionStatus> {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Processes partitions until it is told to stop. Ends early when a processor has given up.
+/// Processes partitions until the stop flag is set. Ends early if a processor has given up.
 pub fn run(log: Arc<KafkaLog>, options: &Options, handle: &Handle) -> Result<(), EngineError> {
     let ownership = log.join()?;
     let log: SharedLog = log;
@@ -73,7 +73,7 @@ pub fn run(log: Arc<KafkaLog>, options: &Options, handle: &Handle) -> Result<(),
             ownership.commit(&member.offsets());
         }
     }
-    // All at once; each is waited for as it is dropped, and only then is the group left.
+    // All are stopped at once. Each is waited for as it is dropped, and only then the member leaves the group.
     member.processors.values().for_each(Supervised::stop);
     drop(member);
     Ok(())
@@ -82,10 +82,11 @@ pub fn run(log: Arc<KafkaLog>, options: &Options, handle: &Handle) -> Result<(),
 struct Member<'a> {
     log: SharedLog,
     options: &'a Options,
-    /// The partitions that are this process's.
+    /// The partitions assigned to this process.
     owned: BTreeSet<u16>,
     processors: BTreeMap<u16, Supervised>,
-    /// Told to stop, and perhaps still busy: a rebalance waits for nobody. The successor fences them.
+    /// Workers that were asked to stop and may still be busy: a rebalance does not wait for them. The successor fences
+    /// them.
     leaving: Vec<Supervised>,
     monitor: Monitor,
 }
@@ -109,8 +110,8 @@ impl Member<'_> {
         }
     }
 
-    /// Starts what is owned and does not run. A partition that was handed over and came back a moment later waits until
-    /// its old processor has ended.
+    /// Starts workers of assigned partitions that do not run. A partition that was handed over and came back a moment
+    /// later waits until its old worker has ended.
     fn start_owned(&mut self) -> Result<(), EngineError> {
         self.leaving.retain(|of| !of.has_ended());
         for partition in &self.owned {
@@ -126,7 +127,7 @@ impl Member<'_> {
         Ok(())
     }
 
-    /// Of all that is owned; what waits for its old processor is not restored.
+    /// The status of all assigned partitions. One that waits for its old worker is not restored.
     fn status(&self) -> Vec<PartitionStatus> {
         let of = |partition: &u16| match self.processors.get(partition) {
             Some(of) => of.status(),

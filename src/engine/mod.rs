@@ -1,5 +1,5 @@
-//! The workers of this process, a thread a partition: processors on the embedded log, followers of a cluster's log, or
-//! (`member`) those processors of a cluster that are this process's.
+//! The workers of this process, one thread per partition: processors on the embedded log, followers of a cluster's log,
+//! or (`member`) the processors of a cluster's partitions that are assigned to this process.
 
 mod bell;
 pub mod member;
@@ -22,16 +22,16 @@ use bell::Bell;
 use monitor::Monitor;
 use supervisor::{Supervised, Work};
 
-/// The work of an engine.
+/// The role of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// It processes every partition.
     Processor,
-    /// It follows what others have processed.
+    /// It follows partitions that others process.
     Follower,
 }
 
-/// Why an engine could not start or go on.
+/// An error of an engine.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The log cannot be opened or read.
@@ -42,12 +42,12 @@ pub enum EngineError {
     Processor {
         /// The partition.
         partition: u16,
-        /// Its last error.
+        /// The last error of the processor.
         reason: String,
     },
 }
 
-/// Whoever waits for workers is woken when one of them has gone on, and looks so often in any case.
+/// A thread that waits for workers is woken when one of them has made progress, and at least after this time.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A running engine. Dropping it stops it.
@@ -61,12 +61,12 @@ pub struct Engine {
     metrics: Metrics,
 }
 
-/// How far the processors are behind what was published.
+/// The lag of the processors behind the published records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lag {
-    /// Records that are published.
+    /// The number of published records.
     pub published: u64,
-    /// Of those, records that have been processed.
+    /// The number of those that have been processed.
     pub processed: u64,
 }
 
@@ -108,7 +108,7 @@ impl Engine {
         })
     }
 
-    /// What readers see.
+    /// The view of readers.
     pub fn view(&self) -> &Arc<View> {
         &self.view
     }
@@ -118,18 +118,18 @@ impl Engine {
         &self.log
     }
 
-    /// What this process does.
+    /// The role of this process.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// What it tells of itself.
+    /// The metrics of the engine.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// Waits until everything that is published now is processed and seen by readers; what comes meanwhile is not waited
-    /// for. Ends early when a processor gives up. `told` is called meanwhile.
+    /// Waits until every record published before the call is processed and visible to readers. Records that come
+    /// meanwhile do not count. Ends early if a processor gives up. Calls `told` meanwhile.
     pub fn catch_up(&self, mut told: impl FnMut(Lag)) -> Result<(), EngineError> {
         let ends = self.ends()?;
         loop {
@@ -137,7 +137,8 @@ impl Engine {
             self.check()?;
             let lag = self.lag(&ends);
             told(lag);
-            // The ends of a cluster's partitions lie behind markers that no reader sees, and are reached all the same.
+            // The ends of a cluster's partitions lie behind markers that no reader sees, so a follower is done when it
+            // is at the end.
             let is_read = self.role == Role::Follower && self.processors.iter().all(Supervised::is_at_end);
             if (is_read || lag.processed >= lag.published)
                 && self.processors.iter().all(Supervised::has_restored)
@@ -148,7 +149,7 @@ impl Engine {
         }
     }
 
-    /// Waits until every partition was brought up to date once. Ends early when a worker gives up.
+    /// Waits until every partition was up to date once. Ends early if a worker gives up.
     pub fn wait_until_restored(&self) -> Result<(), EngineError> {
         loop {
             let seen = self.bell.rings();
@@ -182,12 +183,12 @@ impl Engine {
         lag
     }
 
-    /// How each partition is doing.
+    /// The status of each partition.
     pub fn status(&self) -> Vec<PartitionStatus> {
         self.processors.iter().map(Supervised::status).collect()
     }
 
-    /// An error once a processor has given up.
+    /// Returns an error once a processor has given up.
     pub fn check(&self) -> Result<(), EngineError> {
         match self.processors.iter().find_map(Supervised::failure) {
             Some((partition, reason)) => Err(EngineError::Processor { partition, reason }),
@@ -198,7 +199,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // All at once; each is waited for as it is dropped.
+        // All are stopped at once; each is waited for as it is dropped.
         self.processors.iter().for_each(Supervised::stop);
     }
 }

@@ -1,5 +1,5 @@
-//! Asks the log once a second for the ends of the partitions that this process works on: a thread of its own, so that
-//! a log that does not answer holds no worker up.
+//! Requests the ends of this process's partitions from the log once a second. It has a thread of its own, so that a log
+//! that does not answer delays no worker.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ use crate::telemetry::{self, Metrics};
 
 const EVERY: Duration = Duration::from_secs(1);
 
-/// The running monitor. Dropping it ends it and waits for it.
+/// The running monitor. Dropping it stops it and waits for it.
 pub(super) struct Monitor {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -27,7 +27,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// A map is whole whoever panicked while it was changed.
+    /// A map is valid even after a panic of a thread that changed it.
     fn boards(&self) -> MutexGuard<'_, BTreeMap<u16, Arc<Board>>> {
         self.boards.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -44,12 +44,12 @@ impl Monitor {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// From now on it looks at this partition.
+    /// Adds a partition to those that the monitor looks at.
     pub(super) fn add(&self, partition: u16, board: &Arc<Board>) {
         self.shared.boards().insert(partition, Arc::clone(board));
     }
 
-    /// The partition is another process's now.
+    /// Removes a partition that another process has now.
     pub(super) fn remove(&self, partition: u16) {
         self.shared.boards().remove(&partition);
     }
@@ -60,7 +60,7 @@ impl Drop for Monitor {
         self.shared.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            // What it tells, nobody misses.
+            // Nothing depends on the result of the thread.
             let _ = thread.join();
         }
     }
@@ -75,7 +75,7 @@ fn watch(log: &SharedLog, metrics: &Metrics, shared: &Shared) {
                 Ok(end) => board.look(end),
                 Err(error) => {
                     tracing::debug!(partition, %error, "the log does not tell its end");
-                    // All of them are on one log, and each would wait as long.
+                    // All partitions are on one log, and each request would wait as long.
                     break;
                 }
             }

@@ -1,4 +1,4 @@
-//! How each partition of this process is doing: told by its worker and by the log, for people, probes and Prometheus.
+//! The status of each partition of this process, from its worker and from the log, for people, probes and Prometheus.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use crate::log::Offset;
 use crate::query::answer::PartitionStatus;
 use crate::record::ProgressRecord;
 
-/// What a worker tells after each step, and what the log tells of its end once a second.
+/// The state that a worker reports after each step, and the end that the log reports once a second.
 #[derive(Default)]
 pub(super) struct Board(Mutex<Told>);
 
@@ -17,17 +17,17 @@ struct Told {
     at_end: bool,
     images: u64,
     read: Option<ProgressRecord>,
-    /// When it last said that it had everything.
+    /// The time at which the worker last reported that it was at the end.
     up_to_date: Option<Instant>,
-    /// The end of its images, and when the log told it.
+    /// The end of the partition's images, and the time at which the log reported it.
     end: Option<(Offset, Instant)>,
 }
 
-/// The log is asked once a second; what was true so long ago counts as true now.
+/// The log is asked once a second; an answer younger than this counts as present.
 const FRESH: Duration = Duration::from_secs(5);
 
 impl Board {
-    /// Numbers are whole whoever panicked while writing them.
+    /// Numbers are valid even after a panic of a thread that wrote them.
     fn told(&self) -> MutexGuard<'_, Told> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -44,7 +44,7 @@ impl Board {
         self.told().read
     }
 
-    /// It was just brought up to date.
+    /// Reports that the partition was just brought up to date.
     pub(super) fn restored(&self, images: usize) {
         *self.told() = Told {
             restored: true,
@@ -55,7 +55,8 @@ impl Board {
         };
     }
 
-    /// What is in answers was read up to `read`, which is all there is if it is `at_end`, and has so many images.
+    /// Reports that answers contain everything up to `read`, whether that is all there is (`at_end`), and the number of
+    /// images.
     pub(super) fn tell(&self, read: ProgressRecord, at_end: bool, images: usize) {
         let mut told = self.told();
         told.at_end = at_end;
@@ -66,14 +67,14 @@ impl Board {
         }
     }
 
-    /// Its worker has failed, and nobody has replaced it yet.
+    /// Reports that the worker has failed, and no other has replaced it yet.
     pub(super) fn failed(&self) {
         let mut told = self.told();
         told.restored = false;
         told.at_end = false;
     }
 
-    /// The log has told the end of its images.
+    /// Reports the end of the partition's images.
     pub(super) fn look(&self, end: Offset) {
         self.told().end = Some((end, Instant::now()));
     }
@@ -83,7 +84,7 @@ impl Board {
         let read = told.read.map_or(0, |read| read.images);
         // At the end nothing is behind, whatever markers stand there.
         let behind = told.end.filter(|_| !told.at_end).map_or(0, |(end, _)| end.saturating_sub(read));
-        // Who hears nothing of the log cannot know that there is nothing more.
+        // Without an answer of the log it is unknown whether there is more.
         let heard = told.end.map(|(_, when)| when);
         let true_until = if told.at_end { heard.or(told.up_to_date) } else { told.up_to_date };
         let seconds = |moment: Instant| match moment.elapsed() {

@@ -1,4 +1,5 @@
-//! One thread a partition: restores its worker, lets it work, restores another when it fails, and gives up in the end.
+//! Supervises one worker per partition, each on a thread: restores it, lets it work, restores another after a failure,
+//! and finally gives up.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,22 +16,22 @@ use crate::retry::Policy;
 use crate::telemetry;
 use crate::view::View;
 
-/// So many failures without a success between them, and the worker is given up: what is wrong does not pass.
+/// Failures in a row after which the worker is given up: the problem does not pass.
 const FAILURES: u32 = 5;
-/// A worker that waits for records looks this often whether it is to stop.
+/// Interval at which a worker that waits for records checks the stop flag.
 const IDLE: Duration = Duration::from_millis(20);
-/// The waits before another worker is restored.
+/// Delays before another worker is restored.
 const RETRY: Policy = Policy::new(Duration::from_millis(200), Duration::from_secs(6));
-/// Who was fenced waits for this long: if a newer processor has the partition by right, this one learns of it meanwhile
-/// and stops, instead of taking the partition back.
+/// Delay after being fenced. If a newer processor has the partition by right, this one learns of it meanwhile and
+/// stops, instead of taking the partition back.
 const FENCED: Duration = Duration::from_secs(3);
 
-/// What is done with a partition.
+/// The work on a partition.
 #[derive(Clone)]
 pub(super) enum Work {
-    /// Processed; shown, if there is a view.
+    /// Processes it, and publishes it if there is a view.
     Process(Option<Arc<View>>),
-    /// Followed and shown.
+    /// Follows and publishes it.
     Follow(Arc<View>),
 }
 
@@ -57,7 +58,7 @@ impl State {
 }
 
 impl Supervised {
-    /// What it tells of itself.
+    /// The status that the worker reports.
     pub(super) fn board(&self) -> &Arc<Board> {
         &self.state.board
     }
@@ -67,32 +68,32 @@ impl Supervised {
         self.partition
     }
 
-    /// Whether its thread has ended.
+    /// Returns `true` if the thread has ended.
     pub(super) fn has_ended(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Whether it has brought its partition up to date once.
+    /// Returns `true` if the worker has brought its partition up to date once.
     pub(super) fn has_restored(&self) -> bool {
         self.state.board.has_restored()
     }
 
-    /// Whether it had nothing more to do at its last look.
+    /// Returns `true` if the worker found nothing more to do at its last look.
     pub(super) fn is_at_end(&self) -> bool {
         self.state.board.is_at_end()
     }
 
-    /// What it has committed.
+    /// The committed progress.
     pub(super) fn progress(&self) -> Option<ProgressRecord> {
         self.state.board.progress()
     }
 
-    /// How it is doing.
+    /// The status of the partition.
     pub(super) fn status(&self) -> PartitionStatus {
         self.state.board.status(self.partition)
     }
 
-    /// Why it has given up, if it has.
+    /// The reason why the worker has given up, if it has.
     pub(super) fn failure(&self) -> Option<(u16, String)> {
         let failure = self.state.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let panicked = || {
@@ -103,7 +104,7 @@ impl Supervised {
         failure.or_else(panicked).map(|reason| (self.partition, reason))
     }
 
-    /// Tells it to stop, without waiting for it.
+    /// Sets the stop flag, without waiting for the worker.
     pub(super) fn stop(&self) {
         self.state.stop.store(true, Ordering::Release);
         if let Some(thread) = &self.thread {
@@ -116,7 +117,7 @@ impl Drop for Supervised {
     fn drop(&mut self) {
         self.stop();
         if let Some(thread) = self.thread.take() {
-            // A panic was told by `failure`.
+            // `failure` has reported a panic.
             let _ = thread.join();
         }
     }
@@ -141,7 +142,7 @@ pub(super) fn start(
 
 fn supervise(partition: u16, log: &SharedLog, work: &Work, options: &Options, state: &State) {
     let mut failures = 0;
-    // Who was told to stop restores nothing: that would fence the rightful successor.
+    // A worker that is to stop restores nothing: that would fence the rightful successor.
     while !state.stop.load(Ordering::Acquire) {
         let result = match work {
             Work::Process(view) => {
@@ -157,7 +158,7 @@ fn supervise(partition: u16, log: &SharedLog, work: &Work, options: &Options, st
         let error = match result {
             Err(error) if !state.stop.load(Ordering::Acquire) => error,
             ended => {
-                // Most often it was fenced by its successor before it was told to stop.
+                // In most cases the successor fenced it before it was asked to stop.
                 if let Err(error) = ended {
                     tracing::info!(partition, %error, "a processor that was to stop had failed");
                 }
@@ -186,7 +187,8 @@ fn supervise(partition: u16, log: &SharedLog, work: &Work, options: &Options, st
 
 /// The common part of a processor and a follower.
 trait Worker {
-    /// Takes in what has come, waiting for it for `idle` at most. Says how many records, and whether those were all.
+    /// Takes new records, and waits for them for `idle` at most. Returns the number of records, and whether those were
+    /// all.
     fn step(&mut self, idle: Duration) -> Result<(usize, bool), ProcessorError>;
     fn progress(&self) -> ProgressRecord;
     fn images(&self) -> usize;
@@ -254,7 +256,7 @@ fn work_on<W: Worker>(
     worker.close()
 }
 
-/// Waits, but not when it is to stop.
+/// Waits, unless the worker is to stop.
 fn wait(time: Duration, state: &State) {
     let deadline = Instant::now() + time;
     while !state.stop.load(Ordering::Acquire) {

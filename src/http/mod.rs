@@ -1,4 +1,4 @@
-//! HTTP to registries and sinks; the only user of reqwest. TLS is OpenSSL's, which librdkafka has brought.
+//! The HTTP client for registries and sinks; the only user of reqwest. TLS is OpenSSL's, which librdkafka needs anyway.
 
 pub mod signature;
 
@@ -11,10 +11,11 @@ pub use reqwest::{
     Certificate, Client, ClientBuilder, Error, Method, RequestBuilder, Response, StatusCode, header,
 };
 
-/// How clade calls itself.
+/// The value of the header `User-Agent`.
 pub const USER_AGENT: &str = concat!("clade/", env!("CARGO_PKG_VERSION"));
 
-/// A client that waits so long for a connection, and so long for an answer to go on; twice that for all of it.
+/// Returns a client builder with these time limits for a connection and for each read of an answer. A whole request
+/// may take twice as long as one read.
 pub fn builder(connecting: Duration, answering: Duration) -> ClientBuilder {
     Client::builder()
         .user_agent(USER_AGENT)
@@ -23,13 +24,13 @@ pub fn builder(connecting: Duration, answering: Duration) -> ClientBuilder {
         .timeout(2 * answering)
 }
 
-/// An error and what caused it, in one line. Its address is left out: it may have a secret in it, and the caller knows it.
+/// An error and its causes, in one line. The address is left out: it may contain a secret, and the caller knows it.
 pub fn with_causes(error: Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        // Many repeat what caused them.
+        // Many errors repeat their cause.
         let next = error.to_string();
         if !text.contains(&next) {
             let _ = write!(text, ": {next}");

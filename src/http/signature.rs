@@ -1,27 +1,28 @@
-//! Signatures of bodies with a shared secret.
+//! Computes and checks signatures of bodies with a shared secret.
 
 use data_encoding::BASE64;
 use hmac_sha256::HMAC;
 
-/// The HMAC-SHA256 of a message (RFC 2104).
+/// Returns the HMAC-SHA256 of a message (RFC 2104).
 pub fn hmac(secret: &[u8], message: &[u8]) -> [u8; 32] {
     HMAC::mac(message, secret)
 }
 
-/// Whether that is the message's HMAC, compared in a time that does not tell where they differ.
+/// Returns `true` if `given` is the message's HMAC. The comparison takes constant time, so that it does not reveal
+/// where they differ.
 pub fn is_hmac(secret: &[u8], message: &[u8], given: &[u8; 32]) -> bool {
     HMAC::verify(message, secret, given)
 }
 
-/// The header `webhook-signature` of Standard Webhooks, version 1: over the message's ID, its time in seconds since the
-/// Unix epoch, and the body.
+/// Returns the header `webhook-signature` of Standard Webhooks, version 1: over the message's ID, its time in seconds
+/// since the Unix epoch, and the body.
 pub fn webhook_signature(secret: &[u8], id: &str, seconds: i64, body: &[u8]) -> String {
     let mut message = format!("{id}.{seconds}.").into_bytes();
     message.extend_from_slice(body);
     format!("v1,{}", BASE64.encode(&hmac(secret, &message)))
 }
 
-/// The key in a secret: Standard Webhooks writes it as `whsec_` and Base64; anything else is the key itself.
+/// Decodes the key in a secret: Standard Webhooks writes it as `whsec_` and Base64; any other text is the key itself.
 pub fn webhook_key(secret: &str) -> Result<Vec<u8>, String> {
     let secret = secret.trim();
     match secret.strip_prefix("whsec_") {

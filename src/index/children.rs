@@ -1,5 +1,5 @@
-//! The two hash tables: children by their first layer, images by their digest. They hold numbers only; what a number
-//! stands for is looked up.
+//! The two hash tables: children by their first layer, images by their digest. They hold numbers only, and look up the
+//! value of a number for each comparison.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -32,7 +32,7 @@ impl ChainIndex {
         self.children.find(self.hash_child(parent, first), is_it).copied()
     }
 
-    /// The nodes directly below.
+    /// The child nodes.
     pub(super) fn family(&self, node: u32) -> &[u32] {
         self.families.get(self.nodes[node].family)
     }
@@ -50,7 +50,7 @@ impl ChainIndex {
         self.enter(node);
     }
 
-    /// Enters a node into the table alone.
+    /// Enters a node into the table only.
     pub(super) fn enter(&mut self, node: u32) {
         let hash = self.hash_child(self.nodes[node].parent, self.first_layer(node));
         // Growing the table needs the hash of every entry, and with it the nodes, while the table is borrowed.
@@ -61,11 +61,10 @@ impl ChainIndex {
         self.children = table;
     }
 
-    /// Makes room for what one insert can enter. A new table is filled node after node, which reads memory from front
-    /// to back; growing by itself, the table would look up each of its entries, and that was a third of an insert's
-    /// cost.
+    /// Makes room for the entries of one insert. A new table is filled node by node, which reads memory from front to
+    /// back. A table that grows by itself looks up each of its entries, which was a third of the cost of an insert.
     pub(super) fn make_room(&mut self) {
-        /// Both parts of a divided node, and a leaf; the divided one leaves a gap that cannot be counted on.
+        /// Both parts of a divided node, and a leaf. The divided node leaves a gap, which may not be usable.
         const ENTERED_AT_ONCE: usize = 4;
         if self.children.capacity() - self.children.len() < ENTERED_AT_ONCE {
             let mut table = HashTable::with_capacity(roomy(self.children.len()));
@@ -85,7 +84,7 @@ impl ChainIndex {
         }
     }
 
-    /// Takes a node out of the table; its parent and segment must still be those that it was entered with.
+    /// Removes a node from the table. Its parent and segment must still be those that it was entered with.
     pub(super) fn leave(&mut self, node: u32) {
         let hash = self.hash_child(self.nodes[node].parent, self.first_layer(node));
         if let Ok(entry) = self.children.find_entry(hash, |entry| *entry == node) {
@@ -93,7 +92,7 @@ impl ChainIndex {
         }
     }
 
-    /// Takes a node out of its parent's list.
+    /// Removes a node from its parent's list.
     pub(super) fn unlink(&mut self, node: u32) {
         let super::Node { parent, position, .. } = self.nodes[node];
         let family = self.nodes[parent].family;
@@ -106,7 +105,7 @@ impl ChainIndex {
         }
     }
 
-    /// Puts `new` where `old` is in the list of `old`'s parent.
+    /// Replaces `old` with `new` in the list of `old`'s parent.
     pub(super) fn replace_in_list(&mut self, old: u32, new: u32) {
         let super::Node { parent, position, .. } = self.nodes[old];
         self.nodes[new].parent = parent;
@@ -129,14 +128,14 @@ impl ChainIndex {
     }
 }
 
-/// All of a digest as two numbers: hashed without a loop, and without its length, which is always the same.
+/// Hashes a digest as two numbers: without a loop, and without its length, which is always the same.
 fn hash(digest: &Digest, hasher: &mut impl Hasher) {
     for half in digest.as_bytes().as_chunks::<16>().0 {
         hasher.write_u128(u128::from_le_bytes(*half));
     }
 }
 
-/// How many entries a table of so many is made for: by half more, which its power of two rounds up to twice as many.
+/// The capacity for a table of this many entries: half more, which its power of two rounds up to twice as many.
 fn roomy(entries: usize) -> usize {
     entries + entries / 2 + 8
 }

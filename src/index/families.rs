@@ -1,5 +1,5 @@
-//! The children of each node, side by side: a walk over a hundred thousand of them knows the next before it has looked
-//! at the last, and so need not wait for one memory access after the other.
+//! Keeps the children of each node side by side. A walk over a hundred thousand of them knows the next child before it
+//! has looked at the last, so it does not wait for one memory access after the other.
 
 use super::node::NONE;
 
@@ -11,12 +11,12 @@ pub(super) struct Families {
 }
 
 impl Families {
-    /// The members; none for [`NONE`].
+    /// The members of a list; empty for [`NONE`].
     pub(super) fn get(&self, family: u32) -> &[u32] {
         if family == NONE { &[] } else { &self.lists[family as usize] }
     }
 
-    /// Makes a list of one.
+    /// Creates a list with one member.
     pub(super) fn found(&mut self, member: u32) -> u32 {
         if let Some(family) = self.free.pop() {
             self.lists[family as usize].push(member);
@@ -34,25 +34,25 @@ impl Families {
         u32::try_from(list.len() - 1).unwrap_or(NONE)
     }
 
-    /// Puts a member in another's place.
+    /// Replaces the member at a position.
     pub(super) fn replace(&mut self, family: u32, position: u32, member: u32) {
         self.lists[family as usize][position as usize] = member;
     }
 
-    /// Takes a member out; another, if any is left behind it, takes its position and is returned.
+    /// Removes a member. Another member, if one stands behind it, takes its position and is returned.
     pub(super) fn remove(&mut self, family: u32, position: u32) -> Option<u32> {
         let list = &mut self.lists[family as usize];
         list.swap_remove(position as usize);
         list.get(position as usize).copied()
     }
 
-    /// Gives the list up.
+    /// Frees the list.
     pub(super) fn dissolve(&mut self, family: u32) {
         self.lists[family as usize] = Vec::new();
         self.free.push(family);
     }
 
-    /// Gives up the room that was kept for more members.
+    /// Frees the room kept for further members.
     pub(super) fn shrink(&mut self) {
         self.lists.iter_mut().for_each(Vec::shrink_to_fit);
         self.lists.shrink_to_fit();

@@ -1,15 +1,15 @@
-//! Finding chains and images by less than a whole digest.
+//! Finds chains by chain ID, and images by the beginning of a digest.
 
 use super::node::VACANT;
 use super::{ChainIndex, ImageId, NodeId, ROOTS, root};
 use crate::oci::{ChainId, LayerChain};
 
-/// Where a chain ends.
+/// The end of a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    /// The uppermost node at or below its end: everything in that node's subtree contains the chain.
+    /// The uppermost node at or below the end: all images in its subtree contain the chain.
     pub node: NodeId,
-    /// Layers in the chain.
+    /// The number of layers in the chain.
     pub depth: u32,
 }
 
@@ -26,10 +26,10 @@ impl ChainIndex {
         Some(NodeId(at))
     }
 
-    /// Where the chain with this ID ends, at a node or between two.
+    /// Finds the end of the chain with this ID, at a node or between two.
     ///
-    /// Chain IDs are computed on the way through the whole shard, one hash a distinct layer: storing them would double
-    /// the index for a question that only people ask. `cargo bench --bench index` tells what it takes.
+    /// It computes chain IDs on a walk through the whole shard, one hash per distinct layer. Storing them would double
+    /// the index for a query that only people use. `cargo bench --bench index` measures the walk.
     pub fn find_chain(&self, chain: &ChainId) -> Option<Position> {
         ROOTS.iter().find_map(|identity| self.find_chain_below(root(*identity), chain))
     }
@@ -58,8 +58,8 @@ impl ChainIndex {
         None
     }
 
-    /// Up to `limit` images whose digests begin with these hexadecimal digits. Looks at every digest: 32 bytes an
-    /// image, side by side.
+    /// Finds up to `limit` images whose digests begin with these hexadecimal digits. It looks at every digest: 32 bytes
+    /// per image, side by side.
     pub fn prefixed(&self, hex: &str, limit: usize) -> Vec<ImageId> {
         let begins =
             |image: &ImageId| self.digest(*image).text()["sha256:".len()..].starts_with(hex.as_bytes());

@@ -1,17 +1,17 @@
-//! Putting images in.
+//! Inserts images into the index.
 
 use super::node::{Node, Slot, VACANT};
 use super::segments::CHUNK;
 use super::{ChainIndex, ImageId, NONE, root};
 use crate::oci::{Digest, LayerChain, LayerIdentity};
 
-/// The most layers that an image can have. Registries and runtimes stop at 127.
+/// Layers that an image can have, at most. Registries and runtimes stop at 127.
 pub const MAX_LAYERS: usize = CHUNK;
 
-/// Why an image or a chain could not be put in. Nothing was changed.
+/// An error of an insert. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IndexError {
-    /// It has more layers than [`MAX_LAYERS`].
+    /// The image has more layers than [`MAX_LAYERS`].
     #[error("{0} layers are more than the {MAX_LAYERS} that an image can have")]
     TooManyLayers(usize),
     /// The numbers of nodes, images or layers are used up.
@@ -21,33 +21,33 @@ pub enum IndexError {
     Full,
 }
 
-/// What putting an image in came to.
+/// The result of an insert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inserted {
-    /// The image's number. An image that was there keeps it.
+    /// The number of the image. An existing image keeps its number.
     pub image: ImageId,
-    /// What happened.
+    /// The change.
     pub change: Change,
 }
 
-/// What happened to an image that was put in.
+/// The change that an insert made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// It is new.
+    /// The image is new.
     Added,
-    /// It was there with other layers.
+    /// The image existed with other layers.
     Moved,
-    /// It was there with the same layers.
+    /// The image existed with the same layers.
     Unchanged,
 }
 
 impl ChainIndex {
-    /// Puts an image in, or gives one that is there other layers.
+    /// Inserts an image, or gives an existing one other layers.
     pub fn insert(&mut self, image: Digest, chain: &LayerChain) -> Result<Inserted, IndexError> {
         self.insert_layers(image, chain.identity(), chain.layers())
     }
 
-    /// Puts an image in by its non-empty layers, base first.
+    /// Inserts an image by its non-empty layers, base first.
     pub fn insert_layers(
         &mut self,
         digest: Digest,
@@ -69,7 +69,8 @@ impl ChainIndex {
         if before == node {
             return Ok(Inserted { image, change: Change::Unchanged });
         }
-        // Seated at its new place first: its old one may be on the way there, and must not be pruned under it.
+        // The image is seated at its new place first: its old place may be on the way there, and must not be pruned
+        // under it.
         self.unseat(image.0);
         self.seat(image.0, node);
         if before != NONE {
@@ -96,7 +97,7 @@ impl ChainIndex {
         image
     }
 
-    /// Puts an image, which sits nowhere, at a node.
+    /// Seats an image, which has no place, at a node.
     fn seat(&mut self, image: u32, node: u32) {
         if node == NONE {
             self.slots[image] = Slot { node, next: NONE, prev: NONE };
@@ -114,12 +115,12 @@ impl ChainIndex {
         }
     }
 
-    /// The node where these layers end; made if there is none.
+    /// Returns the node where these layers end, and creates it if there is none.
     pub(super) fn reach(&mut self, identity: LayerIdentity, layers: &[Digest]) -> Result<u32, IndexError> {
         if layers.len() > MAX_LAYERS {
             return Err(IndexError::TooManyLayers(layers.len()));
         }
-        // At most two nodes and one segment are made.
+        // At most two nodes and one segment are created.
         if self.nodes.len() >= VACANT - 2 || !self.segments.has_room() {
             return Err(IndexError::Full);
         }
@@ -134,7 +135,7 @@ impl ChainIndex {
         Ok(at)
     }
 
-    /// A new leaf below `parent`.
+    /// Creates a leaf below `parent`.
     fn grow(&mut self, parent: u32, layers: &[Digest]) -> u32 {
         let len = u16::try_from(layers.len()).unwrap_or(u16::MAX);
         let depth = self.nodes[parent].depth + len;
@@ -144,7 +145,7 @@ impl ChainIndex {
         node
     }
 
-    /// Makes a node inside the segment of `lower`, after `layers` of it. `lower` keeps its number and its end.
+    /// Creates a node inside the segment of `lower`, after `layers` of it. `lower` keeps its number and its end.
     fn divide(&mut self, lower: u32, layers: usize) -> u32 {
         let len = u16::try_from(layers).unwrap_or(u16::MAX);
         self.leave(lower);

@@ -1,4 +1,4 @@
-//! What an index takes.
+//! Measures the memory of an index.
 
 use super::ChainIndex;
 
@@ -16,14 +16,14 @@ pub struct MemoryUse {
 }
 
 impl MemoryUse {
-    /// All of it.
+    /// The sum of all parts.
     pub fn total(&self) -> usize {
         self.segments + self.nodes + self.images + self.tables
     }
 }
 
 impl ChainIndex {
-    /// What it takes, slack included.
+    /// The memory of the index, including reserved room.
     pub fn memory(&self) -> MemoryUse {
         let number = size_of::<u32>();
         MemoryUse {

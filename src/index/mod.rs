@@ -1,4 +1,4 @@
-//! The chain index of one shard: which images are built on which. Pure: no I/O, no clock, no threads.
+//! The chain index of one shard: finds the images that are built on an image. Pure: no I/O, no clock, no threads.
 //!
 //! ```text
 //!   base@v1 = [A,B,C]   base@v2 = [A,B,C,D]   app = [A,B,C,E,F]   base@v3 = [A,X]
@@ -10,12 +10,12 @@
 //!     base@v2 ── (D)    (E,F) ── app
 //! ```
 //!
-//! A compressed prefix tree (radix tree) over layers. An image sits at the node of its last layer, several images with
-//! the same layers sit at one node, and what is based on an image is what sits below it. Layers known by blob digest
-//! and layers known by diff ID have a root each, so the two never meet in one chain.
+//! A compressed prefix tree (radix tree) over layers. An image sits at the node of its last layer. Images with the same
+//! layers sit at one node, and the images that are based on an image sit below it. Layers identified by blob digest and
+//! layers identified by diff ID have a root each, so the two never meet in one chain.
 //!
-//! Both indexes of the proposal are here: `LastChainIndex` is [`ChainIndex::images_at`], `ChainIndex` is
-//! [`ChainIndex::subtree_images`]. Chain IDs are neither stored nor computed: layers suffice.
+//! This module has both indexes of the proposal: `LastChainIndex` is [`ChainIndex::images_at`], `ChainIndex` is
+//! [`ChainIndex::subtree_images`]. Chain IDs are not stored: layers suffice.
 //!
 //! Node numbers stay valid while the index grows and shrinks around them (a divided node keeps its end and its
 //! number); only [`ChainIndex::settle`] gives new ones.
@@ -72,14 +72,14 @@ pub struct ChainIndex {
     free_nodes: Vec<u32>,
     families: Families,
     segments: Segments,
-    /// Children by parent and first layer. Digests can be chosen by a stranger: the hash is seeded.
+    /// Children by parent and first layer. Strangers can choose digests, so the hash is seeded.
     children: HashTable<u32>,
     digests: Pool<Digest>,
     slots: Pool<Slot>,
     free_images: Vec<u32>,
     directory: HashTable<u32>,
     hasher: RandomState,
-    /// How often each node is pinned, for those that are.
+    /// The number of pins of each pinned node.
     pins: HashMap<u32, u32>,
 }
 
@@ -120,12 +120,12 @@ fn is_root(node: u32) -> bool {
 }
 
 impl ChainIndex {
-    /// How many images there are.
+    /// The number of images.
     pub fn len(&self) -> usize {
         self.directory.len()
     }
 
-    /// Whether there is no image.
+    /// Returns `true` if there is no image.
     #[cfg(feature = "internals")]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -142,7 +142,7 @@ impl ChainIndex {
         &self.digests[image.0]
     }
 
-    /// Where an image sits; `None` when it has no layers.
+    /// The node of an image; `None` if it has no layers.
     pub fn node(&self, image: ImageId) -> Option<NodeId> {
         Some(self.slots[image.0].node).filter(|node| *node < VACANT).map(NodeId)
     }
@@ -152,7 +152,7 @@ impl ChainIndex {
         (0..self.slots.len()).filter(|image| self.slots[*image].node != VACANT).map(ImageId)
     }
 
-    /// What the layers above a node are known by.
+    /// The kind of digest that identifies the layers above a node.
     pub fn identity(&self, node: NodeId) -> LayerIdentity {
         let mut node = node.0;
         while !is_root(node) {
@@ -161,12 +161,12 @@ impl ChainIndex {
         ROOTS[node as usize]
     }
 
-    /// How many layers lead to a node.
+    /// The number of layers that lead to a node.
     pub fn depth(&self, node: NodeId) -> u32 {
         u32::from(self.nodes[node.0].depth)
     }
 
-    /// How many images sit at a node and below it.
+    /// The number of images at a node and below it.
     pub fn count(&self, node: NodeId) -> u32 {
         self.nodes[node.0].count
     }
@@ -187,8 +187,8 @@ impl ChainIndex {
         parts.into_iter().rev().flatten().copied().collect()
     }
 
-    /// Makes a node where the chain ends and keeps it, although no image may sit there: a class's version outlives its
-    /// image. Counted: each pin needs an [`unpin`](Self::unpin). `None` for a chain without layers.
+    /// Creates a node at the end of the chain and keeps it, even without an image: a class's version outlives its
+    /// image. Pins are counted: each needs an [`unpin`](Self::unpin). Returns `None` for a chain without layers.
     pub fn pin(&mut self, chain: &LayerChain) -> Result<Option<NodeId>, IndexError> {
         if chain.layers().is_empty() {
             return Ok(None);
@@ -198,7 +198,7 @@ impl ChainIndex {
         Ok(Some(NodeId(node)))
     }
 
-    /// Takes one pin back; a node that is of no other use is freed.
+    /// Removes one pin, and frees a node without another use.
     pub fn unpin(&mut self, node: NodeId) {
         if let Some(pins) = self.pins.get_mut(&node.0) {
             *pins -= 1;

@@ -1,4 +1,4 @@
-//! What is stored of a node and of an image. Links are 32-bit numbers: half the memory of pointers.
+//! The stored data of a node and of an image. Links are 32-bit numbers: half the memory of pointers.
 
 /// No node, no image.
 pub(super) const NONE: u32 = u32::MAX;
@@ -9,18 +9,18 @@ pub(super) const VACANT: u32 = u32::MAX - 1;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node {
     pub(super) parent: u32,
-    /// Where its layers begin in the pool, and how many there are.
+    /// The start of its layers in the pool, and their number.
     pub(super) segment: u32,
     pub(super) len: u16,
-    /// Layers from the root to its end.
+    /// The number of layers from the root to its end.
     pub(super) depth: u16,
     /// The number of the list of its children; [`NONE`] for a leaf.
     pub(super) family: u32,
-    /// Where it stands in its parent's list: removing a child of a node with a hundred thousand others must not walk
+    /// The position in its parent's list: removing a child of a node with a hundred thousand others must not walk
     /// through them.
     pub(super) position: u32,
     pub(super) first_image: u32,
-    /// Images here and below.
+    /// The number of images here and below.
     pub(super) count: u32,
 }
 
@@ -39,7 +39,7 @@ impl Node {
     }
 }
 
-/// Where an image sits, in a list of all images at that node.
+/// The place of an image, in a list of all images at its node.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slot {
     pub(super) node: u32,

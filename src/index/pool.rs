@@ -1,8 +1,8 @@
-//! A growing array in chunks: it never moves what it holds, and never reserves twice what it needs.
+//! A growing array in chunks: it never moves its values, and never reserves twice what it needs.
 
 use std::ops::{Index, IndexMut};
 
-/// Values a chunk. A shard of few images wastes little, one of millions has few chunks.
+/// Values in one chunk. A shard of few images wastes little, one of millions has few chunks.
 const CHUNK: usize = 4096;
 
 /// Values by 32-bit numbers.

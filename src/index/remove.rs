@@ -1,11 +1,11 @@
-//! Taking images out. What only they needed is freed.
+//! Removes images from the index, and frees what only they needed.
 
 use super::node::{Node, Slot, VACANT};
 use super::{ChainIndex, ImageId, NONE, is_root};
 use crate::oci::Digest;
 
 impl ChainIndex {
-    /// Takes an image out. Its number may be given to another.
+    /// Removes an image. Its number may be given to another.
     pub fn remove(&mut self, digest: &Digest) -> Option<ImageId> {
         let image = self.image(digest)?;
         let node = self.slots[image.0].node;
@@ -19,7 +19,7 @@ impl ChainIndex {
         Some(image)
     }
 
-    /// Takes an image from its node.
+    /// Removes an image from its node.
     pub(super) fn unseat(&mut self, image: u32) {
         let Slot { node, next, prev } = self.slots[image];
         if node == NONE {
@@ -86,7 +86,7 @@ impl ChainIndex {
     }
 
     fn free_node(&mut self, node: u32) {
-        // Without layers it is no node.
+        // A node without layers is none.
         self.nodes[node] = Node::root();
         self.free_nodes.push(node);
     }

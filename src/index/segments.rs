@@ -1,13 +1,13 @@
-//! The layers of all nodes, each node's side by side.
+//! Stores the layers of all nodes, those of each node side by side.
 
 use std::collections::BTreeMap;
 
 use crate::oci::Digest;
 
-/// Layers a chunk, and so the most that one segment can have.
+/// Layers in one chunk, and so the most that one segment can have.
 pub(super) const CHUNK: usize = 1 << 14;
 
-/// Segments of layers in large chunks. A segment is named by its first layer's number and its length; it may be
+/// Segments of layers in large chunks. The number of its first layer and its length name a segment, so it can be
 /// divided into two without being touched.
 #[derive(Debug, Default)]
 pub(super) struct Segments {
@@ -38,7 +38,7 @@ impl Segments {
         &self.chunks[chunk][from..from + usize::from(len)]
     }
 
-    /// Whether `layers` more are sure to have numbers below 2^32.
+    /// Returns `true` if `layers` more are sure to have numbers below 2^32.
     pub(super) fn has_room(&self) -> bool {
         (self.chunks.len() + 1) * CHUNK <= u32::MAX as usize
     }
@@ -62,7 +62,7 @@ impl Segments {
         number(chunk, from)
     }
 
-    /// The rest of the last chunk becomes a free segment.
+    /// Turns the rest of the last chunk into a free segment.
     fn give_up_tail(&mut self) {
         let Some(last) = self.chunks.last_mut() else { return };
         let (from, rest) = (last.len(), CHUNK - last.len());

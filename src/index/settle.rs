@@ -1,4 +1,4 @@
-//! Laying everything out anew.
+//! Lays out the whole index again.
 
 use hashbrown::HashTable;
 
@@ -30,8 +30,8 @@ impl Renumbering {
 }
 
 impl ChainIndex {
-    /// Puts every subtree side by side in memory, in the order in which it is walked, and gives up all slack. Costs a
-    /// copy of everything; afterwards walking down reads memory from front to back.
+    /// Puts every subtree side by side in memory, in the order of a walk, and frees all reserved room. It costs a copy
+    /// of everything. After that, a walk down reads memory from front to back.
     pub fn settle(&mut self) -> Renumbering {
         let mut new = Self {
             hasher: self.hasher.clone(),

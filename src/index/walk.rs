@@ -1,9 +1,9 @@
-//! Walking up and down. Nothing recurses: a chain can be thousands of nodes deep.
+//! Walks up and down the tree. Nothing recurses: a chain can be thousands of nodes deep.
 
 use super::{ChainIndex, ImageId, NONE, NodeId, ROOTS, is_root, root};
 
 impl ChainIndex {
-    /// The node above; `None` for the uppermost.
+    /// The parent node; `None` for the uppermost.
     pub fn parent(&self, node: NodeId) -> Option<NodeId> {
         Some(self.nodes[node.0].parent).filter(|parent| !is_root(*parent)).map(NodeId)
     }
@@ -13,13 +13,13 @@ impl ChainIndex {
         std::iter::successors(self.parent(node), |node| self.parent(*node))
     }
 
-    /// The nodes directly below.
+    /// The child nodes.
     #[cfg(feature = "internals")]
     pub fn children(&self, node: NodeId) -> impl Iterator<Item = NodeId> + '_ {
         self.family(node.0).iter().copied().map(NodeId)
     }
 
-    /// All nodes, each before what is below it.
+    /// All nodes, each before the nodes below it.
     pub fn nodes(&self) -> impl Iterator<Item = NodeId> + '_ {
         ROOTS.map(root).into_iter().flat_map(move |root| {
             let next = move |node: &u32| self.next_in_subtree(root, *node);
@@ -51,7 +51,7 @@ impl ChainIndex {
         images
     }
 
-    /// The node after `node` in the order in which each stands before what is below it; inside the subtree of `top`.
+    /// The next node inside the subtree of `top`, in the order in which each node stands before the nodes below it.
     pub(super) fn next_in_subtree(&self, top: u32, node: u32) -> Option<u32> {
         if let Some(first) = self.family(node).first() {
             return Some(*first);
@@ -78,13 +78,13 @@ pub struct SubtreeImages<'a> {
     index: &'a ChainIndex,
     top: u32,
     node: u32,
-    /// The node's children.
+    /// The children of the node.
     family: u32,
-    /// Those of its siblings that are still to come.
+    /// The siblings that are still to come.
     siblings: &'a [u32],
-    /// The next of its images.
+    /// The next image of the node.
     image: u32,
-    /// It is the only one here and below: most are, and where it stands need not be looked at.
+    /// `true` if the image is the only one here and below. Most are, and then its place need not be looked at.
     is_alone: bool,
 }
 
@@ -97,7 +97,7 @@ impl SubtreeImages<'_> {
         self.is_alone = node.count == 1;
     }
 
-    /// Goes on to the next node of the subtree.
+    /// Moves to the next node of the subtree.
     fn advance(&mut self) -> Option<()> {
         if let [first, siblings @ ..] = self.index.families.get(self.family) {
             self.siblings = siblings;

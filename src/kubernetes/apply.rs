@@ -1,4 +1,4 @@
-//! Writing a part of an object's status.
+//! Writes a part of an object's status.
 
 use std::fmt::Debug;
 
@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::cluster::answer;
 
-/// Makes these fields of an object's status those of a manager, and leaves the other managers' alone. What the object is
-/// then; none if it is gone meanwhile.
+/// Applies these fields of an object's status for one field manager, and leaves the fields of other managers alone.
+/// Returns the object after that, or `None` if it is gone meanwhile.
 pub(super) async fn apply_status<K>(
     api: &Api<K>,
     manager: &str,

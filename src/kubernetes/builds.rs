@@ -1,4 +1,4 @@
-//! Builds of BuildConfigs: beginning one, at most once, and seeing what became of it.
+//! Builds of BuildConfigs: starts each at most once, and reads its state.
 
 use std::collections::BTreeMap;
 
@@ -14,85 +14,85 @@ use crate::oci::{Digest, Timestamp};
 use crate::openshift;
 use crate::record::BuildConfigRecord;
 
-/// The annotation with the rebuild that a build belongs to.
+/// The annotation that names the rebuild of a build.
 const REBUILD: &str = "clade.dev/rebuild";
-/// And the one with the number of the attempt.
+/// The annotation with the number of the attempt.
 const ATTEMPT: &str = "clade.dev/attempt";
-/// By this label the builds of a BuildConfig are found; it is cut to what a label's value can have.
+/// The label that finds the builds of a BuildConfig. Its value is cut to the length of a label value.
 const CONFIG: &str = "openshift.io/build-config.name";
 const LABEL_VALUE: usize = 63;
 const NUMBER: &str = "openshift.io/build.number";
-/// What `oc start-build --from-build` has repeated.
+/// The annotation that `oc start-build --from-build` sets on the repeated build.
 const CLONE: &str = "openshift.io/build.clone-of";
 
-/// A build as it is now.
+/// A build as read from the API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildNow {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// How far it is.
+    /// The phase.
     pub phase: BuildPhase,
-    /// When it was begun, by the API server's clock.
+    /// The time of creation, by the API server's clock.
     pub created: Timestamp,
-    /// When it ended.
+    /// The time of the end.
     pub ended: Option<Timestamp>,
-    /// What it says of itself.
+    /// The message of the build's status.
     pub message: String,
-    /// Counts the builds of its BuildConfig, from 1.
+    /// The number of the build among those of its BuildConfig, from 1.
     pub number: Option<u64>,
-    /// The rebuild that it was begun for, and the attempt.
+    /// The rebuild and the attempt that the build was started for.
     pub begun_for: Option<(String, u32)>,
-    /// The image that it has pushed.
+    /// The image that the build has pushed.
     pub image: Option<Digest>,
-    /// Whether it repeats another build, with the very images that that one was built on.
+    /// `true` if the build repeats another build, with the very images that that one was built on.
     pub is_clone: bool,
 }
 
-/// How far a build is.
+/// The phase of a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuildPhase {
-    /// It runs, or will.
+    /// It is running or waiting.
     Unfinished,
-    /// Its image was pushed.
+    /// It has pushed its image.
     Complete,
     /// It has failed or was cancelled.
     Failed,
 }
 
-/// Why something about a build could not be done.
+/// An error of a request about builds.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The BuildConfig or build is not there.
+    /// The BuildConfig or build does not exist.
     #[error("it is gone")]
     Gone,
-    /// The API server lets nobody with these rights do it; trying again would not help.
+    /// The API server forbids it for these permissions. A retry would not help.
     #[error("{0}")]
     Forbidden(String),
-    /// The API server does not let it be done now, as when a quota is used up.
+    /// The API server does not allow it now, for example because a quota is used up.
     #[error("{0}")]
     NotNow(String),
-    /// The API server refuses the request as it is.
+    /// The API server rejects the request as invalid.
     #[error("{0}")]
     Refused(String),
-    /// Anything else: nobody knows whether it was done.
+    /// Any other error: the request may or may not have been carried out.
     #[error("{0}")]
     Unknown(String),
 }
 
-/// A build that is to be begun.
+/// A request to start a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildRequest<'a> {
-    /// Namespace of the BuildConfig.
+    /// The namespace of the BuildConfig.
     pub namespace: &'a str,
-    /// Its name.
+    /// The name of the BuildConfig.
     pub name: &'a str,
-    /// The `status.lastVersion` that it has; if it has another meanwhile, nothing is begun.
+    /// The expected `status.lastVersion` of the BuildConfig. If it has changed meanwhile, no build is started.
     pub last_version: u64,
     /// The rebuild.
     pub rebuild: &'a str,
-    /// Counts the attempts of this rebuild at this BuildConfig.
+    /// The number of the attempt of this rebuild at this BuildConfig.
     pub attempt: u32,
-    /// Why, for people: it stands on the build.
+    /// The reason for people, written on the build.
     pub message: &'a str,
 }
 
@@ -130,7 +130,7 @@ struct BuildOutputTo {
     image_digest: String,
 }
 
-/// A BuildConfig as it is now.
+/// Reads a BuildConfig.
 pub async fn build_config(
     cluster: &Cluster,
     namespace: &str,
@@ -142,30 +142,30 @@ pub async fn build_config(
         .map_err(|error| BuildError::Refused(format!("the BuildConfig cannot be read: {error}")))
 }
 
-/// The builds of a BuildConfig that are there, in no order.
+/// Lists the existing builds of a BuildConfig, in no order.
 pub async fn builds_of(cluster: &Cluster, namespace: &str, name: &str) -> Result<Vec<BuildNow>, BuildError> {
     let api: Api<Raw<BuildKind>> = Api::namespaced_with(cluster.client(), namespace, &());
     let label = &name[..name.floor_char_boundary(LABEL_VALUE)];
     let params = ListParams::default().labels(&format!("{CONFIG}={label}"));
     let list = answer(api.list(&params)).await.map_err(|error| failed(&error))?;
     let is_of = |object: &Raw<BuildKind>| {
-        // The label is cut, the annotation is whole.
+        // The label is cut; the annotation has the whole name.
         let annotations = object.metadata.annotations.as_ref();
         annotations.and_then(|of| of.get(CONFIG)).is_none_or(|of| of == name)
     };
     list.items.into_iter().filter(is_of).map(build_now).collect()
 }
 
-/// A build as it is now.
+/// Reads a build.
 pub async fn build(cluster: &Cluster, namespace: &str, name: &str) -> Result<BuildNow, BuildError> {
     let api: Api<Raw<BuildKind>> = Api::namespaced_with(cluster.client(), namespace, &());
     build_now(answer(api.get(name)).await.map_err(|error| failed(&error))?)
 }
 
-/// Begins a build, if the BuildConfig still has that `lastVersion`. [`BuildError::Unknown`] says that nobody knows whether
-/// it was begun; asking again with the same request cannot begin a second one.
+/// Starts a build if the BuildConfig still has that `lastVersion`. After [`BuildError::Unknown`] the build may or may
+/// not have been started; repeating the same request cannot start a second one.
 pub async fn instantiate(cluster: &Cluster, request: &BuildRequest<'_>) -> Result<BuildNow, BuildError> {
-    // A label finds them, and the annotation says which rebuild: its name may be longer than a label's value can be.
+    // The label finds the builds, and the annotation names the rebuild, whose name may be longer than a label value.
     let is_label = request.rebuild.len() <= LABEL_VALUE;
     let label =
         if is_label { request.rebuild.to_owned() } else { Digest::of(request.rebuild.as_bytes()).short() };
@@ -179,7 +179,7 @@ pub async fn instantiate(cluster: &Cluster, request: &BuildRequest<'_>) -> Resul
         "triggeredBy": [{"message": request.message}],
         "lastVersion": request.last_version,
     });
-    // Creating a subresource of the BuildConfig answers with a Build.
+    // Creating a subresource of the BuildConfig returns a Build.
     let configs: Api<Raw<BuildConfig>> = Api::namespaced_with(cluster.client(), request.namespace, &());
     let begun: Raw<BuildKind> =
         answer(configs.create_subresource("instantiate", request.name, &PostParams::default(), &body))
@@ -193,14 +193,14 @@ fn build_now(object: Raw<BuildKind>) -> Result<BuildNow, BuildError> {
         .map_err(|error| BuildError::Refused(format!("the Build cannot be read: {error}")))?;
     let BuildStatus { phase, reason, message, completion_timestamp, output } = read.status;
     let annotations = object.metadata.annotations.unwrap_or_default();
-    // A clone has the annotations of what it repeats.
+    // A clone has the annotations of the build that it repeats.
     let is_clone = annotations.contains_key(CLONE);
     let begun_for = annotations
         .get(REBUILD)
         .filter(|_| !is_clone)
         .zip(annotations.get(ATTEMPT).and_then(|attempt| attempt.parse().ok()))
         .map(|(rebuild, attempt)| (rebuild.clone(), attempt));
-    // The client's library has another version of the type.
+    // The client library has another version of the type.
     let created = object
         .metadata
         .creation_timestamp
@@ -229,18 +229,18 @@ fn build_now(object: Raw<BuildKind>) -> Result<BuildNow, BuildError> {
 
 fn failed(error: &kube::Error) -> BuildError {
     match error {
-        // Of the object itself, and not of its kind, or of a proxy that knows nothing.
+        // Only a 404 about the object itself counts, not one about its kind or from a proxy that knows nothing.
         kube::Error::Api(status) if status.code == 404 => {
             let names_it = status.details.as_ref().is_some_and(|details| !details.name.is_empty());
             if names_it { BuildError::Gone } else { BuildError::Unknown(told(error)) }
         }
-        // Only the authorizer says that a user cannot; a quota or a namespace that ends is otherwise tomorrow.
+        // Only the authorizer says that a user "cannot". A quota or a terminating namespace may allow it tomorrow.
         kube::Error::Api(status) if status.code == 403 => match status.message.contains(" cannot ") {
             true => BuildError::Forbidden(told(error)),
             false => BuildError::NotNow(status.message.clone()),
         },
         kube::Error::Api(status) if status.code == 401 => BuildError::NotNow(told(error)),
-        // A conflict is two that begin at once; a 429 and a 5xx may be otherwise in a moment.
+        // A conflict means that two requests start at once. A 429 or a 5xx may pass in a moment.
         kube::Error::Api(status) if status.code < 500 && status.code != 409 && status.code != 429 => {
             BuildError::Refused(status.message.clone())
         }

@@ -1,4 +1,4 @@
-//! The custom resources: what admins declare, and what clade tells of it.
+//! The custom resources: the declarations of administrators, and the status that clade writes.
 
 use kube::{CustomResource, CustomResourceExt as _, KubeSchema};
 use schemars::JsonSchema;
@@ -8,7 +8,7 @@ use crate::oci::LayerIdentity;
 use crate::record::catalog::Selector;
 use crate::record::{ObjectReference, RebuildPolicy, ReferenceKind};
 
-/// A class of images: everything that is built on one base image, or on any earlier version of it.
+/// A class of images: every image that is built on one base image, or on any earlier version of it.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -58,9 +58,9 @@ use crate::record::{ObjectReference, RebuildPolicy, ReferenceKind};
     )
 )]
 pub struct ImageClassSpec {
-    /// The image that it follows.
+    /// The image that the class follows.
     pub from: ImageSource,
-    /// What is to happen to images of it that are outdated.
+    /// The rebuild policy: what clade does about outdated images of the class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<RebuildPolicy>,
 }
@@ -80,12 +80,12 @@ pub struct ImageClassSpec {
     )
 )]
 pub struct ImageSource {
-    /// What `name` is.
+    /// The kind, which decides the form of `name`.
     pub kind: ReferenceKind,
     /// `stream:tag`, `stream@digest`, or a pull spec.
     #[schemars(length(min = 1, max = 512))]
     pub name: String,
-    /// Namespace of the image stream.
+    /// The namespace of the image stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub namespace: Option<String>,
@@ -97,26 +97,26 @@ impl From<ImageSource> for ObjectReference {
     }
 }
 
-/// What clade knows of a class.
+/// The status of a class.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageClassStatus {
-    /// The generation of the declaration that this is about.
+    /// The generation of the declaration that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// What it follows points at now.
+    /// The current version: the image that the followed reference points at now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<ClassVersion>,
-    /// What it has pointed at before, newest first: the last ten. All of them stand in the topic `catalog`.
+    /// Earlier versions, newest first, at most ten. The topic `catalog` has all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<ClassVersion>,
-    /// How many versions it has had.
+    /// The number of versions so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub versions: Option<i64>,
-    /// How many images are built on any of them.
+    /// The number of images that are built on any version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub members: Option<i64>,
-    /// How many of those are not built on the current one.
+    /// The number of those images that are not built on the current version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outdated: Option<i64>,
     /// `Ready` and `Following`.
@@ -125,25 +125,25 @@ pub struct ImageClassStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// The status of a class whose declaration may be of a later version than this.
+/// The status of a class whose object a later version of clade may have written.
 #[derive(Deserialize, Default)]
 pub(super) struct Stated {
     #[serde(default)]
     pub(super) status: ImageClassStatus,
 }
 
-/// One version of what a class follows.
+/// One version of a class.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ClassVersion {
     /// The image or image index that the tag pointed at.
     pub digest: String,
-    /// From when on.
+    /// The time at which this became the current version.
     pub since: String,
-    /// Until when.
+    /// The time at which the next version replaced it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// One a platform.
+    /// One image per platform.
     pub images: Vec<VersionImage>,
 }
 
@@ -153,35 +153,35 @@ pub struct ClassVersion {
 pub struct VersionImage {
     /// The image.
     pub image: String,
-    /// What it runs on, as `linux/amd64`.
+    /// The platform, as `linux/amd64`.
     pub platform: String,
-    /// What its layers are known by: `blob` or `diff-id`.
+    /// The kind of digest that identifies the layers: `blob` or `diff-id`.
     pub layer_identity: LayerIdentity,
-    /// The chain IDs of its layers, base first: the last one is that of the whole image.
+    /// The chain IDs of the layers, base first. The last one is that of the whole image.
     pub chains: Vec<String>,
 }
 
-/// A condition, as Kubernetes has them everywhere.
+/// A condition, as in other Kubernetes objects.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// `Ready`, `Following`.
+    /// `Ready` or `Following`.
     #[serde(rename = "type")]
     pub type_: String,
     /// `True`, `False` or `Unknown`.
     pub status: String,
-    /// The generation of the declaration that this is about.
+    /// The generation of the declaration that this condition describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// When `status` changed last.
+    /// The time of the last change of `status`.
     pub last_transition_time: String,
-    /// A CamelCase word for programs.
+    /// The reason as a CamelCase word for programs.
     pub reason: String,
-    /// A sentence for people.
+    /// The reason as a sentence for people.
     pub message: String,
 }
 
-/// A group: the classes that a selector selects, by their labels.
+/// A group: the classes that a label selector selects.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -200,23 +200,23 @@ pub struct Condition {
     printcolumn(name = "Classes", type_ = "string", json_path = ".status.classes[*]", description = "selected now")
 )]
 pub struct ImageClassGroupSpec {
-    /// Which classes are in it.
+    /// The selector over the labels of classes.
     pub selector: Selector,
 }
 
-/// What clade knows of a group.
+/// The status of a group.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageClassGroupStatus {
-    /// The generation of the declaration that this is about.
+    /// The generation of the declaration that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The classes that it selects, by name.
+    /// The names of the selected classes.
     #[serde(default)]
     pub classes: Vec<String>,
 }
 
-/// The definitions of both, as `clade crd` prints them.
+/// The definitions of both custom resources, as `clade crd` prints them.
 pub fn definitions() -> Result<Vec<serde_json::Value>, serde_json::Error> {
     [ImageClass::crd(), ImageClassGroup::crd()].iter().map(serde_json::to_value).collect()
 }

@@ -10,16 +10,16 @@ use kube::{Client, Config};
 use super::kinds::Image;
 use super::raw::Kind;
 
-/// Why the cluster cannot be reached or refuses something.
+/// An error of the cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum KubernetesError {
-    /// There is no configuration of how to reach it.
+    /// There is no configuration for a connection.
     #[error(
         "cannot tell how to reach the Kubernetes API server: {0}; inside a cluster a ServiceAccount's token is needed, \
          elsewhere a kubeconfig (KUBECONFIG, or ~/.kube/config)"
     )]
     Configuration(String),
-    /// It could not be asked, or refused.
+    /// A request failed or was refused.
     #[error("the Kubernetes API server: {0}")]
     Api(String),
     /// Another process holds the lease now.
@@ -27,7 +27,7 @@ pub enum KubernetesError {
     LeaseLost {
         /// The lease, as `namespace/name`.
         name: String,
-        /// Who has it.
+        /// The holder of the lease.
         holder: String,
     },
 }
@@ -38,7 +38,7 @@ impl KubernetesError {
     }
 }
 
-/// An error in words for people.
+/// The error in words for people.
 pub(super) fn told(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if status.is_forbidden() => {
@@ -46,7 +46,7 @@ pub(super) fn told(error: &kube::Error) -> String {
         }
         kube::Error::Api(status) => format!("{} (HTTP {})", status.message, status.code),
         other => {
-            // The outermost says the least.
+            // The outermost error says the least.
             let mut text = other.to_string();
             let mut source = std::error::Error::source(other);
             while let Some(inner) = source {
@@ -58,12 +58,12 @@ pub(super) fn told(error: &kube::Error) -> String {
     }
 }
 
-/// So long may one request take; a watch may be silent for longer.
+/// Time limit of one request. A watch may be silent for longer.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// The API server ends every watch itself after 290 s: one that is silent for longer is dead.
+/// Time after which a silent watch counts as dead. The API server ends every watch itself after 290 s.
 const SILENCE: Duration = Duration::from_secs(300);
 
-/// The answer to a request, if it comes in time.
+/// Returns the answer to a request, or an error if it takes too long.
 pub(super) async fn answer<T>(
     request: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, kube::Error> {
@@ -78,7 +78,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A connection as a kubeconfig, or the ServiceAccount that the process runs as, says. Nothing is asked yet.
+    /// Configures a connection from a kubeconfig, or from the ServiceAccount of the process. It sends no request yet.
     pub async fn new(context: Option<String>) -> Result<Self, KubernetesError> {
         let wrong = |error: &dyn std::error::Error| KubernetesError::Configuration(error.to_string());
         let config = match context {
@@ -91,7 +91,7 @@ impl Cluster {
         Self::with(config)
     }
 
-    /// A connection as a kubeconfig file says.
+    /// Configures a connection from a kubeconfig file.
     #[cfg(feature = "internals")]
     pub async fn of_kubeconfig(path: &Path) -> Result<Self, KubernetesError> {
         let wrong = |error: &dyn std::error::Error| KubernetesError::Configuration(error.to_string());
@@ -108,17 +108,17 @@ impl Cluster {
         client.map(|client| Self { client }).map_err(|error| KubernetesError::Configuration(told(&error)))
     }
 
-    /// The client itself.
+    /// The client.
     pub fn client(&self) -> Client {
         self.client.clone()
     }
 
-    /// Whether the server has OpenShift's Image objects.
+    /// Returns `true` if the server has OpenShift's Image objects.
     pub async fn has_images(&self) -> Result<bool, KubernetesError> {
         self.has::<Image>().await
     }
 
-    /// Whether the server has a kind.
+    /// Returns `true` if the server has this kind.
     pub(super) async fn has<K: Kind>(&self) -> Result<bool, KubernetesError> {
         let group_version = format!("{}/{}", K::GROUP, K::VERSION);
         match answer(self.client.list_api_group_resources(&group_version)).await {

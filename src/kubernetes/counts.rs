@@ -1,4 +1,4 @@
-//! How many images are in each class, in the status of the classes.
+//! Writes the number of images in each class into the status of the classes.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use super::cluster::{Cluster, KubernetesError, answer};
 use super::raw::Raw;
 use crate::class::Count;
 
-/// Who these fields of the status belong to.
+/// The field manager of these status fields.
 const MANAGER: &str = "clade-label";
 
-/// Writes the counts of every class that says otherwise.
+/// Writes the counts of every class whose status differs.
 pub async fn write_counts(
     cluster: &Cluster,
     counts: &BTreeMap<String, Count>,
@@ -24,7 +24,7 @@ pub async fn write_counts(
     let api: Api<Raw<ImageClass>> = Api::all(cluster.client());
     let classes = match answer(api.list(&ListParams::default())).await {
         Ok(classes) => classes,
-        // A cluster without clade's custom resources has nowhere to write to.
+        // A cluster without clade's custom resources has no status to write to.
         Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
         Err(error) => return Err(KubernetesError::api(&error)),
     };
@@ -40,7 +40,7 @@ pub async fn write_counts(
         }
         let status = json!({"members": counted.0, "outdated": counted.1});
         if let Err(error) = apply_status(&api, MANAGER, &name, &status).await {
-            // The others are written all the same.
+            // The other classes are written all the same.
             failed = Err(KubernetesError::api(&error));
         }
     }

@@ -1,4 +1,4 @@
-//! The classes and groups as they stand on the API server: what their status is written beside.
+//! The classes and groups as they are on the API server, for comparison when their status is written.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,13 +8,13 @@ use tokio::sync::Notify;
 use super::ImageClassGroup;
 use super::class::{ImageClassGroupStatus, ImageClassStatus};
 
-/// A class as it stands there.
+/// A class as it is on the server.
 #[derive(Clone)]
 pub(super) struct DeclaredClass {
     pub(super) name: String,
     pub(super) generation: Option<i64>,
     pub(super) status: ImageClassStatus,
-    /// Why it cannot be followed at all.
+    /// The reason why the class cannot be followed at all.
     pub(super) problem: Option<String>,
 }
 
@@ -46,26 +46,26 @@ impl Declared {
         self.changed.notify_one();
     }
 
-    /// What was written as the status of a class.
+    /// Stores the status that was written for a class.
     pub(super) fn put_status(&self, name: &str, status: Option<ImageClassStatus>) {
         if let Some(class) = self.all().classes.get_mut(name) {
             class.status = status.unwrap_or_default();
         }
     }
 
-    /// What was written as the status of a group.
+    /// Stores the status that was written for a group.
     pub(super) fn put_group_status(&self, name: &str, status: Option<ImageClassGroupStatus>) {
         if let Some(group) = self.all().groups.get_mut(name) {
             group.status = status;
         }
     }
 
-    /// Only these classes are declared.
+    /// Removes all classes but these.
     pub(super) fn keep_classes(&self, names: &HashSet<String>) {
         self.all().classes.retain(|name, _| names.contains(name));
     }
 
-    /// Only these groups are declared.
+    /// Removes all groups but these.
     pub(super) fn keep_groups(&self, names: &HashSet<String>) {
         self.all().groups.retain(|name, _| names.contains(name));
     }

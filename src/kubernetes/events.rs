@@ -1,4 +1,4 @@
-//! The events of one watch, with a wait after each failure.
+//! The events of one watch, with a delay after each failure.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -12,14 +12,15 @@ use super::RETRY;
 use super::cluster::told;
 use crate::retry::Backoff;
 
-/// So many events are taken together.
+/// Events in one batch, at most.
 const BATCH: u16 = 500;
-/// So long is waited for more of them.
+/// Time to wait for further events of a batch.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// What happens to the objects of an [`Api`], first of all its list. It never ends: what fails is told, and tried again.
+/// Streams the changes of the objects of an [`Api`], beginning with their list. It never ends: failures are logged and
+/// retried.
 ///
-/// `what` is what is watched, in the words of who is told.
+/// `what` names the objects in log lines.
 pub(super) fn events<K>(
     api: Api<K>,
     what: &'static str,
@@ -56,8 +57,8 @@ where
     patient.chunks_timeout(usize::from(BATCH), PATIENCE)
 }
 
-/// Whether the server has forgotten what came after the last event that was seen, as it has after a restart: all is
-/// listed anew next, and as the server answers, not only after the wait for one that was away.
+/// Returns `true` if the server has forgotten the changes after the last event, as it has after a restart. The next
+/// step lists all objects again, without a delay, since the server does answer.
 fn is_expired(error: &Error) -> bool {
     match error {
         Error::WatchError(status) => status.code == 410,
@@ -66,7 +67,7 @@ fn is_expired(error: &Error) -> bool {
     }
 }
 
-/// In words for people.
+/// The error in words for people.
 fn why(error: &Error) -> String {
     match error {
         Error::InitialListFailed(error) | Error::WatchStartFailed(error) | Error::WatchFailed(error) => {

@@ -1,4 +1,4 @@
-//! Following one kind: its list, and what changes from then on.
+//! Follows one kind: its list, and the changes from then on.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,7 @@ use super::raw::Raw;
 use super::{SOURCE, Sender};
 use crate::observe::Observation;
 
-/// Follows a kind until nobody listens any more. `listed` is told once all objects have been handed on.
+/// Follows a kind until the receiver is gone. `listed` is signalled once all objects of the list were sent.
 pub(super) async fn follow<K: Watched>(
     cluster: Cluster,
     declared: Declared,
@@ -34,7 +34,7 @@ pub(super) async fn follow<K: Watched>(
                     is_listed |= matches!(event, Event::InitDone);
                     take(event, &declared, &mut keys, &mut seen);
                 }
-                // Nobody waits for what cannot be seen.
+                // Nothing has to wait for objects that clade may not see.
                 Err(error) => is_listed |= is_refused(&error),
             }
         }
@@ -42,7 +42,7 @@ pub(super) async fn follow<K: Watched>(
             return;
         }
         if is_listed && let Some(listed) = listed.take() {
-            // Nobody waits for some of them.
+            // The caller may have dropped its end.
             let _ = listed.send(());
         }
     }
@@ -55,7 +55,7 @@ fn take<K: Watched>(
     seen: &mut Vec<Observation>,
 ) {
     match event {
-        // A list that broke off half way begins anew: it says nothing of what is not in it.
+        // A list that broke off half way begins again: it proves no deletion.
         Event::Init => keys.clear(),
         Event::InitApply(object) => {
             keys.insert(object.key());
@@ -71,7 +71,7 @@ fn take<K: Watched>(
     }
 }
 
-/// Whether the server has said that it is not allowed.
+/// Returns `true` if the server has refused permission.
 fn is_refused(error: &watcher::Error) -> bool {
     matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.is_forbidden())
 }

@@ -1,4 +1,4 @@
-//! The kinds that are watched, and what each of their objects says.
+//! The kinds that are watched, and the conversion of their objects into observations.
 
 use std::collections::HashSet;
 
@@ -13,17 +13,17 @@ use crate::record::DeadLetterRecord;
 
 /// A kind that is watched.
 pub(super) trait Watched: Kind + Sized {
-    /// What an object says, or what is wrong with it.
+    /// Converts an object into observations. The error says what is wrong with the object.
     fn observe(object: &Raw<Self>, declared: &Declared) -> Result<Vec<Observation>, String>;
 
-    /// What it says that an object is gone.
+    /// Returns the observation of a deletion.
     fn gone(object: &Raw<Self>, declared: &Declared) -> Option<Observation>;
 
-    /// What it says that these are all objects.
+    /// Returns the observation that these are all objects.
     fn listing(keys: HashSet<String>, declared: &Declared) -> Listing;
 }
 
-/// What an object says; of a bad one a dead letter.
+/// Converts an object into observations; an invalid one becomes a dead letter.
 pub(super) fn observe<K: Watched>(object: &Raw<K>, declared: &Declared) -> Vec<Observation> {
     K::observe(object, declared).unwrap_or_else(|problem| {
         let origin = format!("{SOURCE} {} {}", K::PLURAL, object.key());
@@ -133,7 +133,7 @@ impl Watched for BuildConfig {
     }
 }
 
-/// A class as it is declared, or why it cannot be followed.
+/// Parses the declaration of a class. The error says why the class cannot be followed.
 fn read_class(object: &Raw<ImageClass>) -> Result<ClassSpec, String> {
     let class: ImageClass = serde_json::from_str(object.json.get()).map_err(|error| {
         format!(

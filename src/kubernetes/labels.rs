@@ -1,4 +1,4 @@
-//! The labels on Image objects: which stand there, and writing them.
+//! Watches the labels on Image objects, and writes them.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -18,16 +18,16 @@ use super::raw::{Kind as _, Raw};
 use super::watch::wait_for;
 use crate::oci::Digest;
 
-/// The keys of labels that tell of classes and of groups begin so.
+/// The prefix of label keys about classes.
 pub const CLASS_PREFIX: &str = "class.clade.dev/";
-/// See [`CLASS_PREFIX`].
+/// The prefix of label keys about groups.
 pub const GROUP_PREFIX: &str = "group.clade.dev/";
 /// The annotation with base versions and evidence.
 pub const ANNOTATION: &str = "clade.dev/classification";
-/// Who the labels belong to. What other managers own is never touched.
+/// The field manager of the labels. Fields of other managers are never touched.
 const MANAGER: &str = "clade-label";
 
-/// What clade says on an Image object.
+/// The labels and the annotation that clade writes on an Image object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct ImageLabels {
     /// Labels by key.
@@ -36,42 +36,42 @@ pub struct ImageLabels {
     pub annotation: Option<String>,
 }
 
-/// An Image object as it stands on the server.
+/// An Image object as it is on the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labelled {
-    /// Its name.
+    /// The digest, which is its name.
     pub digest: Digest,
-    /// Tells it from a later object of this name.
+    /// Distinguishes the object from a later one of the same name.
     pub uid: String,
-    /// Of two states of one object the higher is the later.
+    /// The resource version. Of two states of one object, the higher is the later.
     pub resource_version: u64,
-    /// What clade says on it.
+    /// The labels that clade has written.
     pub labels: ImageLabels,
 }
 
-/// What is seen of Image objects.
+/// An observation of Image objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
-    /// An object is so.
+    /// The present state of an object.
     Image(Labelled),
-    /// An object is gone.
+    /// An object was deleted.
     Gone(Digest),
-    /// These are all.
+    /// The digests of all objects.
     Listed(HashSet<Digest>),
 }
 
-/// Why labels could not be written.
+/// An error of writing labels.
 #[derive(Debug, thiserror::Error)]
 pub enum LabelError {
-    /// The object is gone, or is another one of that name now: there is nothing to label.
+    /// The object is gone, or was replaced by another of the same name: there is nothing to label.
     #[error("the Image is gone")]
     Gone,
-    /// Anything else.
+    /// Any other error.
     #[error("{0}")]
     Failed(String),
 }
 
-/// Tells of the labels of all Image objects, until nobody listens.
+/// Sends the labels of all Image objects, until the receiver is gone.
 pub async fn watch_labels(cluster: Cluster, out: mpsc::Sender<Vec<Seen>>) {
     wait_for::<Image>(&cluster).await;
     let api: Api<PartialObjectMeta<Raw<Image>>> = Api::all(cluster.client());
@@ -92,7 +92,7 @@ pub async fn watch_labels(cluster: Cluster, out: mpsc::Sender<Vec<Seen>>) {
                 Ok(Event::Delete(object)) => {
                     seen.extend(labelled(&object.metadata).map(|image| Seen::Gone(image.digest)));
                 }
-                // It was told, and is tried again.
+                // The failure was logged, and the watch is retried.
                 Err(_) => {}
             }
         }
@@ -102,7 +102,7 @@ pub async fn watch_labels(cluster: Cluster, out: mpsc::Sender<Vec<Seen>>) {
     }
 }
 
-/// What stands on an object; none of one whose name is no digest.
+/// The labels of an object. Returns `None` if its name is no digest.
 fn labelled(metadata: &ObjectMeta) -> Option<Labelled> {
     let labels = metadata.labels.iter().flatten();
     let ours = labels.filter(|(key, _)| key.starts_with(CLASS_PREFIX) || key.starts_with(GROUP_PREFIX));
@@ -117,7 +117,7 @@ fn labelled(metadata: &ObjectMeta) -> Option<Labelled> {
     })
 }
 
-/// Makes these the labels of an object, and takes away what clade said on it before. Returns what stands there then.
+/// Sets these labels on an object, and removes other labels of clade. Returns the object after that.
 pub async fn write_labels(
     cluster: &Cluster,
     digest: &Digest,
@@ -126,7 +126,7 @@ pub async fn write_labels(
 ) -> Result<Labelled, LabelError> {
     let annotations: BTreeMap<&str, &String> =
         labels.annotation.iter().map(|text| (ANNOTATION, text)).collect();
-    // With its uid: a server-side apply would create an object that is gone.
+    // The uid is included: a server-side apply would otherwise create an object that is gone.
     let object = json!({
         "apiVersion": format!("{}/{}", Image::GROUP, Image::VERSION),
         "kind": Image::KIND,
@@ -137,7 +137,7 @@ pub async fn write_labels(
     let patch = Patch::Apply(&object);
     match answer(api.patch_metadata(&name, &params, &patch)).await {
         Ok(object) => labelled(&object.metadata).ok_or(LabelError::Gone),
-        // A conflict may be another object of that name now, which the watch tells of, or another's write at the same time.
+        // A conflict may mean that another object has that name now, which the watch reports, or a concurrent write.
         Err(kube::Error::Api(status)) if status.code == 404 => Err(LabelError::Gone),
         Err(error) => Err(LabelError::Failed(told(&error))),
     }

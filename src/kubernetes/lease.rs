@@ -1,5 +1,5 @@
-//! One of several instances works, the others stand by: a Lease of coordination.k8s.io, as Kubernetes' own controllers
-//! have it.
+//! Lets one of several instances work while the others stand by: a Lease of coordination.k8s.io, as in Kubernetes' own
+//! controllers.
 
 use std::time::{Duration, Instant};
 
@@ -11,14 +11,14 @@ use kube::api::PostParams;
 use super::cluster::{Cluster, KubernetesError, answer, told};
 use crate::retry;
 
-/// Who has not renewed for so long has lost it.
+/// A holder that has not renewed for this long has lost the lease.
 const DURATION: Duration = Duration::from_secs(15);
-/// The holder gives up earlier, so that two never work at once.
+/// The holder gives up earlier, so that two instances never work at once.
 const GIVE_UP: Duration = Duration::from_secs(10);
-/// How often it is renewed, and asked for.
+/// Interval at which the holder renews the lease and others try to acquire it.
 const RENEW: Duration = Duration::from_secs(2);
 
-/// A lease that is to be had.
+/// A lease to acquire.
 #[derive(Clone)]
 pub struct Lease {
     api: Api<Object>,
@@ -27,7 +27,7 @@ pub struct Lease {
     identity: String,
 }
 
-/// A lease that is held, as of some moment.
+/// A lease that is held, with its state at some moment.
 #[derive(Clone)]
 pub struct Held {
     lease: Lease,
@@ -35,15 +35,16 @@ pub struct Held {
 }
 
 impl Lease {
-    /// The lease `namespace/name`; `identity` tells this process from every other.
+    /// Returns the lease `namespace/name`. `identity` distinguishes this process from every other.
     pub fn new(cluster: &Cluster, namespace: &str, name: &str, identity: String) -> Self {
         let api = Api::namespaced(cluster.client(), namespace);
         Self { api, namespace: namespace.to_owned(), name: name.to_owned(), identity }
     }
 
-    /// Waits until this process holds it.
+    /// Waits until this process holds the lease.
     pub async fn acquire(self) -> Held {
-        // What the holder wrote last, and since when: the clocks of two machines are never compared.
+        // The last write of the holder, and the local time at which it was seen: the clocks of two machines are never
+        // compared.
         let mut seen: Option<(LeaseSpec, Instant)> = None;
         let mut failures = 0_u32;
         loop {
@@ -81,7 +82,7 @@ impl Lease {
         self.write(object, self.spec(Some(&spec))).await
     }
 
-    /// Writes what is ours in the place of what was read; false if another was faster.
+    /// Replaces the lease as it was read with ours. Returns `false` if another write came first.
     async fn write(&self, object: Object, spec: LeaseSpec) -> Result<bool, kube::Error> {
         let object = Object { spec: Some(spec), ..object };
         is_ours(answer(self.api.replace(&self.name, &PostParams::default(), &object)).await)
@@ -109,7 +110,7 @@ impl Lease {
     }
 }
 
-/// Whether a write of ours was the one that counted.
+/// Returns `true` if our write was the one that succeeded.
 fn is_ours(written: Result<Object, kube::Error>) -> Result<bool, kube::Error> {
     match written {
         Ok(_) => Ok(true),
@@ -118,16 +119,16 @@ fn is_ours(written: Result<Object, kube::Error>) -> Result<bool, kube::Error> {
     }
 }
 
-/// What a renewal came to.
+/// The result of a renewal.
 enum Renewal {
     Done,
     Conflict,
-    /// Another holds it.
+    /// Another instance holds the lease.
     Lost(String),
 }
 
 impl Held {
-    /// Renews it, until it is lost.
+    /// Renews the lease until it is lost.
     pub async fn keep(mut self) -> KubernetesError {
         loop {
             tokio::time::sleep(RENEW).await;
@@ -138,7 +139,7 @@ impl Held {
                     self.renewed = asked;
                     continue;
                 }
-                // Somebody else has written it at the same time: the next look tells what.
+                // Another process has written it at the same time: the next read shows the result.
                 Ok(Ok(Renewal::Conflict)) if self.renewed.elapsed() < GIVE_UP => continue,
                 Ok(Ok(Renewal::Conflict)) => "nobody, for others write it all the time".to_owned(),
                 Ok(Ok(Renewal::Lost(holder))) => holder,
@@ -156,7 +157,7 @@ impl Held {
         }
     }
 
-    /// Renews it once.
+    /// Renews the lease once.
     async fn renew(&self) -> Result<Renewal, kube::Error> {
         let object = self.lease.api.get(&self.lease.name).await?;
         let spec = object.spec.clone().unwrap_or_default();
@@ -167,7 +168,7 @@ impl Held {
         Ok(if is_ours { Renewal::Done } else { Renewal::Conflict })
     }
 
-    /// Lets another have it at once.
+    /// Releases the lease, so that another instance can acquire it at once.
     pub async fn release(self) {
         let released = async {
             let object = self.lease.api.get(&self.lease.name).await?;
@@ -178,7 +179,7 @@ impl Held {
             }
             Ok::<(), kube::Error>(())
         };
-        // If not, it runs out.
+        // If that fails, the lease expires.
         let _ = tokio::time::timeout(Duration::from_secs(2), released).await;
     }
 }

@@ -1,4 +1,5 @@
-//! A Kubernetes or OpenShift cluster: what it has, as observations; what clade tells back. The only user of kube.
+//! Connects to a Kubernetes or OpenShift cluster: turns its objects into observations, and writes labels and status
+//! back. The only user of kube.
 //!
 //! ```text
 //!   images ─► image streams ─► classes, groups      each listed and followed (follow.rs), one after the other
@@ -44,13 +45,13 @@ pub use watch::watch;
 use crate::observe::Observation;
 use crate::retry::Policy;
 
-/// What records of it name as their source.
+/// The name of the source in records about the cluster.
 pub const SOURCE: &str = "kubernetes";
 
-/// The waits before an API server that did not answer is asked again. A server that is back is found within 30 s. (kube's own
-/// default waits for up to a minute, and a second one after a restart of the server.) clade asks without an end: it can do
-/// nothing without the server.
+/// Delays before an API server that did not answer is retried. A server that is back is found within 30 s. (kube's own
+/// default waits for up to a minute, and a second one after a restart of the server.) clade retries without an end: it
+/// can do nothing without the server.
 pub const RETRY: Policy = Policy::new(Duration::from_secs(1), Duration::from_secs(30));
 
-/// Where observations go.
+/// The channel for observations.
 pub type Sender = mpsc::Sender<Vec<Observation>>;

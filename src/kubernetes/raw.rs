@@ -1,4 +1,4 @@
-//! Objects as the API server sends them. What cannot be read is one bad object then, and not the end of a whole list.
+//! Objects as the API server sends them, decoded one by one: an invalid object does not fail the whole list.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -9,7 +9,7 @@ use kube::core::DynamicResourceScope;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// Where a kind is to be found.
+/// The API path of a kind.
 pub(super) trait Kind: Send + Sync + 'static {
     const GROUP: &'static str;
     const VERSION: &'static str;
@@ -17,7 +17,7 @@ pub(super) trait Kind: Send + Sync + 'static {
     const PLURAL: &'static str;
 }
 
-/// An object of a kind, unread but for its metadata.
+/// An object of a kind, of which only the metadata is decoded.
 pub(super) struct Raw<K> {
     pub(super) metadata: ObjectMeta,
     pub(super) json: Box<RawValue>,
@@ -33,14 +33,14 @@ impl<'de, K> Deserialize<'de> for Raw<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = Box::<RawValue>::deserialize(deserializer)?;
         let Meta { mut metadata } = serde_json::from_str(json.get()).map_err(serde::de::Error::custom)?;
-        // Often the larger part of it, and of no use here.
+        // Managed fields are often the larger part of an object, and of no use here.
         metadata.managed_fields = None;
         Ok(Self { metadata, json, kind: PhantomData })
     }
 }
 
 impl<K> Raw<K> {
-    /// `namespace/name`, or the name alone of what has no namespace.
+    /// `namespace/name`, or the name alone for objects without a namespace.
     pub(super) fn key(&self) -> String {
         key(&self.metadata)
     }

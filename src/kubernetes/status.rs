@@ -1,4 +1,4 @@
-//! The status of classes and groups: the catalog, in the words of Kubernetes.
+//! Writes the status of classes and groups from the catalog.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,14 +18,14 @@ use crate::declare;
 use crate::record::{Timestamp, VersionRecord};
 use crate::retry::Backoff;
 
-/// So many earlier versions stand in a status: an object has to stay far below what the API server takes.
+/// Earlier versions in a status, at most: an object has to stay far below the size limit of the API server.
 const HISTORY: usize = 10;
-/// The status is looked at no more often than this, however much changes.
+/// Shortest interval between two updates of the status, however much changes.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Who the fields of the status belong to.
+/// The field manager of the status.
 const MANAGER: &str = "clade-watch";
 
-/// Writes the status of whatever is declared as it changes, until nobody makes a catalog any more.
+/// Writes the status of every declared object as it changes, until the sender of the catalog is gone.
 pub(super) async fn keep_status(
     cluster: Cluster,
     declared: Declared,
@@ -92,7 +92,7 @@ async fn write_group(
     catalog: &Catalog,
 ) -> Result<(), kube::Error> {
     let name = group.metadata.name.clone().unwrap_or_default();
-    // Not taken in yet.
+    // The publisher has not read the group yet.
     let Some(known) = catalog.group(&name) else { return Ok(()) };
     let classes = declare::group_classes(catalog, known);
     let status = ImageClassGroupStatus { observed_generation: group.metadata.generation, classes };
@@ -106,7 +106,8 @@ async fn write_group(
     Ok(())
 }
 
-/// The status of a class, without its counts, which another service writes. `now` is when conditions that change do so.
+/// Computes the status of a class without its counts, which another service writes. `now` is the transition time of
+/// conditions that change.
 fn class_status(class: &DeclaredClass, known: Option<&Class>, now: &str) -> ImageClassStatus {
     let declared = match (&class.problem, known) {
         (Some(problem), _) => declare::Declared::Invalid(problem),
@@ -154,7 +155,7 @@ fn told_version(version: &VersionRecord, until: Option<Timestamp>) -> ClassVersi
     }
 }
 
-/// The status of a class as this module writes it, for tests that compare it with what the API says.
+/// The status of a class as this module writes it, for tests that compare it with the answer of the API.
 #[cfg(feature = "internals")]
 pub fn status_of(name: &str, catalog: &Catalog) -> Result<serde_json::Value, serde_json::Error> {
     let status = ImageClassStatus::default();

@@ -1,4 +1,4 @@
-//! Everything that is watched, in the order in which it makes sense.
+//! Watches all kinds, in the order of their dependencies.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +17,10 @@ use super::{ImageClass, ImageClassGroup, Sender};
 use crate::class::Catalog;
 use crate::retry::Backoff;
 
-/// How often a kind that the server does not have is looked for: it may be installed later.
+/// Interval at which a kind that the server does not have is looked for: it may be installed later.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Watches what the cluster has until nobody listens, and writes the status of classes and groups as the catalog has
-/// it.
+/// Watches the cluster until the receiver is gone, and writes the status of classes and groups from the catalog.
 ///
 /// Images come before the streams whose tags point at them, and those before the classes that follow tags: a class
 /// that saw its tag before the newest image of it would call an older version current for a moment.
@@ -49,15 +48,15 @@ impl Stages {
         self.begin::<ImageClass>().await;
         self.begin::<ImageClassGroup>().await;
         self.tasks.spawn(keep_status(self.cluster.clone(), self.declared.clone(), catalog));
-        // Each ends when nobody listens any more.
+        // Each task ends when the receiver is gone.
         match self.tasks.join_next().await {
             Some(Err(panicked)) => Err(KubernetesError::Api(format!("a watch has ended: {panicked}"))),
             Some(Ok(())) | None => Ok(()),
         }
     }
 
-    /// Begins to follow a kind, and waits until all of it was handed on. One that the server does not have, or does not
-    /// let us see, is not waited for.
+    /// Starts to follow a kind, and waits until its whole list was sent. It does not wait for a kind that the server
+    /// does not have or does not let clade see.
     async fn begin<K: Watched>(&mut self) {
         let (told, listed) = oneshot::channel();
         let has = has::<K>(&self.cluster).await;
@@ -73,7 +72,7 @@ impl Stages {
             follow::<K>(cluster, declared, out, told).await;
         });
         if has {
-            // An error means that it has ended, which is told elsewhere.
+            // An error means that the task has ended, which is reported elsewhere.
             let _ = listed.await;
         }
     }
@@ -86,7 +85,7 @@ pub(super) async fn wait_for<K: Kind>(cluster: &Cluster) {
     }
 }
 
-/// Whether the server has a kind, asked until it answers.
+/// Returns `true` if the server has a kind. Retries until the server answers.
 async fn has<K: Kind>(cluster: &Cluster) -> bool {
     let mut backoff = Backoff::new(RETRY);
     loop {

@@ -1,4 +1,4 @@
-//! What has to be written, and when. Pure: time is given.
+//! Decides which labels have to be written, and when. Pure: the caller passes the time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::retry::Policy;
 
 use super::labels::labels_of;
 
-/// The waits before an image that could not be labelled is tried again.
+/// Delays before an image that could not be labelled is retried.
 const RETRY: Policy = Policy::new(Duration::from_secs(1), Duration::from_secs(300));
 
-/// One image to be labelled.
+/// One image to label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Job {
     pub(super) digest: Digest,
@@ -23,26 +23,26 @@ pub(super) struct Job {
     pub(super) labels: Arc<ImageLabels>,
 }
 
-/// What each image should say, what it says, and which of them differ.
+/// The wanted labels of each image, its present labels, and the images for which they differ.
 #[derive(Default)]
 pub(super) struct Desk {
     wanted: HashMap<Digest, Wanted>,
     standing: HashMap<Digest, Labelled>,
     none: Arc<ImageLabels>,
     counts: BTreeMap<String, Count>,
-    /// Until every classification was read, an image that has none may only have one that was not read yet.
+    /// `true` once every classification was read. Before, a missing classification may only be unread.
     is_complete: bool,
     queue: VecDeque<Digest>,
     queued: HashSet<Digest>,
-    /// Being written now.
+    /// Images being written now.
     busy: HashSet<Digest>,
-    /// Failed, and when to try again.
+    /// Images that failed, with the number of failures and the time of the next attempt.
     failed: HashMap<Digest, (u32, Duration)>,
     again: BTreeSet<(Duration, Digest)>,
 }
 
 struct Wanted {
-    /// While an image goes from one partition to another, it stands in both.
+    /// The partition of the record. An image that moves between partitions stands in both for a while.
     partition: u16,
     sequence: u64,
     labels: Arc<ImageLabels>,
@@ -50,14 +50,14 @@ struct Wanted {
 }
 
 impl Desk {
-    /// An image was classified so, or (`None`) is in no class any more, says a partition.
+    /// Takes a classification from a partition; `None` means that the image is in no class any more.
     pub(super) fn classified(
         &mut self,
         partition: u16,
         digest: Digest,
         record: Option<&ClassificationRecord>,
     ) {
-        // Partitions are read in any order: what another one has said of the image later counts.
+        // Partitions are read in any order: a deletion or an older record from another partition does not count.
         let is_older = |wanted: &Wanted| {
             wanted.partition != partition && record.is_none_or(|record| record.sequence < wanted.sequence)
         };
@@ -83,7 +83,7 @@ impl Desk {
         self.look_at(digest);
     }
 
-    /// Every classification that stands on the log was read.
+    /// Notes that every classification on the log was read.
     pub(super) fn complete(&mut self) {
         if !std::mem::replace(&mut self.is_complete, true) {
             let all: Vec<Digest> = self.standing.keys().copied().collect();
@@ -91,12 +91,12 @@ impl Desk {
         }
     }
 
-    /// What was seen on the server.
+    /// Takes an observation of the server.
     pub(super) fn seen(&mut self, seen: Seen) {
         match seen {
             Seen::Image(image) => {
                 let digest = image.digest;
-                // What the server told before our own last write is old.
+                // Observations older than our own last write do not count.
                 let is_old = self.standing.get(&digest).is_some_and(|known| {
                     known.uid == image.uid && known.resource_version > image.resource_version
                 });
@@ -114,7 +114,7 @@ impl Desk {
         }
     }
 
-    /// The next image to be labelled; it is busy until [`Desk::done`] or [`Desk::failed`].
+    /// Returns the next image to label; it is busy until [`Desk::done`] or [`Desk::failed`].
     pub(super) fn next(&mut self, now: Duration) -> Option<Job> {
         while let Some(due) = self.again.first().copied().filter(|(at, _)| *at <= now) {
             self.again.remove(&due);
@@ -130,12 +130,12 @@ impl Desk {
         None
     }
 
-    /// When the next failed one has to be tried again.
+    /// The time of the next retry.
     pub(super) fn next_try(&self) -> Option<Duration> {
         self.again.first().map(|(at, _)| *at)
     }
 
-    /// It was labelled, and stands so.
+    /// Notes that an image was labelled, with its present labels.
     pub(super) fn done(&mut self, image: Labelled) {
         let digest = image.digest;
         self.busy.remove(&digest);
@@ -144,7 +144,7 @@ impl Desk {
         self.look_at(digest);
     }
 
-    /// The object with this uid is gone.
+    /// Notes that the object with this uid is gone.
     pub(super) fn gone(&mut self, digest: Digest, uid: &str) {
         self.busy.remove(&digest);
         if self.standing.get(&digest).is_some_and(|known| known.uid == uid) {
@@ -153,7 +153,7 @@ impl Desk {
         self.look_at(digest);
     }
 
-    /// It could not be labelled: how often that was so, and when it is tried again.
+    /// Notes that an image could not be labelled. Returns the number of failures and the time of the next attempt.
     pub(super) fn failed(&mut self, digest: Digest, now: Duration, chance: f64) -> (u32, Duration) {
         self.busy.remove(&digest);
         let times = self.failed.get(&digest).map_or(1, |(times, _)| times + 1);
@@ -163,22 +163,22 @@ impl Desk {
         (times, wait)
     }
 
-    /// Whether one could be written now.
+    /// Returns `true` if an image could be written now.
     pub(super) fn is_waiting(&self) -> bool {
         !self.queue.is_empty()
     }
 
-    /// How many images wait to be labelled.
+    /// The number of images that wait to be labelled.
     pub(super) fn waiting(&self) -> usize {
         self.queue.len() + self.busy.len() + self.again.len()
     }
 
-    /// How many images are in each class.
+    /// The number of images in each class.
     pub(super) fn counts(&self) -> &BTreeMap<String, Count> {
         &self.counts
     }
 
-    /// Whether the counts are those of everything on the log.
+    /// Returns `true` if the counts cover everything on the log.
     pub(super) fn is_complete(&self) -> bool {
         self.is_complete
     }
@@ -266,7 +266,7 @@ mod tests {
         let again = desk.next(NOW).unwrap();
         assert_eq!(*again.labels, labels_of(&record("outdated")));
         desk.done(standing(3, (*again.labels).clone()));
-        // What the server told before is old news.
+        // An older observation of the server does not count.
         desk.seen(Seen::Image(standing(1, ImageLabels::default())));
         assert_eq!((desk.next(NOW), desk.waiting()), (None, 0));
     }
@@ -312,7 +312,7 @@ mod tests {
         desk.classified(1, digest(), Some(&later));
         desk.classified(0, digest(), None);
         assert_eq!(desk.counts()["rhel7"], Count { members: 1, outdated: 1 });
-        // Nor if the second is read first.
+        // The same if the second partition is read first.
         desk.classified(0, digest(), Some(&record("current")));
         desk.classified(0, digest(), None);
         assert_eq!(desk.counts()["rhel7"], Count { members: 1, outdated: 1 });

@@ -1,4 +1,4 @@
-//! From a classification to labels. Pure.
+//! Computes labels from a classification. Pure.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,20 @@ use crate::kubernetes::{CLASS_PREFIX, GROUP_PREFIX, ImageLabels};
 use crate::oci::Digest;
 use crate::record::{ClassificationRecord, State};
 
-/// What the annotation says of one class.
+/// The facts about one class in the annotation.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Proof<'a> {
     state: State,
-    /// The base version that the image is built on.
+    /// The base version of the image.
     base_version: &'a Digest,
-    /// How many of its layers are that base.
+    /// The number of its layers that belong to that base.
     layers: u32,
     evidence: &'static str,
 }
 
-/// `class.clade.dev/CLASS: current|outdated` of each class, `group.clade.dev/GROUP: CLASS` of each group with its nearest
-/// class, and the base versions beside them.
+/// Returns the label `class.clade.dev/CLASS: current|outdated` for each class, `group.clade.dev/GROUP: CLASS` for each
+/// group with its nearest class, and the annotation with the base versions.
 pub(super) fn labels_of(record: &ClassificationRecord) -> ImageLabels {
     let classes =
         record.classes.iter().map(|class| (format!("{CLASS_PREFIX}{}", class.name), class.state.to_string()));
@@ -43,7 +43,7 @@ pub(super) fn labels_of(record: &ClassificationRecord) -> ImageLabels {
         .collect();
     ImageLabels {
         labels: classes.chain(groups).collect(),
-        // What is made of texts and numbers can be written as JSON.
+        // Texts and numbers can always be encoded as JSON.
         annotation: serde_json::to_string(&proofs).ok(),
     }
 }

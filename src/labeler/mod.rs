@@ -1,4 +1,4 @@
-//! The labeler: keeps the labels of Image objects as `classifications` says.
+//! The labeler: keeps the labels of Image objects equal to the topic `classifications`.
 //!
 //! ```text
 //!   classifications ─► Desk (what differs) ─► one server-side apply an image, some at once
@@ -6,8 +6,8 @@
 //!                       └────────────── outcome ◄────────┘
 //! ```
 //!
-//! It has no offsets of its own: it begins by reading both sides and writes where they differ, and it goes on in the same
-//! way. So it does not matter when it was stopped, or who else has changed a label.
+//! It has no offsets of its own: it reads both sides and writes where they differ, at the start and from then on. So it
+//! does not matter when it was stopped, or who else has changed a label.
 
 mod desk;
 mod labels;
@@ -30,37 +30,37 @@ use crate::retry::{self, Backoff};
 use crate::telemetry::LabelMetrics;
 use desk::{Desk, Job};
 
-/// So many writes are on their way at once.
+/// Writes under way at once, at most.
 const AT_ONCE: usize = 16;
-/// So many batches may wait: whoever has more waits.
+/// Batches that may wait, at most: their senders wait for room.
 const WAITING: usize = 8;
-/// How often the counts of the classes are written, if they have changed.
+/// Interval at which changed counts of the classes are written.
 const COUNT: Duration = Duration::from_secs(2);
-/// And how many of these go by until they are compared with what stands there, whatever has changed.
+/// Number of these intervals after which unchanged counts are compared with the server, too.
 const LOOK_AGAIN: u32 = 15;
 
-/// Why a labeler has ended.
+/// An error that ends a labeler.
 #[derive(Debug, thiserror::Error)]
 pub enum LabelerError {
     /// The log could not be read.
     #[error("cannot read the classifications: {0}")]
     Log(#[from] LogError),
-    /// The Image objects are watched no longer.
+    /// The watch of Image objects has ended.
     #[error("the watch of Images has ended; this is a bug in clade")]
     Watch,
-    /// Its thread has panicked.
+    /// The reader's thread has panicked.
     #[error("the reader of classifications: {0}")]
     Reader(String),
 }
 
-/// What is read of the log.
+/// A message from the reader of the log.
 enum Read {
     Classified(u16, Vec<(Digest, Option<ClassificationRecord>)>),
-    /// Everything that stands there was read.
+    /// Everything that stands on the log was read.
     Complete,
 }
 
-/// Labels until the log cannot be read; `rate` bounds how many objects are written a second.
+/// Labels objects until the log cannot be read. `rate` limits the number of objects written per second.
 pub async fn run(
     cluster: Cluster,
     log: SharedLog,
@@ -88,7 +88,7 @@ pub async fn run(
         writes: JoinSet::new(),
     };
     let worked = labeler.work(classified, images).await;
-    // Whoever waits for it is no tokio worker.
+    // The wait blocks, so it must not run on a tokio worker.
     let read = tokio::task::spawn_blocking(move || reader.end()).await;
     read.map_err(|error| LabelerError::Reader(error.to_string()))?.map_err(LabelerError::from).and(worked)
 }
@@ -98,19 +98,19 @@ struct Labeler {
     metrics: LabelMetrics,
     desk: Desk,
     begun: Instant,
-    /// Between one write and the next, which is not before `next`.
+    /// The delay between two writes. The next write is not before `next`.
     pause: Duration,
     next: Instant,
-    /// How often it was looked whether the counts have changed.
+    /// The number of checks for changed counts.
     ticks: u32,
-    /// The failures of writing the counts, and when clade tries again.
+    /// The failures of writing the counts, and the time of the next attempt.
     backoff: Backoff,
     count_at: Instant,
     writes: JoinSet<(Job, Result<Labelled, LabelError>)>,
 }
 
 impl Labeler {
-    /// Ends when nobody reads the log any more.
+    /// Ends when the reader of the log has ended.
     async fn work(
         mut self,
         mut classified: mpsc::Receiver<Read>,
@@ -120,7 +120,7 @@ impl Labeler {
         count.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut written = None;
         loop {
-            // While as many are on their way as may be, nothing else is waited for.
+            // While the maximum of writes is under way, only their ends are waited for.
             let is_free = self.writes.len() < AT_ONCE;
             let next_try = self.desk.next_try().map(|at| (self.begun + at).max(self.next));
             let next_write = Some(self.next).filter(|_| self.desk.is_waiting());
@@ -144,7 +144,7 @@ impl Labeler {
                 && self.next <= Instant::now()
                 && let Some(job) = self.desk.next(self.begun.elapsed())
             {
-                // What was missed is caught up, a second's worth at the most.
+                // Missed writes are caught up, those of one second at most.
                 self.next = (self.next + self.pause).max(Instant::now() - Duration::from_secs(1));
                 let cluster = self.cluster.clone();
                 self.writes.spawn(async move {
@@ -189,7 +189,7 @@ impl Labeler {
     fn put_off(&mut self, job: &Job, problem: &str) {
         self.metrics.failures.inc();
         let (times, wait) = self.desk.failed(job.digest, self.begun.elapsed(), fastrand::f64());
-        // Once for an image, and now and then if it goes on.
+        // Logged once for an image, and now and then if it continues.
         if retry::is_logged(times) {
             let (image, seconds) = (job.digest, wait.as_secs());
             tracing::warn!(%image, times, "cannot label: {problem}; trying again in {seconds} s");
@@ -225,14 +225,14 @@ impl Labeler {
     }
 }
 
-/// What stands on an object in clade's place, and was not written by clade.
+/// The labels on an object under clade's keys that clade did not write.
 fn foreign(image: &Labelled, job: &Job) -> String {
     let differs = |(key, value): &(&String, &String)| job.labels.labels.get(*key) != Some(*value);
     let keys: Vec<&str> = image.labels.labels.iter().filter(differs).map(|(key, _)| key.as_str()).collect();
     if keys.is_empty() { ANNOTATION.to_owned() } else { keys.join(", ") }
 }
 
-/// Reads classifications into `out` until nobody takes them any more.
+/// Sends classifications to `out` until its receiver is gone.
 fn listen(log: SharedLog, out: mpsc::Sender<Read>) -> Result<Follower, LogError> {
     let from = follow::from_beginning(&*log, Topic::Classifications);
     Follower::start(log, Topic::Classifications, from, move |followed| {

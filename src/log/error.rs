@@ -1,11 +1,11 @@
-//! What can go wrong with a log.
+//! The errors of a log.
 
 use super::{MAX_RECORD_BYTES, TopicPartition};
 
-/// The error of a library or of the system below one of ours.
+/// The error of a library or of the operating system behind one of ours.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a log could not be opened or read.
+/// An error of opening or reading a log.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// Another process holds the log open.
@@ -14,49 +14,49 @@ pub enum LogError {
     /// The log was written by a version of clade with another format, or with another number of partitions.
     #[error("{0}")]
     Incompatible(String),
-    /// What was configured makes no sense, or is not allowed.
+    /// The configuration is invalid or not allowed.
     #[error("{0}")]
     Configuration(String),
-    /// Nobody answers.
+    /// No broker answers.
     #[error("{0}")]
     Unreachable(String),
     /// The storage failed: disk full, no permission, damaged file.
     #[error("{text}")]
     Storage {
-        /// What was tried, where, and what became of it.
+        /// The action, the place and the failure.
         text: String,
-        /// The error below, where there is one.
+        /// The error behind it, if there is one.
         #[source]
         cause: Option<Cause>,
     },
-    /// The log was closed under the caller.
+    /// The log was closed while the caller used it.
     #[error("the log is closed")]
     Closed,
 }
 
 impl LogError {
-    /// The storage failed, for a reason of our own.
+    /// Returns an error of the storage without a cause.
     pub fn storage(text: impl Into<String>) -> Self {
         Self::Storage { text: text.into(), cause: None }
     }
 
-    /// The storage failed at `what`, for the reason below.
+    /// Returns an error of the storage at `what`, with its cause.
     pub fn caused(what: impl std::fmt::Display, cause: impl Into<Cause>) -> Self {
         let cause = cause.into();
         Self::Storage { text: format!("{what}: {cause}"), cause: Some(cause) }
     }
 }
 
-/// Why a batch was not, or perhaps not, appended.
+/// An error of appending a batch. The batch was not appended, or perhaps not.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// A newer writer of the same name exists; nothing was appended. Final for this writer.
+    /// A newer writer of the same name exists. Nothing was appended, and this writer can never append again.
     #[error("a newer writer of this name has taken over")]
     Fenced,
-    /// Nothing was appended, and the writer can go on.
+    /// Nothing was appended, and the writer can continue.
     #[error("nothing was appended: {0}")]
     NotAppended(String),
-    /// It is not known whether the batch was appended. The writer must be dropped and what it wrote read back.
+    /// The batch may or may not have been appended. The caller must drop the writer and read back its records.
     #[error("it is not known whether the records were appended: {0}")]
     Unknown(String),
     /// A record is larger than [`MAX_RECORD_BYTES`]; nothing was appended.
@@ -64,11 +64,11 @@ pub enum AppendError {
         "the record {key:?} for {to} has {bytes} bytes, more than the {MAX_RECORD_BYTES} that a record may have"
     )]
     TooLarge {
-        /// The record's key.
+        /// The key of the record.
         key: String,
-        /// Where it was to go.
+        /// The partition of the record.
         to: TopicPartition,
-        /// Its size.
+        /// The size of the record in bytes.
         bytes: usize,
     },
 }

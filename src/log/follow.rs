@@ -1,4 +1,4 @@
-//! Following topics: a thread that reads one on and on, and hands what comes to a consumer.
+//! Follows a topic: a thread reads it continuously and passes the records to a consumer.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -9,29 +9,29 @@ use std::time::Duration;
 use super::{Fetched, Log, LogError, Offset, ReadLimit, SharedLog, TopicPartition};
 use crate::record::Topic;
 
-/// Large enough to be fast; a consumer that takes some of these at a time holds some dozen megabytes.
+/// Limit of a read: large enough to be fast, and a consumer that holds several of them takes some dozen megabytes.
 const READ: ReadLimit = ReadLimit { records: 2_000, bytes: 4 << 20 };
-/// The reader looks so often whether it is to end.
+/// Interval at which the reader checks the stop flag.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Something that a follower hands on.
+/// A message from a follower to its consumer.
 #[derive(Debug)]
 pub enum Followed {
     /// Records of one partition.
     Records(Fetched),
-    /// Everything that stood on the topic was handed on. Comes once.
+    /// Every record that stood on the topic was passed on. Sent once.
     AtEnd,
 }
 
-/// A thread that follows one topic. Dropping it ends the thread and waits for it.
+/// A thread that follows one topic. Dropping it stops the thread and waits for it.
 pub struct Follower {
     thread: Option<JoinHandle<Result<(), LogError>>>,
     ended: Arc<AtomicBool>,
 }
 
 impl Follower {
-    /// Follows `topic` from these offsets on, until `take` breaks off, the log fails or [`Follower::end`] is called. `take` runs
-    /// on the follower's thread and may block, which holds the reading up.
+    /// Follows `topic` from these offsets on, until `take` breaks off, the log fails or [`Follower::end`] is called.
+    /// `take` runs on the follower's thread. It may block, which delays further reads.
     pub fn start(
         log: SharedLog,
         topic: Topic,
@@ -47,12 +47,12 @@ impl Follower {
         Ok(Self { thread: Some(thread), ended })
     }
 
-    /// Whether the thread has ended by itself.
+    /// Returns `true` if the thread has ended by itself.
     pub fn is_finished(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Ends the thread, waits for it, and returns why it had ended if it had.
+    /// Stops the thread and waits for it. Returns the error that had ended it before, if any.
     pub fn end(&mut self) -> Result<(), LogError> {
         self.ended.store(true, Ordering::Relaxed);
         let panicked = |_| LogError::storage("a reader has panicked; this is a bug in clade".to_owned());
@@ -62,7 +62,7 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        // Whoever wants to know calls `end`.
+        // A caller that needs the result calls `end`.
         let _ = self.end();
     }
 }

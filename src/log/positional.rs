@@ -1,25 +1,25 @@
-//! A reader of a log that can be read at any offset, as both logs of one process can.
+//! Implements a reader on a log that can be read at any offset, as both logs within one process can.
 
 use std::time::Duration;
 
 use super::{Fetched, LogError, Offset, ReadLimit, Reader, Stored, TopicPartition};
 use crate::record::Topic;
 
-/// What such a log offers.
+/// A log that can be read at any offset.
 pub(super) trait Positional: Send {
-    /// The committed records from `offset` on. Returns one at least if there is one.
+    /// Reads committed records from `offset` on. Returns at least one if there is one.
     fn read_at(&self, from: TopicPartition, offset: Offset, limit: ReadLimit) -> Result<Fetched, LogError>;
 
-    /// Blocks until one of the partitions has a record at or beyond the offset beside it, or the time is over.
+    /// Blocks until one of the partitions has a record at or beyond the given offset, or the time is over.
     fn wait(&self, for_any: &[(TopicPartition, Offset)], timeout: Duration);
 }
 
-/// Keeps the position in each partition and goes round.
+/// Keeps the position in each partition, and reads the partitions in turn.
 pub(super) struct PositionalReader<L> {
     log: L,
     positions: Vec<(TopicPartition, Offset)>,
     turn: usize,
-    /// It was told already that there is nothing more.
+    /// `true` if the reader has reported the end.
     is_end_told: bool,
 }
 
@@ -33,14 +33,14 @@ impl<L: Positional> PositionalReader<L> {
         Ok(Self { log, positions: from.iter().map(position).collect(), turn: 0, is_end_told: false })
     }
 
-    /// The first partition in turn that has something; else the last one looked at.
+    /// Reads the first partition in turn that has a record; if none has, the last one.
     fn round(&mut self, limit: ReadLimit) -> Result<Fetched, LogError> {
         for look in 1..=self.positions.len() {
             self.turn = (self.turn + 1) % self.positions.len();
             let (of, position) = &mut self.positions[self.turn];
             let mut fetched = self.log.read_at(*of, *position, limit)?;
             *position = fetched.next;
-            // Whether the others have anything is not known yet; a later call tells.
+            // Only after the last partition it is known that no other has a record.
             fetched.at_end &= look == self.positions.len();
             if !fetched.records.is_empty() || look == self.positions.len() {
                 return Ok(fetched);
@@ -53,7 +53,7 @@ impl<L: Positional> PositionalReader<L> {
 impl<L: Positional> Reader for PositionalReader<L> {
     fn read(&mut self, limit: ReadLimit, timeout: Duration) -> Result<Fetched, LogError> {
         let mut fetched = self.round(limit)?;
-        // That the end is reached is news; that it still is, is none.
+        // The reader reports the end once, when it is reached.
         if fetched.records.is_empty() && self.is_end_told && !timeout.is_zero() {
             self.log.wait(&self.positions, timeout);
             fetched = self.round(limit)?;
@@ -63,7 +63,7 @@ impl<L: Positional> Reader for PositionalReader<L> {
     }
 }
 
-/// The one record at an offset.
+/// Reads the one record at an offset.
 pub(super) fn get(
     log: &impl Positional,
     from: TopicPartition,

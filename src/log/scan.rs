@@ -1,4 +1,4 @@
-//! Reading a partition as it is now.
+//! Reads the present content of a partition.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use super::{Log, LogError, Offset, ReadLimit, Stored, TopicPartition};
 use crate::record::Topic;
 
-/// Large enough to be fast, small enough not to be noticed in memory.
+/// Limit of a read: large enough to be fast, small enough not to matter in memory.
 const READ: ReadLimit = ReadLimit { records: 8_192, bytes: 16 << 20 };
-/// So long may nothing come while the end is not reached: far longer than a broker takes to start again.
+/// Time without a record before the end, after which a scan fails: far longer than a broker takes to restart.
 const STALLED: Duration = Duration::from_secs(60);
 
 /// Calls `visit` with every record that the partition has now, in order.
@@ -19,7 +19,7 @@ pub fn for_each(log: &dyn Log, of: TopicPartition, mut visit: impl FnMut(&Stored
     })
 }
 
-/// [`for_each`] of the records from an offset on, as long as `visit` goes on.
+/// Does the same as [`for_each`] for the records from an offset on, as long as `visit` continues.
 pub fn for_each_from(
     log: &dyn Log,
     of: TopicPartition,
@@ -29,7 +29,7 @@ pub fn for_each_from(
     for_each_of(log, of.topic, &[(of.partition, from)], |_, stored| visit(stored))
 }
 
-/// [`for_each`] of the records of these partitions, of each from the offset beside it on.
+/// Does the same as [`for_each`] for the records of these partitions, each from the given offset on.
 pub fn for_each_of(
     log: &dyn Log,
     topic: Topic,

@@ -1,4 +1,4 @@
-//! Topics as a cluster has them, and as they are created.
+//! The topics of a cluster, existing ones and ones to create.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use crate::record::Topic;
 /// A topic as it is on the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FoundTopic {
-    /// Its partitions.
+    /// The number of partitions.
     pub partitions: usize,
-    /// The replicas of each.
+    /// The number of replicas of each partition.
     pub replication: usize,
     /// Its settings, the cluster's defaults included.
     pub settings: BTreeMap<String, String>,
@@ -20,9 +20,9 @@ pub struct FoundTopic {
 pub struct MissingTopic {
     /// The topic.
     pub topic: Topic,
-    /// Its partitions.
+    /// The number of partitions.
     pub partitions: u16,
-    /// Replicas of each partition; the cluster's default without.
+    /// Replicas of each partition; `None` for the cluster's default.
     pub replication: Option<u16>,
     /// Its settings.
     pub settings: Vec<(&'static str, String)>,

@@ -1,4 +1,4 @@
-//! Services that act on what is known: labels and rebuilds.
+//! Services that act on classifications: labels and rebuilds.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use crate::labeler;
 use crate::log::SharedLog;
 use crate::rebuilder::{self, Sink};
 
-/// A service looks so often whether the workers have failed.
+/// Interval at which a service checks whether the workers have failed.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How a process acts on what it knows.
+/// The options of the acting services.
 pub struct Acting {
-    /// At most so many objects are labelled a second.
+    /// Objects to label per second, at most.
     pub label_rate: Option<NonZeroU32>,
-    /// The receiver of tags that no BuildConfig builds.
+    /// The sink: the receiver of tags that no BuildConfig builds.
     pub sink: Option<Sink>,
-    /// How rebuilds are carried out.
+    /// The options of the rebuilder.
     pub rebuilds: rebuilder::Options,
 }
 
@@ -31,7 +31,7 @@ pub(super) fn labels(node: &Node, cluster: Cluster, rate: Option<NonZeroU32>) ->
     Service::new("labels", async move { Ok(labeler::run(cluster, log, metrics, rate).await?) })
 }
 
-/// Carries rebuilds out once everything is known.
+/// Carries out rebuilds once all partitions are restored.
 pub(super) fn rebuilds(
     node: &Node,
     engine: Arc<Engine>,

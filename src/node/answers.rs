@@ -1,4 +1,4 @@
-//! Answers from the workers of this process.
+//! Answers queries from the workers of this process.
 
 use std::sync::Arc;
 

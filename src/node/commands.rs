@@ -1,4 +1,4 @@
-//! Commands: plans by what this process knows, rebuilds by its rebuilder.
+//! Handles commands: plans from the view of this process, rebuilds by its rebuilder.
 
 use std::sync::Arc;
 

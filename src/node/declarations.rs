@@ -1,4 +1,4 @@
-//! Declarations through the publisher of this process.
+//! Takes declarations through the publisher of this process.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::record::CatalogKey;
 /// Takes declarations, and waits until readers of this process see them.
 pub(super) struct Declarations {
     publishing: Publishing,
-    /// The workers, where this process has any.
+    /// The workers, if this process has any.
     engine: Option<Arc<Engine>>,
 }
 
@@ -24,8 +24,8 @@ impl Declarations {
         self.engine.as_ref().map_or(Ok(()), |engine| engine.catch_up(|_| {})).map_err(ApiError::internal)
     }
 
-    /// Whether the readers of this process know of no such object, although they have read everything. Before the publisher
-    /// has read the log this spares it that.
+    /// Returns `true` if the readers of this process have read everything and know no such object. Before the publisher
+    /// has read the log, this makes that unnecessary.
     fn is_unknown(&self, key: &CatalogKey) -> Result<bool, ApiError> {
         let Some(engine) = self.engine.as_ref().filter(|_| !self.publishing.has_read()) else {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! Why a process has ended.
+//! The errors that end a process.
 
 use crate::audit::AuditError;
 use crate::engine::EngineError;
@@ -10,10 +10,10 @@ use crate::rebuilder::RebuildError;
 use crate::registry::RegistryError;
 use crate::source::SourceError;
 
-/// An error that ends a process, or that a command ends with.
+/// An error that ends a process or a command.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
-    /// The settings make no sense together.
+    /// The settings contradict each other.
     #[error("{0}")]
     Usage(String),
     /// An engine could not start, or has given up.
@@ -22,7 +22,7 @@ pub enum NodeError {
     /// The log cannot be opened or read.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// The log did not take what was to be published.
+    /// The log did not take records to publish.
     #[error(transparent)]
     Publish(#[from] PublishError),
     /// A source cannot be read.
@@ -43,13 +43,13 @@ pub enum NodeError {
     /// The auditor has ended.
     #[error(transparent)]
     Audit(#[from] AuditError),
-    /// A file, a thread or a socket.
+    /// An error of a file, a thread or a socket.
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// The API cannot listen, or has ended.
     #[error("{0}")]
     Listen(String),
-    /// A service has ended that should not.
+    /// A service has ended unexpectedly.
     #[error("{0}; this is a bug in clade")]
     Ended(String),
 }

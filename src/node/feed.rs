@@ -1,4 +1,4 @@
-//! From live sources to the publisher.
+//! Passes observations from live sources to the publisher.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,21 +10,21 @@ use crate::observe::Observation;
 use crate::publisher::Publishing;
 use crate::retry::{Backoff, Policy};
 
-/// Portions that may wait for the publisher, from all sources together: enough that no source waits for another, and few
+/// Batches that may wait for the publisher, from all sources together: enough that no source waits for another, and few
 /// enough that they take no memory worth mentioning.
 const WAITING: usize = 16;
-/// The feed looks so often whether a tag has settled.
+/// Interval at which the feed checks whether a tag has settled.
 const LOOK: Duration = Duration::from_secs(1);
-/// The waits after a failure of the log.
+/// Delays after a failure of the log.
 const RETRY: Policy = Policy::new(Duration::from_secs(1), Duration::from_secs(64));
 
-/// The way from sources to [`feed`].
+/// The channel from sources to [`feed`].
 pub(super) fn channel() -> (mpsc::Sender<Vec<Observation>>, mpsc::Receiver<Vec<Observation>>) {
     mpsc::channel(WAITING)
 }
 
-/// Publishes what live sources see until all of them have ended. A source tells only what is new to it, so nothing may be lost:
-/// what the log did not take is published again.
+/// Publishes the observations of live sources until all sources have ended. A source reports only changes, so nothing
+/// may be lost: observations that the log did not take are published again.
 pub(super) async fn feed(
     publishing: Publishing,
     mut observations: mpsc::Receiver<Vec<Observation>>,

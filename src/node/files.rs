@@ -1,4 +1,4 @@
-//! Files and folders as a source: taken in once, or again and again as they change.
+//! Files and folders as a source: imported once, or again whenever they change.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,17 +10,17 @@ use crate::publisher::{Counts, Intake, Publishing};
 use crate::retry::{Backoff, Policy};
 use crate::source::{self, Input, SinkError};
 
-/// How often clade looks at the files for changes.
+/// Interval at which clade checks the files for changes.
 const LOOK: Duration = Duration::from_secs(2);
-/// The waits after a failure: a file may be half written.
+/// Delays after a failure: a file may be half written.
 const RETRY: Policy = Policy::new(Duration::from_secs(4), Duration::from_secs(64));
-/// Observations that are handed on together: enough to be fast, few enough to take little memory.
+/// Observations that are passed on together: enough to be fast, few enough to take little memory.
 const TOGETHER: usize = 2_048;
 
-/// The files below some paths, each with its size and when it was changed last.
+/// The files below some paths, each with its size and the time of its last change.
 type Stamps = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
-/// Takes the files in at the start, and again whenever one of them changes. It never ends by itself.
+/// Imports the files at the start, and again whenever one of them changes. It never ends by itself.
 pub(super) async fn watch(publishing: Publishing, paths: Vec<PathBuf>) -> Result<(), NodeError> {
     let mut seen = Stamps::new();
     let mut backoff = Backoff::new(RETRY);
@@ -51,7 +51,7 @@ fn take_in_changed(publishing: &Publishing, paths: &[PathBuf]) -> Result<Counts,
     take_in(publishing, &source::find(paths)?, |_| {})
 }
 
-/// Reads all inputs and publishes what they say. `advance` is told how many bytes were read.
+/// Reads all inputs and publishes their observations. Calls `advance` with the number of bytes read.
 pub fn take_in(
     publishing: &Publishing,
     inputs: &[Input],
@@ -65,7 +65,7 @@ pub fn take_in(
     Ok(portions.intake.finish()?)
 }
 
-/// Hands observations on in portions: each costs a change of threads.
+/// Passes observations on in portions, since each call costs a switch of threads.
 struct Portions {
     intake: Intake,
     next: Vec<Observation>,

@@ -1,4 +1,4 @@
-//! The lease of a process: of several instances one works, the others stand by.
+//! The lease of a process: one of several instances works, the others stand by.
 
 use super::NodeError;
 use super::sources::ClusterAccess;
@@ -16,15 +16,15 @@ pub(super) async fn acquire(cluster: &Cluster, access: &ClusterAccess) -> Option
 /// Renews the lease until it is lost, which is an error. Without a lease it waits for ever.
 pub(super) async fn keep(lease: Option<Held>) -> Result<(), NodeError> {
     let Some(lease) = lease else { return std::future::pending().await };
-    // On its own: whatever else this task does, it is renewed, or given up.
+    // A task of its own: whatever else this task does, the lease is renewed or given up.
     match tokio::spawn(lease.keep()).await {
         Ok(lost) => Err(lost.into()),
         Err(panicked) => Err(NodeError::Ended(panicked.to_string())),
     }
 }
 
-/// Tells this process from every other: the pod's name, and a number, since a container that is started anew is another
-/// process.
+/// The identity that distinguishes this process from every other: the pod's name, and a number, since a restarted
+/// container is another process.
 fn identity() -> String {
     let host = std::env::var("HOSTNAME").or_else(|_| std::fs::read_to_string("/etc/hostname"));
     let host = host.map_or_else(|_| "clade".to_owned(), |host| host.trim().to_owned());

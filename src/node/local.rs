@@ -1,4 +1,4 @@
-//! Data directories: their log, their snapshots, and how the process that serves one is found.
+//! Handles data directories: their log, their snapshots, and the address of the process that serves one.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use crate::retry;
 use crate::snapshot::Snapshots;
 use crate::telemetry::Telemetry;
 
-/// In a data directory, snapshots are mostly taken when a command ends; this is for those that run on and on.
+/// Interval of snapshots in processes that run on a data directory. A command takes its snapshot when it ends.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
 
-/// So long a command waits for another that has the data directory.
+/// Time for which a command waits for another that has the data directory.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Between two attempts to open it.
+/// Delay between two attempts to open it.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// The file in which a running process writes where its API is.
+/// The file in which a running process writes the address of its API.
 pub fn address_file(dir: &Path) -> PathBuf {
     dir.join("api.url")
 }
@@ -32,19 +32,19 @@ pub fn snapshots_of(dir: &Path) -> PathBuf {
     dir.join("snapshots")
 }
 
-/// The value by which the process that serves a data directory is known: another may listen at the address of one that was
+/// The identity of the process that serves a data directory: another process may listen at the address of one that was
 /// killed.
 pub fn identity(dir: &Path) -> std::io::Result<String> {
     Ok(Digest::of(dir.canonicalize()?.as_os_str().as_encoded_bytes()).to_string())
 }
 
-/// Whether there is a log in a data directory.
+/// Returns `true` if the data directory has a log.
 pub fn exists(dir: &Path) -> bool {
     EmbeddedLog::exists(dir)
 }
 
-/// Opens the log of a data directory, or makes one there, for a command of this name. Another command that has it is waited for,
-/// as long as `is_passing` says that it will let go.
+/// Opens the log of a data directory, or creates it, for a command of this name. It waits for another command that has
+/// the log while `is_passing` returns `true`.
 pub fn open_log(
     dir: &Path,
     partitions: Option<u16>,

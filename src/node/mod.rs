@@ -1,4 +1,4 @@
-//! A process: the one place where the parts of clade are put together.
+//! Builds a process: the one place that puts the parts of clade together.
 //!
 //! ```text
 //!   sources ─► feed ─► publisher ─► log ─► engine ─► view ─► answers
@@ -58,9 +58,9 @@ use declarations::Declarations;
 #[derive(Clone)]
 pub struct Node {
     log: SharedLog,
-    /// The workers, where the process has any.
+    /// The workers, if the process has any.
     engine: Option<Arc<Engine>>,
-    /// The publisher, where the process may write.
+    /// The publisher, if the process may write.
     publishing: Option<Publishing>,
     rebuilds: Rebuilds,
     telemetry: Telemetry,
@@ -73,13 +73,13 @@ impl Node {
         Self { log, engine: None, publishing: None, rebuilds, telemetry: telemetry.clone() }
     }
 
-    /// The same with the workers of an engine.
+    /// Adds the workers of an engine.
     #[must_use]
     pub fn with_engine(self, engine: Arc<Engine>) -> Self {
         Self { engine: Some(engine), ..self }
     }
 
-    /// The same with a publisher, for which tags that move between image indexes settle for `delay`.
+    /// Adds a publisher with this settling delay.
     pub fn with_publisher(self, delay: std::time::Duration) -> Result<Self, NodeError> {
         let Telemetry { metrics, spans } = self.telemetry.clone();
         let settings = Settings { clock: Timestamp::now, delay, spans, metrics };

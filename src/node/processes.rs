@@ -1,4 +1,4 @@
-//! The processes: of each, its API and its services. A new service is one line here.
+//! Defines the processes: the API and the services of each. A new service is one line here.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -18,14 +18,14 @@ use crate::log::kafka::KafkaLog;
 use crate::processor::Options;
 use crate::telemetry::Telemetry;
 
-/// A member looks so often whether its thread has ended.
+/// Interval at which a member checks whether its thread has ended.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Where a process listens, and who may command it from other machines.
+/// The address of a process, and the token for commands from other machines.
 pub struct Listen {
-    /// The address; port 0 takes a free one.
+    /// The address; port 0 takes a free port.
     pub address: SocketAddr,
-    /// The token of those who may.
+    /// The token for commands.
     pub token: Option<String>,
 }
 
@@ -61,7 +61,7 @@ pub fn run(
     running::run(build, told)
 }
 
-/// `clade watch`: publishes to Apache Kafka what the sources say, and takes declarations.
+/// `clade watch`: publishes observations of the sources to Apache Kafka, and takes declarations.
 pub fn watch(
     log: SharedLog,
     telemetry: &Telemetry,
@@ -81,7 +81,7 @@ pub fn watch(
     running::run(build, told)
 }
 
-/// `clade process`: processes the partitions that the consumer group gives to this process.
+/// `clade process`: processes the partitions that the consumer group assigns to this process.
 pub fn process(
     log: Arc<KafkaLog>,
     options: &Options,
@@ -96,13 +96,13 @@ pub fn process(
     };
     let router = api::probes(options.metrics.clone(), Arc::new(status));
     let options = options.clone();
-    // It begins only when the process listens: one that cannot start must not move everybody's partitions.
+    // The member joins only when the process listens: a process that cannot start must not move everybody's partitions.
     let services =
         vec![Service::new("member", async move { Member::start(log, options, handle)?.ended().await })];
     running::run(async || Ok(Process { listen, router, services, lease: None }), told)
 }
 
-/// `clade serve`: answers questions.
+/// `clade serve`: answers queries.
 pub fn serve(
     engine: Arc<Engine>,
     telemetry: &Telemetry,
@@ -133,7 +133,7 @@ pub fn label(
     running::run(build, told)
 }
 
-/// `clade rebuilder`: carries rebuilds out, and answers questions.
+/// `clade rebuilder`: carries out rebuilds, and answers queries.
 pub fn rebuilder(
     engine: Arc<Engine>,
     telemetry: &Telemetry,
@@ -198,7 +198,7 @@ impl Node {
     }
 }
 
-/// The thread of a member of the consumer group. Dropping it hands the partitions over and waits for that.
+/// The thread of a member of the consumer group. Dropping it hands over the partitions, and waits for that.
 struct Member {
     handle: member::Handle,
     thread: Option<JoinHandle<Result<(), EngineError>>>,
@@ -212,7 +212,7 @@ impl Member {
         Ok(Self { handle, thread: Some(thread) })
     }
 
-    /// Waits until the member has ended by itself, which it does only for an error.
+    /// Waits until the member has ended by itself, which it does only after an error.
     async fn ended(mut self) -> Result<(), NodeError> {
         while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
             tokio::time::sleep(LOOK).await;

@@ -1,4 +1,4 @@
-//! Running a process: it listens, takes its lease, runs its services and stops.
+//! Runs a process: it listens, acquires its lease, runs its services and stops.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::stop::StopSignals;
 use crate::api::{self, Router};
 use crate::kubernetes::{Cluster, Held};
 
-/// So long may blocking work take to end once the process is to stop.
+/// Time limit for blocking work to end once the process is to stop.
 const LEAVING: Duration = Duration::from_secs(5);
 
 /// A process that is ready to run.
@@ -24,15 +24,15 @@ pub(super) struct Process {
     pub(super) lease: Option<(Cluster, ClusterAccess)>,
 }
 
-/// Runs a process until it is asked to stop, or one of its services ends. `build` runs on the process's runtime; `told` is
-/// called with the API's address, before anything else happens.
+/// Runs a process until it is asked to stop, or one of its services ends. `build` runs on the process's runtime. `told`
+/// is called with the API's address, before anything else happens.
 pub(super) fn run(
     build: impl AsyncFnOnce() -> Result<Process, NodeError>,
     told: impl FnOnce(&str) -> Result<(), NodeError>,
 ) -> Result<(), NodeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(async {
-        // Before anybody can know that there is something to stop.
+        // Signals are handled before anybody can know that there is a process to stop.
         let stop = StopSignals::listen()?;
         let Process { listen, router, services, lease } = build().await?;
         let listener = tokio::net::TcpListener::bind(listen)
@@ -60,7 +60,8 @@ pub(super) fn run(
     outcome
 }
 
-/// Runs the services once the lease is held. `held` is set as soon as it is, so that whoever stops can give it back.
+/// Runs the services once the lease is held. `held` is set as soon as it is, so that the caller can release it at a
+/// stop.
 async fn work(
     services: Vec<Service>,
     lease: Option<(Cluster, ClusterAccess)>,
@@ -73,7 +74,8 @@ async fn work(
     service::run(services.into_iter().chain([lost]).collect()).await
 }
 
-/// The address at which this machine reaches a process that listens there: one that listens everywhere does so here too.
+/// The address at which this machine reaches a process that listens there. A process that listens on all interfaces
+/// listens on the local one too.
 pub fn local_url(listen: SocketAddr) -> String {
     let here: IpAddr = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),

@@ -1,4 +1,4 @@
-//! Services: what a process does beside answering.
+//! Services: the work of a process besides its API.
 
 use std::pin::Pin;
 
@@ -6,14 +6,14 @@ use tokio::task::JoinSet;
 
 use super::NodeError;
 
-/// Something that runs as long as its process. Its end, without an error or with one, ends the process.
+/// Work that lasts as long as its process. Its end, with or without an error, ends the process.
 pub(super) struct Service {
     name: &'static str,
     running: Pin<Box<dyn Future<Output = Result<(), NodeError>> + Send>>,
 }
 
 impl Service {
-    /// A service that does nothing before it is run.
+    /// Returns a service that does nothing before it is run.
     pub(super) fn new(
         name: &'static str,
         running: impl Future<Output = Result<(), NodeError>> + Send + 'static,
@@ -22,7 +22,7 @@ impl Service {
     }
 }
 
-/// Runs all of them until the first has ended; the others are dropped then. Without any it waits for ever.
+/// Runs all services until the first has ended, and drops the others. Without services it waits for ever.
 pub(super) async fn run(services: Vec<Service>) -> Result<(), NodeError> {
     let mut running = JoinSet::new();
     for Service { name, running: service } in services {

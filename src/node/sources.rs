@@ -13,21 +13,22 @@ use crate::kubernetes::{self, Cluster};
 use crate::publisher::Publishing;
 use crate::registry::{self, Notice};
 
-/// Notices that may wait for each registry. Of more, its next pass sees what they would have told.
+/// Notices that may wait for each registry, at most. The registry's next poll finds what further ones would have
+/// reported.
 const NOTICES: usize = 256;
 
-/// Everything that a process takes in.
+/// The sources of a process.
 #[derive(Default)]
 pub struct Sources {
     /// Files and folders.
     pub files: Vec<PathBuf>,
     /// Container registries.
     pub registries: Vec<registry::Config>,
-    /// Whoever knows this secret may notify of changes in a registry.
+    /// The secret with which registries may send notifications of changes.
     pub notify_secret: Option<Vec<u8>>,
     /// A Kubernetes or OpenShift cluster.
     pub cluster: Option<ClusterAccess>,
-    /// How long a tag that moves from one image index to another has to rest.
+    /// The settling delay.
     pub settle: Duration,
 }
 
@@ -36,7 +37,7 @@ pub struct Sources {
 pub struct ClusterAccess {
     /// The context of the kubeconfig; `None` for the current one.
     pub context: Option<String>,
-    /// The lease `namespace/name`: of several instances the one that holds it works.
+    /// The lease `namespace/name`. Only the instance that holds it works.
     pub lease: Option<(String, String)>,
 }
 
@@ -48,18 +49,18 @@ impl ClusterAccess {
 }
 
 impl Sources {
-    /// Whether there is any source.
+    /// Returns `true` if there is any source.
     pub fn are_any(&self) -> bool {
         !self.files.is_empty() || !self.registries.is_empty() || self.cluster.is_some()
     }
 
-    /// The connection to the cluster, if one is a source. An error for sources that do not go together.
+    /// Connects to the cluster, if one is a source. Returns an error for sources that cannot be combined.
     pub(super) async fn connect(&self) -> Result<Option<Cluster>, NodeError> {
         let Some(access) = &self.cluster else { return Ok(None) };
         Ok(Some(access.connect().await?))
     }
 
-    /// The services that take everything in, and the routes that take notifications.
+    /// The services of the sources, and the routes for notifications.
     pub(super) fn services(
         self,
         publishing: &Publishing,
@@ -95,7 +96,7 @@ impl Sources {
     }
 }
 
-/// Watches a registry. Only one that cannot be watched as it is configured ends the service.
+/// Watches a registry. The service ends only if the registry cannot be watched as configured.
 async fn watch_registry(
     cluster: Option<Cluster>,
     config: registry::Config,
@@ -106,11 +107,11 @@ async fn watch_registry(
         refuse_two_identities(&cluster).await?;
     }
     registry::watch(config, notified, out).await?;
-    // Nobody takes observations any more, which another service has told.
+    // The receiver of observations is gone, which another service has reported.
     std::future::pending().await
 }
 
-/// Refuses a registry beside a cluster with Image objects. No source says anything before this has answered.
+/// Refuses a registry beside a cluster with Image objects. No source starts before this check has passed.
 async fn refuse_two_identities(cluster: &Cluster) -> Result<(), NodeError> {
     if !cluster.has_images().await? {
         return Ok(());

@@ -9,12 +9,12 @@ pub struct StopSignals {
 }
 
 impl StopSignals {
-    /// From now on these signals do not end the process by themselves.
+    /// Takes over these signals: from now on they do not end the process by themselves.
     pub fn listen() -> std::io::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Returns at the first of them.
+    /// Returns at the first signal.
     pub async fn received(mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

@@ -1,11 +1,11 @@
-//! Who builds on what whom builds.
+//! The graph of BuildConfigs: an edge leads from a BuildConfig to those that are built on its output.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::record::{BuildConfigRecord, ObjectReference, ReferenceKind, Referenced, Target};
 
-/// Names under which OpenShift's own registry is reached inside a cluster: `…/NAMESPACE/STREAM:TAG` is the tag of an image
-/// stream there.
+/// Host names of OpenShift's own registry inside a cluster: `…/NAMESPACE/STREAM:TAG` is the tag of an image stream
+/// there.
 const INTERNAL_REGISTRIES: [&str; 4] = [
     "image-registry.openshift-image-registry.svc:5000/",
     "image-registry.openshift-image-registry.svc.cluster.local:5000/",
@@ -13,35 +13,36 @@ const INTERNAL_REGISTRIES: [&str; 4] = [
     "docker-registry.default.svc.cluster.local:5000/",
 ];
 
-/// One BuildConfig with what its references lead to.
+/// One BuildConfig with its resolved references.
 pub(super) struct Node<'a> {
     pub(super) of: &'a BuildConfigRecord,
     pub(super) inputs: Vec<Input>,
-    /// The tag that it pushes to.
+    /// The tag that the build pushes to.
     pub(super) output: Option<String>,
-    /// References that cannot be read, in words.
+    /// References that cannot be parsed, in words.
     pub(super) unreadable: Vec<String>,
-    /// Tags of which a change begins a build by itself.
+    /// Tags whose moves start a build through an ImageChange trigger.
     pub(super) triggers: BTreeSet<String>,
-    /// Which BuildConfigs push to what it is built on.
+    /// The BuildConfigs that push to an input of this one.
     pub(super) bases: BTreeSet<usize>,
-    /// And which are built on what it pushes.
+    /// The BuildConfigs that are built on the output of this one.
     pub(super) children: BTreeSet<usize>,
 }
 
-/// Something that a BuildConfig is built on or takes files from.
+/// An image that a BuildConfig is built on or takes files from.
 pub(super) struct Input {
     pub(super) from: Referenced,
-    /// Whether the image is built on it; else files are taken from it.
+    /// `true` if the BuildConfig is built on the image; `false` if it takes files from it.
     pub(super) is_builder: bool,
-    /// Whether it is in an image stream: then it is there, or a build fails. Of others clade may just not know.
+    /// `true` if the image is in an image stream. Such an image exists, or a build fails. Other images may exist
+    /// although clade does not know them.
     pub(super) is_stream: bool,
 }
 
 /// All BuildConfigs, sorted by namespace and name.
 pub(super) struct Graph<'a> {
     pub(super) nodes: Vec<Node<'a>>,
-    /// Which of them push to a tag.
+    /// The BuildConfigs that push to each tag.
     pub(super) builders_of: BTreeMap<String, Vec<usize>>,
 }
 
@@ -89,7 +90,7 @@ impl<'a> Node<'a> {
             Referenced::Tag(tag) => Some(tag),
             Referenced::Image(_) => None,
         });
-        // Only image streams trigger, and a BuildConfig that is held builds nothing.
+        // Only image streams trigger builds, and a paused BuildConfig builds nothing.
         let live = of.image_change_triggers.iter().filter(|trigger| !trigger.paused && !of.paused);
         let watched = live.filter_map(|trigger| trigger.from.as_ref().or(of.builder.as_ref()));
         let triggers = watched
@@ -106,7 +107,7 @@ impl<'a> Node<'a> {
         Target::BuildConfig { namespace: self.of.namespace.clone(), name: self.of.name.clone() }
     }
 
-    /// Its name for people.
+    /// The name for people.
     pub(super) fn name(&self) -> String {
         format!("{}/{}", self.of.namespace, self.of.name)
     }
@@ -120,7 +121,7 @@ impl Input {
         }
     }
 
-    /// Its name for people.
+    /// The name for people.
     pub(super) fn name(&self) -> String {
         match &self.from {
             Referenced::Tag(tag) => tag.clone(),
@@ -129,7 +130,7 @@ impl Input {
     }
 }
 
-/// What a pull spec names in OpenShift's own registry.
+/// The image stream tag that a pull spec names in OpenShift's own registry.
 fn internal(reference: &ObjectReference) -> Option<&str> {
     let name = INTERNAL_REGISTRIES.iter().find_map(|host| reference.name.strip_prefix(host));
     name.filter(|_| reference.kind == ReferenceKind::DockerImage)
@@ -139,7 +140,7 @@ fn is_stream(reference: &ObjectReference) -> bool {
     reference.kind != ReferenceKind::DockerImage || internal(reference).is_some()
 }
 
-/// What a reference of a BuildConfig in this namespace leads to.
+/// Resolves a reference of a BuildConfig in this namespace.
 fn resolve(reference: &ObjectReference, namespace: &str) -> Result<Referenced, String> {
     match internal(reference) {
         Some(name) => ObjectReference { name: name.to_owned(), ..reference.clone() }.resolve(),

@@ -1,14 +1,15 @@
-//! Rebuild plans: which BuildConfigs are built again because of a class, in which order, and why. Pure: no I/O, no clock.
+//! Makes rebuild plans: the BuildConfigs to rebuild because of a class, their order, and the reasons. Pure: no I/O, no
+//! clock.
 //!
 //! ```text
-//!   BuildConfigs ─► graph.rs     who builds on what whom builds (`output.to` -> `from`)
+//!   BuildConfigs ─► graph.rs     which BuildConfig is built on the output of which (`output.to` -> `from`)
 //!   images, tags ─► need.rs      which of them are outdated, and by what evidence
 //!                   waves.rs     cycles, and the order
 //!                   tags.rs      outdated tags that no BuildConfig builds
 //! ```
 //!
-//! The rules are those of docs/concepts.md, section 6. A plan is made from what is so at one moment; that it is carried out only
-//! once, and what has changed by then, is the rebuilder's matter.
+//! The rules are those of docs/concepts.md, section 6. A plan is made from the state at one moment. The rebuilder
+//! carries it out only once, and handles changes since then.
 
 mod graph;
 mod need;
@@ -26,9 +27,9 @@ use crate::oci::{Digest, Timestamp};
 use crate::record::rebuild::{Action, Basis, Reason, RebuildRequest};
 use crate::record::{BuildConfigRecord, State, Target};
 
-/// What a plan asks of the index, about the class and the group of its request.
+/// The index data that a plan needs, about the class and the group of its request.
 pub trait Images {
-    /// What a tag points at now, by its full name; none if it is not there.
+    /// The present target of a tag, by its full name; `None` if the tag does not exist.
     fn tag(&self, name: &str) -> Option<TagNow>;
 
     /// The image with this digest, if it is known.
@@ -38,24 +39,24 @@ pub trait Images {
     fn outdated_tags(&self) -> Vec<OutdatedTag>;
 }
 
-/// What a tag points at.
+/// The target of a tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagNow {
-    /// Since when.
+    /// The time at which the tag began to point at it.
     pub since: Timestamp,
-    /// One image a platform.
+    /// One image per platform.
     pub images: Vec<ImageNow>,
 }
 
-/// How an image stands in the class: its state, and the base version that it is built on. None if it is not in the class.
+/// The standing of an image in the class: its state and its base version. `None` if the image is not in the class.
 pub type Standing = Option<(State, Digest)>;
 
-/// Where an image stands.
+/// The standing of an image in the class and the group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageNow {
-    /// In the class.
+    /// The standing in the class.
     pub standing: Standing,
-    /// Whether it is in the group that was asked for; true if none was.
+    /// `true` if the image is in the requested group, or if no group was requested.
     pub in_group: bool,
 }
 
@@ -66,48 +67,48 @@ pub struct OutdatedTag {
     pub name: String,
     /// The outdated image.
     pub image: Digest,
-    /// The base version that it is built on.
+    /// The base version of that image.
     pub version: Digest,
-    /// How many layers it has.
+    /// The number of its layers.
     pub layers: u32,
     /// The images that it is based on.
     pub bases: Vec<Digest>,
-    /// Whether it is in the group that was asked for.
+    /// `true` if the image is in the requested group, or if no group was requested.
     pub in_group: bool,
 }
 
-/// What is to be done, wave by wave.
+/// A rebuild plan: its targets by wave, and the problems.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
-    /// What was asked for.
+    /// The request.
     pub request: RebuildRequest,
-    /// The class as the plan was made for it.
+    /// The class as it was when the plan was made.
     pub basis: Basis,
-    /// What it costs.
+    /// The cost.
     pub cost: Cost,
-    /// What is rebuilt, by wave.
+    /// The targets, by wave.
     pub targets: Vec<Planned>,
-    /// What would have to be rebuilt and cannot be.
+    /// Objects that need a rebuild and cannot be rebuilt.
     pub problems: Vec<Problem>,
-    /// Outdated tags that no BuildConfig here builds, sorted; the first [`Plan::MOST_OTHERS`].
+    /// Outdated tags that no BuildConfig of the cluster builds, sorted; the first [`Plan::MOST_OTHERS`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<String>,
 }
 
-/// What a plan costs.
+/// The cost of a plan.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Cost {
-    /// Builds that clade begins.
+    /// Builds that clade starts.
     pub builds: u32,
-    /// Builds that ImageChange triggers begin.
+    /// Builds that ImageChange triggers start.
     pub triggered: u32,
-    /// Tags that the sink is told of.
+    /// Tags that the sink is notified of.
     pub notified: u32,
-    /// How many waves one after the other.
+    /// The number of waves, one after the other.
     pub waves: u32,
-    /// All outdated tags that no BuildConfig here builds, those that the sink is told of included.
+    /// All outdated tags that no BuildConfig of the cluster builds, including those that the sink is notified of.
     pub other_tags: u32,
 }
 
@@ -115,63 +116,64 @@ pub struct Cost {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Planned {
-    /// What is rebuilt.
+    /// The BuildConfig or tag to rebuild.
     pub target: Target,
-    /// Its wave, from 1.
+    /// The wave, from 1.
     pub wave: u32,
-    /// Who begins the build.
+    /// The party that starts the build.
     pub action: Action,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// The targets of this plan that it is built on.
+    /// The targets of this plan that this target is built on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Target>,
-    /// Those of them whose pushes begin its build, by its ImageChange triggers.
+    /// Those of them whose pushes start this build, through ImageChange triggers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggered_by: Vec<Target>,
-    /// The tag that it pushes to.
+    /// The tag that the build pushes to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
 }
 
-/// Something that would have to be rebuilt and cannot be.
+/// An object that needs a rebuild and cannot be rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// What it is about.
+    /// The BuildConfig or tag.
     pub target: Target,
-    /// What is wrong.
+    /// The kind of problem.
     pub kind: ProblemKind,
-    /// In words, and what to do.
+    /// The problem in words, and what to do about it.
     pub message: String,
 }
 
-/// Why something cannot be rebuilt.
+/// The kinds of problems that prevent a rebuild.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum ProblemKind {
-    /// It is built on its own output, by way of others or at once.
+    /// It is built on its own output, directly or through others.
     Cycle,
-    /// What it is built on is not there.
+    /// Its base image does not exist.
     MissingBase,
-    /// Its image is outdated, and what it is built on is not known here.
+    /// Its image is outdated, and clade does not know the base image of the BuildConfig.
     UnknownBase,
-    /// What it is built on is outdated itself, and nothing in the plan changes that.
+    /// Its base image is outdated, and nothing in the plan changes that.
     OutdatedBase,
-    /// What it is built on has one of these problems.
+    /// Its base has one of these problems.
     BaseNotRebuilt,
-    /// The annotation holds it.
+    /// An annotation pauses the BuildConfig.
     Paused,
-    /// Its source is uploaded by whoever starts a build.
+    /// The person who starts a build uploads its source.
     BinarySource,
-    /// A reference cannot be read.
+    /// A reference cannot be parsed.
     BadReference,
 }
 
 impl Plan {
-    /// So many tags that nobody here builds are named.
+    /// Tags without a BuildConfig that a plan names, at most.
     pub const MOST_OTHERS: usize = 100;
 
-    /// The plan for what was asked. `basis` is the class; `build_configs` are all there are, whatever is asked.
+    /// Makes the plan for a request. `basis` is the class; `build_configs` must contain all BuildConfigs, whatever the
+    /// request.
     pub fn make(
         request: RebuildRequest,
         basis: Basis,
@@ -194,7 +196,7 @@ impl Plan {
         Self { request, basis, cost, targets: made.targets, problems: made.problems, others }
     }
 
-    /// What the sink is told of, and nothing else.
+    /// The plan without builds: only the notifications of the sink remain.
     #[must_use]
     pub fn only_told(mut self) -> Self {
         self.targets.retain(|planned| planned.action == Action::Notify);
@@ -203,15 +205,15 @@ impl Plan {
         self
     }
 
-    /// Without what was begun already; `begun` says of a target whether that went well. What was to come after it waits for
-    /// it no longer, or, where it did not go well, is not built either.
+    /// Removes targets that were begun already; `begun` returns whether a target's build succeeded. Targets after a
+    /// successful one no longer wait for it; targets after a failed one are not built either.
     #[must_use]
     pub fn without(mut self, begun: impl Fn(&Target) -> Option<bool>) -> Self {
         let mut unbuilt: BTreeSet<Target> = BTreeSet::new();
         let is_unbuilt = |target: &Target, unbuilt: &BTreeSet<Target>| {
             begun(target) == Some(false) || unbuilt.contains(target)
         };
-        // By wave: a base comes before what is built on it.
+        // By wave: a base comes before the targets built on it.
         let mut targets = Vec::with_capacity(self.targets.len());
         for mut planned in std::mem::take(&mut self.targets) {
             if begun(&planned.target).is_some() {

@@ -1,4 +1,4 @@
-//! Which BuildConfigs have to build again, and by what evidence.
+//! Finds the BuildConfigs that need a rebuild, with the evidence.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,21 @@ use super::{ImageNow, Images, TagNow};
 use crate::record::rebuild::{Reason, RebuildRequest};
 use crate::record::{Referenced, State};
 
-/// What is known of the BuildConfigs that have to build again.
+/// The BuildConfigs that need a rebuild, and facts about their bases. The keys are the numbers of BuildConfigs in the
+/// graph.
 #[derive(Default)]
 pub(super) struct Needs {
-    /// By number: why.
+    /// The reason for each.
     pub(super) reasons: BTreeMap<usize, Reason>,
-    /// By number: its base, which is outdated itself and which no BuildConfig that has to build pushes to.
+    /// The base that is outdated itself and that no BuildConfig with a need pushes to.
     pub(super) outdated_bases: BTreeMap<usize, String>,
-    /// By number: its base, which is not there and which no BuildConfig that has to build pushes to.
+    /// The base that does not exist and that no BuildConfig with a need pushes to.
     pub(super) missing_bases: BTreeMap<usize, String>,
-    /// By number: why nobody knows what it is built on.
+    /// The reason why the base is unknown.
     pub(super) unknown_bases: BTreeMap<usize, String>,
 }
 
-/// Those that have to build because of the class, and all that build on what they push.
+/// Finds the BuildConfigs that need a rebuild because of the class, and all that are built on their outputs.
 pub(super) fn needs(request: &RebuildRequest, graph: &Graph<'_>, images: &impl Images) -> Needs {
     let mut reasons = BTreeMap::new();
     let mut next: Vec<usize> = Vec::new();
@@ -63,7 +64,7 @@ pub(super) fn needs(request: &RebuildRequest, graph: &Graph<'_>, images: &impl I
                 _ => {}
             }
         }
-        // Files that are taken from an outdated image do not make this one outdated; being built on it does.
+        // Files from an outdated image do not make an image outdated; being built on it does.
         for input in node.inputs.iter().filter(|input| input.is_builder && !is_rebuilt(input)) {
             match now(input, images) {
                 None if input.is_stream => {
@@ -80,7 +81,7 @@ pub(super) fn needs(request: &RebuildRequest, graph: &Graph<'_>, images: &impl I
     needs
 }
 
-/// Why the class itself makes it build, if it does.
+/// The reason why the class itself requires a rebuild, if it does.
 fn own_need(request: &RebuildRequest, node: &Node<'_>, images: &impl Images) -> Option<Reason> {
     let class = &request.class;
     let inputs: Vec<(&Input, TagNow)> =
@@ -89,7 +90,7 @@ fn own_need(request: &RebuildRequest, node: &Node<'_>, images: &impl Images) -> 
     let output = node.output.as_ref().and_then(|tag| images.tag(tag));
     let standing =
         output.iter().flat_map(|of| &of.images).filter_map(|image| image.standing).max_by_key(|of| of.0);
-    // What its layers prove does not depend on what the BuildConfig says now.
+    // The evidence of the layers does not depend on the present content of the BuildConfig.
     if let Some((State::Outdated, version)) = standing {
         let named = member.or_else(|| node.inputs.first()).map_or_else(|| "unknown".to_owned(), Input::name);
         let message = format!("its image is on an earlier version of {class}");
@@ -102,7 +103,8 @@ fn own_need(request: &RebuildRequest, node: &Node<'_>, images: &impl Images) -> 
             let message = format!("asked for, though its image is on the current version of {class}");
             request.all.then(|| reason(Some(version), Some(state), message))
         }
-        // Its layers prove nothing: files were taken from an image, or all layers were made one. Times are what is left.
+        // The layers prove nothing: the build only took files from an image, or its layers were squashed. Only times
+        // are left as evidence.
         (None, Some(output)) => {
             let newer = inputs.iter().find(|(_, of)| is_in_class(of) && of.since > output.since);
             match newer {
@@ -128,7 +130,7 @@ fn own_need(request: &RebuildRequest, node: &Node<'_>, images: &impl Images) -> 
     }
 }
 
-/// Whether what was asked for includes this one.
+/// Returns `true` if the request includes this BuildConfig.
 fn is_asked_for(request: &RebuildRequest, node: &Node<'_>, images: &impl Images) -> bool {
     let RebuildRequest { namespace, group, selector, .. } = request;
     let in_group = || {
@@ -145,7 +147,7 @@ fn is_asked_for(request: &RebuildRequest, node: &Node<'_>, images: &impl Images)
         && (group.is_none() || in_group())
 }
 
-/// What an input is now. An image by its digest is what it has always been.
+/// The present target of an input. An image given by digest never changes.
 fn now(input: &Input, images: &impl Images) -> Option<TagNow> {
     match &input.from {
         Referenced::Tag(tag) => images.tag(tag),

@@ -1,4 +1,4 @@
-//! Outdated tags that no BuildConfig here builds: somebody else has to. Their order is that of their layers.
+//! Finds outdated tags that no BuildConfig of the cluster builds, and orders them by their layers.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use crate::oci::Digest;
 use crate::record::rebuild::{Action, Reason, RebuildRequest};
 use crate::record::{State, Target};
 
-/// Those that were asked for, by name.
+/// The tags that the request includes, by name.
 pub(super) fn others(request: &RebuildRequest, graph: &Graph<'_>, images: &impl Images) -> Vec<OutdatedTag> {
-    // Labels are what BuildConfigs have.
+    // A selector applies to labels of BuildConfigs, which tags do not have.
     if request.selector.is_some() {
         return Vec::new();
     }
@@ -21,12 +21,12 @@ pub(super) fn others(request: &RebuildRequest, graph: &Graph<'_>, images: &impl 
     let mut others = images.outdated_tags();
     others.retain(|tag| !graph.builders_of.contains_key(&tag.name) && is_asked(tag));
     others.sort_by(|a, b| a.name.cmp(&b.name));
-    // A tag of several platforms is one.
+    // A tag with several platforms counts once.
     others.dedup_by(|a, b| a.name == b.name);
     others
 }
 
-/// A tag comes one wave after those whose images its own is based on.
+/// Returns the targets. A tag comes one wave after the tags whose images its own image is based on.
 pub(super) fn targets(request: &RebuildRequest, others: &[OutdatedTag]) -> Vec<Planned> {
     let mut tags_of: BTreeMap<Digest, Vec<&OutdatedTag>> = BTreeMap::new();
     for tag in others {

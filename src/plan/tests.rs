@@ -99,7 +99,7 @@ fn plan(world: &World, build_configs: &[BuildConfigRecord]) -> Plan {
     plan_for(request(), world, build_configs)
 }
 
-/// `wave name action`, one a target.
+/// `wave name action`, one per target.
 fn told(plan: &Plan) -> Vec<String> {
     let one = |of: &Planned| {
         let name = match &of.target {
@@ -339,7 +339,7 @@ fn a_trigger_is_waited_for_by_what_it_watches() {
 #[test]
 fn everything_asked_for_is_never_less_than_what_is_outdated() {
     let world = all_outdated(&["a"]);
-    // It patches the base in place.
+    // The build patches the base in place.
     let patch = build("base", "base");
     let configs = [patch, build("a", "base")];
     assert_eq!(told(&plan(&world, &configs)), ["1 a Build"]);

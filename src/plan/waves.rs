@@ -1,4 +1,4 @@
-//! The order: a base before what is built on it. Cycles are told, never followed.
+//! Orders the targets: a base before the targets built on it. Cycles are reported, never followed.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use super::{Planned, Problem, ProblemKind};
 use crate::record::rebuild::{Action, Reason};
 use crate::record::{State, Target};
 
-/// So many of a cycle are named; each of them says so.
+/// Members of a cycle that a message names, at most. Each member has the message.
 const MOST_NAMES: usize = 10;
 
-/// What can be built, and what cannot.
+/// The targets that can be built, and those that cannot.
 pub(super) struct Ordered {
     pub(super) targets: Vec<Planned>,
     pub(super) problems: Vec<Problem>,
@@ -91,11 +91,11 @@ pub(super) fn order(graph: &Graph<'_>, needs: Needs) -> Ordered {
     Ordered { targets, problems: problems.into_iter().map(problem).collect() }
 }
 
-/// What is built on something that cannot be rebuilt would be built on the same as before.
+/// A target on a base that cannot be rebuilt would be built on the same image as before, so it has a problem too.
 fn spread(graph: &Graph<'_>, needs: &Needs, problems: &mut BTreeMap<usize, (ProblemKind, String)>) {
     let mut next: Vec<usize> = problems.keys().copied().collect();
     while let Some(number) = next.pop() {
-        // What is up to date stays a good base, whether it can be built again or not.
+        // A current base stays a good one, whether it can be rebuilt or not.
         let is_current = |reason: &Reason| reason.state == Some(State::Current);
         if needs.reasons.get(&number).is_some_and(is_current) {
             continue;
@@ -116,10 +116,10 @@ fn spread(graph: &Graph<'_>, needs: &Needs, problems: &mut BTreeMap<usize, (Prob
     }
 }
 
-/// What is left has no cycle: everything comes one wave after the last of its bases.
+/// The remaining graph has no cycle: each target comes one wave after the last of its bases.
 fn levels(graph: &Graph<'_>, mut needs: Needs, left: &DiGraph<usize, ()>) -> Vec<Planned> {
     let mut waves: BTreeMap<usize, u32> = BTreeMap::new();
-    // An error would be a cycle, and those were taken out.
+    // An error would mean a cycle, and those were removed.
     for place in toposort(left, None).unwrap_or_default() {
         let number = left[place];
         let before = graph.nodes[number].bases.iter().filter_map(|base| waves.get(base)).max();

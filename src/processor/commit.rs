@@ -1,4 +1,4 @@
-//! From effects to records on the log.
+//! Turns effects into records on the log.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::record::{
 use crate::shard::{Change, Drain, Effect};
 use crate::telemetry::Span;
 
-/// What was begun to be appended, and what has to be published once it is.
+/// An append under way, and the changes to publish once it is committed.
 pub(super) struct InFlight {
     changes: Vec<Change>,
     progress: ProgressRecord,
@@ -20,32 +20,33 @@ pub(super) struct InFlight {
     begun: Instant,
 }
 
-/// What follows from a batch of inputs.
+/// The results of a batch of inputs.
 pub(super) struct Results {
-    /// What is not concluded yet.
+    /// Effects that are not computed yet.
     pub(super) drain: Drain,
-    /// What is.
+    /// The first effect, if it is computed.
     pub(super) first: Option<Effect>,
     pub(super) dead_letters: Vec<DeadLetterRecord>,
-    /// What the published copy still has to be given.
+    /// The changes that the published copy of the shard still lacks.
     pub(super) changes: Vec<Change>,
     pub(super) traces: Traces,
-    /// How many records were read.
+    /// The number of records read.
     pub(super) records: usize,
 }
 
-/// Where the records about images go.
+/// The destinations of records about images.
 struct Outputs {
     outdated: TopicPartition,
     classifications: TopicPartition,
-    /// Counts the batches.
+    /// Batch counter.
     sequence: u64,
 }
 
 impl Processor {
-    /// Begins to append the effects, the dead letters and last the progress; [`Processor::finish`] ends it. Large
-    /// results are divided between images; the progress stands in the last part, so that after a crash the difference
-    /// is computed again and the rest follows. While a part is on its way, the next is concluded and put into words.
+    /// Begins to append the effects, then the dead letters, and last the progress; [`Processor::finish`] ends it. Large
+    /// results are appended in parts, divided between images. The progress stands in the last part, so that after a
+    /// crash the difference is computed again and the rest follows. While a part is under way, the next is computed and
+    /// encoded.
     pub(super) fn begin(
         &mut self,
         results: Results,
@@ -96,7 +97,7 @@ impl Processor {
         Ok(())
     }
 
-    /// Waits until what was begun is committed, and publishes it.
+    /// Waits until the append under way is committed, and publishes its changes.
     pub(super) fn finish(&mut self) -> Result<(), ProcessorError> {
         let Some(in_flight) = self.in_flight.take() else { return Ok(()) };
         let InFlight { changes, progress, spans, done, begun } = in_flight;
@@ -117,7 +118,7 @@ impl Processor {
         Ok(())
     }
 
-    /// What is counted is committed.
+    /// Counts committed results only.
     fn count(&self, done: &Done, begun: Instant) {
         let metrics = &self.options.metrics;
         metrics.commit.observe(begun.elapsed().as_secs_f64());
@@ -131,7 +132,7 @@ impl Processor {
 }
 
 impl Outputs {
-    /// Puts what has changed about one image into words.
+    /// Encodes the changes of one image.
     fn put(
         &self,
         effect: Effect,
@@ -143,7 +144,7 @@ impl Outputs {
         let sequence = self.sequence;
         let cause = traces.cause(&effect.digest);
         let mut put = |to: TopicPartition, name: &str, record: Record| {
-            // What is concluded from strangers' records is as large as they make it.
+            // A record concluded from foreign records can be as large as they make it.
             match check_size(to, &record) {
                 Ok(()) => batch.push((to, traces.follow(cause.as_ref(), to, name, record))),
                 Err(error) => {

@@ -1,4 +1,4 @@
-//! A read replica of one partition: concludes what the processor concludes, and writes nothing.
+//! A read replica of one partition: concludes the same as the processor, and writes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::snapshot::Position;
 use crate::telemetry;
 use crate::view::{Replica, View};
 
-/// Follows the inputs of one partition and shows what they mean.
+/// Follows the inputs of one partition and publishes its conclusions to readers.
 pub struct Follower {
     partition: u16,
     inputs: Inputs,
@@ -38,7 +38,7 @@ impl Follower {
             records += taken.records;
             take_in(replica.shard(), taken.changes);
         })?;
-        // What follows from it is known now; that somebody else commits it is nothing to wait for.
+        // The conclusions are known now; the commit by the processor does not matter here.
         replica.shard().catch_up();
         replica.publish_restored(progress);
         let images = replica.shard().index().len();
@@ -57,8 +57,7 @@ impl Follower {
         Ok(follower)
     }
 
-    /// Takes in what has come since the last call; waits for `timeout` at the most when nothing has. Returns how many
-    /// records there were.
+    /// Takes the records since the last call; waits at most `timeout` if there are none. Returns the number of records.
     pub fn step(&mut self, timeout: Duration) -> Result<usize, ProcessorError> {
         let taken = self.inputs.read(timeout)?;
         self.at_end = taken.at_end;
@@ -76,7 +75,7 @@ impl Follower {
         Ok(taken.records)
     }
 
-    /// Takes a snapshot, if any are kept and it is worth its cost. For who stops.
+    /// Takes a snapshot if that is enabled and worth its cost. Called at a stop.
     pub fn close(mut self) {
         if self.unsaved.is_much() {
             self.snapshot();
@@ -91,17 +90,17 @@ impl Follower {
         }
     }
 
-    /// Up to where the inputs were read.
+    /// The offsets up to which the inputs were read.
     pub fn progress(&self) -> ProgressRecord {
         self.inputs.progress()
     }
 
-    /// How many images the partition has.
+    /// The number of images in the partition.
     pub fn images(&self) -> usize {
         self.unsaved.images()
     }
 
-    /// Whether there was nothing more to take in at the last look.
+    /// Returns `true` if the last step found all inputs at their ends.
     pub fn at_end(&self) -> bool {
         self.at_end
     }

@@ -1,4 +1,4 @@
-//! From the records of the inputs to changes, and to dead letters where a record is none.
+//! Turns the records of the inputs into changes, and invalid records into dead letters.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,29 +11,29 @@ use crate::record::{
 };
 use crate::shard::{Change, Shard};
 
-/// The three inputs of a partition, read on and on.
+/// The three inputs of a partition, read continuously.
 pub(super) struct Inputs {
     catalog: Box<dyn Reader>,
     tags: Box<dyn Reader>,
     images: Box<dyn Reader>,
     limit: ReadLimit,
-    /// Up to where they were read.
+    /// The offsets up to which they were read.
     progress: ProgressRecord,
 }
 
-/// What one read of all inputs came to.
+/// The result of one read of all inputs.
 pub(super) struct Taken {
     pub(super) records: usize,
     pub(super) changes: Vec<(Source, Change)>,
     pub(super) refused: Vec<Refused>,
     pub(super) progress: ProgressRecord,
-    /// Whether all inputs were at their ends.
+    /// `true` if all inputs were at their ends.
     pub(super) at_end: bool,
-    /// Whether one of them has given as much as one read returns.
+    /// `true` if one of them has returned as much as one read may.
     pub(super) is_full: bool,
 }
 
-/// Where a change came from.
+/// The source of a change.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     pub(super) of: TopicPartition,
@@ -42,7 +42,7 @@ pub(super) struct Source {
     pub(super) trace: Option<TraceContext>,
 }
 
-/// A record that could not be used.
+/// A record that cannot be used.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) source: Source,
@@ -57,11 +57,11 @@ impl Refused {
     }
 }
 
-/// One read of one input stays below this, whatever its records' size.
+/// Bytes that one read of one input returns, at most, whatever the size of its records.
 const READ_BYTES: usize = 16 << 20;
 
 impl Inputs {
-    /// The inputs of the partition from `progress` on.
+    /// Opens the inputs of the partition from `progress` on.
     pub(super) fn open(log: &dyn Log, progress: ProgressRecord, records: usize) -> Result<Self, LogError> {
         let ProgressRecord { partition, images, tags, catalog, .. } = progress;
         Ok(Self {
@@ -73,13 +73,13 @@ impl Inputs {
         })
     }
 
-    /// Up to where they were read.
+    /// The offsets up to which the inputs were read.
     pub(super) fn progress(&self) -> ProgressRecord {
         self.progress
     }
 
-    /// Reads on; when there is nothing, waits so long for an image. The catalog is read first and to its end: a
-    /// conclusion about an image needs every class.
+    /// Reads all inputs. If there is nothing, it waits at most `timeout` for an image. It reads the catalog first and
+    /// to its end: a conclusion about an image needs every class.
     pub(super) fn read(&mut self, timeout: Duration) -> Result<Taken, LogError> {
         let Self { catalog, tags, images, limit, progress } = self;
         let mut taken = Taken {
@@ -116,7 +116,7 @@ impl Inputs {
 }
 
 impl Taken {
-    /// What was read next belongs to the same batch.
+    /// Adds the next read to the same batch.
     pub(super) fn add(&mut self, next: Self) {
         self.records += next.records;
         self.changes.extend(next.changes);
@@ -142,7 +142,7 @@ impl Taken {
     }
 }
 
-/// Applies changes to the shard. Returns those that it took and those that it refused.
+/// Applies changes to the shard. Returns the accepted and the refused ones.
 pub(super) fn take_in(shard: &mut Shard, changes: Vec<(Source, Change)>) -> (Vec<Change>, Vec<Refused>) {
     let (mut taken, mut refused) = (Vec::with_capacity(changes.len()), Vec::new());
     for (source, change) in changes {
@@ -154,7 +154,7 @@ pub(super) fn take_in(shard: &mut Shard, changes: Vec<(Source, Change)>) -> (Vec
     (taken, refused)
 }
 
-/// Why a record is not a change.
+/// A reason why a record is not a change.
 #[derive(Debug, thiserror::Error)]
 enum InputError {
     #[error(transparent)]

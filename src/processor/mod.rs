@@ -8,9 +8,10 @@
 //!                                      └─► (after the commit) the view that readers see
 //! ```
 //!
-//! It is a convergent difference: what should stand on `classifications` is computed from the inputs and compared with
-//! what does stand there, so it does not matter where an earlier processor stopped. A processor that saw any error is
-//! dropped and another restored in its place; it never goes on from a state that may not be committed.
+//! It writes a convergent difference: it computes the right content of `classifications` from the inputs and compares
+//! it with the present content, so it does not matter where an earlier processor stopped. After any error the caller
+//! drops the processor and restores another in its place; a processor never continues from a state that may not be
+//! committed.
 
 mod commit;
 mod follower;
@@ -37,29 +38,29 @@ use snapshot::Unsaved;
 use state::State;
 use traces::Traces;
 
-/// Why a processor had to stop. Another one is restored in its place.
+/// An error that stops a processor. Another one is restored in its place.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessorError {
     /// The log could not be read.
     #[error("cannot read the log: {0}")]
     Log(#[from] LogError),
-    /// The log did not take the results, or perhaps did.
+    /// The log did not commit the results, or its answer is unknown.
     #[error("cannot commit: {0}")]
     Append(#[from] AppendError),
-    /// A result could not be written as JSON.
+    /// A result could not be encoded as JSON.
     #[error("cannot encode a record: {0}")]
     Encode(#[from] serde_json::Error),
-    /// It was told to stop before it was up to date.
+    /// The stop flag was set before the processor was up to date.
     #[error("stopped before it was up to date")]
     Stopped,
-    /// The inputs do not come to their ends.
+    /// The inputs do not reach their ends.
     #[error(
         "the inputs of partition {partition} could not be read to their ends: nothing came for {seconds} s"
     )]
     Stalled {
         /// The partition.
         partition: u16,
-        /// How long nothing has come.
+        /// Seconds without a record.
         seconds: u64,
     },
     /// The partition was processed with another number of partitions.
@@ -67,9 +68,9 @@ pub enum ProcessorError {
     Partitions {
         /// The partition.
         partition: u16,
-        /// How many there were; 0 where a migration has not finished.
+        /// The earlier number; 0 if a migration has not finished.
         before: u16,
-        /// How many there are.
+        /// The present number.
         now: u16,
     },
 }
@@ -87,14 +88,14 @@ fn other_partitions(partition: u16, before: u16, now: u16) -> String {
     )
 }
 
-/// The steps of a processor between which it can be interrupted: named so that tests can do so.
+/// The steps of a processor between which a test can interrupt it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// What was committed before has been read back.
+    /// The committed state has been read back.
     Restored,
     /// A batch of inputs was read.
     Read,
-    /// It was applied, and the difference is known or follows; nothing is written.
+    /// The batch was applied, and the difference is known or follows; nothing is written.
     Concluded,
     /// A part of the results was appended, and more follows.
     PartlyCommitted,
@@ -104,27 +105,27 @@ pub enum Step {
     Published,
 }
 
-/// Called at each step.
+/// A callback for each step.
 pub type Observer = Arc<dyn Fn(u16, Step) + Send + Sync>;
 
-/// How a processor works.
+/// The options of a processor.
 #[derive(Clone)]
 pub struct Options {
-    /// How many records of each input are read at once at the most. Two reads make one batch at the most.
+    /// Records of each input in one read, at most. A batch consists of at most two reads.
     pub batch_records: usize,
-    /// How many images' results are appended at once. An image's results are never divided.
+    /// Images whose results are appended at once, at most. The results of one image are never divided.
     pub commit_images: usize,
     /// After so many changes the copies are laid out anew, once there is nothing else to do.
     pub settle_changes: usize,
     /// Told of each step.
     pub observer: Observer,
-    /// Told of what was done.
+    /// The metrics of the process.
     pub metrics: Metrics,
-    /// Told of what was done with each record.
+    /// The exporter of spans for each record.
     pub spans: Spans,
-    /// Set by whoever wants the worker to end: a restore that is under way ends early.
+    /// The stop flag: a restore under way ends early.
     pub stop: Arc<AtomicBool>,
-    /// Where snapshots are kept; without, a restart reads the log from its beginning.
+    /// The store of snapshots. Without it, a restart reads the log from its beginning.
     pub snapshots: Option<Snapshots>,
 }
 
@@ -151,18 +152,18 @@ impl Default for Options {
     }
 }
 
-/// What one step of a processor did.
+/// The result of one step of a processor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Done {
-    /// Records read. None: there was nothing to do.
+    /// The number of records read. 0 if there was nothing to do.
     pub records: usize,
-    /// Images whose classification changed.
+    /// The number of images whose classification changed.
     pub classified: usize,
-    /// Transitions.
+    /// The number of transitions.
     pub transitions: usize,
-    /// Records that could not be used.
+    /// The number of records that could not be used.
     pub dead_letters: usize,
-    /// Whether all that is published has been processed and committed.
+    /// `true` if everything published has been processed and committed.
     pub at_end: bool,
 }
 
@@ -174,27 +175,27 @@ pub struct Processor {
     options: Options,
     inputs: Inputs,
     state: State,
-    /// What was appended last and is not known to be committed.
+    /// The last append, which may not be committed yet.
     in_flight: Option<InFlight>,
-    /// Counts the batches.
+    /// Batch counter.
     sequence: u64,
     committed: ProgressRecord,
     is_restored: bool,
-    /// Images taken in since the copies were laid out anew.
+    /// Images taken in since the copies were last laid out again.
     unsettled: usize,
     unsaved: Unsaved,
 }
 
 impl Processor {
-    /// Takes the partition over from whoever had it, and brings its state up to the end of its inputs. It shows its
-    /// state in the view, if there is one.
+    /// Takes over the partition from an earlier owner, and brings its state up to the end of its inputs. It publishes
+    /// the state in the view, if there is one.
     pub fn restore(
         log: SharedLog,
         view: Option<&Arc<View>>,
         partition: u16,
         options: Options,
     ) -> Result<Self, ProcessorError> {
-        // First, so that a predecessor that is still running cannot commit after what is read here.
+        // The writer first, so that an earlier processor that is still running cannot commit after the reads below.
         let writer = log.writer(&format!("processor-{partition}"))?;
         let start = restore::start(&log, partition, Who::Processor, &options)?;
         let Start { committed, progress, classifications, shard } = start;
@@ -218,17 +219,16 @@ impl Processor {
         Ok(processor)
     }
 
-    /// Processes what has come since the last call; waits for `timeout` at the most when nothing has.
+    /// Processes the records since the last call; waits at most `timeout` if there are none.
     pub fn step(&mut self, timeout: Duration) -> Result<Done, ProcessorError> {
         self.snapshot_if(Unsaved::is_due)?;
-        // While a batch is on its way to the log the next is read already. If there is none, the batch is all there is
-        // to wait for.
+        // While a batch is under way, the next is read already. If there is none, only the batch is left to wait for.
         let timeout = if self.in_flight.is_some() { Duration::ZERO } else { timeout };
         let mut taken = self.inputs.read(timeout)?;
         let begun = SystemTime::now();
         if self.in_flight.is_some() && taken.records > 0 && !taken.is_full {
-            // What comes until that batch is committed belongs to this one. If this one were closed now, it would have to
-            // wait for both.
+            // Records that come until that batch is committed belong to this batch. If this one were closed now, it
+            // would have to wait for both.
             self.finish()?;
             taken.add(self.inputs.read(Duration::ZERO)?);
         }
@@ -261,23 +261,23 @@ impl Processor {
         self.begin(Results { drain, first, dead_letters, changes, traces, records }, progress)
     }
 
-    /// Every partition reads the catalog; one of them tells of its bad records.
+    /// Every partition reads the catalog; only one of them reports its invalid records.
     fn reports(&self, refused: &Refused) -> bool {
         refused.source.of.topic != Topic::Catalog || self.partition == 0
     }
 
-    /// Commits what is under way, takes a snapshot if it is of use, and stops.
+    /// Commits the append under way, takes a snapshot if that is of use, and stops.
     pub fn close(mut self) -> Result<(), ProcessorError> {
         self.finish()?;
         self.snapshot_if(|unsaved, _| unsaved.is_much())
     }
 
-    /// How far it is: what is committed.
+    /// The committed progress.
     pub fn progress(&self) -> ProgressRecord {
         self.committed
     }
 
-    /// How many images the partition has.
+    /// The number of images in the partition.
     pub fn images(&self) -> usize {
         self.unsaved.images()
     }
@@ -290,8 +290,8 @@ impl Processor {
         (self.options.observer)(self.partition, step);
     }
 
-    /// Lays the copies out anew when there is nothing else to do and much has come since: laid out in order, a subtree
-    /// is read about five times as fast.
+    /// Lays the copies out again when the processor is idle and much has changed since then: a subtree laid out
+    /// in order is read about five times as fast.
     fn settle_if_worthwhile(&mut self) {
         if self.unsettled >= self.options.settle_changes {
             self.state.settle();

@@ -1,4 +1,4 @@
-//! Taking a partition over: what was committed, then every input to its end, then the difference.
+//! Takes over a partition: reads the committed state, then every input to its end, then computes the difference.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -15,33 +15,33 @@ use crate::shard::{Change, Shard};
 use crate::snapshot::{Found, Position, Unusable};
 use crate::telemetry;
 
-/// So long one read waits.
+/// Time limit of one read.
 const LOOK: Duration = Duration::from_millis(100);
-/// So long may nothing come while the end is not reached: far longer than a broker takes to start again.
+/// Time without a record before the end, after which a restore fails: far longer than a broker takes to restart.
 const STALLED: Duration = Duration::from_secs(60);
 
-/// Where a processor begins.
+/// The start of a processor.
 pub(super) struct Start {
-    /// What the partition's last processor committed; all zero for the first.
+    /// The progress that the last processor of the partition committed; all zero for the first.
     pub(super) committed: ProgressRecord,
-    /// From where on the inputs have to be read.
+    /// The offsets from which the inputs have to be read.
     pub(super) progress: ProgressRecord,
-    /// From where on the own output has to be read.
+    /// The offset from which its own output has to be read.
     pub(super) classifications: Offset,
-    /// What is known up to there.
+    /// The state up to there.
     pub(super) shard: Shard,
 }
 
-/// Who begins.
+/// The kind of worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {
-    /// It goes on from what is committed.
+    /// It continues from the committed state.
     Processor,
-    /// It commits nothing, so whatever was concluded will do.
+    /// It commits nothing, so any earlier conclusion serves.
     Replica,
 }
 
-/// Begins at the partition's snapshot if there is one of use, else at the beginning of the log.
+/// Starts at the partition's snapshot if that is usable, or else at the beginning of the log.
 pub(super) fn start(
     log: &SharedLog,
     partition: u16,
@@ -105,7 +105,7 @@ pub(super) fn start(
     })
 }
 
-/// Whether the log has everything that the snapshot was taken after.
+/// Returns `true` if the log has everything that the snapshot contains.
 fn is_within(log: &SharedLog, partition: u16, position: Position) -> Result<bool, LogError> {
     let Position { progress, output } = position;
     let ends = [
@@ -122,7 +122,7 @@ fn is_within(log: &SharedLog, partition: u16, position: Position) -> Result<bool
     Ok(true)
 }
 
-/// The progress that the partition's last processor committed.
+/// The progress that the last processor of the partition committed.
 fn last_progress(
     log: &SharedLog,
     partition: u16,
@@ -140,7 +140,7 @@ fn last_progress(
         })?;
         Ok::<_, LogError>(last)
     };
-    // Behind every snapshot of a processor there is one, unless the topic is another.
+    // After each snapshot a processor writes such a record, so its absence means that the topic is another one.
     let output = snapshot.and_then(|position| position.output);
     let mut last = match output {
         Some(output) if output.progress <= log.end(of)? => last_from(output.progress)?,
@@ -157,7 +157,7 @@ fn last_progress(
     Ok(last)
 }
 
-/// Reads the inputs to their ends and gives `each` what it read.
+/// Reads the inputs to their ends and passes each read to `each`.
 pub(super) fn to_the_end(
     inputs: &mut Inputs,
     partition: u16,
@@ -186,7 +186,7 @@ pub(super) fn to_the_end(
 }
 
 impl Processor {
-    /// Rebuilds the state from the log, commits what follows from it and had not been committed, and publishes.
+    /// Rebuilds the state from the log, commits the conclusions that were not committed, and publishes.
     pub(super) fn read_back(&mut self, classifications: Offset) -> Result<(), ProcessorError> {
         let committed = self.committed;
         let mut refused_now = Vec::new();
@@ -195,7 +195,7 @@ impl Processor {
         let progress = to_the_end(inputs, *partition, options, |taken| {
             records += taken.records;
             let (_, refused) = take_in(state.shard(), taken.changes);
-            // Those before the committed progress have their dead letters already.
+            // Records before the committed progress have their dead letters already.
             let is_new = |refused: &Refused| {
                 refused.source.offset
                     >= match refused.source.of.topic {
@@ -230,7 +230,7 @@ impl Processor {
         self.finish()
     }
 
-    /// Reads the own output back, to compare with. Last, so that it is compared with what the inputs say in the end.
+    /// Reads its own output back for the comparison. This comes last, so that it is compared with the final inputs.
     fn read_committed(&mut self, from: Offset) -> Result<(), ProcessorError> {
         let of = self.output(Topic::Classifications);
         let stop = Arc::clone(&self.options.stop);
@@ -239,11 +239,11 @@ impl Processor {
             if stop.load(Ordering::Relaxed) {
                 return ControlFlow::Break(());
             }
-            // What a stranger wrote here is as good as nothing: the difference replaces it.
+            // A record that a stranger wrote here counts as none: the difference replaces it.
             let Ok(digest) = stored.record.key.parse::<Digest>() else { return ControlFlow::Continue(()) };
             let record = decode::<ClassificationRecord>(&stored.record).ok().flatten();
             let record = record.filter(|record| record.digest == digest);
-            // Taking back what was committed touches no chain, so it cannot fail.
+            // Applying committed results touches no chain, so it cannot fail.
             let _ = shard.apply(&Change::Committed(digest, record.map(Arc::new)));
             ControlFlow::Continue(())
         })?;

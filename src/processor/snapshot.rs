@@ -1,4 +1,4 @@
-//! When a processor takes a snapshot, and what makes it one that can be trusted.
+//! Decides when a processor takes a snapshot, and makes sure that the snapshot can be trusted.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,13 @@ use crate::shard::Shard;
 use crate::snapshot::{Output, Position, Snapshots};
 use crate::telemetry::Metrics;
 
-/// After so long a snapshot is taken even if little has changed: it must not become too old.
+/// Age after which a snapshot is replaced even if little has changed: it must not become too old.
 const REFRESH: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What has happened since the last snapshot of a partition.
+/// The changes since the last snapshot of a partition.
 pub(super) struct Unsaved {
     records: usize,
-    /// How many the partition has.
+    /// The number of images in the partition.
     images: usize,
     since: Instant,
 }
@@ -33,7 +33,7 @@ impl Unsaved {
         self.images
     }
 
-    /// Whether a snapshot is worth its cost. To read a hundredth of the records again costs less.
+    /// Returns `true` if a snapshot is worth its cost. Reading a hundredth of the records again costs less.
     pub(super) fn is_much(&self) -> bool {
         self.records > 0 && self.records >= self.images / 100
     }
@@ -43,7 +43,7 @@ impl Unsaved {
         age >= snapshots.every() && self.is_much() || age >= REFRESH
     }
 
-    /// Writes a snapshot. That it cannot be written is told, and harms nobody.
+    /// Writes a snapshot. A failure is logged and harms nothing.
     pub(super) fn save(
         &mut self,
         snapshots: &Snapshots,
@@ -61,7 +61,7 @@ impl Unsaved {
 }
 
 impl Processor {
-    /// Takes a snapshot of what is committed, if any are kept and `is_wanted`.
+    /// Takes a snapshot of the committed state, if snapshots are enabled and `is_wanted`.
     pub(super) fn snapshot_if(
         &mut self,
         is_wanted: impl FnOnce(&Unsaved, &Snapshots) -> bool,
@@ -74,8 +74,8 @@ impl Processor {
             progress: self.log.end(self.output(Topic::Progress))?,
         };
         let position = Position { progress: self.committed, output: Some(output) };
-        // Another processor may have taken the partition over a moment ago and have written before these ends what
-        // this one does not know. Then this commit fails.
+        // Another processor may just have taken over the partition and written records before these ends that this one
+        // does not know. Then this commit fails.
         self.sequence += 1;
         let progress = ProgressRecord { sequence: self.sequence, ..self.committed };
         self.writer

@@ -1,4 +1,4 @@
-//! The state that a processor works on: shown to readers of this process, or to nobody.
+//! The state that a processor works on, visible to readers of this process or to nobody.
 
 use std::sync::Arc;
 
@@ -6,14 +6,14 @@ use crate::record::ProgressRecord;
 use crate::shard::{Change, Shard};
 use crate::view::{Replica, View};
 
-/// Where nobody reads, one copy is enough, and the next batch can be concluded while the last is on its way.
+/// Without readers one copy is enough, and the next batch can be concluded while the last is under way.
 pub(super) enum State {
     Shown(Replica),
     Unseen(Box<Shard>),
 }
 
 impl State {
-    /// Begins with `shard`, which nobody sees yet.
+    /// Starts with `shard`, which no reader sees yet.
     pub(super) fn new(view: Option<&Arc<View>>, partition: u16, shard: Shard) -> Self {
         match view {
             Some(view) => Self::Shown(Replica::new(Arc::clone(view), partition, shard)),
@@ -21,7 +21,7 @@ impl State {
         }
     }
 
-    /// Whether what was concluded has to be published before more is.
+    /// Returns `true` if conclusions have to be published before the next ones.
     pub(super) fn is_shown(&self) -> bool {
         matches!(self, Self::Shown(_))
     }

@@ -1,4 +1,4 @@
-//! From the traces of what was read to those of what is written.
+//! Connects the traces of records that were read with those of records that are written.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
@@ -10,8 +10,9 @@ use crate::record::{Record, TraceContext};
 use crate::shard::Change;
 use crate::telemetry::{Operation, Span, Spans};
 
-/// Where what is concluded from a batch comes from: an image's own record, else the last of the catalog's. And the spans
-/// that end when the batch is committed: one for each cause, one for each record that follows; only the sampled ones.
+/// The causes of the conclusions of a batch: the record of an image, or else the last record of the catalog. It also
+/// holds the spans that end when the batch is committed: one for each cause and one for each resulting record, only if
+/// sampled.
 #[derive(Default)]
 pub(super) struct Traces {
     images: HashMap<Digest, TraceContext>,
@@ -21,7 +22,7 @@ pub(super) struct Traces {
 }
 
 impl Traces {
-    /// Of changes that were read since `begun`, by the processor of a partition.
+    /// Collects the causes of changes read since `begun` by the processor of a partition.
     pub(super) fn of(
         changes: &[(Source, Change)],
         partition: u16,
@@ -57,13 +58,13 @@ impl Traces {
         traces
     }
 
-    /// Where that which is concluded of an image comes from.
+    /// The cause of conclusions about an image.
     pub(super) fn cause(&self, image: &Digest) -> Option<TraceContext> {
         self.images.get(image).copied().or(self.catalog)
     }
 
-    /// A record about an image with its place in the trace of its cause; `name` tells it from others about the image on
-    /// its topic.
+    /// Returns a record about an image with its place in the trace of its cause. `name` distinguishes it from other
+    /// records about the image on its topic.
     pub(super) fn follow(
         &mut self,
         cause: Option<&TraceContext>,
@@ -72,7 +73,7 @@ impl Traces {
         record: Record,
     ) -> Record {
         let Some(cause) = cause else { return record };
-        // A record of the catalog is the cause of many.
+        // One record of the catalog is the cause of many records.
         let trace = cause.child([to.topic.name(), &record.key, name]);
         if self.sampling.take(&trace) {
             self.spans.push(Span {
@@ -89,13 +90,14 @@ impl Traces {
         record.traced(Some(trace))
     }
 
-    /// The spans, which end when the batch does.
+    /// The spans, which end with the batch.
     pub(super) fn into_spans(self) -> Vec<Span> {
         self.spans
     }
 }
 
-/// A record's place in its trace while the processor of a partition works on it. Every processor reads the catalog.
+/// The place of a record in its trace while the processor of a partition works on it. Every processor reads the
+/// catalog, so each has a place of its own.
 fn classified(trace: &TraceContext, partition: u16) -> TraceContext {
     trace.child(["classify", &partition.to_string()])
 }

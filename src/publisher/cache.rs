@@ -1,6 +1,6 @@
-//! What was written or read back a while ago and will be asked for again. A class is looked at again, with every version
-//! it has had, whenever its tag moves; a source that starts tells of every tag. On a cluster, each record that has to be
-//! read back takes a millisecond or more.
+//! Keeps records that were written or read recently and will be needed again. The tracker examines a class with every
+//! version it has had whenever its tag moves, and a source reports every tag when it starts. On a Kafka cluster,
+//! reading a single record takes a millisecond or more.
 
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache as Lru;
@@ -13,21 +13,21 @@ use crate::oci::Digest;
 use crate::record::catalog::ImageChain;
 use crate::record::{ImageRecord, TagImage, TagItem, TagRecord};
 
-/// So many bytes of chains are kept, and as many of tags, about.
+/// Bytes of chains to keep, and the same for tags, approximately.
 const KEPT_BYTES: u64 = 64 << 20;
-/// What an entry of the cache takes beside its own bytes.
+/// Bytes that an entry of the cache takes besides its own.
 const ENTRY: usize = 128;
 
-/// Chains of images and tags with their histories. Nothing in it can be stale: each is of what stands at some place, and
-/// found only while it stands there.
+/// Chains of images and tags with their histories. No entry can be stale: each belongs to a place on the log, and is
+/// found only while its record stands there.
 pub(super) struct Cache {
     chains: Lru<Digest, Chain, Bytes>,
     tags: Lru<String, Tag, Bytes>,
 }
 
-/// The chain of an image, none of one without layers; and the fingerprint of its record.
+/// The fingerprint of an image's record, and its chain; `None` for an image without layers.
 type Chain = (u64, Option<ImageChain>);
-/// Where a tag stands, and the tag.
+/// The place of a tag, and the tag.
 type Tag = ((u16, Offset), TagRecord);
 
 #[derive(Clone)]
@@ -62,22 +62,22 @@ impl Default for Cache {
 }
 
 impl Cache {
-    /// Keeps the chain of an image as it stands in its place.
+    /// Stores the chain of an image at its present place.
     pub(super) fn put_chain(&mut self, image: &ImageRecord, place: &ImagePlace) -> Option<ImageChain> {
         let chain = image_chain(image);
         self.chains.insert(image.digest, (place.fingerprint, chain.clone()));
         chain
     }
 
-    /// Keeps a tag as it stands at an offset of its home.
+    /// Stores a tag as it stands at an offset of its home.
     pub(super) fn put_tag(&mut self, tag: TagRecord, home: u16, offset: Offset) {
         self.tags.insert(tag.name.clone(), ((home, offset), tag));
     }
 }
 
 impl Publisher {
-    /// The chain of an image as it is pending or published: the outer `None` where there is no such image, the inner one
-    /// where it has no layers.
+    /// The chain of an image, pending or published. The outer `None` means that there is no such image, the inner one
+    /// that it has no layers.
     pub(super) fn chain(&mut self, digest: &Digest) -> Result<Option<Option<ImageChain>>, PublishError> {
         if let Some(pending) = self.pending.images.get(digest) {
             return Ok(pending.as_ref().map(image_chain));
@@ -90,7 +90,7 @@ impl Publisher {
         Ok(image.map(|image| self.cache.put_chain(&image, place)))
     }
 
-    /// The tag as it is published, with its history.
+    /// The published tag with its history.
     pub(super) fn published_tag(&mut self, name: &str) -> Result<Option<TagRecord>, PublishError> {
         let tag = self.take_published_tag(name)?;
         if let Some(tag) = &tag {
@@ -99,7 +99,8 @@ impl Publisher {
         Ok(tag)
     }
 
-    /// The same for who gives it back if it is not written anew: a long history is not copied.
+    /// Takes the published tag out of the cache. A caller that does not write it again gives it back, so that a long
+    /// history is not copied.
     pub(super) fn take_published_tag(&mut self, name: &str) -> Result<Option<TagRecord>, PublishError> {
         let Some(place) = self.places.tag(name) else { return Ok(None) };
         match self.cache.tags.remove(name) {
@@ -108,7 +109,7 @@ impl Publisher {
         }
     }
 
-    /// Keeps a tag that is published just so.
+    /// Gives back a tag that is still published unchanged.
     pub(super) fn give_back(&mut self, tag: TagRecord) {
         if let Some(place) = self.places.tag(&tag.name) {
             self.cache.put_tag(tag, place.home, place.offset);

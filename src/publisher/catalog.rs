@@ -1,4 +1,4 @@
-//! What admins declare: classes and groups.
+//! Handles the declarations of administrators: classes and groups.
 
 use super::{PublishError, Publisher};
 use crate::declare::{ClassSpec, GroupSpec, followed};
@@ -6,19 +6,19 @@ use crate::observe::Observation;
 use crate::record::catalog::Following;
 use crate::record::{CatalogKey, CatalogRecord, ClassRecord, DeadLetterRecord, GroupRecord, Referenced};
 
-/// What declaring something came to.
+/// The result of a declaration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is new.
+    /// The object was created.
     Created,
-    /// It existed and was changed.
+    /// The object existed and was changed.
     Configured,
-    /// It existed just so.
+    /// The object existed and is unchanged.
     Unchanged,
 }
 
 impl Publisher {
-    /// What a source says of declarations. One that is no good becomes a dead letter: nobody waits for an answer.
+    /// Takes a declaration from a source. An invalid one becomes a dead letter, as no caller waits for an answer.
     pub(super) fn observe_declaration(&mut self, observation: Observation) -> Result<(), PublishError> {
         let (origin, outcome) = match &observation {
             Observation::Class(spec) => {
@@ -41,7 +41,8 @@ impl Publisher {
         }
     }
 
-    /// Declares a class; [`flush`](Self::flush) writes it. A class that follows something else than before starts anew, with the history of that.
+    /// Declares a class; [`flush`](Self::flush) writes it. A class that follows another reference than before starts
+    /// again, with the history of that reference.
     pub fn apply_class(&mut self, spec: &ClassSpec) -> Result<Outcome, PublishError> {
         spec.check()?;
         let known = self.catalog.class(&spec.name).map(|class| (*class.record).clone());

@@ -1,4 +1,4 @@
-//! Writing what is pending.
+//! Writes pending records.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -14,13 +14,13 @@ use crate::record::{
 };
 use crate::telemetry::{Operation, Span};
 
-/// How much may be pending before it is written: bounds memory, and keeps an append well below a second.
+/// Pending images that cause a flush: bounds memory, and keeps an append well below a second.
 pub(super) const PENDING_IMAGES: usize = 8_192;
-/// One append's worth: large enough for the storage to be fast, small enough for readers to follow closely.
+/// Records of one append: large enough for the storage to be fast, small enough for readers to follow closely.
 const BATCH_RECORDS: usize = 4_096;
 const BATCH_BYTES: usize = 8 << 20;
 
-/// What a written record means for the places.
+/// The meaning of a written record for the places.
 enum Written {
     Image(Box<ImageRecord>, u16),
     ImageGone(Digest),
@@ -28,10 +28,10 @@ enum Written {
     Nothing,
 }
 
-/// Records that have to be appended together, and what each means.
+/// Records that have to be appended together, with the meaning of each.
 type Group = Vec<(TopicPartition, Record, Written)>;
 
-/// What is appended next.
+/// The next append.
 #[derive(Default)]
 struct Append {
     batch: Batch,
@@ -41,7 +41,8 @@ struct Append {
 }
 
 impl Publisher {
-    /// Writes everything pending: images first, then the tags that point at them, then the classes that follow those.
+    /// Writes everything pending: images first, then the tags that point at them, then the classes that follow those
+    /// tags.
     pub fn flush(&mut self) -> Result<(), PublishError> {
         self.add_late_claims()?;
         self.find_moved_tags();
@@ -54,7 +55,7 @@ impl Publisher {
         self.append(groups)
     }
 
-    /// What was claimed of images that were published before.
+    /// Adds late claims to images that were published before.
     fn add_late_claims(&mut self) -> Result<(), PublishError> {
         for (digest, claims) in std::mem::take(&mut self.pending.claims) {
             let Some(mut image) = self.image(&digest)? else {
@@ -72,7 +73,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Tags stand in the partitions of their images: an image that comes or goes may move them.
+    /// Tags stand in the partitions of their images, so an image that comes or goes may move them.
     fn find_moved_tags(&mut self) {
         for (digest, image) in &self.pending.images {
             let is_new = self.places.image(digest).is_none() || image.is_none();
@@ -145,22 +146,23 @@ impl Publisher {
         Ok(groups)
     }
 
-    /// A tag goes to every partition that holds one of its images, first there and then away from where it was, so
-    /// that no reader misses it; the history goes to its home alone.
+    /// Writes a tag to every partition that holds one of its images, first to the new ones and then a deletion to those
+    /// that it left, so that no reader misses it. The history goes to its home only.
     fn tag_group(&mut self, name: &str, mut record: TagRecord) -> Result<Option<Group>, PublishError> {
         let source = self.places.source_set(record.source.as_slice());
         let before = self.places.tag(name);
         let images = images_of(&record.current);
         let found: Vec<u16> =
             images.iter().filter_map(|image| self.places.image(image)).map(|place| place.partition).collect();
-        // A tag that points at nothing known stays where it was; a new one goes where its name leads.
+        // A tag without known images stays where it was; a new one goes to the partition of its name.
         let fallback = || before.map_or_else(|| by_name(name, self.log.partitions()), |place| place.home);
         let home = found.first().copied().unwrap_or_else(fallback);
         let partitions: BTreeSet<u16> = found.into_iter().chain([home]).collect();
         record.home = true;
         let mut encoded = encode(name.to_owned(), &record)?;
         while too_large(&encoded).is_some() && !record.history.is_empty() {
-            // Classes that follow the tag have taken its old versions over; a later one does without the oldest.
+            // Classes that follow the tag have taken over its old versions; a class declared later does without the
+            // oldest.
             record.history.drain(..record.history.len().div_ceil(4));
             encoded = encode(name.to_owned(), &record)?;
         }
@@ -183,7 +185,7 @@ impl Publisher {
         Ok(Some(group))
     }
 
-    /// Tells of a record that no log takes.
+    /// Writes a dead letter for a record that exceeds the size limit.
     fn bury(&mut self, origin: String, record: &Record, problem: String) {
         let key = Some(record.key.clone());
         self.pending.dead_letters.push(DeadLetterRecord::new(origin, key, problem, record.value.as_deref()));
@@ -220,7 +222,8 @@ impl Publisher {
             groups.push(vec![(at(BuildConfigRecord::TOPIC, 0), encoded, Written::Nothing)]);
             self.counts.build_configs += 1;
         }
-        // In their order: versions before the class that counts them, a class that goes before its versions.
+        // In their order: versions before the class that counts them, the deletion of a class before that of its
+        // versions.
         for (key, record) in std::mem::take(&mut self.pending.catalog) {
             self.sequence += 1;
             let record = match record {
@@ -241,7 +244,7 @@ impl Publisher {
         Ok(groups)
     }
 
-    /// Appends the groups in batches, no group divided, and remembers where everything stands now.
+    /// Appends the groups in batches, no group divided, and stores the new places.
     fn append(&mut self, groups: Vec<Group>) -> Result<(), PublishError> {
         let mut next = Append::default();
         for group in groups {
@@ -286,7 +289,7 @@ impl Publisher {
     }
 }
 
-/// The span of a group: that of the record which the others only make room for or repeat.
+/// The span of a group: that of its main record, for which the other records only make room or which they repeat.
 fn span(context: TraceContext, group: &Group) -> Option<Span> {
     let main = group.iter().find(|(.., written)| !matches!(written, Written::Nothing));
     let (to, record, _) = main.or(group.first())?;
@@ -302,7 +305,7 @@ fn span(context: TraceContext, group: &Group) -> Option<Span> {
     })
 }
 
-/// What is wrong with a record that no log takes.
+/// The problem of a record that exceeds the size limit.
 fn too_large(record: &Record) -> Option<String> {
     let bytes = record.bytes();
     (bytes > MAX_RECORD_BYTES).then(|| {
@@ -314,7 +317,7 @@ fn at(topic: Topic, partition: u16) -> TopicPartition {
     TopicPartition { topic, partition }
 }
 
-/// Where a tag goes that points at nothing known.
+/// The partition of a tag without known images.
 fn by_name(name: &str, partitions: u16) -> u16 {
     let none = crate::oci::LayerChain::new(crate::oci::LayerIdentity::Blob, []);
     partition_of(&Digest::of(name.as_bytes()), &none, partitions)

@@ -1,14 +1,14 @@
-//! The one publisher of a process, as everybody in it shares it: a thread owns it and takes one request after another.
+//! Shares the one publisher of a process: a thread owns it and takes one request after another.
 //!
 //! ```text
 //!   sources ─► observe ─┐
 //!   API     ─► declare ─┼─► requests (bounded) ─► the thread: Publisher ─► the log
-//!   API     ─► delete  ─┘                             └─► the catalog, for whoever watches it
+//!   API     ─► delete  ─┘                             └─► the catalog, for its watchers
 //! ```
 //!
-//! The thread makes its publisher when it is first needed, by reading the log. A request that is refused changes nothing and
-//! costs no read. Only after an error of the log does the thread drop its publisher, which no longer knows what it has
-//! written; the next request reads the log anew.
+//! The thread creates its publisher at the first request, by reading the log. A request that is refused changes nothing
+//! and costs no read. Only after an error of the log the thread drops its publisher, which no longer knows what it has
+//! written; the next request reads the log again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,16 +25,16 @@ use crate::observe::Observation;
 use crate::record::{CatalogKey, Timestamp};
 use crate::telemetry::{Metrics, Spans};
 
-/// Requests that may wait. Whoever makes one waits for its answer, so there are never more than callers; further ones wait
-/// for room.
+/// Requests that may wait. A caller waits for its answer, so there are never more requests than callers; further
+/// callers wait for room.
 const WAITING: usize = 16;
 
 /// The settings of a shared publisher.
 #[derive(Clone)]
 pub struct Settings {
-    /// The time of day.
+    /// The clock.
     pub clock: fn() -> Timestamp,
-    /// How long a tag that moves from one image index to another has to rest.
+    /// The settling delay.
     pub delay: Duration,
     /// The exporter of spans.
     pub spans: Spans,
@@ -42,8 +42,8 @@ pub struct Settings {
     pub metrics: Metrics,
 }
 
-/// A handle of the publisher of a process. Clones share it; the thread ends with the last of them. Every call blocks until the
-/// publisher has written.
+/// A handle of the publisher of a process. Clones share it; the thread ends with the last of them. Every call blocks
+/// until the publisher has written.
 #[derive(Clone)]
 pub struct Publishing {
     requests: SyncSender<Request>,
@@ -72,7 +72,7 @@ impl Publishing {
         Ok(Self { requests, has_read, catalog })
     }
 
-    /// Publishes what sources saw. After an error nobody knows what of it was written: publish it again.
+    /// Publishes the observations of sources. After an error they may or may not have been written: publish them again.
     pub fn observe(&self, seen: Arc<Vec<Observation>>) -> Result<Counts, PublishError> {
         self.ask(move |publisher| {
             let before = publisher.counts();
@@ -83,12 +83,12 @@ impl Publishing {
         })
     }
 
-    /// Takes in what is too much for one [`Publishing::observe`], as a file is.
+    /// Begins an intake of more observations than one [`Publishing::observe`] should take, such as a file.
     pub fn intake(&self) -> Intake {
         Intake { publishing: self.clone(), before: None }
     }
 
-    /// Declares classes and groups: all of them, or, where one is invalid, none.
+    /// Declares classes and groups: all of them, or, if one is invalid, none.
     pub fn declare(&self, manifests: Vec<Manifest>) -> Result<Vec<Outcome>, PublishError> {
         manifests.iter().try_for_each(Manifest::check)?;
         self.ask(move |publisher| {
@@ -108,19 +108,19 @@ impl Publishing {
             match &key {
                 CatalogKey::Class(name) => publisher.delete_class(name)?,
                 CatalogKey::Group(name) => publisher.delete_group(name)?,
-                // Versions go with their class.
+                // Versions are deleted with their class.
                 CatalogKey::Version(..) => return Ok(()),
             }
             publisher.flush()
         })
     }
 
-    /// The catalog as this publisher has written it last; empty before it has.
+    /// The catalog as this publisher last wrote it; empty before its first write.
     pub fn catalog(&self) -> watch::Receiver<Arc<Catalog>> {
         self.catalog.clone()
     }
 
-    /// Whether the publisher has read the log, so that a request costs no read.
+    /// Returns `true` if the publisher has read the log, so that a request costs no read.
     pub fn has_read(&self) -> bool {
         self.has_read.load(Ordering::Relaxed)
     }
@@ -138,7 +138,7 @@ impl Publishing {
     ) -> Result<T, PublishError> {
         let (reply, answer) = sync_channel(1);
         let request = move |owner: &mut Owner| {
-            // Nobody waits any more for what a stopped process was asked.
+            // The caller may be gone after a stop of the process.
             let _ = reply.send(work(owner));
         };
         self.requests.send(Box::new(request)).map_err(|_| PublishError::Ended)?;
@@ -146,15 +146,15 @@ impl Publishing {
     }
 }
 
-/// Many observations that belong together. Tags that move often are written once, when all was taken in.
+/// A series of observations that belong together. Tags that move often are written once, after all were taken in.
 pub struct Intake {
     publishing: Publishing,
-    /// The publisher that has taken in the first of them, and its counts before.
+    /// The publisher that took the first of them, and its counts before.
     before: Option<(u64, Counts)>,
 }
 
 impl Intake {
-    /// Takes some in. An error means that nobody knows what was written: take all of it in again.
+    /// Takes some observations. After an error all of the intake must be repeated.
     pub fn put(&mut self, seen: Vec<Observation>) -> Result<(), PublishError> {
         let before = self.before;
         let work = move |owner: &mut Owner| {
@@ -174,7 +174,7 @@ impl Intake {
         Ok(())
     }
 
-    /// Publishes what was taken in, and says how much that was.
+    /// Publishes the observations, and returns their counts.
     pub fn finish(mut self) -> Result<Counts, PublishError> {
         self.put(Vec::new())?;
         let before = self.before.map_or_else(Counts::default, |(_, counts)| counts);
@@ -185,14 +185,14 @@ impl Intake {
     }
 }
 
-/// The thread's own.
+/// The state of the thread.
 struct Owner {
-    /// Counts the publishers that it has had.
+    /// Counts the publishers that the thread has had.
     number: u64,
     log: SharedLog,
     settings: Settings,
     publisher: Option<Publisher>,
-    /// The image indexes that the last publisher knew, if it has failed: sources tell of them only once.
+    /// The image indexes of the last publisher, if it has failed: sources report them only once.
     indexes: Indexes,
     has_read: Arc<AtomicBool>,
     told: watch::Sender<Arc<Catalog>>,

@@ -1,4 +1,5 @@
-//! Who may write while everything is copied from some topics into others, and how it is told whether that has finished.
+//! Guards a migration: decides who may write while records are copied into new topics, and records whether the copy has
+//! finished.
 //!
 //! ```text
 //!   new progress[p]   unfinished ........................ beginning      processors refuse what is unfinished
@@ -13,7 +14,7 @@ use super::PublishError;
 use crate::log::{Batch, Log, LogError, Offset, Record, TopicPartition, Writer, for_each_of};
 use crate::record::{ProgressRecord, Topic, decode, encode};
 
-/// What is copied.
+/// The topics that are copied.
 const COPIED: [Topic; 6] = [
     Topic::Images,
     Topic::Tags,
@@ -23,19 +24,19 @@ const COPIED: [Topic; 6] = [
     Topic::Rebuilds,
 ];
 
-/// The last record of a partition is among the last offsets, unless one transaction after the other was aborted there.
+/// The last record of a partition is among the last offsets, unless many transactions in a row were aborted there.
 const TAIL: Offset = 64;
 
-/// The old topics, from which everything is copied.
+/// The old topics, the source of the copy.
 pub(super) struct Old<'a> {
     log: &'a dyn Log,
     ends: BTreeMap<TopicPartition, Offset>,
-    /// Not written with: whoever had these names before has lost them.
+    /// Never used to write: opening them has fenced the earlier writers of these names.
     _writers: Vec<Box<dyn Writer>>,
 }
 
 impl<'a> Old<'a> {
-    /// Fences whoever writes to the topics.
+    /// Fences the writers of the topics.
     pub(super) fn fence(log: &'a dyn Log) -> Result<Self, PublishError> {
         let mut writers = vec![log.writer("publisher")?, log.writer("rebuilder")?];
         for partition in 0..log.partitions() {
@@ -48,7 +49,7 @@ impl<'a> Old<'a> {
         self.log
     }
 
-    /// An error if anything was written since. A service that is fenced begins again with a new writer of its name, so
+    /// Returns an error if anything was written since. A fenced service begins again with a new writer of its name, so
     /// fencing alone stops none.
     pub(super) fn check_rests(&self) -> Result<(), PublishError> {
         let now = ends(self.log)?;
@@ -62,7 +63,7 @@ impl<'a> Old<'a> {
     }
 }
 
-/// The name of the writer of a partition's processor.
+/// The writer name of a partition's processor.
 fn processor(partition: u16) -> String {
     format!("processor-{partition}")
 }
@@ -71,7 +72,7 @@ fn partitions(log: &dyn Log, topic: Topic) -> std::ops::Range<u16> {
     0..if topic.is_partitioned() { log.partitions() } else { 1 }
 }
 
-/// All partitions of what is copied.
+/// All partitions of the topics to copy.
 pub(super) fn copied(log: &dyn Log) -> impl Iterator<Item = TopicPartition> {
     COPIED
         .into_iter()
@@ -82,8 +83,8 @@ fn ends(log: &dyn Log) -> Result<BTreeMap<TopicPartition, Offset>, LogError> {
     copied(log).map(|of| Ok((of, log.end(of)?))).collect()
 }
 
-/// Says of every partition that not everything was copied into it. A processor that is at work there is fenced, and the
-/// next one refuses; the record is written under its name, so that it cannot write its own behind it.
+/// Marks every partition as unfinished. A processor at work there is fenced, and the next one refuses to start. The
+/// record is written under the processor's writer name, so that the processor cannot write its own record behind it.
 pub(super) fn begin(new: &dyn Log) -> Result<(), PublishError> {
     for partition in 0..new.partitions() {
         let mut writer = new.writer(&processor(partition))?;
@@ -92,7 +93,7 @@ pub(super) fn begin(new: &dyn Log) -> Result<(), PublishError> {
     Ok(())
 }
 
-/// Says of every partition that it is to be processed from its beginning.
+/// Marks every partition as ready to be processed from its beginning.
 pub(super) fn finish(new: &dyn Log, writer: &mut dyn Writer) -> Result<(), PublishError> {
     let beginning = |partition| progress(ProgressRecord::beginning(partition, new.partitions()));
     let batch = (0..new.partitions()).map(beginning).collect::<Result<Batch, _>>()?;
@@ -105,7 +106,7 @@ fn progress(record: ProgressRecord) -> Result<(TopicPartition, Record), PublishE
     Ok((to, encode(record.partition.to_string(), &record)?))
 }
 
-/// The last record of each partition that has one behind the offset beside it.
+/// The last record of each partition that has one behind the given offset.
 fn last_progress(log: &dyn Log, from: &[(u16, Offset)]) -> Result<BTreeMap<u16, ProgressRecord>, LogError> {
     let mut last = BTreeMap::new();
     for_each_of(log, Topic::Progress, from, |partition, stored| {
@@ -117,7 +118,7 @@ fn last_progress(log: &dyn Log, from: &[(u16, Offset)]) -> Result<BTreeMap<u16, 
     Ok(last)
 }
 
-/// Whether a migration into these topics has begun and not finished.
+/// Returns `true` if a migration into these topics has begun and not finished.
 pub(super) fn is_unfinished(log: &dyn Log) -> Result<bool, LogError> {
     let mut tails = Vec::new();
     for partition in 0..log.partitions() {
@@ -125,7 +126,7 @@ pub(super) fn is_unfinished(log: &dyn Log) -> Result<bool, LogError> {
         tails.push((partition, end.saturating_sub(TAIL)));
     }
     let mut last = last_progress(log, &tails)?;
-    // Where nothing but aborted transactions stand in the end, all of it has to be looked through.
+    // If only aborted transactions stand at the end, the whole partition has to be read.
     let is_unseen = |(partition, from): &(u16, Offset)| *from > 0 && !last.contains_key(partition);
     let unseen: Vec<(u16, Offset)> =
         tails.iter().filter(|tail| is_unseen(tail)).map(|(partition, _)| (*partition, 0)).collect();
@@ -135,7 +136,7 @@ pub(super) fn is_unfinished(log: &dyn Log) -> Result<bool, LogError> {
     Ok(last.values().any(ProgressRecord::is_unfinished))
 }
 
-/// Refuses topics into which not everything was copied.
+/// Refuses topics into which a migration has not finished.
 pub(super) fn refuse_unfinished(log: &dyn Log) -> Result<(), PublishError> {
     if is_unfinished(log)? {
         return Err(PublishError::Refused(

@@ -1,5 +1,5 @@
-//! What a live source has as a whole. Deletions that nobody told of, because clade was not running or the connection was
-//! lost, are found by comparing with what was published.
+//! Compares the complete listing of a live source with what was published. That finds the deletions that clade missed
+//! while it was not running or not connected.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::oci::{Digest, Reference};
 use crate::record::TagItem;
 
 impl Publisher {
-    /// What was published as the source's and is not in the listing is gone.
+    /// Removes images and tags that were published for the source and are not in the listing.
     pub(super) fn observe_listing(&mut self, source: &str, listing: &Listing) -> Result<(), PublishError> {
         match listing {
             Listing::Images(listed) => {
@@ -57,7 +57,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// All tags of a repository. Those that were published as the source's and are not among them are gone.
+    /// Takes all tags of a repository. Tags that were published for the source and are not among them are removed.
     pub(super) fn observe_repository(
         &mut self,
         source: &str,
@@ -76,7 +76,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// An image that a source has no longer; it is gone unless another source has it.
+    /// Handles an image that a source does not have any more. The image is removed unless another source has it.
     pub(super) fn observe_image_gone_from(
         &mut self,
         source: &str,
@@ -94,7 +94,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// The names of the source's tags that begin so, still lead somewhere and are as `which` says.
+    /// The names of the source's tags with this prefix that still point at an image and satisfy `which`.
     fn tags_of_source(&self, source: &str, prefix: &str, which: impl Fn(&str) -> bool) -> Vec<String> {
         let published = self.places.tags_of_source(source, prefix).map(String::as_str);
         let pending = self.pending.tags.range(prefix.to_owned()..);
@@ -111,7 +111,7 @@ impl Publisher {
         if tag.current.digest.is_none() {
             return Ok(());
         }
-        // Clocks differ: it has not gone before it came.
+        // Clocks differ: the deletion must not lie before the move.
         let since = (self.clock)().max(tag.current.since);
         self.observe_tag(ObservedTag {
             source: Some(source.to_owned()),

@@ -1,7 +1,8 @@
-//! Taking everything over from another log: the way to another number of partitions.
+//! Copies all records from another log, which is the way to another number of partitions.
 //!
-//! What is true of an image does not depend on its partition, so the records are copied as they are and only put
-//! elsewhere. Classifications come along: the new processors compare with them, so that nothing is announced again.
+//! The facts about an image do not depend on its partition, so the records are copied as they are and only placed
+//! elsewhere. Classifications are copied too: the new processors compare with them, so that no transition is announced
+//! again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -15,10 +16,10 @@ use crate::record::{
     TagRecord, Timestamp, Topic, Value, decode, tombstone,
 };
 
-/// So many records are appended at once.
+/// Records of one append, at most.
 const BATCH: usize = 4_096;
 
-/// What was taken over.
+/// The numbers of copied records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Migrated {
     /// Images.
@@ -32,8 +33,9 @@ pub struct Migrated {
 }
 
 impl Publisher {
-    /// Copies everything from `old`, whose publisher and processors have to rest meanwhile, into `new`, which must be
-    /// empty but for what an earlier call left that did not finish. Until this one has, nobody works on `new`.
+    /// Copies all records from `old`, whose publisher and processors must rest meanwhile, into `new`. `new` must be
+    /// empty, apart from the records of an earlier call that did not finish. Until this call has finished, no service
+    /// works on `new`.
     pub fn migrate(
         old: &dyn Log,
         new: &SharedLog,
@@ -52,7 +54,7 @@ impl Publisher {
         let old = Old::fence(old)?;
         handover::begin(&**new)?;
         if is_unfinished {
-            // What was copied may be gone from the old topics by now.
+            // Copied records may be gone from the old topics by now.
             publisher.clear()?;
             publisher = Self::open(SharedLog::clone(new), clock)?;
         }
@@ -131,7 +133,7 @@ impl Publisher {
         Ok(migrated)
     }
 
-    /// The last value of every key of a partition.
+    /// The last value of each key in a partition.
     fn last<V: Value>(&mut self, old: &dyn Log, partition: u16) -> Result<BTreeMap<String, V>, PublishError> {
         let mut last = BTreeMap::new();
         for_each(old, TopicPartition { topic: V::TOPIC, partition }, |stored: &Stored| {
@@ -140,7 +142,7 @@ impl Publisher {
                 Ok(Some(value)) => {
                     last.insert(stored.record.key.clone(), value);
                 }
-                // What cannot be read was a dead letter there already.
+                // The record was a dead letter in the old topics already.
                 Ok(None) | Err(_) => {
                     last.remove(&stored.record.key);
                 }
@@ -162,7 +164,7 @@ impl Publisher {
     fn take_tags(&mut self, old: &dyn Log) -> Result<usize, PublishError> {
         for partition in 0..old.partitions() {
             for (name, tag) in self.last::<TagRecord>(old, partition)? {
-                // The one with the history, and of two the later.
+                // The record with the history, and of two such the later.
                 let is_newer = self.pending.tags.get(&name).is_none_or(|known| known.sequence < tag.sequence);
                 if tag.home && is_newer {
                     self.pending.tags.insert(name, tag);
@@ -172,7 +174,7 @@ impl Publisher {
         Ok(self.pending.tags.len())
     }
 
-    /// Copies records as they are, the last of each key, to where `place` says.
+    /// Copies records as they are, the last of each key, to the partition that `place` returns.
     fn copy(
         &mut self,
         old: &dyn Log,

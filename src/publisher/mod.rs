@@ -1,4 +1,5 @@
-//! The publisher: from what sources observe to records on the log. The single writer of images, tags and the catalog.
+//! The publisher: turns observations of sources into records on the log. The single writer of images, tags and the
+//! catalog.
 //!
 //! ```text
 //!   source ─► observe ─► Pending (merged by key) ─► flush ─► images, tags
@@ -6,8 +7,8 @@
 //!                             └ compared with what is published: nothing is written twice
 //! ```
 //!
-//! Sources may say the same thing again and again, in any order; what has been published already is recognised and
-//! left out. So an import can be repeated after a crash, and a relist of a live source costs no records.
+//! Sources may repeat observations in any order; the publisher recognises what is published already and leaves it out.
+//! So an import can be repeated after a crash, and a relist of a live source costs no records.
 
 mod cache;
 mod catalog;
@@ -44,19 +45,20 @@ use cache::Cache;
 use flush::PENDING_IMAGES;
 use places::Places;
 
-/// Tags carry their history and are worth merging for longer: each is written once however often it moved meanwhile.
+/// Tag items that may be pending. Tags carry their history and are worth merging for longer: each is written once
+/// however often it moved meanwhile.
 const PENDING_TAG_ITEMS: usize = 500_000;
 
-/// The publisher. One at a time writes to a log: a later one fences it.
+/// The publisher. Only one writes to a log at a time: a later one fences it.
 pub struct Publisher {
     log: SharedLog,
     writer: Box<dyn Writer>,
     clock: fn() -> Timestamp,
-    /// How long a tag that moves from one image index to another has to rest.
+    /// The settling delay.
     delay: Duration,
-    /// Classes whose tag has not rested long enough, and when it will have.
+    /// Classes whose tag has not rested long enough, with the time at which it will have.
     unsettled: BTreeMap<String, Timestamp>,
-    /// Tells the traces of this publisher from those of every other.
+    /// Distinguishes the traces of this publisher from those of every other.
     instance: u64,
     /// Counts the traces.
     traces: u64,
@@ -64,13 +66,13 @@ pub struct Publisher {
     sequence: u64,
     places: Places,
     cache: Cache,
-    /// As published: they are few.
+    /// The published BuildConfigs, which are few.
     build_configs: BTreeMap<String, BuildConfigRecord>,
     catalog: Catalog,
-    /// By tag name and by image, the classes that have to be looked at when it changes.
+    /// The classes to examine when a tag or image changes, by tag name and by image.
     followers: BTreeMap<String, BTreeSet<String>>,
     waiting_classes: HashMap<Digest, BTreeSet<String>>,
-    /// The images of every image index that was seen. A source tells of them again when it starts.
+    /// The images of every image index seen. A source reports them again when it starts.
     indexes: Indexes,
     pending: Pending,
     counts: Counts,
@@ -79,7 +81,7 @@ pub struct Publisher {
 /// The images of image indexes.
 pub type Indexes = HashMap<Digest, Vec<TagImage>>;
 
-/// What is to be written next, merged by key.
+/// The records to write next, merged by key.
 #[derive(Default)]
 struct Pending {
     images: BTreeMap<Digest, Option<ImageRecord>>,
@@ -89,12 +91,12 @@ struct Pending {
     build_configs: BTreeMap<String, Option<BuildConfigRecord>>,
     catalog: Vec<(crate::record::CatalogKey, Option<CatalogRecord>)>,
     dead_letters: Vec<DeadLetterRecord>,
-    /// Tags to be written again because an image that they point at came or went.
+    /// Tags to be written again because an image that they point at was published or removed.
     moved_tags: BTreeSet<String>,
     classes: BTreeSet<String>,
 }
 
-/// What a publisher has done.
+/// The work of a publisher, counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Images written.
@@ -107,9 +109,9 @@ pub struct Counts {
     pub build_configs: u64,
     /// Dead letters written.
     pub dead_letters: u64,
-    /// Things that are no images.
+    /// Objects that are no images.
     pub not_images: u64,
-    /// Images with a declared base that were never seen. This is how many there are now.
+    /// The present number of images that have a claim about their base and that clade has never seen.
     pub unknown_claims: u64,
 }
 
@@ -130,7 +132,7 @@ impl std::ops::Sub for Counts {
 }
 
 impl Publisher {
-    /// What it has done so far.
+    /// The counts so far.
     pub fn counts(&self) -> Counts {
         Counts { unknown_claims: self.pending.claims.len() as u64, ..self.counts }
     }
@@ -140,7 +142,7 @@ impl Publisher {
         &self.catalog
     }
 
-    /// Takes an observation in; writes when enough is pending.
+    /// Takes an observation; writes if enough is pending.
     pub fn observe(&mut self, observation: Observation) -> Result<(), PublishError> {
         match observation {
             Observation::Image(image) => self.observe_image(*image)?,
@@ -210,7 +212,7 @@ impl Publisher {
         }
     }
 
-    /// The image as it is pending or published.
+    /// The image, pending or published.
     fn image(&self, digest: &Digest) -> Result<Option<ImageRecord>, PublishError> {
         match self.pending.images.get(digest) {
             Some(pending) => Ok(pending.clone()),
@@ -219,12 +221,12 @@ impl Publisher {
     }
 }
 
-/// Whether somebody has told of it who does not tell when it is gone.
+/// Returns `true` if the image also comes from a source that reports no deletions.
 fn is_imported(image: &ImageRecord) -> bool {
     image.imported || image.sources.is_empty()
 }
 
-/// Whether the diff IDs of just these layers are known already.
+/// Returns `true` if the diff IDs of exactly these layers are known already.
 fn knows_diff_ids_of(known: &ImageRecord, image: &ImageRecord) -> bool {
     known.layer_identity == LayerIdentity::DiffId
         && !known.layers.is_empty()
@@ -232,7 +234,7 @@ fn knows_diff_ids_of(known: &ImageRecord, image: &ImageRecord) -> bool {
         && known.layers.iter().map(|layer| layer.digest).eq(image.layers.iter().map(|layer| layer.digest))
 }
 
-/// Adds to a newly seen image what was known of it and still holds.
+/// Adds to a newly observed image the known facts that still hold.
 fn merge(image: &mut ImageRecord, known: &ImageRecord) {
     image.repositories.extend(known.repositories.iter().cloned());
     image.repositories.sort_unstable();

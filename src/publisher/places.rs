@@ -1,4 +1,4 @@
-//! Where the last record of every image and tag stands. The records themselves stay on the log.
+//! Remembers the place of the last record of every image and tag. The records themselves stay on the log.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -8,35 +8,35 @@ use crate::log::{Offset, SharedLog, TopicPartition};
 use crate::oci::Digest;
 use crate::record::{ImageRecord, TagRecord, Topic, Value, decode};
 
-/// Number of a set of live sources: there are few, and images by the million.
+/// The number of a set of live sources: there are few sets, and millions of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SourceSet(u32);
 
-/// Where an image's last record stands.
+/// The place of an image's last record.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ImagePlace {
     pub(super) partition: u16,
     pub(super) offset: Offset,
     pub(super) fingerprint: u64,
-    /// Of the record.
+    /// The sequence of the record.
     pub(super) sequence: u64,
     sources: SourceSet,
 }
 
-/// Where a tag's last record stands.
+/// The place of a tag's last record.
 #[derive(Debug, Clone)]
 pub(super) struct TagPlace {
-    /// Every partition that it stands in.
+    /// Every partition that has the tag.
     pub(super) partitions: BTreeSet<u16>,
-    /// The one with the history, and the offset there.
+    /// The partition with the history, and the offset there.
     pub(super) home: u16,
     pub(super) offset: Offset,
     pub(super) source: SourceSet,
-    /// The images that it points at; none of a tag that is no longer listed.
+    /// The images that the tag points at; empty if the tag is no longer listed.
     pub(super) images: Vec<Digest>,
 }
 
-/// The places of everything published.
+/// The places of all published images and tags.
 #[derive(Default)]
 pub(super) struct Places {
     images: HashMap<Digest, ImagePlace>,
@@ -44,7 +44,7 @@ pub(super) struct Places {
     source_sets: Vec<Vec<String>>,
     /// The number of each set.
     numbers: HashMap<Vec<String>, SourceSet>,
-    /// The tags that point at each image, known or not.
+    /// The tags that point at each image, whether the image is known or not.
     tags_of: HashMap<Digest, BTreeSet<String>>,
 }
 
@@ -65,12 +65,12 @@ impl Places {
         self.tags_of.get(digest).into_iter().flatten()
     }
 
-    /// Whether exactly this image, whatever its sequence, is what was published last.
+    /// Returns `true` if exactly this image, apart from its sequence, is what was published last.
     pub(super) fn is_published_as(&self, image: &ImageRecord) -> bool {
         self.images.get(&image.digest).is_some_and(|place| place.fingerprint == fingerprint(image))
     }
 
-    /// Remembers where an image stands now.
+    /// Stores the new place of an image.
     pub(super) fn put_image(&mut self, image: &ImageRecord, partition: u16, offset: Offset) -> ImagePlace {
         let sources = self.source_set(&image.sources);
         let place = ImagePlace {
@@ -109,7 +109,7 @@ impl Places {
         if let Some(known) = self.numbers.get(sources) {
             return *known;
         }
-        // Each set takes far more than a byte: memory ends long before the numbers do.
+        // Each set takes far more than a byte, so memory ends long before the numbers do.
         let number = SourceSet(u32::try_from(self.source_sets.len()).unwrap_or(u32::MAX));
         self.source_sets.push(sources.to_vec());
         self.numbers.insert(sources.to_vec(), number);
@@ -124,7 +124,7 @@ impl Places {
         self.images.iter().filter(move |(_, place)| self.has(place.sources, source)).map(|(digest, _)| digest)
     }
 
-    /// The source's tags whose names begin so and that still lead somewhere.
+    /// The source's tags with this prefix that still point at an image.
     pub(super) fn tags_of_source(&self, source: &str, prefix: &str) -> impl Iterator<Item = &String> {
         self.tags
             .range(prefix.to_owned()..)
@@ -156,8 +156,8 @@ fn read_one<V: Value>(
     log.get(from, offset)?.map_or(Ok(None), |stored| Ok(decode(&stored.record)?))
 }
 
-/// Recognises the same content again. Sixty-four bits: a false match, once in 2^64, would hide one change of an image
-/// whose digest, and so whose layers, are the same.
+/// A hash that recognises the same content again. It has 64 bits: a false match, once in 2^64, would hide one change of
+/// an image whose digest, and so whose layers, are the same.
 fn fingerprint(image: &ImageRecord) -> u64 {
     let mut hasher = DefaultHasher::new();
     let ImageRecord {

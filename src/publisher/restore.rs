@@ -1,4 +1,4 @@
-//! Finding out what was published before.
+//! Reads what was published before.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
@@ -18,14 +18,14 @@ use crate::record::{
 use crate::telemetry::Spans;
 
 impl Publisher {
-    /// A publisher that goes on where an earlier one stopped. Fences that one.
+    /// Returns a publisher that continues where an earlier one stopped. It fences the earlier one.
     pub fn restore(log: SharedLog, clock: fn() -> Timestamp) -> Result<Self, PublishError> {
-        // First: a migration that is under way must not be fenced.
+        // First: a migration under way must not be fenced.
         refuse_unfinished(&*log)?;
         Self::open(log, clock)
     }
 
-    /// The same on topics into which not everything may have been copied yet.
+    /// Does the same on topics into which a migration may not have finished.
     pub(super) fn open(log: SharedLog, clock: fn() -> Timestamp) -> Result<Self, PublishError> {
         let writer = log.writer("publisher")?;
         let mut publisher = Self {
@@ -55,14 +55,14 @@ impl Publisher {
         }
         publisher.restore_tags()?;
         publisher.restore_build_configs()?;
-        // With the next flush, every class is looked at again: the last publisher may have stopped between writing a tag
-        // and writing what follows from it.
+        // The next flush examines every class again: the last publisher may have stopped between writing a tag and
+        // writing the class versions that follow from it.
         publisher.pending.classes =
             publisher.catalog.classes().map(|class| class.record.name.clone()).collect();
         Ok(publisher)
     }
 
-    /// The publisher with somebody to tell what it publishes.
+    /// Sets the exporter of spans.
     #[must_use]
     pub fn traced(self, spans: Spans) -> Self {
         Self { spans, ..self }
@@ -81,13 +81,13 @@ impl Publisher {
         Ok(())
     }
 
-    /// The images of all versions: their chains will be asked for at once.
+    /// The images of all versions, whose chains will be needed at once.
     fn followed_images(&self) -> HashSet<Digest> {
         let versions = self.catalog.classes().flat_map(crate::class::Class::versions);
         versions.flat_map(|version| &version.images).map(|image| image.digest).collect()
     }
 
-    /// The publisher with a settling delay for tags of live sources.
+    /// Sets the settling delay for tags of live sources.
     #[must_use]
     pub fn settling(self, delay: Duration) -> Self {
         Self { delay, ..self }
@@ -97,9 +97,9 @@ impl Publisher {
         let log = SharedLog::clone(&self.log);
         for_each(&*log, TopicPartition { topic: Topic::Images, partition }, |stored| {
             self.sequence = self.sequence.max(sequence_of(stored));
-            // What cannot be read was not written by a publisher of this version; it is not there for this one.
+            // A record that cannot be decoded was not written by this version; the publisher ignores it.
             match decode::<ImageRecord>(&stored.record) {
-                // An image that went to another partition stands there with a higher one.
+                // An image that moved to another partition has a record with a higher sequence there.
                 Ok(Some(image)) if self.is_later_elsewhere(&image, partition) => {}
                 Ok(Some(image)) => {
                     let place = self.places.put_image(&image, partition, stored.offset);
@@ -171,8 +171,8 @@ impl Publisher {
     }
 }
 
-/// The sequence that a record was written with. It stands in the record's id, which a tombstone has too: a class that
-/// is created anew must not get the generation of the deleted one.
+/// The sequence that a record was written with. It stands in the record's ID, which a tombstone has too: a class that
+/// is created again must not get the generation of the deleted one.
 pub(super) fn sequence_of(stored: &Stored) -> u64 {
     let id = stored.record.headers.iter().find(|(name, _)| name == "ce_id").map(|(_, id)| &**id);
     id.and_then(|id| id.rsplit_once('@')).and_then(|(_, sequence)| sequence.parse().ok()).unwrap_or(0)

@@ -1,15 +1,16 @@
-//! The settling delay. A base for several platforms is pushed platform by platform, each time with another image index;
-//! a class that took each for a version would call everything outdated half a dozen times (docs/concepts.md, sections 6 and 10).
+//! Applies the settling delay. A base for several platforms is pushed platform by platform, each time with another
+//! image index. A class that took each for a version would mark everything as outdated half a dozen times
+//! (docs/concepts.md, sections 6 and 10).
 
 use std::time::Duration;
 
 use crate::record::{TagItem, Timestamp};
 
-/// A tag that never rests is followed all the same once a burst of moves has lasted so many times the delay.
+/// Length of a burst of moves, in settling delays, after which a tag that never rests is followed all the same.
 const MOST_DELAYS: u32 = 10;
 
-/// How many of a tag's items, oldest first, are settled, and when the rest will be if nothing moves. `is_index` says of an
-/// item whether it is an image index, or may be one for all that is known.
+/// Returns the number of a tag's items, oldest first, that have settled, and the time at which the rest will have if
+/// the tag does not move. `is_index` returns `true` for an item that is, or may be, an image index.
 pub(super) fn settled(
     items: &[TagItem],
     delay: Duration,
@@ -21,7 +22,7 @@ pub(super) fn settled(
     if due <= now {
         return (items.len(), None);
     }
-    // Of a burst nothing counts before its end: else each of its moves would settle by itself.
+    // No move of a burst counts before its end. Otherwise each of them would settle by itself.
     let mut first = items.len() - 1;
     while let Some(before) = first.checked_sub(1)
         && is_index(&items[before])
@@ -30,11 +31,11 @@ pub(super) fn settled(
         first = before;
     }
     let is_endless = gap(items[first].since, now) > delay * MOST_DELAYS;
-    // The first version that a class ever has makes nothing outdated.
+    // The first version of a class makes no image outdated.
     if first == 0 || is_endless { (items.len(), None) } else { (first, Some(due)) }
 }
 
-/// Whether the tag pointed at an image index then: at other images than the one of that digest.
+/// Returns `true` if the tag pointed at an image index: its images differ from the digest of the item.
 pub(super) fn is_index(item: &TagItem) -> bool {
     item.images.iter().any(|image| Some(image.digest) != item.digest)
 }

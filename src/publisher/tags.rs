@@ -1,4 +1,4 @@
-//! The history of a tag, put together from whatever sources saw of it.
+//! Merges the observations of sources into the history of a tag.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::oci::{Digest, Reference};
 use crate::record::{TagImage, TagItem, TagRecord, Timestamp};
 
 impl Publisher {
-    /// Remembers an image index, and resolves the tags that point at it already.
+    /// Stores an image index, and resolves the tags that point at it already.
     pub(super) fn observe_index(
         &mut self,
         digest: Digest,
@@ -31,18 +31,18 @@ impl Publisher {
         Ok(())
     }
 
-    /// The publisher with what an earlier one knew of image indexes.
+    /// Sets the image indexes that an earlier publisher knew.
     #[must_use]
     pub fn knowing(self, indexes: Indexes) -> Self {
         Self { indexes, ..self }
     }
 
-    /// What it knows of image indexes, when it has failed.
+    /// The known image indexes, for the successor of a publisher that has failed.
     pub fn into_indexes(self) -> Indexes {
         self.indexes
     }
 
-    /// Puts the images of an image index in the place of its own digest.
+    /// Replaces the digest of an image index with its images.
     fn resolve(&self, item: &mut TagItem) {
         let Some(digest) = item.digest else { return };
         if is_unresolved(item)
@@ -55,7 +55,7 @@ impl Publisher {
     pub(super) fn observe_tag(&mut self, mut seen: ObservedTag) -> Result<(), PublishError> {
         seen.items.iter_mut().for_each(|item| self.resolve(item));
         let name = Reference::tag_name(&seen.repository, &seen.tag);
-        // Taken out and put back: a history can be long, and is not copied for each of its moments.
+        // Taken out and put back: a history can be long, and is not copied for each of its items.
         let pending = self.pending.tags.remove(&name);
         let is_pending = pending.is_some();
         let known = match pending {
@@ -74,7 +74,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// The tag as it is pending or published, with its history.
+    /// The tag, pending or published, with its history.
     pub(super) fn tag(&mut self, name: &str) -> Result<Option<TagRecord>, PublishError> {
         if let Some(pending) = self.pending.tags.get(name) {
             return Ok(Some(pending.clone()));
@@ -83,22 +83,23 @@ impl Publisher {
     }
 }
 
-/// A tag with what was seen of it.
+/// A tag merged with an observation.
 struct Merged {
     record: TagRecord,
-    /// Moments that were not known.
+    /// The number of new items.
     added: usize,
-    /// Whether the record differs from the known one, or there was none.
+    /// `true` if the record differs from the known one, or there was none.
     has_changed: bool,
 }
 
-/// The known history of a tag, if there is one, with what was seen; `None` where neither has a moment. Pure.
+/// Merges the known history of a tag, if there is one, with an observation. Returns `None` if neither has an item.
+/// Pure.
 fn merge(name: String, known: Option<TagRecord>, seen: ObservedTag, now: Timestamp) -> Option<Merged> {
     let ObservedTag { source, repository, tag, items: moments } = seen;
     let (is_new, sequence) = (known.is_none(), known.as_ref().map_or(0, |known| known.sequence));
     let known_source = known.as_ref().and_then(|known| known.source.clone());
     let mut items = known.map(into_items).unwrap_or_default();
-    // What a live source has now, whatever was missed of what came between.
+    // The present target in a live source, whatever moves before it were missed.
     let lives = source.as_ref().and(moments.last().cloned());
     let mut added = 0;
     for mut item in moments {
@@ -113,8 +114,8 @@ fn merge(name: String, known: Option<TagRecord>, seen: ObservedTag, now: Timesta
     Some(Merged { record, added, has_changed })
 }
 
-/// Gives an item the images that are known of its image index: what was resolved once stays so, whichever way round a source
-/// tells of it the next time.
+/// Gives an item the images that are known of its image index. An index that was resolved once stays resolved, in
+/// whichever order a source reports it the next time.
 fn keep_resolved(items: &[TagItem], item: &mut TagItem) {
     if is_unresolved(item)
         && let Some(known) = items.iter().find(|known| known.digest == item.digest)
@@ -123,15 +124,16 @@ fn keep_resolved(items: &[TagItem], item: &mut TagItem) {
     }
 }
 
-/// Makes `lives` the last item if the last one points elsewhere: clocks differ, and moments are cut, but it is what the source
-/// has now. Says whether it had to.
+/// Makes `lives` the last item if the last one points elsewhere. Clocks differ and times are cut, but `lives` is the
+/// present target in the source. Returns `true` if it had to.
 fn move_to(items: &mut Vec<TagItem>, lives: TagItem, now: Timestamp) -> bool {
     let Some(last) = items.last().filter(|last| last.digest != lives.digest) else { return false };
     let next = last.since.checked_add(std::time::Duration::from_secs(1)).unwrap_or(last.since);
     add(items, TagItem { since: now.max(next), ..lives })
 }
 
-/// Whether nothing but the digest that the tag points at is known: an image, or an index that is not known yet.
+/// Returns `true` if only the digest that the tag points at is known: an image, or an image index that is not known
+/// yet.
 fn is_unresolved(item: &TagItem) -> bool {
     item.images.iter().all(|image| Some(image.digest) == item.digest)
 }
@@ -141,7 +143,7 @@ pub(super) fn items_of(record: &TagRecord) -> Vec<TagItem> {
     record.history.iter().chain([&record.current]).cloned().collect()
 }
 
-/// The images that a tag points at: those of an image index, or the one.
+/// The images that a tag points at: those of an image index, or the single one.
 pub(super) fn images_of(item: &TagItem) -> Vec<Digest> {
     match (&item.images[..], item.digest) {
         ([], Some(digest)) => vec![digest],
@@ -155,8 +157,8 @@ fn into_items(record: TagRecord) -> Vec<TagItem> {
     items
 }
 
-/// Puts `item` where it belongs in time. One that says what its predecessor says adds nothing: it is left out, and so
-/// is one that stands there already, so that a history can be read twice. Whether it was put in.
+/// Inserts `item` by its time. An item that repeats its predecessor, or that exists already, is left out, so that a
+/// history can be read twice. Returns `true` if it was inserted.
 fn add(items: &mut Vec<TagItem>, item: TagItem) -> bool {
     let at = items.partition_point(|known| known.since <= item.since);
     let is_known =
@@ -165,7 +167,7 @@ fn add(items: &mut Vec<TagItem>, item: TagItem) -> bool {
     if is_known || repeats {
         return false;
     }
-    // What follows may say the same as the new item; the change then happened earlier than was known.
+    // The next item may have the same target; the change then happened earlier than was known.
     if items.get(at).is_some_and(|next| next.same_target(&item)) {
         items.remove(at);
     }

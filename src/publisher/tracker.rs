@@ -12,7 +12,7 @@ use crate::record::catalog::{Following, ImageChain};
 use crate::record::{CatalogKey, CatalogRecord, ClassRecord, Referenced, TagImage, TagItem};
 
 impl Publisher {
-    /// Looks again at every class that may be concerned by what is pending, and writes what changed into the catalog.
+    /// Examines every class that pending records may affect, and writes the changes into the catalog.
     pub(super) fn track(&mut self) -> Result<(), PublishError> {
         let mut classes = std::mem::take(&mut self.pending.classes);
         for name in self.pending.tags.keys().chain(&self.pending.moved_tags) {
@@ -36,14 +36,14 @@ impl Publisher {
         Ok(())
     }
 
-    /// Has every class looked at again whose tag has rested long enough by now; [`flush`](Self::flush) writes what follows.
+    /// Examines every class whose tag has rested long enough by now; [`flush`](Self::flush) writes the results.
     pub fn settle(&mut self) {
         let now = (self.clock)();
         let due = self.unsettled.iter().filter(|(_, due)| **due <= now).map(|(class, _)| class.clone());
         self.pending.classes.extend(due);
     }
 
-    /// Brings the version list of one class up to date with what it follows.
+    /// Brings the version list of a class up to date with its followed reference.
     pub(super) fn track_class(&mut self, record: ClassRecord) -> Result<(), PublishError> {
         let name = record.name.clone();
         let followed = followed(&record.from)?;
@@ -74,7 +74,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Takes a record into the own catalog and the pending batch.
+    /// Adds a record to the catalog in memory and to the pending batch.
     pub(super) fn put(&mut self, record: CatalogRecord) {
         let key = record.key();
         self.catalog.apply(&key, Some(record.clone()));
@@ -95,7 +95,7 @@ impl Publisher {
         let mut unknown = Vec::new();
         let items = items_of(&tag);
         let delay = if tag.source.is_some() { self.delay } else { Duration::ZERO };
-        // A cluster may tell of a tag before it tells of the index that it points at.
+        // A cluster may report a tag before it reports the image index that the tag points at.
         let may_be_index = |item: &TagItem| {
             is_index(item) || item.digest.is_some_and(|digest| !self.is_known_image(&digest))
         };
@@ -103,7 +103,7 @@ impl Publisher {
         let current =
             self.catalog.class(class).and_then(|class| class.current()).map(|current| current.since);
         if items.get(settled).is_some_and(|first| current.is_some_and(|current| current >= first.since)) {
-            // What counted once is not taken back.
+            // A version that counted once is not taken back.
             (settled, due) = (items.len(), None);
         }
         match due {
@@ -169,7 +169,7 @@ impl Publisher {
     }
 
     /// The chains of those images that are known and have layers, and the images that are not known: the class is
-    /// looked at again when one of them comes.
+    /// examined again when one of them is published.
     fn chains(
         &mut self,
         class: &str,

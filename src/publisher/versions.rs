@@ -1,4 +1,4 @@
-//! From what a tag has pointed at to the versions of the class that follows it. Pure.
+//! Computes the versions of a class from the targets of the tag that it follows. Pure.
 
 use std::collections::BTreeSet;
 
@@ -7,34 +7,34 @@ use crate::oci::{ChainId, Digest, LayerIdentity, Platform};
 use crate::record::catalog::ImageChain;
 use crate::record::{ImageRecord, Timestamp, VersionRecord};
 
-/// What a followed tag pointed at from a moment on, with those of its images that are known.
+/// A target of a followed tag from one moment on, with those of its images that are known.
 pub(super) struct Target {
     pub(super) since: Timestamp,
     pub(super) digest: Digest,
     pub(super) images: Vec<ImageChain>,
 }
 
-/// What a class's version list has to become.
+/// The new state of a class's version list.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Versions {
-    /// Versions to be written: new ones, and ones of which more platforms are known now.
+    /// The versions to write: new ones, and ones with more known platforms.
     pub(super) changed: Vec<VersionRecord>,
-    /// How many there are then.
+    /// The new number of versions.
     pub(super) count: u32,
-    /// The number of the current one.
+    /// The number of the current version.
     pub(super) current: Option<u32>,
 }
 
 /// The version list of a class whose followed tag has had these targets, oldest first.
 ///
-/// Numbers are given in the order in which clade learns of versions and are kept; time is told by `since`. A target
-/// with the chains of the version before it is the same version published again.
+/// Numbers follow the order in which clade learns of versions and never change; `since` has the time. A target with the
+/// chains of the version before it is the same version published again.
 pub(super) fn versions(name: &str, class: Option<&Class>, targets: &[Target]) -> Versions {
     let known: Vec<&VersionRecord> =
         class.iter().flat_map(|class| class.versions().map(AsRef::as_ref)).collect();
     let mut result = Versions {
         count: class.map_or(0, |class| class.record.versions),
-        // A class keeps its current version when the tag it followed is gone, and nothing else is known.
+        // A class keeps its current version when the followed tag is gone and nothing else is known.
         current: class.and_then(|class| class.record.current),
         changed: Vec::new(),
     };
@@ -79,7 +79,7 @@ fn version_record(class: &str, number: u32, target: &Target) -> VersionRecord {
     }
 }
 
-/// The chain of an image, `None` when it has no layers.
+/// The chain of an image, or `None` if it has no layers.
 pub(super) fn image_chain(image: &ImageRecord) -> Option<ImageChain> {
     let chain = image.chain();
     Some(ImageChain {

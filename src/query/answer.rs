@@ -1,4 +1,5 @@
-//! The answers as JSON: a contract that scripts outside this repository rely on. Fields are added, never changed.
+//! Defines the answers as JSON: a contract that scripts outside this repository rely on. Fields are added, never
+//! changed.
 
 use std::collections::BTreeMap;
 
@@ -19,12 +20,12 @@ pub struct List<T> {
     pub api_version: String,
     /// `List`.
     pub kind: String,
-    /// What was asked for.
+    /// The items.
     pub items: Vec<T>,
 }
 
 impl<T> List<T> {
-    /// A list of `items`.
+    /// Returns a list of `items`.
     pub fn new(items: Vec<T>) -> Self {
         Self { api_version: API_VERSION.to_owned(), kind: "List".to_owned(), items }
     }
@@ -36,35 +37,35 @@ impl<T> List<T> {
 pub struct ImageItem {
     /// Digest of the platform's manifest.
     pub digest: Digest,
-    /// What it runs on.
+    /// The platform.
     pub platform: Platform,
-    /// The repositories it was seen in, sorted.
+    /// The repositories that contain the image, sorted.
     pub repositories: Vec<String>,
     /// Full names of the tags that point at it now, sorted.
     pub tags: Vec<String>,
-    /// How many non-empty layers it has.
+    /// The number of non-empty layers.
     pub layers: u32,
-    /// The classes it is a member of, by name.
+    /// The classes that the image is a member of, by name.
     pub classes: Vec<ClassStanding>,
-    /// By group, the classes of the group that it is a member of, nearest first.
+    /// For each group, the classes of the group that the image is a member of, nearest first.
     pub groups: BTreeMap<String, Vec<String>>,
 }
 
-/// Where an image stands in a class.
+/// The standing of an image in a class.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClassStanding {
     /// The class.
     pub name: String,
-    /// Whether the base version is the class's current one.
+    /// The state: `current` if the base version is the class's current one.
     pub state: State,
-    /// Digest of the base image it was built on.
+    /// The base version: the digest of the base image that the image was built on.
     pub version: Digest,
     /// Digest of the class's current image for the same platform; null when that version has none.
     pub current: Option<Digest>,
-    /// Layers of the base it was built on.
+    /// The number of layers of that base.
     pub depth: u32,
-    /// Whether no other class follows a deeper base of this image.
+    /// `true` if no other class follows a deeper base of this image.
     pub nearest: bool,
 }
 
@@ -76,11 +77,11 @@ pub struct TagItem {
     pub name: String,
     /// The image or image index that it points at.
     pub digest: Digest,
-    /// Since when.
+    /// The time at which the tag began to point at it.
     pub since: Timestamp,
-    /// The images it resolves to, those that were asked for.
+    /// The images that the tag resolves to, limited to those that match the filter.
     pub images: Vec<ImageItem>,
-    /// Images it resolves to that were never seen.
+    /// Images that the tag resolves to and that clade has never seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown: Vec<Digest>,
 }
@@ -106,13 +107,13 @@ pub struct ClassItem {
     pub kind: String,
     /// Name and labels.
     pub metadata: Metadata,
-    /// What was declared.
+    /// The declaration.
     pub spec: ClassFields,
-    /// What is so.
+    /// The status.
     pub status: ClassStatus,
 }
 
-/// What a class has come to.
+/// The status of a class.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClassStatus {
@@ -122,11 +123,11 @@ pub struct ClassStatus {
     /// The earlier versions, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<VersionItem>,
-    /// How many images are in it.
+    /// The number of members.
     pub members: u64,
-    /// How many of them are on an earlier version.
+    /// The number of outdated members.
     pub outdated: u64,
-    /// Its conditions.
+    /// The conditions.
     pub conditions: Vec<Condition>,
 }
 
@@ -136,12 +137,12 @@ pub struct ClassStatus {
 pub struct VersionItem {
     /// The image or image index that the followed tag pointed at.
     pub digest: Digest,
-    /// From when on.
+    /// The time at which this became the current version.
     pub since: Timestamp,
-    /// Until when; absent for the last one.
+    /// The time at which the next version replaced it; absent for the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// One chain a platform.
+    /// One chain per platform.
     pub images: Vec<VersionImage>,
 }
 
@@ -149,17 +150,17 @@ pub struct VersionItem {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionImage {
-    /// Its image.
+    /// The image.
     pub digest: Digest,
-    /// What that runs on.
+    /// The platform.
     pub platform: Platform,
-    /// Its last chain.
+    /// The last chain of the image.
     pub chain_id: Digest,
-    /// Layers in it.
+    /// The number of layers.
     pub layers: u32,
 }
 
-/// A condition, as Kubernetes has them.
+/// A condition, as in Kubernetes objects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
@@ -168,9 +169,9 @@ pub struct Condition {
     pub kind: String,
     /// `True`, `False` or `Unknown`.
     pub status: String,
-    /// A word for programs.
+    /// The reason as a word for programs.
     pub reason: String,
-    /// A sentence for people.
+    /// The reason as a sentence for people.
     pub message: String,
 }
 
@@ -193,77 +194,77 @@ pub struct GroupItem {
     pub api_version: String,
     /// `ImageClassGroup`.
     pub kind: String,
-    /// Its name.
+    /// The name.
     pub metadata: Metadata,
-    /// What was declared.
+    /// The declaration.
     pub spec: GroupSpec,
-    /// What is so.
+    /// The status.
     pub status: GroupStatus,
 }
 
-/// What a group was declared as.
+/// The declaration of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupSpec {
-    /// Which classes are in it.
+    /// The selector over the labels of classes.
     pub selector: Selector,
 }
 
-/// What a group has come to.
+/// The status of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupStatus {
-    /// The classes it selects, by name.
+    /// The names of the selected classes.
     pub classes: Vec<String>,
 }
 
-/// Who uses a class.
+/// The usage of a class.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Usage {
     /// The class.
     pub class: String,
-    /// Images in it.
+    /// The number of images in the class.
     pub images: u64,
-    /// Of those, images on an earlier version.
+    /// The number of those that are outdated.
     pub outdated: u64,
-    /// Tags that reference an image in it now.
+    /// The number of tags that reference an image of the class now.
     pub tags: u64,
-    /// Repositories with an image in it.
+    /// Repositories with an image of the class.
     pub repositories: Vec<RepositoryUsage>,
-    /// Namespaces of those repositories (what stands before the last slash), where they have one.
+    /// Namespaces of those repositories that have one: the part before the last slash.
     pub namespaces: Vec<String>,
 }
 
-/// How one repository uses a class.
+/// The usage of a class by one repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RepositoryUsage {
     /// The repository.
     pub name: String,
-    /// Its images in the class.
+    /// The number of its images in the class.
     pub images: u64,
-    /// Of those, images on an earlier version.
+    /// The number of those that are outdated.
     pub outdated: u64,
-    /// Its tags that reference an image in the class.
+    /// The number of its tags that reference an image of the class.
     pub tags: u64,
 }
 
-/// One image's relations, a line of `clade export lineage`.
+/// The relations of one image, a line of `clade export lineage`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lineage {
     /// The image.
     pub digest: Digest,
-    /// What it runs on.
+    /// The platform.
     pub platform: Platform,
-    /// The images that it is based on, nearest first; images with the same layers stand beside each other.
+    /// The images that the image is based on, nearest first; images with the same layers follow each other.
     pub bases: Vec<Base>,
     /// The images with the same layers, by digest.
     pub equivalents: Vec<Digest>,
-    /// Its classes.
+    /// The classes of the image.
     pub classes: Vec<ClassStanding>,
-    /// What is claimed of its base.
+    /// The claims about its base.
     pub claims: Vec<Claim>,
 }
 
@@ -273,31 +274,31 @@ pub struct Lineage {
 pub struct Base {
     /// The base.
     pub digest: Digest,
-    /// Its layers.
+    /// The number of its layers.
     pub depth: u32,
     /// The tags that point at it now.
     pub tags: Vec<String>,
 }
 
-/// Why an image is what it is.
+/// The explanation of an image: the evidence for its classes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// The image.
     pub image: ImageItem,
-    /// What its layers are known by.
+    /// The kind of digest that identifies the layers.
     pub layer_identity: crate::oci::LayerIdentity,
-    /// Its non-empty layers, base first, and who else has them.
+    /// The non-empty layers, base first, with the other images that have them.
     pub layers: Vec<LayerItem>,
-    /// The images that it is based on, nearest first.
+    /// The images that the image is based on, nearest first.
     pub bases: Vec<Base>,
     /// Images with the same layers.
     pub equivalents: Vec<Digest>,
-    /// How many images are based on it.
+    /// The number of images that are based on it.
     pub descendants: u64,
-    /// What is claimed of its base, and what the layers say to that.
+    /// The claims about its base, with the evidence of the layers.
     pub claims: Vec<ClaimItem>,
-    /// For each class in which it is outdated: what is newer.
+    /// The newer version of each class in which the image is outdated.
     pub newer: Vec<Newer>,
     /// The answer in one sentence.
     pub verdict: String,
@@ -307,15 +308,15 @@ pub struct Explanation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LayerItem {
-    /// How many layers up to here.
+    /// The number of layers up to here.
     pub depth: u32,
     /// The layer.
     pub layer: Digest,
     /// The chain of the layers up to here.
     pub chain_id: Digest,
-    /// The images whose last layer this is, the image itself left out.
+    /// The images whose last layer this is, except the image itself.
     pub images: Vec<Base>,
-    /// The classes that have a version that ends here.
+    /// The classes with a version that ends here.
     pub classes: Vec<String>,
 }
 
@@ -323,41 +324,41 @@ pub struct LayerItem {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimItem {
-    /// What is claimed.
+    /// The claim.
     #[serde(flatten)]
     pub claim: Claim,
-    /// What the layers say: `proven`, `not-proven` (the claimed base is known and is no prefix), `unknown`.
+    /// The evidence of the layers: `proven`, `not-proven` (the claimed base is known and is no prefix), `unknown`.
     pub by_layers: String,
 }
 
-/// A class's current version, told beside the one that an image is built on.
+/// The current version of a class, beside the one that an image is built on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Newer {
     /// The class.
     pub class: String,
-    /// The version that the image is built on.
+    /// The base version of the image.
     pub version: Digest,
-    /// Since when the class's current version is current.
+    /// The time at which the class's current version became current.
     pub since: Timestamp,
     /// The class's current image for the platform, if it has one.
     pub current: Option<Digest>,
-    /// How many versions came after the one that the image is built on.
+    /// The number of versions after the base version of the image.
     pub versions_behind: u32,
 }
 
-/// How one partition is doing.
+/// The status of one partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartitionStatus {
     /// The partition.
     pub partition: u16,
-    /// Whether it was brought up to date once. Before, answers lack it.
+    /// `true` once the partition was up to date. Before, it is missing from answers.
     pub restored: bool,
-    /// Images in its index.
+    /// The number of images in its index.
     pub images: u64,
-    /// Records of `images` that are published and not in answers.
+    /// Records of `images` that are published and not in answers yet.
     pub behind_records: u64,
-    /// For how many seconds it has not been up to date; 0 when it is, absent when it never was.
+    /// Seconds since the partition was last up to date; 0 if it is, absent if it never was.
     pub behind_seconds: Option<u64>,
 }

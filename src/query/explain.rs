@@ -1,4 +1,4 @@
-//! Why an image is what it is.
+//! Explains the classes, bases and claims of an image.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::record::{Claim, State};
 use crate::shard::{ImageView, Shard};
 
 impl Query {
-    /// The explanation of each image that a REF means.
+    /// The explanation of each image that a REF names.
     pub fn explain(&self, reference: &str) -> Result<Vec<Explanation>, RefError> {
         let images = self.images(reference)?;
         let explained = images.iter().filter_map(|digest| {
@@ -52,7 +52,7 @@ impl Query {
         }
     }
 
-    /// What the layers say to a claim.
+    /// Compares a claim with the layers.
     fn check_claim(&self, claim: &Claim, shard: &Shard, image: &ImageView<'_>) -> &'static str {
         let claimed = self.claimed_images(claim);
         let Some(node) = image.node else { return "unknown" };
@@ -74,7 +74,7 @@ impl Query {
         }
     }
 
-    /// The images that a claim names, as far as they are known now.
+    /// The images that a claim names, if clade knows them.
     fn claimed_images(&self, claim: &Claim) -> Vec<Digest> {
         let named = claim.name.iter().filter_map(|name| self.images(name).ok());
         let digested = claim.digest.iter().filter_map(|digest| self.images(digest).ok());
@@ -82,7 +82,7 @@ impl Query {
     }
 }
 
-/// Whether the class follows the base of this name.
+/// Returns `true` if the class follows the base of this name.
 fn follows(class: &Class, name: &str) -> bool {
     Reference::familiar(&class.record.from.name) == Reference::familiar(name)
 }
@@ -143,7 +143,7 @@ fn verdict(image: &ImageView<'_>, classes: &[ClassStanding], bases: &[Base], cla
         return "has no layers: based on nothing, and nothing is based on it".to_owned();
     }
     if let [base, ..] = bases {
-        // Of its tags the one that the image's own makers name, if they name one.
+        // Of the tags of the base, the one that the makers of the image name, if they name one.
         let is_claimed = |tag: &&String| {
             claims.iter().any(|of| of.claim.name.as_deref().map(Reference::familiar) == Some(tag.as_str()))
         };

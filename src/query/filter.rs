@@ -1,4 +1,4 @@
-//! Which images are asked for.
+//! Filters images.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::oci::Platform;
 use crate::record::State;
 use crate::shard::ImageView;
 
-/// Conditions on images; all that are given must hold.
+/// Conditions on images. All given ones must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Filter {
@@ -15,21 +15,21 @@ pub struct Filter {
     pub class: Option<String>,
     /// Members of a class of this group (`os`), or of one of its classes (`os=rhel7`).
     pub group: Option<String>,
-    /// In this state: in the class or group asked for, else in any class.
+    /// In this state: in the given class or group, or else in any class.
     pub state: Option<State>,
-    /// On this platform; parts left out are not compared.
+    /// On this platform; omitted parts are not compared.
     pub platform: Option<String>,
-    /// Seen in this repository.
+    /// In this repository.
     pub repository: Option<String>,
 }
 
 impl Filter {
-    /// Whether it asks for nothing, and so for everything.
+    /// Returns `true` if there is no condition, so that the filter matches every image.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The filter with its platform read.
+    /// Parses the platform of the filter.
     pub fn compile(&self) -> Result<Compiled<'_>, String> {
         let platform = match &self.platform {
             Some(text) => Some(text.parse::<Platform>().map_err(|error| error.to_string())?),
@@ -39,19 +39,19 @@ impl Filter {
     }
 }
 
-/// A filter that can be asked about images.
+/// A filter that can be applied to images.
 pub struct Compiled<'a> {
     filter: &'a Filter,
     platform: Option<Platform>,
 }
 
 impl Compiled<'_> {
-    /// The class asked for, if one is.
+    /// The class of the filter, if there is one.
     pub fn class(&self) -> Option<&str> {
         self.filter.class.as_deref()
     }
 
-    /// Whether the image is one of those asked for.
+    /// Returns `true` if the image matches.
     pub fn holds(&self, image: &ImageView<'_>) -> bool {
         let Filter { class, group, state, platform: _, repository } = self.filter;
         if self.platform.as_ref().is_some_and(|asked| !image.platform.matches(asked)) {

@@ -1,4 +1,4 @@
-//! From what a shard holds to what an answer shows.
+//! Turns the content of a shard into the items of an answer.
 
 use super::answer::{Base, ClassStanding, ImageItem};
 use crate::index::NodeId;
@@ -19,7 +19,7 @@ pub(super) fn image_item(shard: &Shard, image: &ImageView<'_>) -> ImageItem {
     }
 }
 
-/// Where the image stands in each of its classes.
+/// The standing of the image in each of its classes.
 pub(super) fn standings(shard: &Shard, image: &ImageView<'_>) -> Vec<ClassStanding> {
     let standing = |member: &Membership| ClassStanding {
         name: member.name.clone(),
@@ -37,7 +37,7 @@ pub(super) fn tags_of(shard: &Shard, digest: &Digest) -> Vec<String> {
     shard.tags_of(digest).map(|tag| tag.name.clone()).collect()
 }
 
-/// The images at a node, by digest, as bases of something.
+/// The images at a node, by digest, as bases.
 pub(super) fn bases_at(shard: &Shard, node: NodeId) -> Vec<Base> {
     let mut bases: Vec<Base> = shard
         .index()

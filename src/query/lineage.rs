@@ -1,4 +1,4 @@
-//! Every image's relations.
+//! Exports the relations of every image.
 
 use super::answer::Lineage;
 use super::items::{bases, equivalents, standings};
@@ -17,7 +17,7 @@ fn lineage(shard: &Shard, image: &ImageView<'_>) -> Lineage {
     }
 }
 
-/// Calls `visit` with the lineage of every image, until it returns `false`. One partition is held at a time.
+/// Calls `visit` with the lineage of every image, until it returns `false`. It holds one partition at a time.
 pub fn each(snapshot: Snapshot, mut visit: impl FnMut(Lineage) -> bool) {
     for committed in snapshot.one_by_one() {
         let shard = &committed.shard;

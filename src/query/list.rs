@@ -18,13 +18,13 @@ use crate::record::{GroupRecord, TagImage, VersionRecord};
 use crate::shard::{Shard, Tag};
 
 impl Query {
-    /// The images that the filter asks for, by repository and digest.
+    /// The images that match the filter, by repository and digest.
     pub fn list_images(&self, filter: &Filter) -> Result<Vec<ImageItem>, RefError> {
         let compiled = self.check(filter)?;
         let mut items = Vec::new();
         for shard in self.shards() {
             match compiled.class() {
-                // A class's members are found without looking at all images.
+                // The members of a class are found without a scan over all images.
                 Some(class) => collect(shard, shard.members(class), &compiled, &mut items),
                 None => collect(shard, shard.images(), &compiled, &mut items),
             }
@@ -33,7 +33,7 @@ impl Query {
         Ok(items)
     }
 
-    /// The tags that reference an image that the filter asks for, by name, each with those images.
+    /// The tags that reference an image that matches the filter, by name, each with those images.
     pub fn list_tags(&self, filter: &Filter) -> Result<Vec<TagItem>, RefError> {
         let compiled = self.check(filter)?;
         let mut newest: BTreeMap<&str, &Arc<Tag>> = BTreeMap::new();
@@ -66,12 +66,12 @@ impl Query {
         item
     }
 
-    /// Every class, or the one asked for.
+    /// Every class, or the named one.
     pub fn list_classes(&self, name: Option<&str>) -> Result<Vec<ClassItem>, RefError> {
         if let Some(name) = name {
             self.require_class(name)?;
         }
-        // The catalog is the same in every shard, but for how far each has read it.
+        // Every shard has the same catalog, apart from how far each has read it.
         let Some(first) = self.shards().next() else { return Ok(Vec::new()) };
         let counts = self.counts();
         let count = |class: &Class| counts.get(&class.record.name).copied().unwrap_or_default();
@@ -80,7 +80,7 @@ impl Query {
         Ok(classes.map(|class| self.class_item(class, count(class))).collect())
     }
 
-    /// Every group, or the one asked for.
+    /// Every group, or the named one.
     pub fn list_groups(&self, name: Option<&str>) -> Result<Vec<GroupItem>, RefError> {
         if let Some(name) = name {
             self.require_group(name)?;
@@ -97,8 +97,8 @@ impl Query {
         Ok(groups.filter(|group| name.is_none_or(|name| group.name == name)).map(item).collect())
     }
 
-    /// The images that the images of a REF are based on, nearest first; of a chain ID, those whose chain it continues
-    /// or is.
+    /// The images that the images of a REF are based on, nearest first. For a chain ID: the images whose last chain is
+    /// that chain or one of its prefixes.
     pub fn ancestors(&self, reference: &str, filter: &Filter) -> Result<Vec<ImageItem>, RefError> {
         let compiled = self.check(filter)?;
         let mut items: Vec<ImageItem> = Vec::new();
@@ -128,8 +128,8 @@ impl Query {
         Ok(items)
     }
 
-    /// Calls `visit` with each image that is based on the images of a REF, or contains the chain of a chain ID, until
-    /// it returns `false`.
+    /// Calls `visit` with each image that is based on the images of a REF, or that contains the chain of a chain ID,
+    /// until it returns `false`.
     pub fn descendants(
         &self,
         reference: &str,
@@ -151,7 +151,7 @@ impl Query {
         };
         match self.resolve(reference)? {
             Resolved::Images(images) => {
-                // Two platforms of a tag may share a node, or lie below one another.
+                // Two platforms of a tag may share a node, or one may lie below the other.
                 let nodes: Vec<_> = images.iter().filter_map(|image| self.node_of(image)).collect();
                 let mut done: Vec<(u16, crate::index::NodeId)> = Vec::new();
                 for (shard, node) in nodes {

@@ -1,4 +1,4 @@
-//! Questions and their answers, from what the view holds. No I/O: the read API and the command line both ask here.
+//! Answers queries from the view. No I/O: the read API and the command line both use it.
 
 pub mod answer;
 mod explain;
@@ -17,13 +17,13 @@ pub use reference::{RefError, Resolved};
 use crate::shard::Shard;
 use crate::view::Snapshot;
 
-/// One question's view of everything: nothing changes while it is answered.
+/// A consistent view of everything for one query: nothing changes while it is answered.
 pub struct Query {
     snapshot: Snapshot,
 }
 
 impl Query {
-    /// Asks `snapshot`.
+    /// Returns a query on `snapshot`.
     pub fn new(snapshot: Snapshot) -> Self {
         Self { snapshot }
     }

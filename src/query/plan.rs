@@ -1,4 +1,4 @@
-//! What a rebuild plan asks of the index.
+//! Provides the index data that a rebuild plan needs.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::record::{BuildConfigRecord, ClassRecord, State, TagImage};
 use crate::shard::{ImageView, Shard, Tag};
 
 impl Query {
-    /// The plan for a request, by what is known now. `build_configs` are all there are.
+    /// The plan for a request, from the present index. `build_configs` must contain all BuildConfigs.
     pub fn plan(
         &self,
         request: RebuildRequest,
@@ -20,7 +20,7 @@ impl Query {
     ) -> Result<Plan, RefError> {
         let none = || self.no_class(&request.class);
         let catalogs = self.shards().map(Shard::catalog);
-        // Each partition reads the catalog by itself; the newest is nearest to the truth.
+        // Each partition reads the catalog by itself; the newest record is the best.
         let classes = catalogs.filter_map(|catalog| catalog.class(&request.class));
         let class = classes.max_by_key(|class| class.record.sequence).ok_or_else(none)?;
         if let Some(group) = &request.group {
@@ -44,23 +44,23 @@ impl Query {
         classes.max_by_key(|class| class.record.sequence).map(|class| Arc::clone(&class.record))
     }
 
-    /// How the images that a tag points at stand in the class; none if the tag is not there, or one of them is not known
-    /// yet.
+    /// The standing in the class of each image that the tag points at. Returns `None` if the tag does not exist, or one
+    /// of the images is not known yet.
     pub fn tag_standing(&self, name: &str, class: &str) -> Option<Vec<Standing>> {
         images_of(self.tag(name)?).iter().map(|image| self.standing(&image.digest, class)).collect()
     }
 
-    /// Whether the class of this generation is gone: there is none of the name, or a later one.
+    /// Returns `true` if the class of this generation is gone: no class has the name, or a later one has.
     pub fn has_left(&self, name: &str, generation: u64) -> bool {
         self.class_record(name).is_none_or(|class| class.generation > generation)
     }
 
-    /// Whether there is such a tag.
+    /// Returns `true` if the tag exists.
     pub fn has_tag(&self, name: &str) -> bool {
         self.tag(name).is_some()
     }
 
-    /// How an image stands in the class; none if it is not known yet.
+    /// The standing of an image in the class. Returns `None` if the image is not known yet.
     pub fn standing(&self, digest: &Digest, class: &str) -> Option<Standing> {
         let image = self.holding(digest)?.image(digest)?;
         let member = image.classification.and_then(|of| of.of_class(class));
@@ -73,7 +73,7 @@ impl Query {
     }
 }
 
-/// One request's view of the index.
+/// The view of the index for one request.
 struct Asked<'a> {
     query: &'a Query,
     request: RebuildRequest,
@@ -116,7 +116,7 @@ impl Images for Asked<'_> {
         for shard in self.query.shards() {
             for image in shard.members(&self.request.class) {
                 let member = image.classification.and_then(|of| of.of_class(&self.request.class));
-                // An earlier version itself, or what equals it, is what others are built on.
+                // An earlier version itself, or an equivalent image, is a base for others.
                 let outdated =
                     member.filter(|member| member.state == State::Outdated && member.depth < image.layers);
                 let Some(member) = outdated else { continue };
@@ -126,7 +126,7 @@ impl Images for Asked<'_> {
                         let images = above.flat_map(|node| shard.index().images_at(node));
                         images.map(|id| *shard.index().digest(id)).collect()
                     }
-                    // Nobody asks for their order.
+                    // No caller depends on their order.
                     _ => Vec::new(),
                 };
                 tags.extend(shard.tags_of(&image.digest).map(|tag| OutdatedTag {

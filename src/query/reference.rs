@@ -1,4 +1,4 @@
-//! What a REF on the command line means: a tag, a digest, the beginning of a digest, or a chain ID.
+//! Resolves a REF of the command line: a tag, a digest, the beginning of a digest, or a chain ID.
 
 use std::collections::BTreeSet;
 
@@ -6,34 +6,34 @@ use super::Query;
 use crate::index::NodeId;
 use crate::oci::{ChainId, Digest, Reference};
 
-/// What a REF was found to be.
+/// The result of resolving a REF.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolved {
-    /// Images: one by its digest, or each platform's of a tag or image index.
+    /// Images: one for a digest, or one per platform for a tag or an image index.
     Images(Vec<Digest>),
-    /// A chain: in the shard of this number, ending at or inside the segment above this node, after so many layers.
+    /// A chain. It ends at or inside the segment above this node of a shard.
     Chain {
-        /// Number of the partition.
+        /// The number of the partition.
         partition: usize,
         /// The shallowest node at or below the chain.
         node: NodeId,
-        /// Layers in the chain.
+        /// The number of layers in the chain.
         depth: u32,
     },
 }
 
-/// Why a question has no answer.
+/// An error of a query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RefError {
-    /// Nothing has this name.
+    /// No object has this name.
     #[error("{0:?} not found: no tag, digest, beginning of a digest or chain ID is called so")]
     NotFound(String),
-    /// Several images have digests that begin so.
+    /// Several images have digests with this beginning.
     #[error("{reference:?} is the beginning of several digests: {}", .digests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     Ambiguous {
-        /// What was asked.
+        /// The REF.
         reference: String,
-        /// Some of those it could be.
+        /// Some of the matching digests.
         digests: Vec<Digest>,
     },
     /// No class has this name.
@@ -80,7 +80,7 @@ fn in_it(classes: &[String]) -> String {
 const SHORTEST_PREFIX: usize = 4;
 
 impl Query {
-    /// What `reference` means.
+    /// Resolves `reference`.
     pub fn resolve(&self, reference: &str) -> Result<Resolved, RefError> {
         if let Ok(digest) = reference.parse::<Digest>() {
             return self.resolve_digest(digest).ok_or_else(|| RefError::NotFound(reference.to_owned()));
@@ -96,7 +96,7 @@ impl Query {
         self.resolve_prefix(reference)
     }
 
-    /// The images that `reference` means; a chain stands for the images that end with it.
+    /// The images that `reference` names. A chain stands for the images whose last chain it is.
     pub fn images(&self, reference: &str) -> Result<Vec<Digest>, RefError> {
         match self.resolve(reference)? {
             Resolved::Images(images) => Ok(images),

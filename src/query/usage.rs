@@ -1,4 +1,4 @@
-//! Who uses a class.
+//! Counts the usage of a class.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use super::reference::RefError;
 use crate::record::State;
 
 impl Query {
-    /// How many images, tags and repositories use the class.
+    /// Counts the images, tags, repositories and namespaces that use the class.
     pub fn usage(&self, class: &str) -> Result<Usage, RefError> {
         self.require_class(class)?;
         let mut repositories: BTreeMap<String, RepositoryUsage> = BTreeMap::new();

@@ -1,7 +1,7 @@
-//! Rebuilds that begin by themselves, as the policies of classes say.
+//! Begins rebuilds without a command, by the policies of classes.
 //!
-//! What has become outdated is told by the topic `outdated`, and only as a hint: what is to be done follows from what is
-//! known when everything has rested, and from the rebuilds that there are. So it does not matter what was missed.
+//! The topic `outdated` names the classes with newly outdated images, but only as a hint. The plan follows from the
+//! index once the class has rested, and from the existing rebuilds. So missed records do no harm.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -23,45 +23,45 @@ use crate::record::{
 };
 use crate::shard::Shard;
 
-/// Names of classes that may wait.
+/// Batches of class names that may wait, at most.
 const WAITING: usize = 64;
-/// What is known is a moment behind what is told.
+/// Shortest rest before a plan: the index lags a moment behind the topic.
 const SHORTEST_REST: Duration = Duration::from_secs(1);
-/// A class that never rests is looked at all the same after so many rests.
+/// A class that never rests gets a plan after this many rests.
 const MOST_RESTS: u32 = 10;
-/// So many of what cannot be rebuilt are told in the log; all of them are by `clade rebuild --dry-run`.
+/// Targets that cannot be rebuilt and that one plan logs, at most. `clade rebuild --dry-run` lists all of them.
 const MOST_TOLD: usize = 10;
-/// How often it is looked whether a class has a policy that it had not.
+/// Interval at which the service looks for classes with a new policy.
 const LOOK_AT_CLASSES: Duration = Duration::from_secs(1);
 
 pub(super) struct Automatic {
-    /// Classes of which images have become outdated.
+    /// Batches of classes whose images have become outdated.
     outdated: mpsc::Receiver<BTreeSet<String>>,
-    /// When each class has rested.
+    /// The time at which each class has rested.
     due: BTreeMap<String, Due>,
-    /// The classes with a policy that are known, each with its generation and revision.
+    /// The known classes with a policy, each with its generation and revision.
     known: BTreeMap<String, (u64, u64)>,
     looked: Option<Instant>,
     reader: Follower,
 }
 
-/// When a class is looked at.
+/// The time at which a plan for a class is due.
 #[derive(Debug, Clone, Copy)]
 struct Due {
     at: Instant,
-    /// However much comes meanwhile.
+    /// The latest time, even if more images become outdated meanwhile.
     latest: Instant,
 }
 
 impl Automatic {
-    /// Begins to listen. All classes that have a policy are looked at once.
+    /// Starts to follow the topic. All classes with a policy are due at once.
     pub(super) fn start(log: SharedLog) -> Result<Self, RebuildError> {
         let (out, outdated) = mpsc::channel(WAITING);
         let reader = listen(log, out)?;
         Ok(Self { outdated, due: BTreeMap::new(), known: BTreeMap::new(), looked: None, reader })
     }
 
-    /// Begins what is due.
+    /// Begins the rebuilds that are due.
     pub(super) async fn step(&mut self, context: &Context) -> Result<(), RebuildError> {
         let mut named = BTreeSet::new();
         loop {
@@ -70,7 +70,7 @@ impl Automatic {
                 Err(mpsc::error::TryRecvError::Empty) => break,
                 Err(mpsc::error::TryRecvError::Disconnected) => {
                     let why = self.why_ended();
-                    // What is missed meanwhile is found by looking at all classes once more.
+                    // The next look at all classes finds what is missed meanwhile.
                     *self = Self::start(SharedLog::clone(&context.rebuilds.shared.log))?;
                     return Err(why);
                 }
@@ -101,7 +101,7 @@ impl Automatic {
         Ok(())
     }
 
-    /// Has those classes rest that were named, and those that have a policy only now.
+    /// Restarts the rest of the named classes, and starts that of classes with a new policy.
     fn rest(&mut self, context: &Context, named: &BTreeSet<String>) {
         let snapshot = context.view.snapshot();
         let Some(catalog) = snapshot.shards().next().map(Shard::catalog) else { return };
@@ -135,8 +135,8 @@ fn policy_of(class: &ClassRecord) -> Option<&RebuildPolicy> {
     class.rebuild.as_deref().filter(|policy| policy.policy == RebuildTrigger::OnOutdated)
 }
 
-/// Plans for a class, and begins what no rebuild of this version of it has begun. False if another rebuild of this version is
-/// under way: what is left waits for that one, whose builds it may be built on.
+/// Plans for a class, and begins the targets that no rebuild of this version has begun. Returns `false` if another
+/// rebuild of this version is under way: the rest of the plan waits for it, as it may be built on its builds.
 async fn start(context: &Context, class: &str) -> Result<bool, RebuildError> {
     let (context, class) = (context.clone(), class.to_owned());
     blocking(move || {
@@ -168,7 +168,7 @@ async fn start(context: &Context, class: &str) -> Result<bool, RebuildError> {
             }
         };
         drop(query);
-        // Without a cluster others can be told, and nothing be built.
+        // Without a cluster the sink can be notified, but nothing can be built.
         let plan = if context.cluster.is_some() { plan } else { plan.only_told() };
         let plan = plan.without(|target| begun.get(target).copied());
         for problem in plan.problems.iter().take(MOST_TOLD) {
@@ -198,8 +198,9 @@ async fn start(context: &Context, class: &str) -> Result<bool, RebuildError> {
 }
 
 impl Rebuilds {
-    /// The targets that rebuilds for this version of a class have begun, and whether they were built; none while one of these
-    /// rebuilds is under way. A policy builds nothing twice, and nothing that somebody has taken out of its hands.
+    /// The targets that rebuilds for this version of a class have begun, and whether their builds succeeded. Returns
+    /// `None` while one of these rebuilds is under way. A policy builds nothing twice, and does not continue a rebuild
+    /// that somebody has cancelled.
     pub(super) fn begun_for(
         &self,
         class: &ClassRecord,
@@ -228,8 +229,8 @@ impl Rebuilds {
         })
     }
 
-    /// Ends rebuilds that have begun by themselves for an earlier version of a class: what they still have to build is in
-    /// the plan for the new one.
+    /// Ends automatic rebuilds for an earlier version of a class: the plan for the new version contains their remaining
+    /// targets.
     fn supersede(&self, class: &ClassRecord) -> Result<(), RebuildError> {
         self.end("a newer version of the class has taken over; what runs goes on", |record| {
             record.automatic
@@ -238,7 +239,7 @@ impl Rebuilds {
         })
     }
 
-    /// Ends rebuilds of classes that are gone, or that follow something else now.
+    /// Ends rebuilds of classes that are gone, or that follow another reference now.
     pub(super) fn end_homeless(&self, has_left: impl Fn(&str, u64) -> bool) -> Result<(), RebuildError> {
         self.end("its class was deleted, or follows something else now; what runs goes on", |record| {
             has_left(&record.request.class, record.basis.generation)
@@ -260,13 +261,13 @@ impl Rebuilds {
         })
     }
 
-    /// This process carries rebuilds out from now on.
+    /// Marks this process as the one that carries out rebuilds.
     pub(super) fn activate(&self, has_cluster: bool, has_sink: bool) {
         *self.shared.role() = Role::CarriesOut(Means { cluster: has_cluster, sink: has_sink });
     }
 }
 
-/// Reads into `out` the classes of which images become outdated from now on, until nobody takes them any more.
+/// Sends the names of classes with newly outdated images to `out`, until its receiver is gone.
 fn listen(log: SharedLog, out: mpsc::Sender<BTreeSet<String>>) -> Result<Follower, LogError> {
     let from = follow::from_end(&*log, Topic::Outdated)?;
     Follower::start(log, Topic::Outdated, from, move |followed| {

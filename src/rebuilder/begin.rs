@@ -1,4 +1,4 @@
-//! Beginning a build, at most once.
+//! Starts a build, at most once.
 
 use super::RebuildError;
 use super::context::{Context, Known};
@@ -10,7 +10,7 @@ use crate::oci::Timestamp;
 use crate::record::rebuild::{Action, TargetState};
 use crate::record::{Target, TargetRecord};
 
-/// Begins the build of a target whose turn it is, or finds that it needs none.
+/// Starts the build of a target whose turn it is, or finds that it needs none.
 pub(super) async fn begin(context: &Context, place: &Place) -> Result<(), RebuildError> {
     let is_next = |known: &Known| known.may_begin && known.target.state == TargetState::Waiting;
     let Some(known) = context.read(place).await?.filter(is_next) else { return Ok(()) };
@@ -38,7 +38,7 @@ pub(super) async fn begin(context: &Context, place: &Place) -> Result<(), Rebuil
     }
 }
 
-/// What a target is to be next: `Starting` is to be written down before it is done.
+/// Decides the next state of a target. `Starting` must be written down before the request is sent.
 async fn prepare(
     context: &Context,
     known: &Known,

@@ -1,4 +1,4 @@
-//! All rebuilds as their records have them. Pure.
+//! All rebuilds as the records of the topic define them. Pure.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::record::rebuild::{Action, RebuildState, TargetState};
 use crate::record::{RebuildRecord, RebuildsKey, RebuildsRecord, Target, TargetRecord};
 
-/// Every rebuild with its targets. Targets without a rebuild are those of a plan that was not written to its end.
+/// Every rebuild with its targets. Targets without a rebuild belong to a plan that was not written to its end.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Book {
     records: BTreeMap<String, RebuildRecord>,
@@ -23,24 +23,24 @@ pub(super) struct Rebuild<'a> {
 
 static NONE: BTreeMap<Target, TargetRecord> = BTreeMap::new();
 
-/// How many targets of a rebuild stand how.
+/// The number of targets of a rebuild by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
-    /// Not begun.
+    /// Targets whose build was not started.
     pub waiting: u32,
-    /// Being begun or built.
+    /// Targets whose build is starting or running.
     pub running: u32,
-    /// Built.
+    /// Targets that were built.
     pub succeeded: u32,
-    /// Could not be built.
+    /// Targets whose build failed.
     pub failed: u32,
-    /// Not built, for the reasons that they tell.
+    /// Targets that were not built, for the reasons in their messages.
     pub skipped: u32,
 }
 
 impl Book {
-    /// Takes a record in; `None` deletes its key.
+    /// Applies a record; `None` deletes its key.
     pub(super) fn apply(&mut self, key: &RebuildsKey, record: Option<RebuildsRecord>) {
         match (key, record) {
             (RebuildsKey::Rebuild(id), Some(RebuildsRecord::Rebuild(record))) => {
@@ -58,7 +58,7 @@ impl Book {
                     }
                 }
             }
-            // A record under the key of another kind: nobody writes one.
+            // The record does not match the kind of its key. clade writes none such.
             _ => {}
         }
     }
@@ -67,12 +67,12 @@ impl Book {
         self.records.get(id).map(|record| self.with_targets(record))
     }
 
-    /// All of them, in no particular order.
+    /// All rebuilds, in no particular order.
     pub(super) fn iter(&self) -> impl Iterator<Item = Rebuild<'_>> {
         self.records.values().map(|record| self.with_targets(record))
     }
 
-    /// Targets that no rebuild has.
+    /// Targets without a rebuild.
     pub(super) fn orphans(&self) -> impl Iterator<Item = RebuildsKey> {
         let orphaned = self.targets.iter().filter(|(id, _)| !self.records.contains_key(*id));
         orphaned.flat_map(|(id, of)| of.keys().map(|target| RebuildsKey::Target(id.clone(), target.clone())))
@@ -82,7 +82,7 @@ impl Book {
         Rebuild { record, targets: self.targets.get(&record.id).unwrap_or(&NONE) }
     }
 
-    /// Those that still do something, in the order in which their builds begin: by priority, then by age.
+    /// The rebuilds that are not over, in the order in which their builds begin: by priority, then by age.
     pub(super) fn active(&self) -> Vec<Rebuild<'_>> {
         let is_active = |rebuild: &Rebuild<'_>| {
             rebuild.record.state != RebuildState::Finished
@@ -98,23 +98,23 @@ impl Book {
 }
 
 impl Rebuild<'_> {
-    /// Whether nothing will happen to any target any more.
+    /// Returns `true` if the state of every target is final.
     pub(super) fn is_done(&self) -> bool {
         self.targets.values().all(|target| target.state.is_final())
     }
 
-    /// The first wave in which something is left to do.
+    /// The first wave with a target that is not final.
     pub(super) fn wave(&self) -> Option<u32> {
         self.wave_of(false).or_else(|| self.wave_of(true))
     }
 
-    /// The same of what the sink is told of, or of what is built.
+    /// The first such wave among the targets that the sink is notified of, or among the others.
     pub(super) fn wave_of(&self, is_told: bool) -> Option<u32> {
         let left = self.targets.values().filter(|target| !target.state.is_final());
         left.filter(|target| (target.action == Action::Notify) == is_told).map(|target| target.wave).min()
     }
 
-    /// How many builds have failed. Those of others do not stop clade's.
+    /// The number of failed builds. Failures of builds that others start do not stop clade's.
     pub(super) fn failed_builds(&self) -> u32 {
         let failed = |of: &&TargetRecord| of.state == TargetState::Failed && of.action != Action::Notify;
         u32::try_from(self.targets.values().filter(failed).count()).unwrap_or(u32::MAX)

@@ -1,4 +1,4 @@
-//! What a step of a target needs: what is written of it, the index, and where to write what has become of it.
+//! The context of a step on a target: reads the target and the index, and writes the result.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,19 +16,19 @@ use crate::retry::Policy;
 use crate::telemetry::RebuildMetrics;
 use crate::view::View;
 
-/// No failed build waits longer for its next attempt.
+/// Longest delay before a failed build is retried.
 const LATEST: Duration = Duration::from_secs(15 * 60);
 
-/// How rebuilds are carried out.
+/// The options of the rebuilder.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// What all of them together keep to.
+    /// The limits over all rebuilds together.
     pub caps: Caps,
-    /// How often is looked what has become of a build; with hundreds of them more rarely.
+    /// Interval at which the state of a build is requested; longer if there are hundreds of builds.
     pub look_every: Duration,
-    /// A trigger that has not begun a build so long after everything was there is given up, and clade begins it.
+    /// Time after which clade starts a build itself, if its trigger has not although everything is ready.
     pub trigger_patience: Duration,
-    /// How long a build that has failed waits for its next attempt; twice as long each time.
+    /// Delay before a failed build is retried. It doubles with each attempt.
     pub retry_after: Duration,
 }
 
@@ -43,7 +43,7 @@ impl Default for Options {
     }
 }
 
-/// What rebuilds are carried out with.
+/// The services that a step uses.
 #[derive(Clone)]
 pub(super) struct Context {
     pub(super) rebuilds: Rebuilds,
@@ -54,25 +54,25 @@ pub(super) struct Context {
     pub(super) options: Options,
 }
 
-/// What a look at a target needs to know.
+/// The data that a step on a target needs.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
     pub(super) target: TargetRecord,
     pub(super) limits: RebuildLimits,
-    /// Whether its rebuild goes on, and its window is open.
+    /// `true` if the rebuild is running and its window is open.
     pub(super) may_begin: bool,
-    /// From when on a build has everything in it.
+    /// The time from which a build contains everything that it is rebuilt for.
     pub(super) ready_at: Timestamp,
-    /// When the rebuild was planned.
+    /// The time at which the rebuild was planned.
     pub(super) planned: Timestamp,
-    /// The class, and its generation: another one of the name says nothing of what was to be built.
+    /// The class and its generation: another class of the same name is irrelevant to the target.
     pub(super) class: String,
     pub(super) generation: u64,
-    /// What stands on a build as its reason.
+    /// The reason that is written on a build.
     pub(super) message: String,
 }
 
-/// Work that blocks, on a thread that may.
+/// Runs blocking work on a thread for it.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RebuildError> + Send + 'static,
 ) -> Result<T, RebuildError> {
@@ -80,14 +80,14 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 impl Context {
-    /// The cluster whose BuildConfigs are built.
+    /// The cluster that has the BuildConfigs.
     pub(super) fn cluster(&self) -> Result<&Cluster, BuildError> {
         let none =
             || BuildError::Refused("this clade works with no cluster: start it with --kubernetes".to_owned());
         self.cluster.as_ref().ok_or_else(none)
     }
 
-    /// What is known of a target; none if it is over or gone.
+    /// Reads the data of a target. Returns `None` if the target is final or gone.
     pub(super) async fn read(&self, (id, target): &Place) -> Result<Option<Known>, RebuildError> {
         let (rebuilds, id, target) = (self.rebuilds.clone(), id.clone(), target.clone());
         blocking(move || {
@@ -113,7 +113,7 @@ impl Context {
         .await
     }
 
-    /// Writes what a target is now, unless that stands there already.
+    /// Writes a target, unless its record is the same already.
     pub(super) async fn write(&self, target: TargetRecord) -> Result<(), RebuildError> {
         let rebuilds = self.rebuilds.clone();
         blocking(move || {
@@ -129,7 +129,8 @@ impl Context {
         .await
     }
 
-    /// The same for what is about to begin, if that may begin still: somebody may have paused or cancelled its rebuild.
+    /// Writes a target that is about to begin, unless somebody has paused or cancelled its rebuild meanwhile. Returns
+    /// `false` if so.
     pub(super) async fn write_if_still(&self, target: TargetRecord) -> Result<bool, RebuildError> {
         let rebuilds = self.rebuilds.clone();
         blocking(move || {
@@ -151,7 +152,7 @@ impl Context {
         .await
     }
 
-    /// Asks the index.
+    /// Queries the index.
     pub(super) async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Query) -> T + Send + 'static,
@@ -160,7 +161,7 @@ impl Context {
         blocking(move || Ok(question(&Query::new(view.snapshot())))).await
     }
 
-    /// When the next attempt is, after so many.
+    /// The time of the next attempt, after this many.
     pub(super) fn later(&self, attempts: u32) -> Timestamp {
         let policy = Policy::new(self.options.retry_after, LATEST);
         after(policy.wait(attempts, fastrand::f64()))

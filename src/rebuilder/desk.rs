@@ -1,4 +1,4 @@
-//! What is to be done next: which builds may begin, what is over, what has to stop. Pure.
+//! Decides the next steps: which builds may begin, which rebuilds are over, which have to stop. Pure.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -10,16 +10,17 @@ use crate::record::{RebuildRecord, RebuildsRecord, Target, TargetRecord};
 /// A target of a rebuild.
 pub(super) type Place = (String, Target);
 
-/// What all rebuilds together keep to.
+/// The limits over all rebuilds together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Caps {
-    /// So many builds at once, in the whole cluster.
+    /// Builds at once in the whole cluster, at most.
     pub builds: Option<u32>,
-    /// So many builds at once in one namespace.
+    /// Builds at once in one namespace, at most.
     pub builds_per_namespace: Option<u32>,
 }
 
-/// Conclusions that need nobody else: what is skipped, stopped or over. `busy` are left alone.
+/// Returns the records that follow from the book alone: targets to skip, rebuilds to stop or finish. Targets in `busy`
+/// are left alone.
 pub(super) fn conclude(book: &Book, busy: &HashSet<Place>, now: Timestamp) -> Vec<RebuildsRecord> {
     let mut records = Vec::new();
     let active = book.active();
@@ -35,9 +36,9 @@ pub(super) fn conclude(book: &Book, busy: &HashSet<Place>, now: Timestamp) -> Ve
     records
 }
 
-/// Targets that will never be built: what they are built on was not, or nobody wants them any more.
+/// Targets that will never be built: a base was not built, or the rebuild was cancelled.
 fn skips(rebuild: &Rebuild<'_>, busy: &HashSet<Place>, now: Timestamp) -> Vec<TargetRecord> {
-    // Of what the sink was told nothing runs here.
+    // For targets that the sink was notified of, nothing runs here.
     let is_told = |target: &TargetRecord| {
         rebuild.record.state == RebuildState::Cancelled
             && target.action == Action::Notify
@@ -64,7 +65,7 @@ fn skips(rebuild: &Rebuild<'_>, busy: &HashSet<Place>, now: Timestamp) -> Vec<Ta
         .collect()
 }
 
-/// The rebuild itself, if it stands otherwise now.
+/// Returns the rebuild with its new state, if that differs.
 fn advance(rebuild: &Rebuild<'_>, active: &[Rebuild<'_>], now: Timestamp) -> Option<RebuildRecord> {
     let record = rebuild.record;
     let progress = rebuild.progress();
@@ -98,7 +99,7 @@ fn advance(rebuild: &Rebuild<'_>, active: &[Rebuild<'_>], now: Timestamp) -> Opt
     })
 }
 
-/// The rebuild that has begun what this one would build next, where nothing of its own is under way.
+/// The rebuild that has begun the next targets of this one, if this one has nothing under way itself.
 fn holder<'a>(rebuild: &Rebuild<'_>, active: &[Rebuild<'a>]) -> Option<&'a RebuildRecord> {
     if rebuild.progress().running > 0 {
         return None;
@@ -119,8 +120,8 @@ fn summary(progress: &Progress) -> String {
     format!("{} built, {} failed, {} not built", progress.succeeded, progress.failed, progress.skipped)
 }
 
-/// Whether a target of a rebuild may begin at this moment, as far as the rebuild is concerned. What a trigger begins is
-/// waited for, and not begun.
+/// Returns `true` if the rebuild allows this target to begin at this moment. A target of a trigger may begin outside
+/// the window too: clade only waits for its build.
 pub(super) fn may_begin(rebuild: &RebuildRecord, target: &TargetRecord, now: Timestamp) -> bool {
     rebuild.state == RebuildState::Running
         && (target.action == Action::Trigger || rebuild.request.limits.is_open(now))
@@ -142,7 +143,7 @@ pub(super) fn begin(book: &Book, caps: Caps, busy: &HashSet<Place>, now: Timesta
         if rebuild.record.state != RebuildState::Running {
             continue;
         }
-        // Whoever is told takes their time; builds do not wait for them.
+        // Receivers of notifications take their time; builds do not wait for them.
         let waves = [rebuild.wave_of(false), rebuild.wave_of(true)];
         let is_next = |of: &&TargetRecord| waves[usize::from(of.action == Action::Notify)] == Some(of.wave);
         let waiting = rebuild.targets.values().filter(|of| of.state == TargetState::Waiting).filter(is_next);
@@ -160,23 +161,23 @@ pub(super) fn begin(book: &Book, caps: Caps, busy: &HashSet<Place>, now: Timesta
     places
 }
 
-/// What runs already, by what bounds it.
+/// The running builds, counted by limit.
 #[derive(Default)]
 struct Running {
     all: u32,
     namespaces: BTreeMap<String, u32>,
     rebuilds: BTreeMap<String, u32>,
     namespaces_of: BTreeMap<(String, String), u32>,
-    /// What the sink was told of, by rebuild: it is built elsewhere.
+    /// Tags that the sink was notified of, by rebuild. They are built elsewhere.
     told: BTreeMap<String, u32>,
-    /// No target is built for two rebuilds at once.
+    /// Targets under way: no target is built for two rebuilds at once.
     targets: HashSet<Target>,
 }
 
 impl Running {
     fn add(&mut self, target: &TargetRecord) {
         self.targets.insert(target.target.clone());
-        // What a trigger builds would be built anyway, and takes nobody's place.
+        // A trigger would start its build anyway, so that build takes nobody's place.
         match target.action {
             Action::Trigger => return,
             Action::Notify => {
@@ -208,7 +209,7 @@ impl Running {
     }
 }
 
-/// Targets of which has to be seen what became of them.
+/// Targets whose build has to be looked at.
 pub(super) fn look(book: &Book, busy: &HashSet<Place>) -> Vec<Place> {
     let of = |rebuild: Rebuild<'_>| -> Vec<Place> {
         let is_begun =
@@ -219,9 +220,9 @@ pub(super) fn look(book: &Book, busy: &HashSet<Place>) -> Vec<Place> {
     book.active().into_iter().flat_map(of).filter(|place| !busy.contains(place)).collect()
 }
 
-/// From when on a build of this target has everything in it that it is rebuilt for, to the second, as the API server tells
-/// time. A build that a base triggers may begin as soon as that is pushed, which is before the build that pushes it has
-/// ended.
+/// The time from which a build of this target contains everything that it is rebuilt for, in whole seconds, as the API
+/// server's times. A build that a base triggers may begin as soon as the base is pushed, which is before the build of
+/// the base has ended.
 pub(super) fn ready_at(rebuild: &Rebuild<'_>, target: &TargetRecord) -> Timestamp {
     let is_watched = |base: &Target| target.action == Action::Trigger && target.triggered_by.contains(base);
     let there = target.after.iter().filter_map(|name| {
@@ -233,13 +234,13 @@ pub(super) fn ready_at(rebuild: &Rebuild<'_>, target: &TargetRecord) -> Timestam
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
-/// A target as it stands from now on.
+/// Returns the target with a new state.
 pub(super) fn changed(target: &TargetRecord, state: TargetState, message: impl Into<String>) -> TargetRecord {
     TargetRecord { state, message: message.into(), sequence: target.sequence + 1, ..target.clone() }
 }
 
 impl TargetRecord {
-    /// Ended at this moment, unless it says another.
+    /// Returns the target as ended at this moment, unless it has another end already.
     pub(super) fn at_end(self, now: Timestamp) -> Self {
         Self { ended: self.ended.or(Some(now)), ..self }
     }

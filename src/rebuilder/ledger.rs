@@ -1,4 +1,4 @@
-//! The topic `rebuilds`, read and written by one process.
+//! Reads and writes the topic `rebuilds`. One process writes it.
 
 use std::collections::BTreeSet;
 
@@ -12,15 +12,15 @@ use crate::record::{
     RebuildRecord, RebuildsKey, RebuildsRecord, Target, TargetRecord, Topic, decode, encode, tombstone,
 };
 
-/// Whoever has this name last is the one who writes.
+/// The name of the writer. The last process that opens it is the one that may write.
 const WRITER: &str = "rebuilder";
-/// So many rebuilds that are over are remembered.
+/// Finished rebuilds that are kept, at most.
 const REMEMBERED: usize = 200;
-/// So many records become visible together at the most.
+/// Records that become visible together, at most.
 const BATCH: usize = 1_000;
 const PLACE: TopicPartition = TopicPartition { topic: Topic::Rebuilds, partition: 0 };
 
-/// Everything that the topic says now, for who only reads.
+/// Reads the whole topic, for a process that only reads.
 pub(super) fn read(log: &dyn Log) -> Result<Book, RebuildError> {
     let mut book = Book::default();
     for_each(log, PLACE, |stored| {
@@ -33,16 +33,16 @@ pub(super) fn read(log: &dyn Log) -> Result<Book, RebuildError> {
     Ok(book)
 }
 
-/// The right to write, and what stands there.
+/// The right to write, and the content of the topic.
 pub(super) struct Ledger {
     writer: Box<dyn Writer>,
     book: Book,
 }
 
 impl Ledger {
-    /// Takes over from whoever had it before, and reads everything.
+    /// Takes over from an earlier writer, and reads the whole topic.
     pub(super) fn open(log: &dyn Log) -> Result<Self, RebuildError> {
-        // The writer first: from then on nobody else adds anything.
+        // The writer first: from then on no other process adds records.
         let writer = log.writer(WRITER)?;
         Ok(Self { writer, book: read(log)? })
     }
@@ -51,7 +51,7 @@ impl Ledger {
         &self.book
     }
 
-    /// Writes records, then takes them in.
+    /// Writes records, then applies them.
     pub(super) fn commit(&mut self, records: Vec<RebuildsRecord>) -> Result<(), RebuildError> {
         self.write(records.into_iter().map(|record| (record.key(), Some(record))).collect())
     }
@@ -76,7 +76,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Writes a plan down; from then on it is carried out.
+    /// Writes a plan down. From then on it is carried out.
     pub(super) fn start(
         &mut self,
         plan: Plan,
@@ -103,7 +103,7 @@ impl Ledger {
             forgiven: 0,
         };
         self.forget_old()?;
-        // What the plan had found to be impossible is told with what becomes of the rest.
+        // Targets that the plan found impossible are recorded with the result of the others.
         let impossible = plan.problems.into_iter().map(|problem| {
             keyed(TargetRecord {
                 state: TargetState::Skipped,
@@ -129,7 +129,7 @@ impl Ledger {
             })
             .chain(impossible)
             .collect();
-        // The rebuild comes last: until it is there, its targets are nobody's.
+        // The rebuild comes last: until it is written, its targets belong to none.
         for portion in targets.chunks(BATCH) {
             self.write(portion.to_vec())?;
         }
@@ -137,8 +137,8 @@ impl Ledger {
         Ok(record)
     }
 
-    /// Deletes the oldest rebuilds that are over, but for the newest of each class: the next one has the number after it.
-    /// And what is left of plans that were not written to their end.
+    /// Deletes the oldest finished rebuilds, except the newest of each class, whose number the next one continues. It
+    /// also deletes the targets of plans that were not written to their end.
     fn forget_old(&mut self) -> Result<(), RebuildError> {
         let mut over: Vec<_> =
             self.book.iter().filter(|of| of.record.state.is_final() && of.is_done()).collect();
@@ -156,7 +156,7 @@ impl Ledger {
     }
 }
 
-/// A target of which nothing is known yet.
+/// Returns a target without any result.
 fn unbegun(rebuild: &str, target: Target) -> TargetRecord {
     TargetRecord {
         rebuild: rebuild.to_owned(),

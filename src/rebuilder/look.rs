@@ -1,4 +1,4 @@
-//! Seeing what became of a build that was begun, or that a trigger begins.
+//! Looks at the result of a build that was started, or that a trigger starts.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::plan::Standing;
 use crate::record::rebuild::{Action, TargetState};
 use crate::record::{State, Target, TargetRecord};
 
-/// So long the image of a complete build may take to be known here; longer is not waited for it.
+/// Longest wait until the index has the image of a complete build.
 const UNTIL_KNOWN: Duration = Duration::from_secs(30);
 
-/// Looks at a target that is being begun or built.
+/// Looks at a target that is starting or running.
 pub(super) async fn look(context: &Context, place: &Place) -> Result<(), RebuildError> {
     let Some(known) = context.read(place).await? else { return Ok(()) };
     let next = match (&known.target.target, known.target.state) {
@@ -67,8 +67,8 @@ async fn look_at_build(
     })
 }
 
-/// A Build that is not there any more: OpenShift takes old ones away, soon after they end where the BuildConfig says so. What
-/// its tag points at tells whether it was built.
+/// Handles a Build that does not exist any more: OpenShift deletes old ones, soon after they end if the BuildConfig
+/// says so. The image of the output tag shows whether it was built.
 async fn pruned(context: &Context, known: &Known, build: &str) -> Result<Option<TargetRecord>, RebuildError> {
     let target = &known.target;
     let gone = format!("its build {build} is gone");
@@ -86,7 +86,7 @@ async fn pruned(context: &Context, known: &Known, build: &str) -> Result<Option<
             let message = format!("{gone}, and its image has left {}", left.short());
             return Ok(Some(changed(target, TargetState::Succeeded, message).at_end(Timestamp::now())));
         }
-        // What it has pushed may be known here a moment later.
+        // The index may learn a moment later what the build has pushed.
         let Some(until) = target.not_before else {
             let waits = changed(target, TargetState::Running, format!("{gone}; its image is looked for"));
             return Ok(Some(TargetRecord { not_before: Some(after(UNTIL_KNOWN)), ..waits }));
@@ -98,8 +98,8 @@ async fn pruned(context: &Context, known: &Known, build: &str) -> Result<Option<
     Ok(Some(failed(context, known, &format!("{gone}, and nothing shows that it was built"))))
 }
 
-/// What a complete build has come to: the layers of its image tell whether it has left the version that it was on. None
-/// while the image is not known here.
+/// Judges a complete build: the layers of its image show whether it has left the outdated version. Returns `None` while
+/// the index does not have the image.
 async fn complete(
     context: &Context,
     known: &Known,
@@ -116,7 +116,7 @@ async fn complete(
         return Ok(Some(succeeded(target.message.clone())));
     };
     let (class, generation) = (known.class.clone(), known.generation);
-    // Who does not know the tag will not hear of the image either.
+    // A process that does not know the tag will not learn of the image either.
     let (is_watched, has_left, standing) = context
         .ask(move |query| {
             (query.has_tag(&output), query.has_left(&class, generation), query.standing(&image, &class))
@@ -137,7 +137,7 @@ async fn complete(
     })
 }
 
-/// Looks for the build that a trigger begins. One that does not come in time is begun by clade.
+/// Looks for the build that a trigger starts. If there is none in time, clade starts it.
 async fn look_for_trigger(
     context: &Context,
     known: &Known,

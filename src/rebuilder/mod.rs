@@ -6,10 +6,9 @@
 //!              └──────────────── each step, before and after it is taken ◄──────────┘
 //! ```
 //!
-//! Every step is written down before it is taken. A build is begun by a request that names the BuildConfig's
-//! `lastVersion`, which the API server takes once: so a process that was killed, or a second one, goes on from what is
-//! written and never begins a build twice. What became of a build is read from the API server, what became of a tag from
-//! the index.
+//! clade writes every step down before it takes it. The request for a build names the BuildConfig's `lastVersion`, and
+//! the API server accepts it once. So a process that was killed, or a second one, continues from the records and never
+//! starts a build twice. The result of a build comes from the API server, the result of a notified tag from the index.
 
 mod automatic;
 mod begin;
@@ -47,10 +46,10 @@ use ledger::Ledger;
 pub use sink::{Sink, SinkConfig};
 pub use worker::run;
 
-/// How another process is asked to start a rebuild.
+/// The advice on how to start a rebuild in another process.
 const STARTED_HERE: &str = "with --server (clade run with --kubernetes or --sink, or clade rebuilder); --dry-run shows the plan here";
 
-/// Why a rebuild could not be begun, changed or carried on.
+/// An error of starting, changing or carrying out a rebuild.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// The topic could not be read.
@@ -62,63 +61,63 @@ pub enum RebuildError {
     /// No rebuild has this name.
     #[error("there is no rebuild {0:?}; `clade rebuild list` shows them")]
     NotFound(String),
-    /// This process does not carry rebuilds out yet.
+    /// This process does not carry out rebuilds yet.
     #[error(
         "this clade is about to carry rebuilds out, but still reads what is on the log, or waits for its lease: ask again in \
          a moment"
     )]
     NotYet,
-    /// What was asked for makes no sense now.
+    /// The request is not possible now.
     #[error("{0}")]
     Invalid(String),
-    /// A part of the rebuilder has ended that should not.
+    /// A part of the rebuilder has ended unexpectedly.
     #[error("{0}; this is a bug in clade")]
     Ended(String),
 }
 
 impl RebuildError {
-    /// Whether another instance has taken over.
+    /// Returns `true` if another instance has taken over.
     pub fn is_fenced(&self) -> bool {
         matches!(self, Self::Append(AppendError::Fenced))
     }
 
-    /// Whether it may go otherwise in a moment.
+    /// Returns `true` if the same call may succeed in a moment.
     fn is_passing(&self) -> bool {
         matches!(self, Self::Log(_) | Self::Append(_)) && !self.is_fenced()
     }
 }
 
-/// Who has begun a rebuild.
+/// The party that began a rebuild.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Started {
-    /// Somebody's command.
+    /// A user, by command.
     ByCommand,
-    /// The class's policy.
+    /// The policy of the class.
     ByPolicy,
 }
 
-/// What can be done to a rebuild.
+/// A change of a rebuild that users can request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
-    /// What runs goes on, nothing begins.
+    /// Running builds go on; clade starts no other.
     Pause,
-    /// It goes on; what has failed stays so, and does not stop it again.
+    /// The rebuild continues. Failed targets stay failed, and do not stop it again.
     Resume,
-    /// What runs goes on, nothing begins any more.
+    /// Running builds go on; clade never starts another.
     Cancel,
 }
 
-/// One rebuild, for people.
+/// One rebuild with its progress, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RebuildItem {
-    /// Its record.
+    /// The record of the rebuild.
     #[serde(flatten)]
     pub record: RebuildRecord,
-    /// How far it is.
+    /// The number of targets by state.
     pub progress: Progress,
-    /// Its targets by wave, where one rebuild was asked for.
+    /// The targets by wave, if one rebuild was requested.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<TargetRecord>,
 }
@@ -131,26 +130,26 @@ pub struct Rebuilds {
 
 struct Shared {
     log: SharedLog,
-    /// Made when something is first written. Held while writing; a write waits for the one before it.
+    /// Opened at the first write. Held while writing; a write waits for the one before it.
     ledger: Mutex<Option<Ledger>>,
     role: Mutex<Role>,
     changed: Notify,
 }
 
-/// The part of this process in the rebuilds of its log.
+/// The role of this process for the rebuilds of its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
-    /// It shows them.
+    /// It shows rebuilds.
     Shows,
-    /// It will carry them out once it has read everything and holds its lease.
+    /// It will carry out rebuilds once it has read everything and holds its lease.
     Prepares,
-    /// It carries them out, by these means.
+    /// It carries out rebuilds, by these means.
     CarriesOut(Means),
-    /// It carried them out until another process took over.
+    /// It carried out rebuilds until another process took over.
     Fenced,
 }
 
-/// The means by which a process carries rebuilds out.
+/// The means by which a process carries out rebuilds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Means {
     cluster: bool,
@@ -158,31 +157,33 @@ struct Means {
 }
 
 impl Shared {
-    /// A role is whole whoever panicked while holding it.
+    /// A role is a single value, so it is valid even after a panic of the holder.
     fn role(&self) -> MutexGuard<'_, Role> {
         self.role.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Rebuilds {
-    /// Those of a log. Nothing is read yet, and nothing written before somebody carries rebuilds out.
+    /// Returns the rebuilds of a log. Nothing is read yet, and nothing is written before a process carries out
+    /// rebuilds.
     pub fn new(log: SharedLog) -> Self {
         let shared =
             Shared { log, ledger: Mutex::default(), role: Mutex::new(Role::Shows), changed: Notify::new() };
         Self { shared: Arc::new(shared) }
     }
 
-    /// This process will carry rebuilds out, once it knows everything: until then who commands is asked to wait.
+    /// Announces that this process will carry out rebuilds once it is up to date. Until then commands return an error
+    /// that asks to retry.
     pub fn prepare(&self) {
         *self.shared.role() = Role::Prepares;
     }
 
-    /// An error unless rebuilds can be started here now: to be asked before a plan is made for nothing.
+    /// Returns an error unless rebuilds can be started here now. Call it before making a plan.
     pub fn check_started_here(&self) -> Result<(), RebuildError> {
         self.means(STARTED_HERE).map(drop)
     }
 
-    /// Writes a plan down; it is carried out from then on. Blocks.
+    /// Writes a plan down. It is carried out from then on. Blocks.
     pub fn start(&self, plan: Plan, started: Started) -> Result<RebuildRecord, RebuildError> {
         let means = self.means(STARTED_HERE)?;
         if plan.cost.notified > 0 && !means.sink {
@@ -213,7 +214,7 @@ impl Rebuilds {
         Ok(record)
     }
 
-    /// Pauses, resumes or cancels a rebuild, on behalf of somebody if they say who they are. Blocks.
+    /// Pauses, resumes or cancels a rebuild. `by` is the user who asks, if known. Blocks.
     pub fn change(&self, id: &str, change: Change, by: Option<&str>) -> Result<RebuildItem, RebuildError> {
         self.means("with --server")?;
         let item = self.with(|ledger| {
@@ -227,7 +228,7 @@ impl Rebuilds {
         Ok(item)
     }
 
-    /// All rebuilds, the newest first. Blocks.
+    /// All rebuilds, newest first. Blocks.
     pub fn list(&self) -> Result<Vec<RebuildItem>, RebuildError> {
         self.see(|book| {
             let item = |of: book::Rebuild<'_>| RebuildItem {
@@ -246,7 +247,8 @@ impl Rebuilds {
         self.see(|book| item_of(book, id))
     }
 
-    /// The means of this process, an error unless it carries rebuilds out; `how` another one is asked.
+    /// The means of this process, or an error unless it carries out rebuilds. `how` advises on how to use another
+    /// process.
     fn means(&self, how: &str) -> Result<Means, RebuildError> {
         match *self.shared.role() {
             Role::CarriesOut(means) => Ok(means),
@@ -258,7 +260,7 @@ impl Rebuilds {
         }
     }
 
-    /// Reads: what this process writes, if it does, else what stands on the log.
+    /// Reads from the book that this process writes, or else from the log.
     fn see<T>(&self, read: impl FnOnce(&Book) -> Result<T, RebuildError>) -> Result<T, RebuildError> {
         if matches!(*self.shared.role(), Role::CarriesOut(_)) {
             self.with(|ledger| read(ledger.book()))
@@ -267,8 +269,9 @@ impl Rebuilds {
         }
     }
 
-    /// Writes with what this process has open. After an error it does not know what was written: the next one reads it anew.
-    /// Who was fenced stays so: to read it anew would take it back from the other one.
+    /// Writes with the ledger of this process. After an error the written records are unknown, so the next call reads
+    /// the topic again. A process that was fenced stays fenced: opening the ledger again would take it back from the
+    /// other process.
     fn with<T>(&self, write: impl FnOnce(&mut Ledger) -> Result<T, RebuildError>) -> Result<T, RebuildError> {
         let mut shared = self.shared.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         if *self.shared.role() == Role::Fenced {
@@ -296,7 +299,7 @@ fn item_of(book: &Book, id: &str) -> Result<RebuildItem, RebuildError> {
     Ok(RebuildItem { record: of.record.clone(), progress: of.progress(), items })
 }
 
-/// The rebuild as somebody wants it; an error if it cannot become so.
+/// Returns the rebuild after a change, or an error if the change is not possible.
 fn changed(
     record: RebuildRecord,
     failed: u32,

@@ -1,4 +1,4 @@
-//! What a target is next, after what was seen of it. Nothing is asked or written here.
+//! Computes the next state of a target from what was seen of it. It sends and writes nothing.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use crate::oci::Timestamp;
 use crate::record::rebuild::{Action, TargetState};
 use crate::record::{BuildConfigRecord, TargetRecord};
 
-/// Whether a build, whoever began it, is as good as one begun now: it began after everything was there, had not ended when the
-/// plan was made, and nobody has found it wanting.
+/// Returns `true` if a build, whoever started it, serves as well as one started now: it was created after everything
+/// was ready, it had not ended when the plan was made, and it has not been judged insufficient.
 pub(super) fn is_adequate(build: &BuildNow, known: &Known) -> bool {
     let planned = Timestamp::from_second(known.planned.as_second()).unwrap_or(known.planned);
     let is_rejected = known.target.rejected.is_some_and(|last| build.number.is_none_or(|of| of <= last));
@@ -24,7 +24,7 @@ pub(super) fn is_adequate(build: &BuildNow, known: &Known) -> bool {
         }
 }
 
-/// A target whose BuildConfig says that nobody may build it, or that clade cannot.
+/// Returns the skipped target if its BuildConfig is paused or needs an uploaded source.
 pub(super) fn held(target: &TargetRecord, now: &BuildConfigRecord) -> Option<TargetRecord> {
     let message = match (now.paused, now.binary) {
         (true, _) => "the annotation openshift.io/build-config.paused holds it",
@@ -34,7 +34,7 @@ pub(super) fn held(target: &TargetRecord, now: &BuildConfigRecord) -> Option<Tar
     Some(changed(target, TargetState::Skipped, message).at_end(Timestamp::now()))
 }
 
-/// A target that is being built.
+/// Returns the target as running.
 pub(super) fn running(target: &TargetRecord, build: &BuildNow, message: &str) -> TargetRecord {
     TargetRecord {
         build: Some(build.name.clone()),
@@ -44,7 +44,7 @@ pub(super) fn running(target: &TargetRecord, build: &BuildNow, message: &str) ->
     }
 }
 
-/// A target that somebody else builds already.
+/// Returns the target as built by a build that somebody else has started.
 pub(super) fn adopted(target: &TargetRecord, build: &BuildNow) -> TargetRecord {
     let message = match (&build.begun_for, target.action) {
         (Some((rebuild, _)), _) if *rebuild == target.rebuild => String::new(),
@@ -55,7 +55,7 @@ pub(super) fn adopted(target: &TargetRecord, build: &BuildNow) -> TargetRecord {
     running(target, build, &message)
 }
 
-/// A target of which the API server says no, or nothing, before a build was asked for.
+/// Returns the target after the API server refused, or did not answer, before a build was requested.
 pub(super) fn refused(target: &TargetRecord, error: BuildError) -> TargetRecord {
     let now = Timestamp::now();
     match error {
@@ -69,7 +69,7 @@ pub(super) fn refused(target: &TargetRecord, error: BuildError) -> TargetRecord 
     }
 }
 
-/// A target of which nobody knows whether its build was begun. That does not go on for longer than a build may.
+/// Returns a target whose build may or may not have been started. This lasts no longer than a build may take.
 pub(super) fn unclear(known: &Known, problem: &str) -> TargetRecord {
     let target = &known.target;
     if is_late(known) {
@@ -81,7 +81,7 @@ pub(super) fn unclear(known: &Known, problem: &str) -> TargetRecord {
     changed(target, TargetState::Starting, message)
 }
 
-/// What cannot be seen is looked at again, until a build would have to have ended.
+/// Returns a target that cannot be seen now. clade looks again, until the time limit of a build is over.
 pub(super) fn unseen(known: &Known, error: &BuildError) -> TargetRecord {
     let target = &known.target;
     let message = format!("what became of it cannot be seen: {error}");
@@ -91,7 +91,7 @@ pub(super) fn unseen(known: &Known, error: &BuildError) -> TargetRecord {
     }
 }
 
-/// A target whose build has failed: it is tried again, ever more slowly, as often as the limits say.
+/// Returns a target whose build has failed. It is retried at growing intervals, as often as the limits allow.
 pub(super) fn failed(context: &Context, known: &Known, problem: &str) -> TargetRecord {
     let target = &known.target;
     context.metrics.builds_failed.inc();
@@ -106,13 +106,13 @@ pub(super) fn failed(context: &Context, known: &Known, problem: &str) -> TargetR
     TargetRecord { action, build: None, not_before: Some(at), ..waiting }
 }
 
-/// Whether so much time has gone by since a moment.
+/// Returns `true` if this much time has passed since a moment.
 pub(super) fn is_over(since: Timestamp, time: Duration) -> bool {
     let seconds = Timestamp::now().as_second() - since.as_second();
     u64::try_from(seconds).is_ok_and(|seconds| seconds >= time.as_secs())
 }
 
-/// Whether it has taken longer than a build may.
+/// Returns `true` if the build has taken longer than its limit.
 pub(super) fn is_late(known: &Known) -> bool {
     let most = Duration::from_secs(known.limits.build_timeout_seconds);
     known.target.started.is_some_and(|at| is_over(at, most))

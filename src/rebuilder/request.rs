@@ -1,4 +1,4 @@
-//! The request for a build: made at most once, however often it is asked for.
+//! Sends the request for a build. The build is started at most once, however often the request is sent.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::oci::Timestamp;
 use crate::record::TargetRecord;
 use crate::record::rebuild::TargetState;
 
-/// A request whose answer was lost may still be under way for so long, which is longer than it is waited for.
+/// Time for which a request without an answer may still be under way. It is longer than the time limit of a request.
 const UNDER_WAY: Duration = Duration::from_secs(45);
-/// A request of which nobody knows is repeated after so long.
+/// Delay before a request with an unknown result is repeated.
 const REPEATED: Duration = Duration::from_secs(5);
 
-/// Asks the API server for the build that was written down. It takes the request once, so that it can be asked again.
+/// Sends the request that was written down. The API server accepts it once, so it may be repeated.
 pub(super) async fn post(
     context: &Context,
     known: &Known,
@@ -41,10 +41,10 @@ pub(super) async fn post(
             context.metrics.builds_begun.inc();
             context.write(running(target, &build, "")).await
         }
-        // Whether it was begun is seen at the next look.
+        // The next look shows whether the build was started.
         Err(BuildError::Unknown(problem)) => context.write(unclear(known, &problem)).await,
         Err(BuildError::NotNow(problem)) => context.write(failed(context, known, &problem)).await,
-        // It has taken it before, or another's, or refuses it for itself.
+        // The API server has accepted this request before, or another one, or refuses it.
         Err(BuildError::Refused(problem)) => {
             let unbegun = || Some(refused(target, BuildError::Refused(problem)));
             settle(context, known, namespace, name, unbegun).await.map(drop)
@@ -53,7 +53,7 @@ pub(super) async fn post(
     }
 }
 
-/// Looks whether a build was begun by a request of which nobody knows, and asks again if not.
+/// Looks whether a request with an unknown result has started a build, and repeats it if not.
 pub(super) async fn look_at_request(
     context: &Context,
     known: &Known,
@@ -66,7 +66,8 @@ pub(super) async fn look_at_request(
     ask_again(context, known, namespace, name).await
 }
 
-/// Writes what has become of a request; `unbegun` is what the target is if none was taken. False if that is nothing.
+/// Writes the result of a request; `unbegun` is the target if no request was accepted. Returns `false` if the result is
+/// still unknown.
 async fn settle(
     context: &Context,
     known: &Known,
@@ -87,7 +88,7 @@ async fn settle(
     }
 }
 
-/// Repeats a request that was not taken, unless nothing is to begin any more.
+/// Repeats a request that was not accepted, unless nothing may begin any more.
 async fn ask_again(
     context: &Context,
     known: &Known,
@@ -114,11 +115,11 @@ async fn ask_again(
 }
 
 enum Begun {
-    /// This is what the target is now.
+    /// The new state of the target.
     Known(Box<TargetRecord>),
-    /// The BuildConfig is as it was: no request was taken.
+    /// The BuildConfig is unchanged: no request was accepted.
     NotYet,
-    /// A request was taken, and its build is not to be seen yet.
+    /// A request was accepted, and its build is not visible yet.
     Unclear,
 }
 
@@ -137,7 +138,7 @@ async fn begun(context: &Context, known: &Known, namespace: &str, name: &str) ->
     let is_anothers = builds.iter().any(|build| build.number == Some(last_version + 1));
     let next = match builds.iter().find(|build| is_adequate(build, known)) {
         Some(build) if is_anothers => adopted(target, build),
-        // Somebody else was faster, with a build that will not do: it is this one's turn again.
+        // Somebody else was faster, with a build that does not serve: it is this target's turn again.
         None if is_anothers => TargetRecord {
             attempts: target.attempts.saturating_sub(1),
             ..changed(target, TargetState::Waiting, "somebody else began a build at the same time")

@@ -1,4 +1,4 @@
-//! Whoever has tags rebuilt that no BuildConfig builds: told by HTTP, signed as Standard Webhooks has it.
+//! Notifies the sink of tags that no BuildConfig builds, by HTTP, signed as Standard Webhooks defines it.
 
 use std::time::Duration;
 
@@ -10,31 +10,31 @@ use crate::oci::Timestamp;
 const CONNECTING: Duration = Duration::from_secs(5);
 const ANSWERING: Duration = Duration::from_secs(15);
 
-/// Where tags are told.
+/// The address of the sink.
 #[derive(Debug, Clone)]
 pub struct SinkConfig {
     /// An http or https URL.
     pub url: String,
-    /// The key that bodies are signed with.
+    /// The key that signs bodies.
     pub key: Option<Vec<u8>>,
 }
 
-/// Whoever has tags rebuilt that no BuildConfig builds.
+/// The sink: its receiver has tags rebuilt that no BuildConfig builds.
 pub struct Sink {
     http: http::Client,
     config: SinkConfig,
 }
 
-/// What became of it.
+/// The result of a notification.
 pub(super) enum Told {
     Taken,
-    /// It may be taken another time.
+    /// The sink may accept it another time.
     NotNow(String),
     Refused(String),
 }
 
 impl Sink {
-    /// The sink at an address.
+    /// Returns the sink at an address.
     pub fn new(config: SinkConfig) -> Result<Self, RebuildError> {
         if !config.url.starts_with("http://") && !config.url.starts_with("https://") {
             let problem = format!("the sink {:?} must be an http or https URL", config.url);
@@ -51,7 +51,7 @@ impl Sink {
         })
     }
 
-    /// Posts a CloudEvent, as JSON, under this ID.
+    /// Posts a CloudEvent as JSON under this ID.
     pub(super) async fn post(&self, id: &str, body: Vec<u8>) -> Told {
         let seconds = Timestamp::now().as_second();
         let mut request = self
@@ -68,7 +68,7 @@ impl Sink {
             Ok(answer) => {
                 let status = answer.status();
                 let to = answer.headers().get(http::header::LOCATION).and_then(|to| to.to_str().ok());
-                // Elsewhere a signed body would be a stranger's.
+                // A redirect could send the signed body to a stranger, so none is followed.
                 let to = to
                     .map(|to| format!(" to {to}, which clade does not follow; name that"))
                     .unwrap_or_default();

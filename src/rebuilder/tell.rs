@@ -1,4 +1,4 @@
-//! Telling others that a tag is to be rebuilt: a CloudEvent.
+//! Notifies the sink that a tag is to be rebuilt, with a CloudEvent.
 
 use serde::Serialize;
 use serde_json::json;
@@ -13,10 +13,10 @@ use crate::oci::{Digest, Timestamp};
 use crate::record::rebuild::TargetState;
 use crate::record::{Target, TargetRecord};
 
-/// The event's type; its version is that of its data.
+/// The type of the event. Its version is that of the data.
 const TYPE: &str = "dev.clade.rebuild-requested.v1";
 
-/// What is told of one tag.
+/// The data of a notification about one tag.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Requested<'a> {
@@ -25,18 +25,19 @@ struct Requested<'a> {
     rebuild: &'a str,
     class: &'a str,
     wave: u32,
-    /// Counts how often it is told: a build of the time before has failed or did not come.
+    /// The number of the notification: an earlier build has failed or did not come.
     attempt: u32,
-    /// The base version that its image is built on.
+    /// The base version of its image.
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<Digest>,
     reason: &'a str,
 }
 
-/// Tells of a target that is written down as being begun. A crash between may tell it twice, under the same ID.
+/// Notifies the sink of a target whose state `Starting` was written. A crash in between may repeat the notification,
+/// under the same ID.
 pub(super) async fn tell(context: &Context, known: &Known) -> Result<(), RebuildError> {
     let target = &known.target;
-    // Of what was not told, the same attempt is told another time.
+    // If the notification fails, the same attempt is repeated later.
     let untold = |message: String| TargetRecord {
         attempts: target.attempts.saturating_sub(1),
         ..changed(target, TargetState::Waiting, message)
@@ -65,7 +66,7 @@ pub(super) async fn tell(context: &Context, known: &Known) -> Result<(), Rebuild
     let next = match sink.post(&id, event.to_string().into_bytes()).await {
         Told::Taken => {
             context.metrics.builds_begun.inc();
-            // From now on its build has its time, however long it took to tell.
+            // The time of its build counts from now on, however long the notification took.
             let running = changed(target, TargetState::Running, "told; waits for its image");
             TargetRecord { started: Some(Timestamp::now()), ..running }
         }

@@ -1,4 +1,4 @@
-//! The desk alone, against random plans and random luck.
+//! Tests the desk against random plans and random outcomes.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ fn rebuilds() -> Rebuilds {
     rebuilds
 }
 
-/// How often it was begun and how it ended, by target.
+/// The number of starts and the last outcome, by target.
 #[derive(Debug, Default)]
 struct Played {
     begun: BTreeMap<Target, u32>,
@@ -67,8 +67,8 @@ struct Played {
     most_in_namespace: usize,
 }
 
-/// Plays a rebuild to its end: in each round what may begin begins, and one of those that run ends as `luck` says. Now
-/// and then the process is another one, which knows only what is written.
+/// Plays a rebuild to its end: in each round every target that may begin begins, and one of the running ones ends as
+/// `luck` says. Now and then another process takes over, which knows only the records.
 fn play(rebuilds: &mut Rebuilds, caps: Caps, luck: &[u8]) -> Played {
     let mut played = Played::default();
     let mut luck = luck.iter().copied().cycle();
@@ -221,7 +221,7 @@ fn another_process_goes_on_with_what_is_written_and_the_first_cannot_write_any_m
     second.change(&id, Change::Resume, None).unwrap();
 }
 
-/// Writes what has become of some targets, and concludes from it.
+/// Writes the state of some targets, and concludes from it.
 fn become_(rebuilds: &Rebuilds, id: &str, numbers: &[usize], state: TargetState) {
     rebuilds
         .with(|ledger| {
@@ -250,7 +250,7 @@ fn next(rebuilds: &Rebuilds) -> Vec<String> {
 fn builds_wait_for_nobody_who_is_told_and_are_not_stopped_by_them() {
     let rebuilds = rebuilds();
     rebuilds.activate(true, true);
-    // The first three are told, and build on nothing; the others are two waves of builds.
+    // The first three are notified and have no base; the others are two waves of builds.
     let bases = [vec![], vec![], vec![], vec![], vec![3]];
     let mut plan = plan(&bases, json!({"maxConcurrent": 2, "maxFailures": 1}));
     plan.targets[..3].iter_mut().for_each(|planned| planned.action = Action::Notify);

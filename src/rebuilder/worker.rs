@@ -1,4 +1,4 @@
-//! Carrying rebuilds out: what may begin is begun, what was begun is looked at, some at once.
+//! Carries out rebuilds: starts the builds that may begin, and looks at those under way, several at once.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,17 +19,17 @@ use crate::retry::{Backoff, Policy};
 use crate::telemetry::RebuildMetrics;
 use crate::view::View;
 
-/// So many requests are under way at once.
+/// Requests under way at once, at most.
 const AT_ONCE: usize = 16;
-/// How often is looked whether something may begin.
+/// Interval at which the worker looks for targets that may begin.
 const TICK: Duration = Duration::from_millis(200);
-/// The waits after an error of the log.
+/// Delays after an error of the log.
 const RETRY: Policy = Policy::new(Duration::from_millis(500), Duration::from_secs(32));
-/// The waits before a target that could not begin is tried again.
+/// Delays before a target that could not begin is retried.
 const ATTEMPT: Policy = Policy::new(Duration::from_secs(4), Duration::from_secs(60));
 
-/// Carries out what is on the log, and begins rebuilds as policies say, until another instance takes over. The view must
-/// be up to date.
+/// Carries out the rebuilds on the log, and begins rebuilds by the policies, until another instance takes over. The
+/// view must be up to date.
 pub async fn run(
     rebuilds: Rebuilds,
     cluster: Option<Cluster>,
@@ -50,7 +50,7 @@ pub async fn run(
         held: HashMap::new(),
     };
     let ended = worker.work(automatic).await;
-    // One that was fenced stays so.
+    // A fenced process stays fenced.
     let mut role = shared.role();
     if *role != Role::Fenced {
         *role = Role::Prepares;
@@ -62,15 +62,15 @@ pub async fn run(
 struct Worker {
     context: Context,
     tasks: JoinSet<Result<(), RebuildError>>,
-    /// What each task is about.
+    /// The target of each task.
     places: HashMap<tokio::task::Id, Place>,
-    /// When each was looked at last.
+    /// The time of the last look at each target.
     looked: HashMap<Place, Instant>,
-    /// Those that were to begin and did not.
+    /// The targets that were to begin and did not.
     held: HashMap<Place, Held>,
 }
 
-/// A target that could not begin: it is tried again later, and ever later.
+/// A target that could not begin. It is retried at growing intervals.
 #[derive(Debug)]
 struct Held {
     until: Instant,
@@ -107,7 +107,7 @@ impl Worker {
         }
     }
 
-    /// A task has ended; what it could not write is tried again at the next look.
+    /// Handles the end of a task. A failed write is retried at the next look.
     fn end(
         &mut self,
         ended: Result<(tokio::task::Id, Result<(), RebuildError>), tokio::task::JoinError>,
@@ -127,7 +127,7 @@ impl Worker {
         }
     }
 
-    /// Concludes what can be concluded, begins what may begin and looks at what was begun.
+    /// Applies all conclusions, starts the builds that may begin, and looks at those under way.
     async fn step(&mut self) -> Result<(), RebuildError> {
         let busy: HashSet<Place> = self.places.values().cloned().collect();
         let (rebuilds, caps) = (self.context.rebuilds.clone(), self.context.options.caps);
@@ -135,7 +135,7 @@ impl Worker {
         let (to_begin, to_look) = blocking(move || {
             rebuilds.with(|ledger| {
                 let now = Timestamp::now();
-                // One conclusion may lead to the next: what hangs on what is skipped is skipped.
+                // One conclusion may lead to the next: targets built on a skipped one are skipped too.
                 loop {
                     let records = desk::conclude(ledger.book(), &busy, now);
                     if records.is_empty() {
@@ -151,7 +151,7 @@ impl Worker {
             })
         })
         .await?;
-        // A look at each of very many would be all that the API server has to do.
+        // Looking at very many builds would keep the API server busy, so the interval grows with their number.
         let every = self.context.options.look_every.max(Duration::from_millis(10) * count(to_look.len()));
         self.looked.retain(|_, at| at.elapsed() < every);
         let is_trying: HashSet<&Place> = self.places.values().chain(&to_begin).collect();
@@ -184,7 +184,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether it is time to try to begin a target. It is held from then on, for the case that it does not begin.
+    /// Returns `true` if it is time to try to begin a target. The target is held from then on, in case it does not
+    /// begin.
     fn may_try(&mut self, place: &Place) -> bool {
         let now = Instant::now();
         let held =

@@ -1,4 +1,4 @@
-//! Topic `buildconfigs`: what builds which image from what, by `namespace/name`.
+//! Topic `buildconfigs`: each OpenShift BuildConfig with its inputs and its output, by `namespace/name`.
 
 use std::collections::BTreeMap;
 
@@ -7,38 +7,38 @@ use serde::{Deserialize, Serialize};
 
 use super::{ObjectReference, Topic, Value};
 
-/// One OpenShift BuildConfig, as far as a rebuild needs it.
+/// One OpenShift BuildConfig: the fields that a rebuild needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BuildConfigRecord {
-    /// Its namespace.
+    /// The namespace.
     pub namespace: String,
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Counts what the publisher has published.
+    /// Publication counter of the publisher.
     pub sequence: u64,
-    /// The live source that it was seen in: `kubernetes`.
+    /// The live source that reported the BuildConfig: `kubernetes`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// Its labels.
+    /// The labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// The builder image: `spec.strategy.*.from`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub builder: Option<ObjectReference>,
-    /// Images that sources are taken from: `spec.source.images[].from`.
+    /// Images that the build copies sources from: `spec.source.images[].from`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub source_images: Vec<ObjectReference>,
-    /// Whether its source is uploaded by whoever starts a build: `spec.source.binary`.
+    /// `true` if the person who starts a build uploads the source: `spec.source.binary`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub binary: bool,
-    /// What it pushes to: `spec.output.to`.
+    /// The image that the build pushes to: `spec.output.to`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<ObjectReference>,
-    /// Its ImageChange triggers.
+    /// The ImageChange triggers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_change_triggers: Vec<ImageChangeTrigger>,
-    /// Whether the annotation `openshift.io/build-config.paused` holds it.
+    /// `true` if the annotation `openshift.io/build-config.paused` pauses the BuildConfig.
     #[serde(default)]
     pub paused: bool,
     /// `status.lastVersion`.
@@ -46,14 +46,14 @@ pub struct BuildConfigRecord {
     pub last_version: u64,
 }
 
-/// A trigger that builds when an image stream's tag moves.
+/// A trigger that starts a build when a tag of an image stream moves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageChangeTrigger {
-    /// What it watches; the builder image where absent.
+    /// The reference that the trigger watches. If absent, the trigger watches the builder image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<ObjectReference>,
-    /// Whether it is switched off.
+    /// `true` if the trigger is switched off.
     #[serde(default)]
     pub paused: bool,
 }

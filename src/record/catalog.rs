@@ -1,7 +1,7 @@
 //! Topic `catalog`: classes, their versions, and groups. Small and global: every processor reads all of it.
 //!
 //! A version is a record of its own and never changes, so that a class with 500 versions stays far below the largest
-//! record. A version counts only from when its class's record says so (`versions`), so that a reader that sees the
+//! record. A version counts only once the record of its class includes it (`versions`), so a reader that sees the
 //! version before the class concludes nothing from it.
 
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ pub enum CatalogRecord {
     ImageClassGroup(GroupRecord),
 }
 
-/// What a record of the catalog is kept under.
+/// The key of a record of the catalog.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CatalogKey {
     /// `class/NAME`
@@ -36,90 +36,92 @@ pub enum CatalogKey {
     Group(String),
 }
 
-/// A class: what an admin named, and where its version list stands.
+/// A class: the declaration of an administrator, and the position of its version list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClassRecord {
-    /// Its name, a Kubernetes label value.
+    /// The name, a Kubernetes label value.
     pub name: String,
-    /// Counts what the publisher has published.
+    /// Publication counter of the publisher.
     pub sequence: u64,
-    /// The sequence at its creation: tells it from an earlier class of this name.
+    /// The sequence at the creation of the class. It distinguishes the class from an earlier class of the same name.
     pub generation: u64,
-    /// What groups select it by.
+    /// The labels that groups select the class by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// What it follows.
+    /// The reference that the class follows.
     pub from: ObjectReference,
-    /// How many versions it has: those with a number below this one.
+    /// The number of versions. Every version of the class has a number below this one.
     pub versions: u32,
-    /// The number of the current version. Absent until the followed image was seen.
+    /// The number of the current version. Absent until clade has seen the followed image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<u32>,
-    /// Counts the changes of its versions and of which is current: tells a move of the followed tag from an earlier one
-    /// to the same version.
+    /// Counts the changes of the version list and of the current version. It distinguishes a move of the followed tag
+    /// from an earlier move to the same version.
     pub revision: u64,
-    /// Whether what it follows is there.
+    /// The state of the reference that the class follows.
     pub following: Following,
-    /// What is to happen to images of it that are outdated.
+    /// The rebuild policy: what clade does about outdated images of the class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<Box<RebuildPolicy>>,
 }
 
-/// Whether what a class follows is there.
+/// The state of the reference that a class follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Following {
-    /// Whether the followed tag or image is known and resolves to images that are known.
+    /// `true` if the followed tag or image is known and resolves to known images.
     pub ready: bool,
-    /// A CamelCase word for programs: `Following`, `Settling`, `NotFound`, `TagGone`, `ImageUnknown`, `NoLayers`.
+    /// The reason as a CamelCase word for programs: `Following`, `Settling`, `NotFound`, `TagGone`, `ImageUnknown`,
+    /// `NoLayers`.
     pub reason: String,
-    /// A sentence for people.
+    /// The reason as a sentence for people.
     pub message: String,
 }
 
-/// One version of a class: what the followed tag pointed at.
+/// One version of a class: an image that the followed tag has pointed at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionRecord {
     /// The class.
     pub class: String,
-    /// Its number in the class, from 0, in the order in which clade learned of them.
+    /// The number in the class, from 0, in the order in which clade learned of the versions.
     pub number: u32,
     /// The image or image index that the tag pointed at.
     pub digest: Digest,
-    /// From when on the tag pointed at it. Until the next one in time.
+    /// The time at which the tag began to point at the image. The version that is next in time ends it.
     #[schemars(with = "String")]
     pub since: Timestamp,
-    /// One chain a platform.
+    /// One chain per platform.
     pub images: Vec<ImageChain>,
 }
 
-/// The chain of one platform's image: enough to recognise what is built on it after the image itself is pruned.
+/// The chain of one platform's image. It is enough to recognise the images built on it after the image itself is
+/// pruned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageChain {
-    /// The image it was taken from.
+    /// The image that the chain was taken from.
     pub digest: Digest,
-    /// What that runs on.
+    /// The platform of that image.
     pub platform: Platform,
-    /// What the layers are known by.
+    /// The kind of digest that identifies the layers.
     pub layer_identity: LayerIdentity,
     /// The non-empty layers, base first.
     pub layers: Vec<Digest>,
-    /// The chain ID of all of them.
+    /// The chain ID of all layers.
     pub chain_id: ChainId,
 }
 
-/// A group: the classes whose labels it selects.
+/// A group: the classes that a label selector selects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupRecord {
-    /// Its name, the key of `group=class`.
+    /// The name, the key of `group=class`.
     pub name: String,
-    /// Counts what the publisher has published.
+    /// Publication counter of the publisher.
     pub sequence: u64,
-    /// Which classes are in it.
+    /// The selector over the labels of classes.
     pub selector: Selector,
 }
 
@@ -141,35 +143,35 @@ pub struct Selector {
 pub struct Requirement {
     /// The label.
     pub key: String,
-    /// How it is compared.
+    /// The operator that compares the label with the values.
     pub operator: Operator,
-    /// With which values. Empty for `Exists` and `DoesNotExist`.
+    /// The values to compare with. Empty for `Exists` and `DoesNotExist`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
 }
 
-/// How a label is compared.
+/// The operator of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Operator {
-    /// It has one of the values.
+    /// The label has one of the values.
     In,
-    /// It has none of the values, or is absent.
+    /// The label has none of the values, or is absent.
     NotIn,
-    /// It is there.
+    /// The label is present.
     Exists,
-    /// It is absent.
+    /// The label is absent.
     DoesNotExist,
 }
 
 impl ImageChain {
-    /// Its layers as a chain.
+    /// The layers as a chain.
     pub fn chain(&self) -> LayerChain {
         LayerChain::new(self.layer_identity, self.layers.iter().copied())
     }
 }
 
 impl CatalogRecord {
-    /// What it is kept under.
+    /// The key of the record.
     pub fn key(&self) -> CatalogKey {
         match self {
             Self::ImageClass(class) => CatalogKey::Class(class.name.clone()),
@@ -180,7 +182,7 @@ impl CatalogRecord {
 }
 
 impl CatalogKey {
-    /// Reads a key back; `None` for one that is none.
+    /// Parses a key. Returns `None` for a text that is no key of the catalog.
     pub fn parse(key: &str) -> Option<Self> {
         let (kind, name) = key.split_once('/')?;
         match kind {

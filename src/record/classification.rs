@@ -1,4 +1,4 @@
-//! Topic `classifications`: what each image is, by digest. Only images that are in a class have a record.
+//! Topic `classifications`: the classification of each image, by digest. Only images that are in a class have a record.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,32 +16,33 @@ use crate::oci::{Digest, Platform};
 pub struct ClassificationRecord {
     /// The image.
     pub digest: Digest,
-    /// The sequence of the image's record that this was concluded from.
+    /// The sequence of the image record that the classification was concluded from.
     pub sequence: u64,
-    /// What it runs on.
+    /// The platform of the image.
     pub platform: Arc<Platform>,
-    /// The classes it is a member of, by name.
+    /// The classes that the image is a member of, by name.
     pub classes: Common<Vec<Membership>>,
-    /// By group, the classes of the group that it is a member of, nearest first.
+    /// For each group, the classes of the group that the image is a member of, nearest first.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: Common<BTreeMap<String, Vec<String>>>,
 }
 
-/// That an image is in a class.
+/// The membership of an image in a class.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Membership {
     /// The class.
     pub name: String,
-    /// The class's generation: tells a class from an earlier one of the same name.
+    /// The generation of the class. It distinguishes the class from an earlier class of the same name.
     pub generation: u64,
-    /// Whether the base version it is built on is the class's current one.
+    /// The state of the image: `current` if its base version is the current version of the class.
     pub state: State,
-    /// The base version it is built on: digest of that version's image for its platform.
+    /// The base version: the digest of that version's image for the platform of this image.
     pub version: Digest,
-    /// How many layers that base has.
+    /// The number of layers of the base version.
     pub depth: u32,
-    /// Whether no other class follows a deeper base of this image. Classes that follow the same base are equally near.
+    /// `true` if no other class follows a deeper base of this image. Classes that follow the same base are equally
+    /// near.
     pub nearest: bool,
 }
 
@@ -49,9 +50,9 @@ pub struct Membership {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Built on the class's current version.
+    /// The base version is the current version of the class.
     Current,
-    /// Built on an earlier version.
+    /// The base version is an earlier version of the class.
     Outdated,
 }
 
@@ -68,7 +69,7 @@ impl Value for ClassificationRecord {
     const TOPIC: Topic = Topic::Classifications;
     const TYPE: &'static str = "dev.clade.classification.v1";
     fn id(&self, json: &[u8]) -> String {
-        // Of the content, so that writing the same conclusion again has the same id.
+        // A hash of the content: writing the same conclusion again gives the same ID.
         format!("{}#{}", self.digest, Digest::of(json).short())
     }
 }

@@ -1,4 +1,4 @@
-//! Values that thousands of records have alike: each is kept once, and put into JSON once.
+//! Shares values that are equal in thousands of records: each is kept once and encoded as JSON once.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,14 +10,14 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
 
-/// A part of records that many of them share. Its JSON is that of `T`, encoded when it is first asked for.
+/// A part that many records share. Its JSON is that of `T`, encoded on first use.
 #[derive(Default)]
 pub struct Common<T>(Arc<Kept<T>>);
 
 #[derive(Default)]
 struct Kept<T> {
     value: T,
-    /// `None` where the value is none that JSON can express.
+    /// `None` if JSON cannot express the value.
     json: OnceLock<Option<Box<RawValue>>>,
 }
 
@@ -40,7 +40,7 @@ impl<T> Deref for Common<T> {
     }
 }
 
-/// As `T`: whether it was encoded already is nobody's business.
+/// As `T`: whether the JSON was encoded already is no part of the value.
 impl<T: fmt::Debug> fmt::Debug for Common<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
@@ -61,7 +61,7 @@ impl<T: Hash> Hash for Common<T> {
     }
 }
 
-/// As `T`. JSON is taken from what was encoded before; formats that people do not read have none.
+/// As `T`. The JSON is the one encoded before; binary formats do not use it.
 impl<T: Serialize> Serialize for Common<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let json = || self.0.json.get_or_init(|| to_raw_value(&self.0.value).ok());

@@ -1,4 +1,4 @@
-//! From a value to a record and back.
+//! Encodes values as records and decodes them.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,10 @@ use serde::de::DeserializeOwned;
 use super::header::{self, Header};
 use super::topic::Topic;
 
-/// What is appended: a key, a value (`None` is a tombstone) and headers.
+/// A record to append: a key, a value (`None` is a tombstone) and headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// What a compacted topic keeps the last record of.
+    /// The key. A compacted topic keeps the last record of each key.
     pub key: String,
     /// The value as JSON; `None` deletes the key.
     pub value: Option<Vec<u8>>,
@@ -21,58 +21,60 @@ pub struct Record {
 }
 
 impl Record {
-    /// The size of its key and value: what is bounded, and what a read counts.
+    /// The size of key and value in bytes. Limits on records and reads count this size.
     pub fn bytes(&self) -> usize {
         self.key.len() + self.value.as_ref().map_or(0, Vec::len)
     }
 }
 
-/// The value of a topic.
+/// A value that a topic carries.
 pub trait Value: Serialize + DeserializeOwned + JsonSchema {
-    /// The topic it stands on.
+    /// The topic of the value.
     const TOPIC: Topic;
     /// The CloudEvents type with the version of the format, as `dev.clade.image.v1`. A change that an old reader would
-    /// misread makes a new version.
+    /// misread needs a new version.
     const TYPE: &'static str;
-    /// The CloudEvents id: the same for the same event, however often it is written. `json` is the value, encoded.
+    /// Returns the CloudEvents ID. Equal events have equal IDs, however often they are written. `json` is the encoded
+    /// value.
     fn id(&self, json: &[u8]) -> String;
 }
 
-/// Why a record could not be read.
+/// A reason why a record cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// It was written in a format that this version of clade does not know.
+    /// The record has a format that this version of clade does not know.
     #[error(
         "the record has the type {found:?}; this version of clade reads {expected} up to version {version}: upgrade it"
     )]
     Version {
-        /// What the record says.
+        /// The type of the record.
         found: String,
         /// The type that was expected.
         expected: &'static str,
-        /// The newest version known.
+        /// The newest version that this program knows.
         version: u32,
     },
-    /// It is not the JSON that its type says.
+    /// The value is not the JSON that its type requires.
     #[error("the value is not a valid {0}: {1}")]
     Malformed(&'static str, serde_json::Error),
 }
 
-/// The CloudEvents type of `V` without its version, and the version.
+/// Returns the CloudEvents type of `V` without its version, and the version.
 pub fn type_and_version<V: Value>() -> (&'static str, u32) {
     let (name, version) = V::TYPE.rsplit_once(".v").unwrap_or((V::TYPE, ""));
     (name, version.parse().unwrap_or(1))
 }
 
-/// The record that carries `value` under `key`.
+/// Returns the record that carries `value` under `key`.
 pub fn encode<V: Value>(key: String, value: &V) -> Result<Record, serde_json::Error> {
-    // Most records fit, and none has to be moved a few times while it grows.
+    // Most records fit, so the buffer rarely moves while it grows.
     let mut json = Vec::with_capacity(1024);
     serde_json::to_writer(&mut json, value)?;
     Ok(Record { headers: headers::<V>(value.id(&json), &key, true), key, value: Some(json) })
 }
 
-/// The record that deletes `key` from a topic of `V`; `id` tells this deletion from others of the key.
+/// Returns the record that deletes `key` from a topic of `V`. `id` distinguishes this deletion from other deletions of
+/// the key.
 pub fn tombstone<V: Value>(key: String, id: String) -> Record {
     Record { headers: headers::<V>(id, &key, false), key, value: None }
 }
@@ -92,7 +94,7 @@ fn headers<V: Value>(id: String, subject: &str, has_content: bool) -> Vec<Header
     headers
 }
 
-/// The value of `record`; `None` for a tombstone. A record without `ce_type` is taken as the current version.
+/// Returns the value of `record`, or `None` for a tombstone. A record without `ce_type` counts as the current version.
 pub fn decode<V: Value>(record: &Record) -> Result<Option<V>, DecodeError> {
     let Some(json) = &record.value else { return Ok(None) };
     let (expected, version) = type_and_version::<V>();

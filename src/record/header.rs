@@ -1,4 +1,4 @@
-//! The headers of records: the attributes of CloudEvents in the Kafka binding's binary mode, and what goes with them.
+//! The headers of records: the attributes of CloudEvents in the Kafka binding's binary mode, and the trace context.
 
 use std::borrow::Cow;
 

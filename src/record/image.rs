@@ -6,24 +6,24 @@ use serde::{Deserialize, Serialize};
 use super::{Timestamp, Topic, Value};
 use crate::oci::{Digest, LayerChain, LayerIdentity, Platform};
 
-/// One image: what it is made of, and what is claimed of it.
+/// One image: its layers, its origin, and the claims about its base.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageRecord {
     /// Digest of the platform's manifest.
     pub digest: Digest,
-    /// Counts what the publisher has published; of two records with one key the higher is the newer.
+    /// Publication counter of the publisher. Of two records with one key, the higher is the newer.
     pub sequence: u64,
-    /// What it runs on.
+    /// The platform.
     pub platform: Platform,
-    /// Every repository it was seen in, sorted.
+    /// Every repository that contains the image, sorted.
     #[serde(default)]
     pub repositories: Vec<String>,
-    /// The live sources that have it, sorted: `kubernetes`, or a registry's host. Once none has it any more it is gone; what
-    /// was imported from a file stays.
+    /// The live sources that have the image, sorted: `kubernetes`, or a registry's host. Once no live source has it any
+    /// more, the image is gone. An image that was imported from a file stays.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<String>,
-    /// Whether it was imported as well, beside the live sources that have it.
+    /// `true` if the image was imported as well, besides the live sources that have it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub imported: bool,
     /// Media type of the manifest.
@@ -32,15 +32,15 @@ pub struct ImageRecord {
     /// Digest of the image's config.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_digest: Option<Digest>,
-    /// When it was built, by its config.
+    /// The time of the build, from the image config.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub created: Option<Timestamp>,
-    /// Which digest of a layer makes the chain.
+    /// The kind of layer digest that the chain is made of.
     pub layer_identity: LayerIdentity,
     /// The layers, base first, empty ones included as the manifest has them.
     pub layers: Vec<Layer>,
-    /// What is said of its base without proof by layers.
+    /// Claims about the base, which layers do not prove.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<Claim>,
 }
@@ -51,7 +51,7 @@ pub struct ImageRecord {
 pub struct Layer {
     /// Digest as stored (blob). Where only the diff ID is known, the diff ID.
     pub digest: Digest,
-    /// Digest of the uncompressed tar, where it is known.
+    /// Digest of the uncompressed tar, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diff_id: Option<Digest>,
     /// Size as stored, in bytes.
@@ -63,17 +63,17 @@ pub struct Layer {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Claim {
-    /// What kind of evidence it is.
+    /// The kind of evidence.
     pub evidence: Evidence,
-    /// The base by name.
+    /// The name of the base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The base by digest.
+    /// The digest of the base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
 }
 
-/// Where a claim comes from.
+/// The origin of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Evidence {
@@ -84,7 +84,7 @@ pub enum Evidence {
 }
 
 impl ImageRecord {
-    /// The chain of its non-empty layers.
+    /// Returns the chain of the non-empty layers.
     pub fn chain(&self) -> LayerChain {
         LayerChain::new(
             self.layer_identity,

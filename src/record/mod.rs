@@ -1,4 +1,4 @@
-//! What stands on the log: one file a topic. Keys, values, headers and versions; no I/O.
+//! Defines the records of the log, one file per topic: keys, values, headers and versions. It does no I/O.
 //!
 //! Values are JSON. Their attributes are CloudEvents in the Kafka binding's binary mode (`ce_…` headers), so that any
 //! CloudEvents library can subscribe. `ce_type` ends in the version of the format; a reader ignores fields that it does

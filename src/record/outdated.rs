@@ -12,33 +12,34 @@ use crate::oci::{Digest, Platform};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TransitionRecord {
-    /// The same for the same transition, so that a consumer can drop repeats.
+    /// The ID of the transition. It is the same for the same transition, so that a consumer can drop repeats.
     pub id: Digest,
     /// The image.
     pub digest: Digest,
-    /// What it runs on.
+    /// The platform of the image.
     pub platform: Arc<Platform>,
     /// The class.
     pub class: String,
-    /// What it was; absent when it was not in the class.
+    /// The standing before. Absent if the image was not in the class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Standing>,
-    /// What it is now; absent when it has left the class.
+    /// The standing now. Absent if the image has left the class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Standing>,
     /// The class's current version at that moment: the image or image index that the class's tag points at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<Digest>,
-    /// The tags that referenced the image at that moment, sorted; as many as have [`Self::MOST_TAG_BYTES`] together.
+    /// The tags that referenced the image at that moment, sorted; as many as fit into [`Self::MOST_TAG_BYTES`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// How many more there were.
+    /// The number of further tags.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more_tags: u64,
 }
 
 impl TransitionRecord {
-    /// Further tags are counted and not named: the record has to stay far below the largest one.
+    /// Bytes of tag names in one record, at most. Further tags are counted and not named: the record must stay far
+    /// below the largest one.
     pub const MOST_TAG_BYTES: usize = 256 << 10;
 }
 
@@ -47,13 +48,13 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Where an image stands in a class.
+/// The standing of an image in a class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Standing {
     /// Current or outdated.
     pub state: State,
-    /// The base version it is built on.
+    /// The base version of the image.
     pub version: Digest,
 }
 

@@ -1,11 +1,11 @@
-//! Which partition an image belongs to.
+//! Computes the partition of an image.
 
 use murmur2::{KAFKA_SEED, murmur2};
 
 use crate::oci::{Digest, LayerChain};
 
-/// The partition of everything about this image: decided by its first non-empty layer, so that all images that can be
-/// related share a partition. An image without layers is related to nothing: its own digest decides.
+/// Returns the partition of everything about this image. The first non-empty layer decides, so images that can be
+/// related share a partition. An image without layers is related to nothing, so its own digest decides.
 ///
 /// The hash is Apache Kafka's own (`murmur2 & 0x7fffffff % partitions`), so a client in any language finds the
 /// partition by hashing the layer's text as it would a key.

@@ -1,4 +1,4 @@
-//! Topic `progress`: how far each processor is. Written in the same batch as what it concluded.
+//! Topic `progress`: the progress of each processor. A processor writes it in the same batch as its conclusions.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,10 +11,10 @@ use super::{Topic, Value};
 pub struct ProgressRecord {
     /// The partition.
     pub partition: u16,
-    /// How many partitions there are. Another number would send images elsewhere: the processor refuses it. 0 while
-    /// everything is being copied into these topics from others.
+    /// The number of partitions. A processor refuses another number, which would place images elsewhere. 0 while a
+    /// migration still copies records into these topics.
     pub partitions: u16,
-    /// Counts the batches of this partition.
+    /// Batch counter of this partition.
     pub sequence: u64,
     /// Next offset of `images`.
     pub images: u64,
@@ -22,8 +22,8 @@ pub struct ProgressRecord {
     pub tags: u64,
     /// Next offset of `catalog`.
     pub catalog: u64,
-    /// Chosen by chance when the partition was first processed, below 2^53: tells the topics from others that once had
-    /// their names. Absent before anything was processed, and in the first records of the format.
+    /// A random number below 2^53, chosen when the partition was first processed. It distinguishes the topics from
+    /// others that once had their names. Absent before anything was processed, and in the first records of the format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lineage: Option<u64>,
     /// The processors that the partition has had, oldest first: the last eight. Tells this history from another one that
@@ -118,12 +118,12 @@ impl ProgressRecord {
         }
     }
 
-    /// Of a partition into which not everything has been copied yet.
+    /// Returns the progress of a partition that a migration still copies records into.
     pub const fn unfinished(partition: u16) -> Self {
         Self::beginning(partition, 0)
     }
 
-    /// Whether not everything has been copied into the partition yet.
+    /// Returns `true` if a migration still copies records into the partition.
     pub const fn is_unfinished(&self) -> bool {
         self.partitions == 0
     }

@@ -1,7 +1,8 @@
-//! Topic `rebuilds`: what is to be built again because of a class, why each of it, and how far it has come.
+//! Topic `rebuilds`: rebuilds of a class, their targets with the reasons, and the state of each.
 //!
-//! A rebuild is a record, and each of its targets another: the plan is written down before anything begins, and every step
-//! before it is taken. Whoever reads the topic knows what may have been done, and goes on from there.
+//! A rebuild is a record, and each of its targets is another. clade writes the plan down before it begins anything, and
+//! each step before it takes the step. So a reader of the topic knows which steps may have been taken, and goes on from
+//! there.
 
 use std::fmt;
 
@@ -23,7 +24,7 @@ pub enum RebuildsRecord {
     RebuildTarget(Box<TargetRecord>),
 }
 
-/// What a record is kept under.
+/// The key of a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RebuildsKey {
     /// `rebuild/ID`
@@ -32,41 +33,41 @@ pub enum RebuildsKey {
     Target(String, Target),
 }
 
-/// One rebuild: what was asked for, and what has become of it.
+/// One rebuild: the request and its state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RebuildRecord {
     /// `CLASS-NUMBER`.
     pub id: String,
-    /// Counts the rebuilds of this class, from 1.
+    /// Counts the rebuilds of the class, from 1.
     pub number: u64,
-    /// Counts the changes of this record.
+    /// Change counter of this record.
     pub sequence: u64,
-    /// What was asked for.
+    /// The request.
     pub request: RebuildRequest,
-    /// The class as it was planned for.
+    /// The class as it was when clade planned the rebuild.
     pub basis: Basis,
-    /// Whether the class's policy has begun it, and nobody's command.
+    /// `true` if the rebuild policy of the class began the rebuild, and not a command.
     #[serde(default)]
     pub automatic: bool,
-    /// When it was planned.
+    /// The time of the plan.
     #[schemars(with = "String")]
     pub created: Timestamp,
-    /// When this record was written.
+    /// The time of this record.
     #[schemars(with = "String")]
     pub updated: Timestamp,
-    /// How it stands.
+    /// The state of the rebuild.
     pub state: RebuildState,
-    /// Why it stands so, for people.
+    /// The reason for the state, for people.
     pub message: String,
-    /// How many waves the plan has.
+    /// The number of waves in the plan.
     pub waves: u32,
-    /// How many targets it has, those that are left to others included.
+    /// The number of targets, including those that clade leaves to others.
     pub targets: u32,
-    /// Who has asked for this change of it, as far as that is known; nobody, where clade has made it by itself.
+    /// The user who asked for this change, if known. Absent if clade made the change by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_by: Option<String>,
-    /// How many had failed when somebody had it go on all the same: they do not stop it again.
+    /// The number of failed targets when somebody resumed the rebuild. These failures do not stop it again.
     #[serde(default, skip_serializing_if = "is_none")]
     pub forgiven: u32,
 }
@@ -76,85 +77,85 @@ fn is_none(count: &u32) -> bool {
     *count == 0
 }
 
-/// The class when a rebuild was planned.
+/// The class at the time of the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Basis {
-    /// The class's generation.
+    /// The generation of the class.
     pub generation: u64,
-    /// Its revision: counts the moves of what it follows.
+    /// The revision of the class, which counts the moves of the followed tag.
     pub revision: u64,
-    /// Its current version.
+    /// The current version of the class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<Digest>,
-    /// Since when that is current.
+    /// The time at which that version became current.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub since: Option<Timestamp>,
 }
 
-/// What is asked for.
+/// The request for a rebuild.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RebuildRequest {
-    /// What is built on an image of this class.
+    /// The class. The rebuild covers images that are built on an image of this class.
     pub class: String,
-    /// Also what is up to date already.
+    /// `true` to rebuild images that are already current as well.
     #[serde(default)]
     pub all: bool,
-    /// Only BuildConfigs of this namespace, and tags of its image streams.
+    /// Limits the rebuild to BuildConfigs of this namespace and tags of its image streams.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// Only where the image is in this group, as `os` or `os=rhel7`.
+    /// Limits the rebuild to images in this group, as `os` or `os=rhel7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Only BuildConfigs with these labels.
+    /// Limits the rebuild to BuildConfigs with these labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<Selector>,
-    /// Tags that no BuildConfig builds are told to the sink, where one is configured.
+    /// `true` to notify the sink, if one is configured, of tags that no BuildConfig builds.
     #[serde(default)]
     pub notify: bool,
-    /// Among several rebuilds, the builds of the one with the higher priority begin first.
+    /// The priority. Among several rebuilds, the builds of the one with the higher priority begin first.
     #[serde(default)]
     pub priority: i32,
-    /// What it keeps to.
+    /// The limits.
     #[serde(default)]
     pub limits: RebuildLimits,
-    /// Why, in the words of who asks: it stands on every build.
+    /// The reason in the words of the requester. clade writes it on every build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Who asks, as far as that is known.
+    /// The requester, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
 }
 
-/// How a rebuild stands.
+/// The state of a rebuild.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RebuildState {
-    /// Builds begin as its limits allow.
+    /// clade starts builds as the limits allow.
     Running,
-    /// Somebody has paused it: what runs goes on, nothing begins.
+    /// Somebody has paused the rebuild. Running builds go on; clade starts no other.
     Paused,
-    /// Too many targets have failed: what runs goes on, nothing begins until it is resumed.
+    /// Too many targets have failed. Running builds go on; clade starts no other until the rebuild is resumed.
     Stopped,
-    /// Somebody has cancelled it: nothing begins any more.
+    /// Somebody has cancelled the rebuild. clade starts no further build.
     Cancelled,
-    /// Nothing is left to do.
+    /// No target is left to build.
     Finished,
 }
 
-/// What is to be rebuilt.
+/// The target of a rebuild.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Target {
     /// A BuildConfig.
     BuildConfig {
-        /// Its namespace.
+        /// The namespace.
         namespace: String,
-        /// Its name.
+        /// The name.
         name: String,
     },
-    /// A tag, by its full name, that somebody else has to build.
+    /// A tag, by its full name, that somebody other than clade has to build.
     Tag(String),
 }
 
@@ -164,114 +165,114 @@ pub enum Target {
 pub struct TargetRecord {
     /// The rebuild.
     pub rebuild: String,
-    /// What is to be rebuilt.
+    /// The BuildConfig or tag to rebuild.
     pub target: Target,
-    /// Counts the changes of this record.
+    /// Change counter of this record.
     pub sequence: u64,
-    /// Its wave, from 1; 0 is that of what the plan had found to be impossible.
+    /// The wave, from 1. Targets that the plan found impossible have wave 0.
     pub wave: u32,
-    /// Who begins the build.
+    /// The party that starts the build.
     pub action: Action,
-    /// Why it is rebuilt.
+    /// The reason for the rebuild.
     pub reason: Reason,
-    /// The targets of this rebuild that it is built on.
+    /// The targets of this rebuild that this target is built on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<Target>,
-    /// Those of them whose pushes begin its build, by its ImageChange triggers.
+    /// Those of them whose pushes start this build, through ImageChange triggers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggered_by: Vec<Target>,
-    /// The tag that it pushes to.
+    /// The tag that the build pushes to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    /// How it stands.
+    /// The state of the target.
     pub state: TargetState,
-    /// Why it stands so, for people.
+    /// The reason for the state, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// How many builds were begun for it.
+    /// The number of builds that were started for the target.
     #[serde(default)]
     pub attempts: u32,
-    /// The BuildConfig's `status.lastVersion` when the last of them was begun. The API server takes only one request that
-    /// names it, so that a build of which nobody knows whether it was begun is not begun twice.
+    /// The `status.lastVersion` of the BuildConfig when the last build was started. The API server accepts only one
+    /// request that names it. So a build that may or may not have been started is not started twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_version: Option<u64>,
-    /// The Build object.
+    /// The name of the Build object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build: Option<String>,
-    /// When the last of them was begun.
+    /// The time at which the last build was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub started: Option<Timestamp>,
-    /// When it ended.
+    /// The time at which that build ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub ended: Option<Timestamp>,
-    /// When the API server was last asked to begin it.
+    /// The time of the last request to the API server to start the build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub requested: Option<Timestamp>,
-    /// The number of the last build that was found wanting: what is looked for is a later one.
+    /// The number of the last build that did not serve. clade looks for a later one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rejected: Option<u64>,
-    /// Not to be tried again before.
+    /// The earliest time of the next attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub not_before: Option<Timestamp>,
 }
 
-/// Who begins a build.
+/// The party that starts a build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Action {
     /// clade instantiates the BuildConfig.
     Build,
-    /// An ImageChange trigger does, once its image is there; clade waits for that build.
+    /// An ImageChange trigger starts the build once its image has moved; clade waits for that build.
     Trigger,
-    /// Whoever listens to the sink; clade waits until the tag is up to date.
+    /// The receiver behind the sink starts the build; clade waits until the tag is current.
     Notify,
 }
 
-/// Why a target is rebuilt.
+/// The reason why a target is rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Reason {
-    /// What it is built on and in the class by: a tag or an image.
+    /// The tag or image through which the target is built on the class.
     pub input: String,
-    /// The base version that its image is built on now, where it has one in the class.
+    /// The base version that its image is built on now, if that image is in the class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Digest>,
-    /// Whether that is current.
+    /// The state of that base version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
-    /// In words.
+    /// The reason in words.
     pub message: String,
 }
 
-/// How a target stands.
+/// The state of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum TargetState {
-    /// Its turn has not come, or it is to be tried again.
+    /// The target waits for its turn or for another attempt.
     Waiting,
-    /// A build is being begun: it is not known yet whether it was.
+    /// clade is starting a build and does not know yet whether it was started.
     Starting,
-    /// It is being built.
+    /// The build is running.
     Running,
-    /// It was built.
+    /// The build succeeded.
     Succeeded,
-    /// It could not be built.
+    /// The build failed.
     Failed,
-    /// It was not built, for the reason told.
+    /// The target was not built, for the reason in its message.
     Skipped,
 }
 
 impl TargetState {
-    /// Whether nothing will happen to it any more.
+    /// Returns `true` if the state of the target will not change any more.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Skipped)
     }
 }
 
 impl RebuildState {
-    /// Whether nothing will begin any more, whatever is asked.
+    /// Returns `true` if no further build can begin, whatever is requested.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Cancelled | Self::Finished)
     }
@@ -300,7 +301,7 @@ impl fmt::Display for Target {
 }
 
 impl Target {
-    /// The namespace in which it is built: of a tag, that of its image stream.
+    /// Returns the namespace of the build. For a tag, it is the namespace of the image stream.
     pub fn namespace(&self) -> &str {
         match self {
             Self::BuildConfig { namespace, .. } => namespace,
@@ -321,7 +322,7 @@ impl Target {
 }
 
 impl RebuildsRecord {
-    /// What it is kept under.
+    /// The key of the record.
     pub fn key(&self) -> RebuildsKey {
         match self {
             Self::Rebuild(of) => RebuildsKey::Rebuild(of.id.clone()),
@@ -331,7 +332,7 @@ impl RebuildsRecord {
 }
 
 impl RebuildsKey {
-    /// Reads a key back; `None` for one that is none.
+    /// Parses a key. Returns `None` for a text that is no key of the topic.
     pub fn parse(key: &str) -> Option<Self> {
         match key.split_once('/')? {
             ("rebuild", id) => Some(Self::Rebuild(id.to_owned())),

@@ -1,61 +1,63 @@
-//! How many builds, how fast, and when.
+//! The rebuild policy of a class and the limits of a rebuild: how many builds, how fast, and when.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::oci::Timestamp;
 
-/// What is to happen to images of a class that are outdated.
+/// The rebuild policy: what clade does about outdated images of a class.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RebuildPolicy {
-    /// Whether rebuilds begin by themselves.
+    /// `OnOutdated` if rebuilds begin by themselves.
     #[serde(default)]
     pub policy: RebuildTrigger,
-    /// Once nothing more has become outdated for so many seconds, the rebuild begins: a base that is pushed platform by
-    /// platform, or twice in a row, is one rebuild.
+    /// Seconds without a further outdated image before the rebuild begins. So a base that is pushed platform by
+    /// platform, or twice in a row, causes one rebuild.
     #[serde(default = "default_settle_seconds")]
     #[schemars(range(max = 604_800), extend("format" = "int64"))]
     pub settle_seconds: u64,
-    /// Among several rebuilds, the builds of the one with the higher priority begin first: a CVE fix before a routine one.
+    /// The priority. Among several rebuilds, the builds of the one with the higher priority begin first: a CVE fix
+    /// before a routine one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub priority: i32,
-    /// How many builds at once, how many failures, when.
+    /// The limits: concurrent builds, failures, and the time window.
     #[serde(flatten)]
     pub limits: RebuildLimits,
 }
 
-/// Whether rebuilds begin by themselves.
+/// The trigger of rebuilds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RebuildTrigger {
-    /// On command alone.
+    /// A rebuild begins on command only.
     #[default]
     Manual,
-    /// As soon as images of the class are outdated.
+    /// A rebuild begins as soon as images of the class are outdated.
     OnOutdated,
 }
 
-/// What a rebuild keeps to.
+/// The limits of a rebuild.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RebuildLimits {
-    /// So many of its builds run at once, in the whole cluster.
+    /// Builds of the rebuild that run at once in the whole cluster, at most.
     #[schemars(range(min = 1, max = 10_000), extend("format" = "int32"))]
     pub max_concurrent: u32,
-    /// So many of its builds run at once in one namespace. Without it only `maxConcurrent` counts.
+    /// Builds of the rebuild that run at once in one namespace, at most. If absent, only `maxConcurrent` counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 10_000), extend("format" = "int32"))]
     pub max_concurrent_per_namespace: Option<u32>,
-    /// After so many targets that could not be built, no further build begins.
+    /// Failed targets after which no further build begins.
     #[schemars(range(min = 1), extend("format" = "int32"))]
     pub max_failures: u32,
-    /// How often one target's build is tried again when it fails, ever more slowly, while the others go on.
+    /// Retries of a failed build of one target, at most. Retries become ever less frequent; the other targets go on
+    /// meanwhile.
     #[schemars(range(max = 10), extend("format" = "int32"))]
     pub retries: u32,
-    /// A build that has not ended after so many seconds counts as failed.
+    /// Seconds after which a build that has not ended counts as failed.
     #[schemars(range(min = 1, max = 604_800), extend("format" = "int64"))]
     pub build_timeout_seconds: u64,
-    /// When builds may begin. Without it, at any time.
+    /// The window in which builds may begin. If absent, builds may begin at any time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<RebuildWindow>,
 }
@@ -77,13 +79,13 @@ impl Default for RebuildLimits {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RebuildWindow {
-    /// The days on which it opens. Without any, every day.
+    /// The days on which the window opens. If empty, it opens every day.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub days: Vec<Weekday>,
-    /// When it opens, `HH:MM` in UTC.
+    /// The time of opening, `HH:MM` in UTC.
     #[schemars(regex(pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     pub start: String,
-    /// When it closes, `HH:MM` in UTC; not after `start` means on the next day.
+    /// The time of closing, `HH:MM` in UTC. A time not after `start` is on the next day.
     #[schemars(regex(pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"))]
     pub end: String,
 }
@@ -115,14 +117,14 @@ fn is_zero(priority: &i32) -> bool {
 }
 
 impl RebuildPolicy {
-    /// What is wrong with it, if anything is.
+    /// Checks the limits. The error says what is wrong.
     pub fn check(&self) -> Result<(), String> {
         self.limits.check().map_err(|problem| format!("spec.rebuild.{problem}"))
     }
 }
 
 impl RebuildLimits {
-    /// What is wrong with them, if anything is.
+    /// Checks the limits. The error says what is wrong.
     pub fn check(&self) -> Result<(), String> {
         if self.max_concurrent == 0 || self.max_concurrent_per_namespace == Some(0) {
             return Err("maxConcurrent is 0: no build would ever begin; pause the rebuild instead".to_owned());
@@ -139,31 +141,31 @@ impl RebuildLimits {
         self.window.as_ref().map_or(Ok(()), |window| window.minutes().map(drop))
     }
 
-    /// Whether builds may begin at this moment.
+    /// Returns `true` if builds may begin at this moment.
     pub fn is_open(&self, at: Timestamp) -> bool {
         self.window.as_ref().is_none_or(|window| window.is_open(at))
     }
 }
 
 impl RebuildWindow {
-    /// Whether it is open at this moment; never, if its hours cannot be read.
+    /// Returns `true` if the window is open at this moment; always `false` if the hours cannot be parsed.
     pub fn is_open(&self, at: Timestamp) -> bool {
         let Ok((start, end)) = self.minutes() else { return false };
         let minute = at.as_second().div_euclid(60);
         let (day, now) = (minute.div_euclid(DAY_MINUTES), minute.rem_euclid(DAY_MINUTES));
         let closes = if end > start { end } else { end + DAY_MINUTES };
         let is_in = |day: i64, now: i64| self.opens_on(day) && (start..closes).contains(&now);
-        // The one of yesterday may still be open.
+        // The window of yesterday may still be open.
         is_in(day, now) || is_in(day - 1, now + DAY_MINUTES)
     }
 
-    /// Whether it opens on a day, counted from the Unix epoch, which was a Thursday.
+    /// Returns `true` if the window opens on this day. Days count from the Unix epoch, which was a Thursday.
     fn opens_on(&self, day: i64) -> bool {
         let number = usize::try_from((day + 3).rem_euclid(7)).unwrap_or(0);
         self.days.is_empty() || self.days.contains(&WEEK[number])
     }
 
-    /// When it opens and closes, in minutes of the day.
+    /// Opening and closing time, in minutes of the day.
     fn minutes(&self) -> Result<(i64, i64), String> {
         let read = |name: &str, text: &str| {
             minute_of(text).ok_or_else(|| format!("window.{name} is {text:?}: say HH:MM, as 22:00, in UTC"))

@@ -1,4 +1,4 @@
-//! References to images, as declarations and BuildConfigs have them.
+//! References to images, as they stand in declarations and BuildConfigs.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,11 +9,11 @@ use crate::oci::{Digest, Reference};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectReference {
-    /// What `name` is.
+    /// The kind, which decides the form of `name`.
     pub kind: ReferenceKind,
     /// `stream:tag`, `stream@digest`, or a pull spec.
     pub name: String,
-    /// Namespace of the image stream.
+    /// The namespace of the image stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
 }
@@ -29,7 +29,7 @@ pub enum ReferenceKind {
     DockerImage,
 }
 
-/// What a reference leads to.
+/// The object that a reference names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Referenced {
     /// A tag by its full name.
@@ -39,7 +39,7 @@ pub enum Referenced {
 }
 
 impl ObjectReference {
-    /// What it leads to, or what is wrong with it.
+    /// Resolves the reference. The error says what is wrong with it.
     pub fn resolve(&self) -> Result<Referenced, String> {
         let name = match (&self.namespace, self.kind) {
             (Some(namespace), ReferenceKind::ImageStreamTag | ReferenceKind::ImageStreamImage) => {
@@ -57,7 +57,7 @@ impl ObjectReference {
                 Ok(Referenced::Tag(Reference::tag_name(&reference.repository, &tag)))
             }
             (ReferenceKind::DockerImage, None, tag) => {
-                // A pull spec without a tag means this one, as everywhere.
+                // A pull spec without a tag means `latest`, as in other tools.
                 let tag = tag.as_deref().unwrap_or("latest");
                 Ok(Referenced::Tag(Reference::tag_name(Reference::familiar(&reference.repository), tag)))
             }
@@ -70,7 +70,7 @@ impl ObjectReference {
         }
     }
 
-    /// The same, of something in this namespace: an image stream is in the same one unless it says another.
+    /// Returns the reference as seen from this namespace: an image stream without a namespace is in the same one.
     #[must_use]
     pub fn seen_from(&self, namespace: &str) -> Self {
         let is_stream = self.kind != ReferenceKind::DockerImage;

@@ -1,4 +1,5 @@
-//! Headers as they are read back: what records have alike takes no memory, as each has half a dozen of them.
+//! Shares the texts of decoded headers: a record has half a dozen of them, and texts that many records share take no
+//! memory.
 
 use std::borrow::Cow;
 
@@ -10,7 +11,7 @@ use super::{
     RebuildsRecord, TagRecord, TransitionRecord,
 };
 
-/// A header with this name and value.
+/// Returns a header with this name and value.
 pub fn header(name: &str, value: &str) -> Header {
     (shared(&NAMES, name), shared(&VALUES, value))
 }

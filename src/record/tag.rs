@@ -1,4 +1,4 @@
-//! Topic `tags`: every tag and what it has pointed at, by full name.
+//! Topic `tags`: every tag with its history, by full name.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,42 +6,43 @@ use serde::{Deserialize, Serialize};
 use super::{Timestamp, Topic, Value};
 use crate::oci::{Digest, Platform};
 
-/// One tag. It stands in the partition of every image that it points at now.
+/// One tag. The partition of every image that it points at now has a record of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TagRecord {
     /// The full name `repository:tag`; of an image stream's tag `namespace/stream:tag`.
     pub name: String,
-    /// Counts what the publisher has published; of two records of one tag the higher is the newer.
+    /// Publication counter of the publisher. Of two records of one tag, the higher is the newer.
     pub sequence: u64,
     /// The part of the name before the tag.
     pub repository: String,
     /// The tag alone.
     pub tag: String,
-    /// The live source that it was last seen in: `kubernetes`, or a registry's host.
+    /// The live source that last reported the tag: `kubernetes`, or a registry's host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// What it points at since when. `digest` is absent when the tag is no longer listed.
+    /// The target of the tag and the time of the move. `digest` is absent if no source lists the tag any more.
     pub current: TagItem,
-    /// What it pointed at before, oldest first. Only in the partition of the first image it points at: its home.
+    /// The earlier targets, oldest first. Only the record in the home partition has them: the partition of the first
+    /// image that the tag points at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<TagItem>,
-    /// Whether this is the record in the home partition, the one with the history.
+    /// `true` for the record in the home partition, which has the history.
     #[serde(default)]
     pub home: bool,
 }
 
-/// What a tag pointed at from one moment on.
+/// The target of a tag from one moment on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TagItem {
-    /// From when on.
+    /// The time of the move.
     #[schemars(with = "String")]
     pub since: Timestamp,
-    /// The image, or the image index of a multi-platform tag. Absent: the tag was not listed from then on.
+    /// The image, or the image index of a multi-platform tag. Absent if no source listed the tag from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
-    /// The images it resolves to, one a platform.
+    /// The images that the target resolves to, one per platform.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<TagImage>,
 }
@@ -52,13 +53,13 @@ pub struct TagItem {
 pub struct TagImage {
     /// Digest of the platform's manifest.
     pub digest: Digest,
-    /// What it runs on, where the image index says so.
+    /// The platform, if the image index states it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
 }
 
 impl TagItem {
-    /// Whether both point at the same, whenever they do.
+    /// Returns `true` if both have the same target; times are ignored.
     pub fn same_target(&self, other: &Self) -> bool {
         self.digest == other.digest && self.images == other.images
     }

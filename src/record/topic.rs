@@ -1,11 +1,11 @@
-//! The topics: what each is called, how it is kept and how it is divided.
+//! The topics: their names, cleanup policies and partitioning.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Every topic of clade. `topics/NAME.yaml` describes each for people; a test keeps both equal.
+/// Every topic of clade. `topics/NAME.yaml` describes each for people; a test keeps the two equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Topic {
@@ -21,15 +21,15 @@ pub enum Topic {
     Classifications,
     /// Committed transitions of an image's state in a class.
     Outdated,
-    /// What is to be built again, and how far that has come.
+    /// Rebuilds, their targets, and the state of each.
     Rebuilds,
-    /// How far each processor is.
+    /// The progress of each processor.
     Progress,
-    /// Records that could not be used, and why.
+    /// Inputs that could not be read, and the reasons.
     DeadLetters,
 }
 
-/// What happens to old records.
+/// The cleanup policy: what happens to old records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cleanup {
@@ -53,7 +53,7 @@ impl Topic {
         Self::DeadLetters,
     ];
 
-    /// What its events have as their source (CloudEvents `source`, a URI reference).
+    /// The CloudEvents `source` of the topic's events, a URI reference.
     pub const fn source(self) -> &'static str {
         match self {
             Self::Images => "/clade/images",
@@ -68,13 +68,13 @@ impl Topic {
         }
     }
 
-    /// Its name: the end of its source.
+    /// The name of the topic: the last part of its source.
     pub const fn name(self) -> &'static str {
         let (_, name) = self.source().split_at("/clade/".len());
         name
     }
 
-    /// What happens to its old records.
+    /// The cleanup policy.
     pub const fn cleanup(self) -> Cleanup {
         match self {
             Self::Outdated | Self::DeadLetters => Cleanup::Delete,
@@ -82,17 +82,17 @@ impl Topic {
         }
     }
 
-    /// How long an event topic keeps a record, and a compacted topic a tombstone. In milliseconds.
+    /// The retention of a record on an event topic, and of a tombstone on a compacted topic, in milliseconds.
     pub const fn retention_ms(self) -> i64 {
         match self.cleanup() {
             Cleanup::Delete => 30 * DAY_MS,
-            // A reader that was away for less than this has seen every tombstone.
+            // A reader that was away for a shorter time has seen every tombstone.
             Cleanup::Compact => 7 * DAY_MS,
         }
     }
 
-    /// Its settings on Apache Kafka. A tombstone outlives every reader that is not given up; a record of the largest
-    /// size fits with its headers.
+    /// The settings on Apache Kafka. A tombstone outlives every reader that is not given up. The message size leaves
+    /// room for a record of the largest size with its headers.
     pub fn settings(self) -> Vec<(&'static str, String)> {
         let (policy, retention) = match self.cleanup() {
             Cleanup::Compact => ("compact", "delete.retention.ms"),
@@ -105,13 +105,13 @@ impl Topic {
         ]
     }
 
-    /// Whether clade refuses to run on a topic that has this of its [`settings`](Self::settings) otherwise. `delete` on a
-    /// compacted topic takes away what still holds.
+    /// Returns `true` if clade refuses to run on a topic whose value of this [setting](Self::settings) differs. For
+    /// example, `delete` on a compacted topic would remove records that still hold.
     pub fn is_essential(setting: &str) -> bool {
         setting == "cleanup.policy"
     }
 
-    /// Whether it is divided by the first layer. The others have one partition.
+    /// Returns `true` if the topic is partitioned by the first layer. The other topics have one partition.
     pub const fn is_partitioned(self) -> bool {
         !matches!(self, Self::Catalog | Self::Buildconfigs | Self::Rebuilds)
     }

@@ -1,5 +1,5 @@
-//! Trace context in the header `traceparent`, as W3C Trace Context level 1 writes it: what was seen in one place can be
-//! followed to everything that came of it.
+//! Trace context in the header `traceparent`, as defined by W3C Trace Context level 1. It connects an observation with
+//! everything that follows from it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +9,7 @@ use data_encoding::HEXLOWER;
 use super::{Record, header};
 use crate::oci::Digest;
 
-/// A place in a trace. IDs are taken from hashes, so that the core needs no chance.
+/// A place in a trace. IDs are hashes, so that the core needs no random numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceContext {
     trace: [u8; 16],
@@ -17,11 +17,11 @@ pub struct TraceContext {
     is_sampled: bool,
 }
 
-/// The flag of a trace of which spans may have been recorded.
+/// The flag `sampled`: spans of the trace may have been recorded.
 const SAMPLED: u8 = 1;
 
 impl TraceContext {
-    /// The beginning of a trace that is not sampled; `seed` must not have been used before.
+    /// Begins a trace that is not sampled. Each `seed` may be used once.
     pub fn root(seed: &str) -> Self {
         let hash = Digest::of(seed.as_bytes());
         let (mut trace, mut span) = ([0; 16], [0; 8]);
@@ -30,16 +30,16 @@ impl TraceContext {
         Self { trace, span, is_sampled: false }
     }
 
-    /// The same place in a trace that is sampled or not.
+    /// Returns the same place in a trace that is sampled or not.
     #[must_use]
     pub fn sampled(self, is_sampled: bool) -> Self {
         Self { is_sampled, ..self }
     }
 
-    /// What follows from this; `names` tell it from others that do.
+    /// Returns the place of a consequence. `names` distinguish it from other consequences.
     #[must_use]
     pub fn child<const N: usize>(&self, names: [&str; N]) -> Self {
-        // What stands between them is in no text, so that ["a", "bc"] is not ["ab", "c"].
+        // The separator occurs in no text, so that ["a", "bc"] and ["ab", "c"] differ.
         let names = names.iter().flat_map(|name| [&[0xff][..], name.as_bytes()]);
         let hash = Digest::of_parts([&self.trace[..], &self.span].into_iter().chain(names));
         let mut span = [0; 8];
@@ -52,17 +52,17 @@ impl TraceContext {
         self.trace
     }
 
-    /// The ID of the span that it stands in.
+    /// The ID of the current span.
     pub fn span(&self) -> [u8; 8] {
         self.span
     }
 
-    /// Whether who began the trace records its spans.
+    /// Returns `true` if the party that began the trace records its spans.
     pub fn is_sampled(&self) -> bool {
         self.is_sampled
     }
 
-    /// Reads a `traceparent`; `None` if it is none, or of a version that has other fields.
+    /// Parses a `traceparent`. Returns `None` if it is invalid or of a version with other fields.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('-');
         let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
@@ -73,7 +73,7 @@ impl TraceContext {
     }
 }
 
-/// Exactly so many bytes of lower-case hexadecimal digits.
+/// Decodes exactly `N` bytes of lower-case hexadecimal digits.
 fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     if text.len() != 2 * N {
@@ -95,13 +95,13 @@ impl fmt::Display for TraceContext {
 }
 
 impl Record {
-    /// Where it stands in its trace, if it says so.
+    /// Returns the trace context of the record, if it has one.
     pub fn trace(&self) -> Option<TraceContext> {
         let (_, text) = self.headers.iter().find(|(name, _)| name == header::TRACE)?;
         TraceContext::parse(text)
     }
 
-    /// The record with its place in a trace.
+    /// Returns the record with this trace context.
     #[must_use]
     pub fn traced(mut self, trace: Option<TraceContext>) -> Self {
         self.headers.extend(trace.map(|trace| (Cow::Borrowed(header::TRACE), Cow::Owned(trace.to_string()))));

@@ -1,4 +1,4 @@
-//! Taking records in.
+//! Applies records to a shard.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::record::{
 };
 
 impl Shard {
-    /// Takes a record in. An error leaves the shard as it was.
+    /// Applies a record. After an error the shard is unchanged.
     pub fn apply(&mut self, change: &Change) -> Result<(), IndexError> {
         match change {
             Change::Image(record) => return self.put_image(record),
@@ -82,7 +82,7 @@ impl Shard {
         }
     }
 
-    /// What was committed before a restart is what the next conclusions are compared with.
+    /// Restores the committed classification of an image, for comparison with the next conclusions.
     fn restore(&mut self, record: &ClassificationRecord) {
         let content = Classification { classes: record.classes.clone(), groups: record.groups.clone() };
         let classification = self.classifications.acquire(content);
@@ -116,7 +116,7 @@ impl Shard {
         }
     }
 
-    /// Replaces what is concluded of an image; the use of `new` is handed over, that of the old one released.
+    /// Replaces the classification of an image. The use of `new` is handed over, and that of the old one is released.
     pub(super) fn set_classification(&mut self, id: ImageId, new: Option<super::Interned>) {
         let row = &mut self.rows[id.index()];
         if let Some(old) = std::mem::replace(&mut row.classification, new) {
@@ -149,7 +149,7 @@ impl Shard {
         Ok(())
     }
 
-    /// Marks where the version's chains end, those that belong to this partition.
+    /// Marks the ends of the version's chains that belong to this partition.
     fn mark(&mut self, version: &VersionRecord) -> Result<(), IndexError> {
         for image in &version.images {
             let chain = image.chain();
@@ -168,7 +168,7 @@ impl Shard {
         Ok(())
     }
 
-    /// Lays the index out anew, so that what is asked for together lies together. Answers stay the same.
+    /// Lays the index out again, so that data used together lies together. Answers stay the same.
     pub fn settle(&mut self) {
         debug_assert!(
             self.dirty_images.is_empty() && self.dirty_nodes.is_empty(),

@@ -1,16 +1,16 @@
-//! What is kept of an image beside its place in the index, one row an image.
+//! The data of an image besides its place in the index, one row per image.
 
 use super::interner::Interned;
 
-/// The row of one image, at the index of its `ImageId`. Everything that can be shared is a number.
+/// The row of one image, at the index of its `ImageId`. Every shared value is a number.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
-    /// The sequence of its record.
+    /// The sequence of the image's record.
     pub(super) sequence: u64,
-    /// What it runs on.
+    /// The platform.
     pub(super) platform: Interned,
-    /// The repositories it was seen in.
+    /// The repositories that contain the image.
     pub(super) repositories: Interned,
-    /// What is concluded of it; `None` when it is in no class.
+    /// The classification; `None` if the image is in no class.
     pub(super) classification: Option<Interned>,
 }

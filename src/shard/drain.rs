@@ -1,4 +1,4 @@
-//! From what changed to what follows from it.
+//! Computes the consequences of applied records.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::{self, Write as _};
@@ -11,22 +11,22 @@ use crate::oci::{Digest, Platform};
 use crate::record::outdated::Standing;
 use crate::record::{ClassificationRecord, Membership, TransitionRecord};
 
-/// What changed about one image. All of it must be committed together.
+/// The changes of one image. All of them must be committed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effect {
     /// The image.
     pub digest: Digest,
-    /// Its classification now; `None` takes it back.
+    /// The new classification; `None` deletes it.
     pub classification: Option<ClassificationRecord>,
-    /// Its transitions, by class name.
+    /// The transitions, by class name.
     pub transitions: Vec<TransitionRecord>,
 }
 
 /// The conclusions of one drain by nearest marked node and platform: most images share theirs with thousands.
 type Memo = HashMap<(NodeId, Interned), Option<Interned>>;
 
-/// What has to be looked at, and what is known of it so far. A class that many images are in changes them all at once: what
-/// follows is told image by image, so that it never has to be in memory as a whole.
+/// The images to examine, and the memo of conclusions. A class with many images changes them all at once: the
+/// consequences are returned image by image, so that they never have to be in memory as a whole.
 #[derive(Debug)]
 pub struct Drain {
     images: std::vec::IntoIter<ImageId>,
@@ -36,14 +36,14 @@ pub struct Drain {
 }
 
 impl Shard {
-    /// What follows from everything applied since the last call, image by image.
+    /// Returns the consequences of everything applied since the last call, image by image.
     #[cfg(feature = "internals")]
     pub fn drain(&mut self) -> Vec<Effect> {
         let mut drain = self.begin_drain();
         std::iter::from_fn(|| self.next_effect(&mut drain)).collect()
     }
 
-    /// Concludes what follows from everything applied since the last call, where nobody has to be told.
+    /// Concludes the consequences of everything applied since the last call, without returning them.
     pub fn catch_up(&mut self) {
         let mut drain = self.begin_drain();
         for image in drain.images.by_ref() {
@@ -53,8 +53,8 @@ impl Shard {
         self.end_drain(&mut drain);
     }
 
-    /// Begins to conclude what follows from everything applied since the last call. Until [`Shard::next_effect`] has told all
-    /// of it, nothing else may be applied.
+    /// Begins to conclude the consequences of everything applied since the last call. No record may be applied until
+    /// [`Shard::next_effect`] has returned all of them.
     pub fn begin_drain(&mut self) -> Drain {
         let mut images: Vec<ImageId> = std::mem::take(&mut self.dirty_images).into_iter().collect();
         for node in self.take_dirty_roots() {
@@ -70,7 +70,7 @@ impl Shard {
         }
     }
 
-    /// The next image about which something has changed; none once all has been told.
+    /// Returns the changes of the next image, or `None` after the last.
     pub fn next_effect(&mut self, drain: &mut Drain) -> Option<Effect> {
         for image in drain.images.by_ref() {
             let effect =
@@ -99,7 +99,7 @@ impl Shard {
         }
     }
 
-    /// The nodes to be looked at whose subtrees do not lie in one another.
+    /// The nodes to examine whose subtrees do not contain one another.
     fn take_dirty_roots(&mut self) -> Vec<NodeId> {
         let dirty: BTreeSet<NodeId> = std::mem::take(&mut self.dirty_nodes);
         dirty
@@ -109,7 +109,7 @@ impl Shard {
             .collect()
     }
 
-    /// Compares what is concluded of an image now with what was; remembers the difference, and tells it.
+    /// Compares the new classification of an image with the old one, stores it, and returns the difference.
     fn conclude<T>(
         &mut self,
         image: ImageId,
@@ -184,7 +184,7 @@ impl Shard {
         }
     }
 
-    /// What was committed about the next image that is gone is taken back.
+    /// Deletes the committed classification of the next image that is gone.
     fn revoke<T>(
         &mut self,
         drain: &mut Drain,
@@ -199,7 +199,7 @@ impl Shard {
     }
 }
 
-/// Where an image stands in a class, as the identity of a transition has it.
+/// The standing of an image in a class, as it stands in the identity of a transition.
 struct Told(Option<Standing>);
 
 impl fmt::Display for Told {
@@ -224,9 +224,9 @@ impl Subject<'_> {
         self.shard.platforms.get(self.platform).cloned().unwrap_or_default()
     }
 
-    /// One transition for each class in which state or presence changed. That the base version alone changed (as by
-    /// a layer list that was corrected) is told by the classification, and is a transition too: the image was rebuilt
-    /// in place as far as the class can tell.
+    /// Returns one transition for each class in which state or presence changed. A change of the base version alone (as
+    /// by a corrected layer list) is visible in the classification, and is a transition too: for the class, the image
+    /// was rebuilt in place.
     fn transitions(&self, before: Option<Interned>, now: Option<Interned>) -> Vec<TransitionRecord> {
         let classification =
             |number: Option<Interned>| number.and_then(|n| self.shard.classifications.get(n));
@@ -260,10 +260,11 @@ impl Subject<'_> {
         if from == to {
             return None;
         }
-        // Of the class as it is now: it may be another than the one that the image was in.
+        // The class as it is now, which may be another than the one that the image was in.
         let known = self.shard.catalog.class(class);
         let revision = known.map(|of| (of.record.generation, of.record.revision));
-        // Everything that tells this transition from every other one, and nothing that a retry would change.
+        // The identity distinguishes this transition from every other one, and contains nothing that a retry would
+        // change.
         let mut identity = String::with_capacity(512);
         // Writing to a string does not fail.
         let _ = write!(
@@ -289,7 +290,7 @@ impl Subject<'_> {
         })
     }
 
-    /// The names of its tags that fit into a transition, and how many do not.
+    /// The names of tags that fit into a transition, and the number of the others.
     fn tags(&self) -> (Vec<String>, u64) {
         let (mut names, mut more, mut room) = (Vec::new(), 0, TransitionRecord::MOST_TAG_BYTES);
         for tag in self.shard.tags_of(&self.digest) {
@@ -306,7 +307,7 @@ impl Subject<'_> {
 }
 
 impl Class {
-    /// The image of the current version for this platform. `None` when it has none.
+    /// The image of the current version for this platform. `None` if that version has none.
     pub fn current_for(&self, platform: &Platform) -> Option<Digest> {
         let images = &self.current()?.images;
         let exact = images.iter().find(|image| image.platform == *platform);

@@ -1,4 +1,4 @@
-//! Values that many images share, kept once and named by a small number.
+//! Keeps values that many images share once, named by a small number.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,13 +9,13 @@ use std::sync::Arc;
 pub(super) struct Interned(u32);
 
 impl Interned {
-    /// The number as an index into what is kept by number.
+    /// The number as an index into columns by number.
     pub(super) fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// Keeps each value once and counts who uses it: the last user's release frees it.
+/// Keeps each value once and counts its uses: the last release frees it.
 #[derive(Debug, Clone)]
 pub(super) struct Interner<T> {
     numbers: HashMap<Arc<T>, u32>,
@@ -30,7 +30,7 @@ impl<T> Default for Interner<T> {
 }
 
 impl<T: Eq + Hash> Interner<T> {
-    /// The number of `value`, used once more.
+    /// Returns the number of `value`, used once more.
     pub(super) fn acquire(&mut self, value: T) -> Interned {
         if let Some(number) = self.numbers.get(&value) {
             let number = Interned(*number);
@@ -40,7 +40,7 @@ impl<T: Eq + Hash> Interner<T> {
         self.acquire_shared(Arc::new(value))
     }
 
-    /// [`Interner::acquire`] of a value that is copied only if it is new.
+    /// Does the same as [`Interner::acquire`], and copies the value only if it is new.
     pub(super) fn acquire_copy(&mut self, value: &T) -> Interned
     where
         T: Clone,
@@ -54,7 +54,7 @@ impl<T: Eq + Hash> Interner<T> {
         }
     }
 
-    /// [`Interner::acquire`] of a value that is shared already.
+    /// Does the same as [`Interner::acquire`] for a value that is shared already.
     pub(super) fn acquire_shared(&mut self, value: Arc<T>) -> Interned {
         if let Some(number) = self.numbers.get(&value) {
             let number = Interned(*number);
@@ -69,7 +69,7 @@ impl<T: Eq + Hash> Interner<T> {
             }
             None => {
                 self.values.push(entry);
-                // Each value takes far more than a byte: memory ends long before the numbers do.
+                // Each value takes far more than a byte, so memory ends long before the numbers do.
                 u32::try_from(self.values.len() - 1).unwrap_or(u32::MAX)
             }
         };
@@ -77,14 +77,14 @@ impl<T: Eq + Hash> Interner<T> {
         Interned(number)
     }
 
-    /// Uses the value once more.
+    /// Adds a use of the value.
     pub(super) fn retain(&mut self, number: Interned) {
         if let Some((_, users)) = &mut self.values[number.0 as usize] {
             *users += 1;
         }
     }
 
-    /// Uses the value once less.
+    /// Removes a use of the value.
     pub(super) fn release(&mut self, number: Interned) {
         let slot = &mut self.values[number.0 as usize];
         if let Some((value, users)) = slot {
@@ -97,22 +97,22 @@ impl<T: Eq + Hash> Interner<T> {
         }
     }
 
-    /// The value with this number, which somebody must still use.
+    /// The value with this number, which must be in use.
     pub(super) fn get(&self, number: Interned) -> Option<&Arc<T>> {
         self.values.get(number.0 as usize)?.as_ref().map(|(value, _)| value)
     }
 
-    /// What stands under each number; nothing where one is free.
+    /// The value under each number; `None` for a free number.
     pub(super) fn slots(&self) -> impl Iterator<Item = Option<&Arc<T>>> {
         self.values.iter().map(|slot| slot.as_ref().map(|(value, _)| value))
     }
 
-    /// Each value in use, and by how many.
+    /// Each value in use, with the number of its uses.
     pub(super) fn users(&self) -> impl Iterator<Item = (&Arc<T>, u32)> {
         self.values.iter().flatten().map(|(value, users)| (value, *users))
     }
 
-    /// How many distinct values are in use.
+    /// The number of distinct values in use.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.numbers.len()

@@ -1,4 +1,4 @@
-//! Where the version chains of classes end in the index.
+//! The ends of the version chains of classes in the index.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use crate::oci::Digest;
 pub(super) struct Mark {
     pub(super) class: String,
     pub(super) version: u32,
-    /// The version's image with this chain, and what it runs on.
+    /// The version's image with this chain, and its platform.
     pub(super) digest: Digest,
     pub(super) platform: Interned,
 }
@@ -69,7 +69,7 @@ impl Marks {
             .flat_map(|((_, version), nodes)| nodes.iter().map(move |node| (*version, *node)))
     }
 
-    /// Follows the index after it has renumbered its nodes.
+    /// Takes over the new numbers after the index has renumbered its nodes.
     pub(super) fn renumber(&mut self, new: impl Fn(NodeId) -> NodeId) {
         self.by_node =
             std::mem::take(&mut self.by_node).into_iter().map(|(node, marks)| (new(node), marks)).collect();

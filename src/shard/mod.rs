@@ -1,4 +1,4 @@
-//! One shard: everything that is known of one partition, and what it means. Pure: no I/O, no clock, no threads.
+//! One shard: holds the facts of one partition, and concludes their consequences. Pure: no I/O, no clock, no threads.
 //!
 //! ```text
 //!   images ──┐                       ┌── Effect::Classify      ─► classifications
@@ -6,10 +6,9 @@
 //!   catalog ─┘                       └── Effect::Transition     ─► outdated
 //! ```
 //!
-//! `apply` takes records in and remembers which images may have changed; `drain` looks at those, compares what is
-//! concluded now with what was concluded (and committed) before, and returns the difference. What it costs grows with
-//! what changed. Nothing here knows whether the effects were performed: a shard whose effects failed is thrown away
-//! and rebuilt from the log.
+//! `apply` takes records and remembers which images may have changed. `drain` examines those, compares the new
+//! conclusions with the earlier (committed) ones, and returns the difference. The cost grows with the change. The shard
+//! does not know whether its effects were performed: after a failure it is thrown away and rebuilt from the log.
 
 mod apply;
 mod columns;
@@ -37,20 +36,20 @@ use interner::{Interned, Interner};
 use marks::Marks;
 use tags::Tags;
 
-/// A record, decoded, as a shard takes it in.
+/// A decoded record.
 #[derive(Debug, Clone)]
 pub enum Change {
-    /// An image came or changed.
+    /// An image was published or changed.
     Image(Arc<ImageRecord>),
-    /// The image with this digest is gone.
+    /// The image with this digest was deleted.
     ImageGone(Digest),
-    /// A tag came or moved.
+    /// A tag was published or moved.
     Tag(Arc<TagRecord>),
-    /// The tag of this name is gone from this partition.
+    /// The tag of this name was deleted from this partition.
     TagGone(String),
-    /// A record of the catalog came, or (`None`) was deleted.
+    /// A record of the catalog was written, or (`None`) deleted.
     Catalog(CatalogKey, Option<Arc<CatalogRecord>>),
-    /// What was committed before a restart about an image; `None` for nothing (any more).
+    /// The committed classification of an image, read back after a restart; `None` if it was deleted.
     Committed(Digest, Option<Arc<ClassificationRecord>>),
 }
 
@@ -68,18 +67,19 @@ pub struct Shard {
     tags: Tags,
     catalog: Catalog,
     marks: Marks,
-    /// What was committed about images that are not in the index (any more): to be revoked, unless they come (back).
+    /// Committed classifications of images that are not in the index (any more). They are deleted, unless the image
+    /// comes (back).
     orphans: HashMap<Digest, Orphan>,
     dirty_images: BTreeSet<ImageId>,
     dirty_nodes: BTreeSet<NodeId>,
-    /// Images whose committed classification names another platform than they have: to be written again, whatever is
-    /// concluded.
+    /// Images whose committed classification names another platform than they have. It is written again, whatever the
+    /// conclusion.
     misstated: BTreeSet<ImageId>,
-    /// Pins of versions that were removed; released after the images below them were looked at.
+    /// Pins of versions that were removed; released after the images below them were examined.
     released: Vec<NodeId>,
 }
 
-/// What was committed about an image that is gone.
+/// The committed classification of an image that is gone.
 #[derive(Debug, Clone)]
 struct Orphan {
     sequence: u64,
@@ -110,12 +110,12 @@ impl Shard {
         }
     }
 
-    /// Its partition.
+    /// The number of the partition.
     pub fn partition(&self) -> u16 {
         self.partition
     }
 
-    /// Among how many partitions it is one.
+    /// The number of all partitions.
     pub fn partitions(&self) -> u16 {
         self.partitions
     }

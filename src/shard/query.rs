@@ -1,4 +1,4 @@
-//! Reading a shard.
+//! Reads a shard.
 
 use std::sync::Arc;
 
@@ -11,21 +11,21 @@ use crate::record::Claim;
 /// One image as readers see it.
 #[derive(Debug, Clone)]
 pub struct ImageView<'a> {
-    /// Its number in the shard's index.
+    /// The number in the shard's index.
     pub id: ImageId,
-    /// Its digest.
+    /// The digest.
     pub digest: Digest,
-    /// What it runs on.
+    /// The platform.
     pub platform: Arc<Platform>,
-    /// The repositories it was seen in, sorted.
+    /// The repositories that contain the image, sorted.
     pub repositories: Arc<Vec<String>>,
-    /// Its place among the chains; `None` without layers.
+    /// The node in the chain index; `None` for an image without layers.
     pub node: Option<NodeId>,
-    /// How many non-empty layers it has.
+    /// The number of non-empty layers.
     pub layers: u32,
-    /// What is concluded of it; `None` when it is in no class.
+    /// The classification; `None` if the image is in no class.
     pub classification: Option<&'a Arc<Classification>>,
-    /// What is claimed of its base.
+    /// The claims about the base.
     pub claims: &'a [Claim],
 }
 
@@ -56,7 +56,7 @@ impl Shard {
         }
     }
 
-    /// The classes that have a version ending at this node, by name.
+    /// The classes with a version that ends at this node, by name.
     pub fn classes_at(&self, node: NodeId) -> Vec<String> {
         let mut names: Vec<String> = self.marks.at(node).iter().map(|mark| mark.class.clone()).collect();
         names.sort_unstable();
@@ -64,8 +64,8 @@ impl Shard {
         names
     }
 
-    /// Calls `tell` with counts of the members of each class; those of one class add up. It looks at each distinct
-    /// classification once, of which there are few, and at no image. Between a drain and the next change.
+    /// Calls `tell` with counts of the members of each class; the counts of one class add up. It examines each distinct
+    /// classification once, of which there are few, and no image. Call it between a drain and the next change.
     pub fn count_members(&self, mut tell: impl FnMut(&str, Count)) {
         for (classification, images) in self.classifications.users() {
             for member in &*classification.classes {

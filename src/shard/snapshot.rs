@@ -1,7 +1,7 @@
-//! A shard as plain data, and back: what it knows, and not how it keeps it.
+//! Converts a shard into plain data and back: its facts, and not its data structures.
 //!
-//! The chains are front-coded: images come in the order of the index, in which each follows one that shares as many
-//! layers with it as any, so that a layer that a thousand images share is told once.
+//! The chains are front-coded: images stand in the order of the index, in which each follows an image with which it
+//! shares as many layers as with any, so that a layer of a thousand images is written once.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::index::{ImageId, IndexError};
 use crate::oci::{Digest, LayerIdentity, Platform};
 use crate::record::{CatalogRecord, Claim};
 
-/// Everything that a shard knows between a drain and the next change. Columns of equal length: one entry an image.
+/// All facts of a shard between a drain and the next change. The columns have equal length: one entry per image.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ShardSnapshot {
     partition: u16,
@@ -26,9 +26,9 @@ pub struct ShardSnapshot {
     classifications: Vec<Arc<Classification>>,
     digests: Vec<Digest>,
     identities: Vec<LayerIdentity>,
-    /// How many layers an image shares with the one before it, base first.
+    /// The number of layers that an image shares with the one before it, base first.
     shared: Vec<u16>,
-    /// How many layers of its own follow, which are taken from `layers`.
+    /// The number of its own layers that follow, taken from `layers`.
     own: Vec<u16>,
     layers: Vec<Digest>,
     sequences: Vec<u64>,
@@ -41,19 +41,19 @@ pub struct ShardSnapshot {
     tags: Vec<Arc<Tag>>,
 }
 
-/// Why a snapshot is no shard's.
+/// A reason why a snapshot is not that of a shard.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
-    /// Something in it points at something that is not in it.
+    /// A reference within the snapshot leads nowhere.
     #[error("{0} do not fit together")]
     Inconsistent(&'static str),
-    /// Its images do not fit into an index.
+    /// The images do not fit into an index.
     #[error(transparent)]
     Index(#[from] IndexError),
 }
 
 impl Shard {
-    /// What the shard knows. Nothing may have been applied since the last drain.
+    /// Returns the facts of the shard. No record may have been applied since the last drain.
     pub fn snapshot(&self) -> ShardSnapshot {
         debug_assert!(self.dirty_images.is_empty() && self.dirty_nodes.is_empty(), "between apply and drain");
         let (platforms, platform_numbers) = self.platforms.dense();
@@ -97,7 +97,7 @@ impl Shard {
                 .push(row.classification.map(|number| classification_numbers[number.index()]));
         };
         let mut chain: Vec<Digest> = Vec::new();
-        // How many layers of `chain` the last image has.
+        // The number of layers of `chain` that the last image has.
         let mut shared = 0;
         let mut identity = LayerIdentity::Blob;
         for node in self.index.nodes() {
@@ -119,7 +119,7 @@ impl Shard {
         snapshot
     }
 
-    /// The shard that the snapshot was taken of.
+    /// Restores the shard from a snapshot.
     pub fn from_snapshot(snapshot: ShardSnapshot) -> Result<Self, SnapshotError> {
         let images = snapshot.digests.len();
         let lengths = [
@@ -187,7 +187,7 @@ impl Shard {
         for record in snapshot.catalog {
             shard.apply_catalog(&record.key(), Some(&record))?;
         }
-        // The marks are as they were, and so is what was concluded from them.
+        // The marks are as they were, and so are the conclusions from them.
         shard.dirty_nodes.clear();
         platforms.into_iter().for_each(|number| shard.platforms.release(number));
         repositories.into_iter().for_each(|number| shard.repositories.release(number));
@@ -196,12 +196,12 @@ impl Shard {
     }
 }
 
-/// Of images, which are numbered with 32 bits.
+/// The number of images fits: they are numbered with 32 bits.
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// Of the layers of one image, of which the index takes fewer than 2^16.
+/// The number of layers of one image fits: the index accepts fewer than 2^16.
 fn layers(number: usize) -> u16 {
     u16::try_from(number).unwrap_or(u16::MAX)
 }
@@ -217,7 +217,7 @@ impl<T: Eq + std::hash::Hash> Interner<T> {
         (values, positions)
     }
 
-    /// Takes in values, each used once, and returns their numbers.
+    /// Adds values, each used once, and returns their numbers.
     fn fill(&mut self, values: Vec<Arc<T>>) -> Vec<Interned> {
         values.into_iter().map(|value| self.acquire_shared(value)).collect()
     }

@@ -8,24 +8,24 @@ use serde::{Deserialize, Serialize};
 use crate::oci::Digest;
 use crate::record::{TagImage, TagRecord, Timestamp};
 
-/// A tag as it stands. Its history stays on the log.
+/// The present state of a tag. Its history stays on the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tag {
     /// The full name.
     pub name: String,
-    /// Of two records of one tag the higher is the newer.
+    /// The sequence. Of two records of one tag, the higher is the newer.
     pub sequence: u64,
     /// The part of the name before the tag.
     pub repository: String,
-    /// Since when it points there.
+    /// The time at which the tag began to point there.
     pub since: Timestamp,
     /// The image or image index that it points at.
     pub digest: Digest,
-    /// The images it resolves to.
+    /// The images that it resolves to.
     pub images: Vec<TagImage>,
 }
 
-/// Tags by name and by what they point at.
+/// Tags by name and by target.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tags {
     by_name: BTreeMap<String, Arc<Tag>>,
@@ -45,7 +45,7 @@ impl Tags {
         self.by_digest.get(digest).into_iter().flatten()
     }
 
-    /// Takes the tag in as its record has it. One that is no longer listed is in no answer.
+    /// Adds the tag from its record. A tag that is no longer listed is in no answer.
     pub(super) fn put(&mut self, record: &TagRecord) {
         self.remove(&record.name);
         let Some(digest) = record.current.digest else { return };
@@ -59,7 +59,7 @@ impl Tags {
         }));
     }
 
-    /// Takes a tag in whose name has none.
+    /// Adds a tag under a name that is free.
     pub(super) fn insert(&mut self, tag: Arc<Tag>) {
         for digest in targets(&tag) {
             let tags = self.by_digest.entry(digest).or_default();
@@ -82,7 +82,7 @@ impl Tags {
     }
 }
 
-/// Everything that the tag leads to, each once.
+/// Every digest that the tag points at, each once.
 fn targets(tag: &Tag) -> Vec<Digest> {
     let mut targets: Vec<Digest> = tag.images.iter().map(|image| image.digest).chain([tag.digest]).collect();
     targets.sort_unstable();

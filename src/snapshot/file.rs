@@ -5,14 +5,14 @@ use std::path::Path;
 
 use super::Unusable;
 
-/// What a snapshot begins with, and the format after it.
+/// The first bytes of a snapshot. The format follows.
 const MAGIC: [u8; 8] = *b"clade-ss";
-/// To be raised with every change after which the same log leads to another shard, in layout or in conclusions: a snapshot
-/// is believed, not checked.
+/// The version of the format. Raise it with every change after which the same log leads to another shard, in layout or
+/// in conclusions: a snapshot is trusted, not checked.
 const FORMAT: u32 = 1;
 const HEAD: usize = 16;
 
-/// The content of the file; `None` if there is no file.
+/// Reads the content of the file. Returns `None` if there is no file.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, Unusable> {
     let mut bytes = match std::fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -34,8 +34,8 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, Unusable> {
     Ok(Some(bytes))
 }
 
-/// Writes the content aside and puts it in the file's place. It is not synced: what a crash of the machine leaves of it
-/// does not have its checksum.
+/// Writes the content to another file and renames it. It is not synced: after a crash of the machine, a partial file
+/// fails the checksum.
 pub(super) fn write(
     path: &Path,
     content: impl FnOnce(&mut Vec<u8>) -> Result<(), rmp_serde::encode::Error>,

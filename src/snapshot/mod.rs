@@ -1,11 +1,11 @@
-//! Snapshots of shards in files of this machine: a restart reads the log from there on, and not from its beginning.
+//! Keeps snapshots of shards in local files: a restart reads the log from there on, and not from its beginning.
 //!
 //! ```text
 //!   "clade-ss" | format (u32) | CRC-32 of all that follows (u32) | Header | ShardSnapshot     (MessagePack)
 //! ```
 //!
-//! A snapshot is a cache. One that is damaged, too old, of another version of clade or of other topics is told of and
-//! left alone, and the shard is rebuilt from the log; so the format needs no migration.
+//! A snapshot is a cache. One that is damaged, too old, of another version of clade or of other topics is logged and
+//! ignored, and the shard is rebuilt from the log. So the format needs no migration.
 
 mod file;
 
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::record::{ProgressRecord, Topic};
 use crate::shard::{Shard, SnapshotError};
 
-/// A directory with one snapshot a partition.
+/// A directory with one snapshot per partition.
 #[derive(Debug, Clone)]
 pub struct Snapshots {
     dir: PathBuf,
@@ -25,26 +25,26 @@ pub struct Snapshots {
     oldest: Duration,
 }
 
-/// Where in the log a snapshot was taken.
+/// The position in the log at which a snapshot was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
-    /// Up to where the inputs had been read.
+    /// The offsets up to which the inputs had been read.
     pub progress: ProgressRecord,
-    /// Where the output stood. A read replica has none, and what it has concluded may not be committed: only another read
-    /// replica can go on from there.
+    /// The position of the output. A snapshot of a read replica has none, since its conclusions may not be committed:
+    /// only another read replica can continue from it.
     pub output: Option<Output>,
 }
 
-/// Where a processor's output stood: the next offsets to read back.
+/// The position of a processor's output: the next offsets to read back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
-    /// Of `classifications`.
+    /// The offset in `classifications`.
     pub classifications: u64,
-    /// Of `progress`.
+    /// The offset in `progress`.
     pub progress: u64,
 }
 
-/// A snapshot as it was found, its shard still in words.
+/// A snapshot as it was found, with its shard not decoded yet.
 pub struct Found {
     header: Header,
     body: Vec<u8>,
@@ -52,37 +52,37 @@ pub struct Found {
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
-    /// The version of clade that took it: another may conclude otherwise.
+    /// The version of clade that took it: another version may conclude otherwise.
     clade: String,
-    /// When, in milliseconds since the Unix epoch.
+    /// The time at which it was taken, in milliseconds since the Unix epoch.
     taken: u64,
     position: Position,
 }
 
-/// Why a snapshot is of no use.
+/// A reason why a snapshot is not usable.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
     /// It cannot be read.
     #[error("it cannot be read: {0}")]
     Io(#[from] std::io::Error),
-    /// It is not what was written.
+    /// The checksum or the content is wrong.
     #[error("it is damaged: {0}")]
     Damaged(String),
     /// It was written by another version of clade.
     #[error("it was taken by clade {0}, and this is {CLADE}")]
     OtherVersion(String),
-    /// Deletions that came after it may be forgotten by now.
+    /// It is so old that later tombstones may be gone by now.
     #[error("it is {age} h old, and after {limit} h the log may have forgotten what was deleted since")]
     TooOld {
-        /// Its age, in hours.
+        /// The age in hours.
         age: u64,
-        /// The most, in hours.
+        /// The limit in hours.
         limit: u64,
     },
-    /// It says what a read replica has concluded, not what is committed.
+    /// It contains conclusions of a read replica, which may not be committed.
     #[error("it was taken by a read replica, which writes nothing: give each process a directory of its own")]
     OfReplica,
-    /// It is of other topics than these.
+    /// It was taken from other topics.
     #[error("it is not of these topics: {0}")]
     OtherLog(&'static str),
 }
@@ -95,37 +95,37 @@ impl From<SnapshotError> for Unusable {
 
 const CLADE: &str = env!("CARGO_PKG_VERSION");
 
-/// How old a snapshot may be where deletions can be read for so long: half of that, so that whoever begins to read there
+/// The maximum age of a snapshot if tombstones are kept for this time: half of it, so that a reader that starts there
 /// has time to reach the end before one is gone.
 fn oldest(deletions_kept: Duration) -> Duration {
     deletions_kept / 2
 }
 
-/// For so long a compacted topic that is as `topics/` says keeps a tombstone.
+/// The time for which a compacted topic with the settings in `topics/` keeps a tombstone.
 fn deletions_kept() -> Duration {
     let kept = [Topic::Images, Topic::Tags, Topic::Catalog, Topic::Classifications].map(Topic::retention_ms);
     Duration::from_millis(kept.into_iter().min().unwrap_or(0).unsigned_abs())
 }
 
 impl Snapshots {
-    /// Snapshots in `dir`, which is made when the first is written; one a partition every so often.
+    /// Returns snapshots in `dir`, which is created at the first write; one per partition in each interval.
     pub fn new(dir: impl Into<PathBuf>, every: Duration) -> Self {
         Self { dir: dir.into(), every, oldest: oldest(deletions_kept()) }
     }
 
-    /// For topics that forget deletions earlier than `topics/` says, or later: what is older than half of the time for
-    /// which they are kept is discarded.
+    /// Sets the time for which the topics keep tombstones, if it differs from `topics/`. Snapshots older than half of
+    /// it are discarded.
     #[must_use]
     pub fn on_topics_that_keep_deletions_for(self, kept: Duration) -> Self {
         Self { oldest: oldest(kept), ..self }
     }
 
-    /// How often one is taken of a partition in which anything changes.
+    /// The interval of snapshots of a partition that changes.
     pub fn every(&self) -> Duration {
         self.every
     }
 
-    /// The snapshot of a partition, if there is one.
+    /// Finds the snapshot of a partition, if there is one.
     pub fn find(&self, partition: u16) -> Result<Option<Found>, Unusable> {
         let Some(content) = file::read(&self.path(partition))? else { return Ok(None) };
         let mut rest = content.as_slice();
@@ -163,12 +163,12 @@ impl Snapshots {
 }
 
 impl Found {
-    /// Where it was taken.
+    /// The position at which it was taken.
     pub fn position(&self) -> Position {
         self.header.position
     }
 
-    /// The shard, for a log whose last committed progress is `committed`.
+    /// Decodes the shard, for a log whose last committed progress is `committed`.
     pub fn shard(self, committed: &ProgressRecord) -> Result<Shard, Unusable> {
         let taken = self.header.position.progress;
         if taken.lineage != committed.lineage {

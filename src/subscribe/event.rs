@@ -1,4 +1,4 @@
-//! One event: a record, where it stands, and how it is told.
+//! An event: a record with its place, and the forms in which it is written.
 
 use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
@@ -10,29 +10,29 @@ use crate::record::{
     RebuildsRecord, Record, TagRecord, Timestamp, Topic, TransitionRecord, Value, decode,
 };
 
-/// A record of a topic, as a subscriber gets it.
+/// A record of a topic, as a subscriber receives it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// Where it stands.
+    /// The partition.
     pub of: TopicPartition,
-    /// Its offset there.
+    /// The offset in the partition.
     pub offset: Offset,
-    /// When it was appended.
+    /// The time at which the record was appended.
     pub time: Timestamp,
-    /// The record as it stands there: key, value and headers.
+    /// The record: key, value and headers.
     pub record: Record,
-    /// What it says.
+    /// The decoded value.
     pub content: Content,
-    /// With a filter: what stands under this key was asked for before, or may have been, and is not any more. Whoever
-    /// keeps events by key takes the key away. Never set without a filter.
+    /// With a filter: `true` if the key matched before, or may have, and does not match any more. A subscriber that
+    /// keeps events by key removes the key. Never set without a filter.
     pub left: bool,
 }
 
-/// What an event says, by its topic.
+/// The decoded value of an event, by topic.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Content {
-    /// `classifications`: what an image is.
+    /// `classifications`: the classification of an image.
     Classification(Box<ClassificationRecord>),
     /// `outdated`: an image entered or left a class, or became outdated or current in it.
     Transition(Box<TransitionRecord>),
@@ -40,7 +40,7 @@ pub enum Content {
     Rebuild(Box<RebuildsRecord>),
     /// `catalog`: a class, a version of one, or a group.
     Catalog(Box<CatalogRecord>),
-    /// `dead-letters`: what could not be used, and why.
+    /// `dead-letters`: an input that could not be read, and the reason.
     DeadLetter(Box<DeadLetterRecord>),
     /// `images`.
     Image(Box<ImageRecord>),
@@ -50,9 +50,10 @@ pub enum Content {
     BuildConfig(Box<BuildConfigRecord>),
     /// `progress`.
     Progress(Box<ProgressRecord>),
-    /// What stood under the key is gone. The topic it is gone from.
+    /// A tombstone of this topic: the key is deleted.
     Tombstone(Topic),
-    /// It cannot be read, for this reason: another has written it, or a later version of clade. No filter holds it back.
+    /// The record cannot be decoded, for this reason: a foreign program or a later version of clade has written it. No
+    /// filter holds it back.
     Unreadable(String),
 }
 
@@ -79,18 +80,18 @@ impl Content {
     }
 }
 
-/// How an event is written.
+/// The output form of an event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
-    /// As [`Event::plain`].
+    /// The form of [`Event::plain`].
     #[default]
     Plain,
-    /// As [`Event::cloud_event`].
+    /// The form of [`Event::cloud_event`].
     CloudEvents,
 }
 
-/// An event as clade tells it on a line by itself.
+/// An event in clade's own form.
 #[derive(Debug, Serialize)]
 pub struct Plain<'a> {
     topic: &'a str,
@@ -106,7 +107,7 @@ pub struct Plain<'a> {
     left: bool,
 }
 
-/// An event as CloudEvents 1.0 has it in JSON, structured mode.
+/// An event as CloudEvents 1.0 in JSON, structured mode.
 #[derive(Debug, Serialize)]
 pub struct CloudEvent<'a> {
     specversion: &'static str,
@@ -118,7 +119,7 @@ pub struct CloudEvent<'a> {
     time: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     datacontenttype: Option<&'static str>,
-    /// Extensions: where it stands. An Integer of CloudEvents has 32 bits, so that the offset is a String.
+    /// Extensions with the place of the record. An Integer of CloudEvents has 32 bits, so the offset is a String.
     partition: u16,
     offset: String,
     #[serde(skip_serializing_if = "is_false")]
@@ -150,22 +151,23 @@ impl Event {
         }
     }
 
-    /// What a compacted topic keeps the last record of.
+    /// The key. A compacted topic keeps the last record of each key.
     pub fn key(&self) -> &str {
         &self.record.key
     }
 
-    /// The same for the same event, however often it is written; absent from a record that is not clade's.
+    /// The CloudEvents ID. Equal events have equal IDs, however often they are written. `None` for a record that clade
+    /// did not write.
     pub fn id(&self) -> Option<&str> {
         self.header("ce_id")
     }
 
-    /// The type of what it says, with the version of the format, as `dev.clade.outdated.v1`.
+    /// The CloudEvents type with the version of the format, as `dev.clade.outdated.v1`.
     pub fn kind(&self) -> Option<&str> {
         self.header("ce_type")
     }
 
-    /// One line of JSON, with its end.
+    /// Returns one line of JSON, with its line feed.
     pub fn line(&self, form: Form) -> Result<Vec<u8>, serde_json::Error> {
         let mut line = match form {
             Form::Plain => serde_json::to_vec(&self.plain()),
@@ -184,7 +186,7 @@ impl Event {
         self.record.value.as_deref().and_then(|value| serde_json::from_slice(value).ok())
     }
 
-    /// The data with its place, to be written as JSON.
+    /// The value with its place, to be encoded as JSON.
     pub fn plain(&self) -> Plain<'_> {
         Plain {
             topic: self.of.topic.name(),
@@ -199,8 +201,8 @@ impl Event {
         }
     }
 
-    /// The CloudEvent, to be written as JSON. A tombstone has no data. What a record that is not clade's lacks, its place
-    /// and topic say.
+    /// The CloudEvent, to be encoded as JSON. A tombstone has no data. For a record that clade did not write, missing
+    /// attributes are derived from its place and topic.
     pub fn cloud_event(&self) -> CloudEvent<'_> {
         let (topic, data) = (self.of.topic, self.data());
         let bytes = self.record.value.as_ref().filter(|_| data.is_none());
@@ -215,7 +217,7 @@ impl Event {
             id: self.id().map_or_else(place, str::to_owned),
             source: self.header("ce_source").map_or_else(|| format!("/clade/{topic}"), str::to_owned),
             kind: self.kind().map_or_else(|| format!("dev.clade.{topic}"), str::to_owned),
-            // Never empty, as the specification asks.
+            // Never empty, as the specification requires.
             subject: self
                 .header("ce_subject")
                 .or(Some(self.key()).filter(|key| !key.is_empty()))

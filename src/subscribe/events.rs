@@ -1,4 +1,4 @@
-//! The events of a subscription, one after the other.
+//! The events of a subscription, in order.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -9,31 +9,32 @@ use super::sieve::Sieve;
 use crate::log::{LogError, ReadLimit, Reader};
 
 pub(super) const READ: ReadLimit = ReadLimit { records: 1_024, bytes: 4 << 20 };
-/// How long one wait of the iterator is.
+/// Duration of one wait of the iterator.
 const WAIT: Duration = Duration::from_millis(500);
-/// So long may nothing come while the end is not reached: far longer than a broker takes to start again.
+/// Time without a record before the end, after which a subscription fails: far longer than a broker takes to restart.
 const STALLED: Duration = Duration::from_secs(60);
 
-/// What a wait for an event has come to.
+/// The result of a wait for an event.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
     /// An event.
     Event(Box<Event>),
-    /// None has come yet.
+    /// No event has come yet.
     Quiet,
-    /// None will come: everything was told, and the subscription does not follow.
+    /// No further event will come: all were returned, and the subscription does not follow.
     End,
 }
 
-/// The events of a [`Subscription`](super::Subscription). As an iterator it waits for each: without end where it follows.
+/// The events of a [`Subscription`](super::Subscription). As an iterator it blocks for each event; it never ends if the
+/// subscription follows.
 pub struct Events {
     reader: Box<dyn Reader>,
     sieve: Sieve,
     follow: bool,
-    /// Read and let through.
+    /// Events that were read and match the filter.
     waiting: VecDeque<Event>,
     is_at_end: bool,
-    /// When something was last read.
+    /// The time of the last read that returned a record.
     heard: Instant,
     has_failed: bool,
 }
@@ -44,7 +45,7 @@ impl Events {
         Self { reader, sieve, follow, waiting, is_at_end: false, heard, has_failed: false }
     }
 
-    /// The next event; waits for `timeout` at the most. After an error, only errors and the end come.
+    /// Returns the next event; waits at most `timeout`. After an error, only errors and the end follow.
     pub fn next_within(&mut self, timeout: Duration) -> Result<Next, SubscribeError> {
         let deadline = Instant::now() + timeout;
         loop {

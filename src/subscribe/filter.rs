@@ -1,4 +1,4 @@
-//! What of a topic is asked for.
+//! Filters the events of a topic.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,43 +8,45 @@ use crate::record::{
     CatalogKey, ClassificationRecord, RebuildsKey, RebuildsRecord, State, Topic, TransitionRecord,
 };
 
-/// Conditions on events; all that are given must hold. Not every condition applies to every topic.
+/// Conditions on events. All given ones must hold. Not every condition applies to every topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Filter {
-    /// Of this class. On `classifications`, `outdated`, `rebuilds` and `catalog` (the class and its versions).
+    /// Events of this class. Applies to `classifications`, `outdated`, `rebuilds` and `catalog` (the class and its
+    /// versions).
     pub class: Option<String>,
-    /// Of a class of this group (`os`), or of one of its classes (`os=rhel7`). On `classifications`, and on `outdated`,
-    /// where the catalog says which classes those are.
+    /// Events of a class of this group (`os`), or of one of its classes (`os=rhel7`). Applies to `classifications`, and
+    /// to `outdated`, where the catalog defines the classes of the group.
     pub group: Option<String>,
-    /// In this state: in the class or group asked for, else in any class. On `classifications` and `outdated`.
+    /// Images in this state: in the given class or group, or else in any class. Applies to `classifications` and
+    /// `outdated`.
     pub state: Option<State>,
-    /// With a tag of this repository at that moment. On `outdated`.
+    /// Images with a tag of this repository at that moment. Applies to `outdated`.
     pub repository: Option<String>,
-    /// With a tag of this namespace at that moment, on `outdated`; built in it, on `rebuilds`.
+    /// Images with a tag of this namespace at that moment, on `outdated`; targets built in it, on `rebuilds`.
     pub namespace: Option<String>,
 }
 
-/// What an event means to a filter.
+/// The verdict of a filter on an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is of what is asked for.
+    /// The event matches.
     In,
-    /// It is not, and what it is about was so just before, as the event itself says.
+    /// The event does not match, and its subject matched just before, as the event itself states.
     Left,
-    /// It is not; whether what it is about was so before is not said.
+    /// The event does not match; it does not state whether its subject matched before.
     Out,
-    /// It is not, and what it is about was not so before.
+    /// The event does not match, and its subject did not match before.
     Never,
 }
 
 impl Filter {
-    /// Whether it asks for nothing, and so for everything.
+    /// Returns `true` if there is no condition, so that every event matches.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Refuses conditions that say nothing of this topic.
+    /// Refuses conditions that do not apply to this topic.
     pub(super) fn check(&self, topic: Topic) -> Result<(), SubscribeError> {
         let applies: &[&str] = match topic {
             Topic::Classifications => &["class", "group", "state"],
@@ -77,13 +79,14 @@ impl Filter {
         }
     }
 
-    /// Whether who was in has to be remembered: an event of the topic does not say by itself.
+    /// Returns `true` if the keys that match have to be remembered, because events of the topic do not state what was
+    /// before.
     pub(super) fn needs_memory(&self, topic: Topic) -> bool {
         let is_of_tags = self.repository.is_some() || self.namespace.is_some();
         !self.is_empty() && (topic != Topic::Outdated || is_of_tags || self.group.is_some())
     }
 
-    /// What the event means; `is_in_group` tells of a class whether it is one of the group asked for.
+    /// Judges an event. `is_in_group` returns `true` for classes of the requested group.
     pub(super) fn judge(
         &self,
         key: &str,
@@ -99,12 +102,12 @@ impl Filter {
             _ if self.is_empty() => Verdict::In,
             Content::Tombstone(_) if self.is_elsewhere(key) => Verdict::Never,
             Content::Tombstone(_) => Verdict::Out,
-            // Nobody can say whether it is asked for, so it is not withheld.
+            // It may match, so it is not withheld.
             _ => Verdict::In,
         }
     }
 
-    /// Whether the key alone says that no record of it was ever asked for.
+    /// Returns `true` if the key alone proves that no record under it ever matched.
     fn is_elsewhere(&self, key: &str) -> bool {
         let is_other = |class: &str| self.class.as_ref().is_some_and(|asked| asked != class);
         if let Some(key @ (CatalogKey::Class(_) | CatalogKey::Version(..))) = CatalogKey::parse(key) {
@@ -147,7 +150,7 @@ impl Filter {
         match (is_in_state && is_there, was_in_state) {
             (true, _) => Verdict::In,
             (false, false) => Verdict::Never,
-            // The tags and groups of before are not told.
+            // A transition does not state the earlier tags and groups.
             (false, true) if self.needs_memory(Topic::Outdated) => Verdict::Out,
             (false, true) => Verdict::Left,
         }
@@ -171,7 +174,7 @@ impl Filter {
             RebuildsRecord::RebuildTarget(of) => (class_of(&of.rebuild), Some(of.target.namespace())),
         };
         self.class.as_ref().is_none_or(|asked| asked == class)
-            // A rebuild of no one namespace is one of every namespace.
+            // A rebuild without a namespace covers all namespaces.
             && self.namespace.as_ref().is_none_or(|asked| namespace.is_none_or(|found| asked == found))
     }
 
@@ -183,12 +186,12 @@ impl Filter {
     }
 }
 
-/// A group, and perhaps one class of it.
+/// Splits a group and, if given, one class of it.
 pub(super) fn split(asked: &str) -> (&str, Option<&str>) {
     asked.split_once('=').map_or((asked, None), |(group, class)| (group, Some(class)))
 }
 
-/// The class of a rebuild's ID, `CLASS-NUMBER`.
+/// The class in the ID of a rebuild, `CLASS-NUMBER`.
 fn class_of(rebuild: &str) -> &str {
     rebuild.rsplit_once('-').map_or(rebuild, |(class, _)| class)
 }

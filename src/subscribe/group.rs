@@ -8,7 +8,7 @@ use super::events::READ;
 use super::sieve::Sieve;
 use crate::log::kafka::{Change, GroupReader};
 
-/// What a member of a consumer group gets of a topic. It leaves the group when dropped.
+/// The events that a member of a consumer group receives. It leaves the group when dropped.
 pub struct GroupEvents {
     reader: GroupReader,
     sieve: Sieve,
@@ -19,9 +19,8 @@ impl GroupEvents {
         Self { reader, sieve }
     }
 
-    /// The events that have come, none after `timeout` at the most. Everything that an earlier call has returned must be
-    /// done with, and [`commit`](Self::commit) be called, before the next call; a member that is silent for five minutes
-    /// is put out of the group.
+    /// Returns the next events; waits at most `timeout`. Before the next call, all events of earlier calls must be done
+    /// and [`commit`](Self::commit) called. The group removes a member that is silent for five minutes.
     pub fn next_within(&mut self, timeout: Duration) -> Result<Vec<Event>, SubscribeError> {
         let read = self.reader.read(READ, timeout)?;
         for change in &read.changes {
@@ -39,8 +38,8 @@ impl GroupEvents {
         Ok(events)
     }
 
-    /// Commits everything that was returned, and waits for it. While the group changes hands it may fail silently: then the
-    /// next call commits it, or it comes again.
+    /// Commits all returned events, and blocks until that is done. During a rebalance it may fail silently: then the
+    /// next call commits them, or they come again.
     pub fn commit(&mut self) -> Result<(), SubscribeError> {
         Ok(self.reader.commit()?)
     }

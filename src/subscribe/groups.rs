@@ -1,4 +1,4 @@
-//! Which classes are in a group, as the catalog says: a transition names its class alone.
+//! Reads from the catalog which classes are in a group: a transition names only its class.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
@@ -9,24 +9,26 @@ use crate::record::catalog::Selector;
 use crate::record::{CatalogRecord, Record, Topic, decode};
 
 const READ: ReadLimit = ReadLimit { records: 4_096, bytes: 4 << 20 };
-/// So long is a class waited for that the catalog does not have yet: it stood there before anything was concluded of it.
+/// Time to wait for a class that the catalog reader has not seen: the record of the class is older than any conclusion
+/// about it.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Classes that were waited for in vain: more than these are not remembered.
+/// Unknown classes to remember, at most.
 const MOST_UNKNOWN: usize = 10_000;
 
-/// One group, and a reader of the catalog that keeps it up to date.
+/// One group, and a reader that keeps it up to date with the catalog.
 pub(super) struct Group {
     reader: Box<dyn Reader>,
     name: String,
     class: Option<String>,
     selector: Option<Selector>,
-    /// The labels of every class; of one that is gone, its last: its images leave it after it is gone.
+    /// The labels of every class. A deleted class keeps its last labels, since its images leave it only after the
+    /// deletion.
     labels: BTreeMap<String, BTreeMap<String, String>>,
     unknown: HashSet<String>,
 }
 
 impl Group {
-    /// Reads the catalog; `asked` is `os` or `os=rhel7`.
+    /// Reads the catalog. `asked` is `os` or `os=rhel7`.
     pub(super) fn read(log: &dyn Log, asked: &str) -> Result<Self, LogError> {
         let (name, class) = split(asked);
         let mut group = Self {
@@ -47,7 +49,7 @@ impl Group {
         Ok(group)
     }
 
-    /// Takes in what has come; whether that was all.
+    /// Takes new records. Returns `true` if there are no more.
     fn advance(&mut self, timeout: Duration) -> Result<bool, LogError> {
         let fetched = self.reader.read(READ, timeout)?;
         fetched.records.iter().for_each(|stored| self.take(&stored.record));
@@ -64,12 +66,12 @@ impl Group {
                 self.selector = Some(group.selector);
             }
             Ok(None) if record.key.strip_prefix("group/") == Some(&self.name) => self.selector = None,
-            // What cannot be read is a dead letter already.
+            // A record that cannot be decoded is a dead letter already.
             _ => {}
         }
     }
 
-    /// Takes in what the catalog has now, without waiting for more.
+    /// Takes the records that the catalog has now, without waiting for more.
     pub(super) fn refresh(&mut self) -> Result<(), LogError> {
         loop {
             let fetched = self.reader.read(READ, Duration::ZERO)?;
@@ -80,7 +82,7 @@ impl Group {
         }
     }
 
-    /// Whether the class is one of the group, as the catalog says now.
+    /// Returns `true` if the class is in the group, by the present catalog.
     pub(super) fn has(&mut self, class: &str) -> Result<bool, LogError> {
         let deadline = Instant::now() + PATIENCE;
         while !self.labels.contains_key(class) && !self.unknown.contains(class) {

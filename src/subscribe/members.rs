@@ -1,37 +1,38 @@
-//! Who is among what a filter asks for, as far as the subscriber was told.
+//! Remembers which keys match a filter, as far as the subscriber has received them.
 //!
-//! Whoever keeps what it was told by key would keep a key for ever that has left the filter. So the first record of such
-//! a key that no longer matches is passed on too.
+//! A subscriber that keeps events by key would keep a key for ever that no longer matches. So the first such record of
+//! a key is passed on too.
 
 use std::collections::HashMap;
 
 use crate::oci::Digest;
 
-/// Half of a SHA-256 tells keys apart and bounds what a key takes.
+/// Half of a SHA-256 distinguishes keys, and bounds the memory of a key.
 type Hash = [u8; 16];
 
-/// What is remembered of one partition.
+/// The memory of one partition.
 #[derive(Debug)]
 pub(super) struct Members {
-    /// Whether each key was in when it was last told of.
+    /// `true` for each key that matched when the subscriber last received it.
     told: HashMap<Hash, bool>,
-    /// Whether a key that nothing is remembered of may be in: the subscriber goes on from an earlier time.
+    /// `true` if keys without an entry may have matched: the subscription continues an earlier one.
     others_may_be_in: bool,
     most: usize,
 }
 
 impl Members {
-    /// Nothing is remembered. At most `most` keys will be.
+    /// Returns an empty memory for at most `most` keys.
     pub(super) fn new(others_may_be_in: bool, most: usize) -> Self {
         Self { told: HashMap::new(), others_may_be_in, most }
     }
 
-    /// The key is in, and the subscriber is told.
+    /// Notes that the key matches and is passed on.
     pub(super) fn enter(&mut self, key: &str) {
         self.note(hash(key), true);
     }
 
-    /// The key is not in. Whether the subscriber has to be told, since it was or may have been.
+    /// Notes that the key does not match. Returns `true` if the subscriber must be notified, since it matched or may
+    /// have.
     pub(super) fn leave(&mut self, key: &str) -> bool {
         let hash = hash(key);
         let was_in = self.told.get(&hash).copied().unwrap_or(self.others_may_be_in);
@@ -43,7 +44,7 @@ impl Members {
         was_in
     }
 
-    /// When there is no room for more, everything is forgotten: the subscriber is told rather once too often.
+    /// Without room for more, everything is forgotten: a subscriber would rather be notified once too often.
     fn note(&mut self, hash: Hash, is_in: bool) {
         if self.told.len() >= self.most && !self.told.contains_key(&hash) {
             self.told = HashMap::new();

@@ -1,4 +1,4 @@
-//! Subscriptions: what happens, one event after the other, from wherever and with whatever filter.
+//! Subscriptions: reads the events of a topic in order, from any start, with a filter.
 //!
 //! Works on any log. This runs without anything else:
 //!
@@ -24,7 +24,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! And this follows what becomes outdated, on Apache Kafka:
+//! And this follows images that become outdated, on Apache Kafka:
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -51,22 +51,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Filters, and what leaves them
+//! # Filters, and keys that leave them
 //!
-//! Whoever keeps events by key must learn that a key has left the filter. So the first event of a key that was asked for
-//! and is not any more is passed on too, marked [`Event::left`]. A transition says itself what an image was before; else the
-//! keys that were told are remembered, 16 bytes each, up to four million a partition. Beyond that, and in a subscription
-//! that goes on from offsets or in a consumer group, it is not known what the subscriber was told before: there each key
-//! that is not asked for is told once. Taking away what is not there does no harm.
+//! A subscriber that keeps events by key must learn that a key has left the filter. So the first event of a key that
+//! matched and does not match any more is passed on too, marked [`Event::left`]. A transition itself states the earlier
+//! standing of its image. For other topics the subscription remembers matching keys, 16 bytes each, up to four million
+//! per partition. Beyond that, after a start from offsets, and in a consumer group, the earlier events of the
+//! subscriber are unknown: there each key that does not match is passed on once. Removing a key that is not there does
+//! no harm.
 //!
-//! A transition has no groups: its class is looked up in the catalog, as that is when the event is read. The tags of a
+//! A transition has no groups: its class is looked up in the catalog as of the time of reading. The tags of a
 //! transition are those of that moment; a tag that moves later is no transition.
 //!
 //! # Consumer groups
 //!
-//! [`Subscription::open_group`] shares the partitions of a topic on Apache Kafka among the members of a group, and goes on
-//! where the group has stopped. What [`GroupEvents::commit`] was not called for comes again after a crash: at least once.
-//! [`Event::id`] is the same each time.
+//! [`Subscription::open_group`] shares the partitions of a topic on Apache Kafka among the members of a group, and
+//! continues at the committed offsets of the group. Events without a [`GroupEvents::commit`] come again after a crash:
+//! at-least-once delivery. [`Event::id`] is the same each time.
 
 mod event;
 mod events;
@@ -88,10 +89,10 @@ use crate::log::{Log, LogError};
 use crate::record::{Timestamp, Topic};
 use sieve::Sieve;
 
-/// Why a subscription could not begin or has ended.
+/// An error of a subscription.
 #[derive(Debug, thiserror::Error)]
 pub enum SubscribeError {
-    /// What was asked for makes no sense; the text says what to ask for instead.
+    /// The subscription is invalid; the text says what to request instead.
     #[error("{0}")]
     Usage(String),
     /// The log could not be read.
@@ -99,7 +100,7 @@ pub enum SubscribeError {
     Log(#[from] LogError),
 }
 
-/// What is subscribed to: a topic, from where, with which filter, and whether to go on.
+/// A subscription to a topic, with a start, a filter, and whether it follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
     topic: Topic,
@@ -109,30 +110,31 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// All that a topic has now.
+    /// Subscribes to the present records of a topic.
     pub fn of(topic: Topic) -> Self {
         Self { topic, filter: Filter::default(), start: Start::default(), follow: false }
     }
 
-    /// Only what this asks for, and what leaves it.
+    /// Sets the filter. Events of keys that leave it are passed on too.
     #[must_use]
     pub fn filter(self, filter: Filter) -> Self {
         Self { filter, ..self }
     }
 
-    /// From here on.
+    /// Sets the start.
     #[must_use]
     pub fn start(self, start: Start) -> Self {
         Self { start, ..self }
     }
 
-    /// Whether to go on as more comes.
+    /// Sets whether the subscription waits for further events.
     #[must_use]
     pub fn follow(self, follow: bool) -> Self {
         Self { follow, ..self }
     }
 
-    /// Begins. An error is one of usage where the filter says nothing of the topic, or there is no such place to begin.
+    /// Opens the subscription. It returns a usage error if the filter does not apply to the topic, or the start does
+    /// not exist.
     pub fn open(self, log: &dyn Log) -> Result<Events, SubscribeError> {
         self.filter.check(self.topic)?;
         let from = self.start.resolve(log, self.topic, Timestamp::now())?;
@@ -140,8 +142,8 @@ impl Subscription {
         Ok(Events::new(log.reader(self.topic, &from)?, sieve, self.follow))
     }
 
-    /// Joins a consumer group on Apache Kafka. It always follows; the start, which is the beginning or the end, counts for
-    /// partitions of which the group has committed nothing.
+    /// Joins a consumer group on Apache Kafka. The subscription always follows. The start, which must be the beginning
+    /// or the end, applies to partitions for which the group has no committed offset.
     pub fn open_group(self, log: &KafkaLog, group: &str) -> Result<GroupEvents, SubscribeError> {
         self.filter.check(self.topic)?;
         if !GroupReader::is_name(group) {

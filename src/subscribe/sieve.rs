@@ -1,4 +1,4 @@
-//! Lets through what a filter asks for.
+//! Passes on the events that match a filter, and the first event of each key that leaves it.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,10 @@ use super::members::Members;
 use crate::log::{Log, LogError, Stored, TopicPartition};
 use crate::record::Topic;
 
-/// So many keys are remembered of each partition, some 200 MB of them at the most.
+/// Keys to remember per partition, at most: some 200 MB.
 const MOST_KEYS: usize = 4_000_000;
 
-/// A filter, and what it has to remember.
+/// A filter with its memory.
 pub(super) struct Sieve {
     topic: Topic,
     filter: Filter,
@@ -22,7 +22,7 @@ pub(super) struct Sieve {
 }
 
 impl Sieve {
-    /// `is_going_on`: whether the subscriber may have been told of something before.
+    /// `is_going_on` is `true` if the subscriber may have received earlier events.
     pub(super) fn new(
         log: &dyn Log,
         topic: Topic,
@@ -36,17 +36,17 @@ impl Sieve {
         Ok(Self { topic, filter, is_going_on, members: HashMap::new(), group })
     }
 
-    /// Before the records of a read are let through.
+    /// Updates the group, before the records of a read are judged.
     pub(super) fn refresh(&mut self) -> Result<(), LogError> {
         self.group.as_mut().map_or(Ok(()), Group::refresh)
     }
 
-    /// The partition is another's now: whoever has it tells what happens in it.
+    /// Forgets a partition that another member of the consumer group has now. That member passes on its events.
     pub(super) fn forget(&mut self, partition: u16) {
         self.members.remove(&partition);
     }
 
-    /// The event, if it is asked for or what it is about is no longer.
+    /// Returns the event if it matches, or if its subject no longer does.
     pub(super) fn pass(&mut self, partition: u16, stored: Stored) -> Result<Option<Event>, LogError> {
         let mut event = Event::new(TopicPartition { topic: self.topic, partition }, stored);
         if self.filter.is_empty() {
@@ -88,7 +88,7 @@ impl Sieve {
     }
 }
 
-/// What a subscriber keeps: of transitions one for each image and class, else one for each key.
+/// The subject of an event: for transitions image and class, for other events the key.
 fn subject(event: &Event) -> String {
     match &event.content {
         Content::Transition(record) => format!("{} {}", record.digest, record.class),

@@ -1,4 +1,4 @@
-//! Where a subscription begins.
+//! The start of a subscription.
 
 use std::collections::BTreeMap;
 
@@ -7,28 +7,28 @@ use crate::log::{Log, Offset, TopicPartition};
 use crate::oci::time::duration;
 use crate::record::{Timestamp, Topic};
 
-/// Where a subscription begins.
+/// The start of a subscription.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Start {
-    /// With the oldest record that is kept.
+    /// The oldest record that is kept.
     #[default]
     Beginning,
-    /// With the next record.
+    /// The next record.
     End,
-    /// In each partition with the first record that was appended at this moment or later.
+    /// In each partition, the first record that was appended at this moment or later.
     At(Timestamp),
-    /// In each partition with this offset, or the next one that is kept; a partition that is not named begins with its
-    /// oldest record. This is to go on where an earlier subscription has ended: with a filter, what may have been in it
-    /// then and is not now is told of once.
+    /// In each partition, this offset or the next one that is kept; a partition without an offset starts at its oldest
+    /// record. It continues an earlier subscription: with a filter, each key that may have matched then and does not
+    /// match now is passed on once.
     Offsets(BTreeMap<u16, Offset>),
 }
 
-/// What `--from` takes.
+/// The forms that `--from` accepts.
 const FORMS: &str = "write beginning, end, a time as 2026-01-31T08:00:00Z, how long ago as 2h, 90m or 1d12h, or offsets as \
                      0:17,1:4 (partition:offset)";
 
 impl Start {
-    /// Reads `beginning`, `end`, a time of RFC 3339, a time span before `now` as `2h`, or `PARTITION:OFFSET,…`.
+    /// Parses `beginning`, `end`, a time of RFC 3339, a time span before `now` as `2h`, or `PARTITION:OFFSET,…`.
     pub fn parse(text: &str, now: Timestamp) -> Result<Self, SubscribeError> {
         let wrong = |problem: &str| SubscribeError::Usage(format!("--from {text:?} {problem}: {FORMS}"));
         match text {
@@ -49,12 +49,12 @@ impl Start {
         Ok(Self::At(at))
     }
 
-    /// Whether the subscriber may have been told of something before.
+    /// Returns `true` if the subscriber may have received earlier events.
     pub(super) fn is_going_on(&self) -> bool {
         matches!(self, Self::Offsets(_))
     }
 
-    /// The offset that each partition begins with.
+    /// The offset at which each partition starts.
     pub(super) fn resolve(
         &self,
         log: &dyn Log,
@@ -88,7 +88,7 @@ impl Start {
     }
 }
 
-/// Whether these places can be.
+/// Checks that these partitions and offsets can exist.
 fn check(
     log: &dyn Log,
     topic: Topic,

@@ -1,4 +1,4 @@
-//! What an auditor tells of itself.
+//! The metrics of the audit.
 
 use prometheus::{Histogram, IntCounter, IntGauge, Registry};
 
@@ -7,15 +7,15 @@ use super::register::{counter, gauge, histogram};
 /// The metrics of the audit trail. Clones share them.
 #[derive(Clone)]
 pub struct AuditMetrics {
-    /// Records that have an entry now.
+    /// Entries written for records.
     pub entries: IntCounter,
     /// Bytes written to segments.
     pub bytes: IntCounter,
-    /// From a batch's first byte to its being durable, in seconds.
+    /// Time from the first byte of a batch until the batch is durable, in seconds.
     pub sync: Histogram,
     /// Segments closed.
     pub segments: IntCounter,
-    /// Topics that were found to be made anew.
+    /// Topics that were created again.
     pub resets: IntCounter,
     /// Attempts to upload that failed.
     pub upload_failures: IntCounter,

@@ -1,5 +1,5 @@
-//! The thread that sends spans to a collector: OTLP over HTTP, in protobuf. Whatever becomes of the collector, nobody waits
-//! for it: what it does not take is dropped, counted, and told once.
+//! Sends spans to a collector, on a thread: OTLP over HTTP, in protobuf. Nothing waits for the collector: spans that it
+//! does not accept are dropped and counted, and a failure is logged once.
 
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
@@ -14,40 +14,40 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::spans::{Sampling, Spans};
 
-/// Spans that may wait; about 1 KiB each.
+/// Spans that may wait, at most; about 1 KiB each.
 const QUEUE: usize = 8_192;
-/// Spans of one request.
+/// Spans of one request, at most.
 const BATCH: usize = 512;
-/// How long a span waits for others to be sent with.
+/// Time that a span waits for others to be sent with.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Where spans go to, which, and under what name.
+/// The collector, the share of traces, and the name of the process.
 #[derive(Debug, Clone)]
 pub struct Collector {
-    /// The address that takes them, with its path.
+    /// The address of the collector, with its path.
     pub url: String,
-    /// Of how many traces they are sent, from 0 to 1.
+    /// The share of traces to export, from 0 to 1.
     pub ratio: f64,
-    /// What the process is called, if the environment (`OTEL_SERVICE_NAME`) has no other name.
+    /// The service name of the process, unless the environment (`OTEL_SERVICE_NAME`) has another.
     pub service: String,
-    /// What the records are on, as `messaging.system` says it.
+    /// The value of `messaging.system`: the backend of the log.
     pub system: &'static str,
-    /// What the names of the topics begin with.
+    /// The prefix of the names of topics.
     pub prefix: String,
 }
 
-/// Why spans cannot be exported.
+/// A reason why spans cannot be exported.
 #[derive(Debug, thiserror::Error)]
 pub enum ExporterError {
-    /// The address is none, or a variable of the environment is not understood.
+    /// The address is invalid, or a variable of the environment cannot be parsed.
     #[error("spans cannot be exported to {url}: {reason}")]
     Settings {
         /// The address.
         url: String,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// There is no thread to do it.
+    /// The thread cannot be started.
     #[error("spans cannot be exported: {0}")]
     Thread(#[from] std::io::Error),
 }
@@ -55,14 +55,14 @@ pub enum ExporterError {
 /// The running exporter.
 pub struct Exporter {
     stop: oneshot::Sender<()>,
-    /// Ends with the thread.
+    /// Closed when the thread ends.
     ended: std::sync::mpsc::Receiver<()>,
 }
 
 impl Exporter {
-    /// Starts to export; what there is no room for is counted in `dropped`.
+    /// Starts to export. Spans without room are counted in `dropped`.
     pub fn start(to: Collector, dropped: &IntCounter) -> Result<(Self, Spans), ExporterError> {
-        // Headers, time-out and compression are what the standard variables of the environment say.
+        // Headers, time-out and compression come from the standard variables of the environment.
         let mut exporter = SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)
@@ -89,9 +89,9 @@ impl Exporter {
         Ok((Self { stop, ended }, spans))
     }
 
-    /// Exports what waits, for so long at the most.
+    /// Exports the spans that wait, for at most `patience`.
     pub fn close(self, patience: Duration) {
-        // If the thread has ended already there is nothing to stop.
+        // If the thread has ended already, there is nothing to stop.
         let _ = self.stop.send(());
         if self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("the collector did not take the last spans within {} s", patience.as_secs());
@@ -99,7 +99,7 @@ impl Exporter {
     }
 }
 
-/// What the process is: what the environment says, else its name here.
+/// The resource of the process: from the environment, or else the service name.
 fn resource(service: String) -> Resource {
     let resource = Resource::builder_empty()
         .with_service_name(service)
@@ -120,7 +120,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// Sends what comes, in batches, until it is told to stop and nothing waits any more.
+    /// Sends spans in batches, until it is asked to stop and no span waits any more.
     async fn run(mut self, mut queue: mpsc::Receiver<SpanData>, mut stopped: oneshot::Receiver<()>) {
         let mut tick = interval(EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -142,7 +142,7 @@ impl Worker {
                 return;
             }
             if !is_open && self.is_failing {
-                // It has failed a moment ago; the process need not wait for it to fail again.
+                // The collector has just failed; the process need not wait for it to fail again.
                 self.dropped.inc_by(batch.len() as u64);
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What a process tells of itself to Prometheus. Names are `clade_<name>_<unit>[_total]`.
+//! The metrics of a process for Prometheus. Names are `clade_<name>_<unit>[_total]`.
 
 use prometheus::{Histogram, IntCounter, IntGaugeVec, Registry, TextEncoder, exponential_buckets};
 
@@ -15,9 +15,9 @@ pub struct Metrics {
     pub records: IntCounter,
     /// Records of one batch.
     pub batch: Histogram,
-    /// From the beginning of an append to its commit, in seconds.
+    /// Time from the beginning of an append to its commit, in seconds.
     pub commit: Histogram,
-    /// From taking a partition over to its being up to date, in seconds.
+    /// Time from taking over a partition until it is up to date, in seconds.
     pub restore: Histogram,
     /// Images whose classification was written or deleted.
     pub classifications: IntCounter,
@@ -29,21 +29,21 @@ pub struct Metrics {
     pub failures: IntCounter,
     /// Snapshots written.
     pub snapshots: IntCounter,
-    /// Snapshots that a worker began with.
+    /// Snapshots that a worker started from.
     pub used_snapshots: IntCounter,
-    /// Snapshots that were found and were of no use.
+    /// Snapshots that were found and not usable.
     pub discarded_snapshots: IntCounter,
-    /// Spans that were to be exported and were not.
+    /// Spans that were dropped instead of exported.
     pub dropped_spans: IntCounter,
-    /// Of the labeler.
+    /// The metrics of the labeler.
     pub labels: LabelMetrics,
-    /// Of the rebuilder.
+    /// The metrics of the rebuilder.
     pub rebuilds: RebuildMetrics,
-    /// Of the audit trail.
+    /// The metrics of the audit.
     pub audit: AuditMetrics,
     /// By partition: records that are published and not processed.
     pub lag: IntGaugeVec,
-    /// By partition: records read while it is being restored and after.
+    /// By partition: records read, during a restore and after.
     pub progress: IntGaugeVec,
     /// By partition: 1 once it was brought up to date.
     pub restored: IntGaugeVec,
@@ -111,15 +111,15 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Everything, in Prometheus's text format.
+    /// Everything in Prometheus's text format.
     pub fn text(&self) -> String {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
     }
 
-    /// Forgets a partition that is another process's now.
+    /// Removes a partition that another process has now.
     pub fn forget(&self, partition: u16) {
         for gauges in [&self.lag, &self.progress, &self.restored, &self.images] {
-            // It may never have been told of.
+            // The partition may have no value yet.
             let _ = gauges.remove_label_values(&[&partition.to_string()]);
         }
     }

@@ -1,5 +1,5 @@
-//! What a process tells of itself: metrics to Prometheus, which asks for them, and spans to an OpenTelemetry collector,
-//! if one is named.
+//! Telemetry of a process: metrics, which Prometheus scrapes, and spans for an OpenTelemetry collector, if one is
+//! named.
 
 mod audit;
 mod exporter;

@@ -9,13 +9,13 @@ use super::register::{counter, gauge};
 pub struct RebuildMetrics {
     /// Rebuilds that are not over.
     pub active: IntGauge,
-    /// Builds of rebuilds that are being begun or run.
+    /// Builds of rebuilds that are starting or running.
     pub builds_running: IntGauge,
-    /// Builds begun, and tags that the sink was told of.
+    /// Builds started, and tags that the sink was notified of.
     pub builds_begun: IntCounter,
     /// Builds that have pushed their image.
     pub builds_succeeded: IntCounter,
-    /// Builds that have failed; one that is tried again counts again.
+    /// Builds that have failed; each attempt counts.
     pub builds_failed: IntCounter,
 }
 

@@ -1,9 +1,9 @@
-//! Making and registering metrics.
+//! Creates and registers metrics.
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 
-// The names are constants and differ, so that making and registering a metric cannot fail; a metric that it did fail for
-// would count for itself alone.
+// The names are constants and differ, so creating and registering a metric cannot fail. If it did, the metric would
+// work and be missing from the output.
 
 #[allow(clippy::expect_used, reason = "constant names, checked by the test below")]
 pub(super) fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {

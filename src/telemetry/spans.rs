@@ -1,4 +1,4 @@
-//! Spans: what was done with one record, and how long it took.
+//! Spans: one operation on one record, with its duration.
 //!
 //! ```text
 //!   publish images ─► classify images ─► publish classifications
@@ -21,17 +21,17 @@ use tokio::sync::mpsc;
 
 use crate::record::{Topic, TraceContext};
 
-/// What was done with a record.
+/// The operation on a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// It was appended.
+    /// The record was appended.
     Publish,
-    /// It was read, and what follows from it concluded and appended.
+    /// The record was read, and its consequences were concluded and appended.
     Classify,
 }
 
 impl Operation {
-    /// The name of it here, and the name that the conventions have for its like.
+    /// The name of the operation here, and its name in the conventions.
     fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::Publish => ("publish", "send"),
@@ -47,36 +47,36 @@ impl Operation {
     }
 }
 
-/// What was done with a record, and where that stands in the record's trace.
+/// An operation on a record, and its place in the record's trace.
 #[derive(Debug, Clone)]
 pub struct Span {
-    /// Its own place in the trace. For a record that was appended, what its `traceparent` says.
+    /// Its own place in the trace. For an appended record it is that of its `traceparent`.
     pub context: TraceContext,
-    /// What it came from.
+    /// The place of its cause.
     pub parent: Option<TraceContext>,
-    /// What was done.
+    /// The operation.
     pub operation: Operation,
-    /// The record's topic.
+    /// The topic of the record.
     pub topic: Topic,
-    /// The record's partition.
+    /// The partition of the record.
     pub partition: u16,
-    /// The record's key.
+    /// The key of the record.
     pub key: String,
-    /// Whether the record deletes its key.
+    /// `true` if the record deletes its key.
     pub is_tombstone: bool,
-    /// When it began.
+    /// The time at which the operation began.
     pub begun: SystemTime,
 }
 
-/// Takes spans; the sampled ones are exported. Clones share it. The default takes none.
+/// Takes spans and exports the sampled ones. Clones share it. The default takes none.
 #[derive(Clone, Default)]
 pub struct Spans(Option<Arc<Sampling>>);
 
 pub(super) struct Sampling {
     pub(super) sampler: Sampler,
-    /// What `messaging.system` says.
+    /// The value of `messaging.system`.
     pub(super) system: &'static str,
-    /// What the names of the topics begin with.
+    /// The prefix of the names of topics.
     pub(super) prefix: String,
     pub(super) queue: mpsc::Sender<SpanData>,
     pub(super) dropped: IntCounter,
@@ -87,8 +87,8 @@ impl Spans {
         Self(Some(Arc::new(sampling)))
     }
 
-    /// Whether the trace is one of those that are recorded. The ID alone decides, as every OpenTelemetry SDK does it, so
-    /// that each process comes to the same.
+    /// Returns `true` if the trace is sampled. The ID alone decides, in the same way as in every OpenTelemetry SDK, so
+    /// that all processes agree.
     pub fn sample(&self, trace: &TraceContext) -> bool {
         let Some(Sampling { sampler, .. }) = self.0.as_deref() else { return false };
         let id = TraceId::from_bytes(trace.trace());
@@ -96,14 +96,14 @@ impl Spans {
         result.decision == SamplingDecision::RecordAndSample
     }
 
-    /// Whether spans of this place in a trace are taken: who began the trace records it, and so does this process. Not
-    /// on the former's word alone, as anybody can begin traces and call all of them sampled.
+    /// Returns `true` if spans of this place in a trace are taken: the party that began the trace records it, and this
+    /// process samples it. The first alone is not enough, as anybody can begin traces and call all of them sampled.
     pub fn take(&self, trace: &TraceContext) -> bool {
         self.0.is_some() && trace.is_sampled() && self.sample(trace)
     }
 
-    /// Exports a span that has ended now, in success or with an error; never waits. One that there is no room for is
-    /// dropped and counted.
+    /// Exports a span that has ended now, in success or with an error. Never blocks: a span without room is dropped and
+    /// counted.
     pub fn end(&self, spans: Vec<Span>, error: Option<&str>) {
         let Some(sampling) = self.0.as_deref() else { return };
         let ended = SystemTime::now();
@@ -140,7 +140,7 @@ impl Sampling {
                 TraceState::NONE,
             ),
             parent_span_id: span.parent.map_or(SpanId::INVALID, |parent| SpanId::from_bytes(parent.span())),
-            // What is classified came with a record; what is published, from the same process.
+            // A classified record comes from another process; a published one has its parent in this process.
             parent_span_is_remote: span.operation == Operation::Classify,
             span_kind: span.operation.kind(),
             name: format!("{name} {topic}").into(),

@@ -1,15 +1,15 @@
-//! From the digest of an image to its partition.
+//! Maps the digest of an image to its partition.
 
 use dashmap::DashMap;
 
 use crate::oci::Digest;
 
-/// The partition of each image, so that a look-up need not ask all of them.
+/// The partition of each image, so that a look-up need not search all partitions.
 ///
-/// Every processor writes it after each of its commits while readers look things up, on as many threads as there are
-/// partitions: that is what dashmap's divided locks are for. An entry is a hint of sixteen bytes, the first eight of
-/// the digest and a number; two images that share eight bytes (nobody's accident) share an entry, and the reader, who
-/// checks the whole digest, asks the other partitions.
+/// Every processor writes it after each commit while readers use it, on as many threads as there are partitions: hence
+/// dashmap with its divided locks. An entry is a hint of sixteen bytes, the first eight of the digest and a number; two
+/// images that share eight bytes (nobody's accident) share an entry, and the reader, which checks the whole digest,
+/// searches the other partitions.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     partitions: DashMap<u64, u16>,
@@ -26,7 +26,7 @@ impl Directory {
         self.partitions.insert(key(image), partition);
     }
 
-    /// Notes that the partition has the image no longer, if nobody else has claimed it meanwhile.
+    /// Notes that the partition does not have the image any more, unless another partition has claimed it meanwhile.
     pub(super) fn remove(&self, image: &Digest, partition: u16) {
         self.partitions.remove_if(&key(image), |_, noted| *noted == partition);
     }

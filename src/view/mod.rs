@@ -1,9 +1,9 @@
-//! What readers see: of every partition the state as of its last commit.
+//! The view of readers: holds the state of every partition as of its last commit.
 //!
-//! A partition's state exists twice. Readers have one copy, the processor works on the other; after a commit the two
-//! change places, and the processor brings the copy that it got back up to date by applying the same records again,
-//! as soon as its last reader has let go. So no reader ever waits, and none sees half of a batch. The price is memory
-//! for a second copy and the time to apply each record twice, which is small beside reading it.
+//! A partition's state exists twice. Readers use one copy, and the processor works on the other. After a commit the two
+//! change places. As soon as the last reader of the copy that the processor got back is gone, the processor brings it
+//! up to date by applying the same records again. So no reader ever waits, and none sees half of a batch. The price is
+//! memory for a second copy and the time to apply each record twice, which is small beside reading it.
 
 mod copies;
 mod directory;
@@ -27,21 +27,21 @@ use crate::shard::Shard;
 pub struct Committed {
     /// The state.
     pub shard: Shard,
-    /// Up to where the inputs are in it.
+    /// The offsets of the inputs up to which the state is complete.
     pub progress: ProgressRecord,
 }
 
 /// The committed state of every partition of this process.
 pub struct View {
     partitions: Vec<ArcSwap<Committed>>,
-    /// Counts the replicas that each partition has had; the newest alone may publish. Held while publishing, by writers
-    /// alone: readers never wait.
+    /// Counts the replicas of each partition; only the newest may publish. Held while publishing, by writers only:
+    /// readers never wait.
     replicas: Vec<Mutex<u64>>,
     directory: Directory,
 }
 
 impl View {
-    /// A view of `partitions` empty partitions.
+    /// Returns a view of `partitions` empty partitions.
     pub fn new(partitions: u16) -> Self {
         let empty = |partition| {
             let progress = ProgressRecord::beginning(partition, partitions);
@@ -80,7 +80,7 @@ impl Snapshot {
         (0..self.loaded.len()).filter_map(|partition| self.partition(partition))
     }
 
-    /// The states of all partitions, each let go before the next is loaded: for answers that take long.
+    /// The states of all partitions, each released before the next is loaded: for answers that take long.
     pub fn one_by_one(self) -> impl Iterator<Item = Arc<Committed>> {
         let Self { view, loaded } = self;
         loaded.into_iter().enumerate().map(move |(partition, loaded)| {
@@ -93,8 +93,8 @@ impl Snapshot {
         self.partitions().map(|committed| &committed.shard)
     }
 
-    /// The shard that has this image. The directory names it, so that the cost does not grow with the partitions; only an
-    /// image that no partition has is looked for in all of them.
+    /// The shard that has this image. The directory names it, so that the cost does not grow with the partitions. Only
+    /// an image that is in no partition is searched in all of them.
     pub fn locate(&self, image: &Digest) -> Option<&Shard> {
         let has = |shard: &&Shard| shard.index().image(image).is_some();
         let hint = self.view.directory.find(image);

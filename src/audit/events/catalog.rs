@@ -1,4 +1,4 @@
-//! Classes, their versions, and groups.
+//! Entries about classes, their versions, and groups.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use crate::record::{
     decode,
 };
 
-/// How entries about versions begin.
+/// The prefix of entries about versions.
 pub(super) const VERSION: &str = "class.version";
 
-/// A class, without what counts records.
+/// A class, without its record counters.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Class<'a> {
@@ -35,7 +35,7 @@ struct Class<'a> {
     rebuild: Option<&'a RebuildPolicy>,
 }
 
-/// A version, with the chain that proves it and not all of the chain's layers.
+/// A version, with the chain ID that proves it instead of the list of layers.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Version {

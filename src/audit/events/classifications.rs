@@ -1,7 +1,7 @@
-//! Whole classifications: what an image is, in all classes and groups.
+//! Entries about whole classifications: the state of an image in all classes and groups.
 //!
-//! Transitions say already what has changed in each class. The groups stand here alone, and whoever asks how everything was
-//! at some moment needs no second source: hence an entry for each of these records as well.
+//! Transitions already record the changes in each class. Each of these records has an entry as well for two reasons:
+//! the groups stand only here, and a reader who asks for the state at some moment needs no second source.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use crate::log::Stored;
 use crate::oci::Timestamp;
 use crate::record::{ClassificationRecord, Common, Membership, decode};
 
-/// What an image is.
+/// The classification of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Classified {
-    /// The classes that it is in.
+    /// The classes that the image is a member of.
     pub classes: Common<Vec<Membership>>,
-    /// By group, the classes of it, nearest first.
+    /// For each group, the classes of the group that the image is a member of, nearest first.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub groups: Common<BTreeMap<String, Vec<String>>>,
 }
@@ -27,7 +27,7 @@ pub struct Classified {
 #[derive(Serialize)]
 struct Why {
     evidence: &'static str,
-    /// Of the image's record that it was concluded from.
+    /// The sequence of the image record that the classification was concluded from.
     sequence: u64,
 }
 

@@ -1,6 +1,6 @@
-//! From a record of the log to an entry: every record has exactly one, also one that cannot be read.
+//! Turns each record of the log into exactly one entry, even a record that cannot be read.
 //!
-//! That is what lets an offset in the trail say that everything before it is there.
+//! So an offset in the trail proves that everything before it is there.
 
 mod catalog;
 mod classifications;
@@ -20,23 +20,23 @@ use crate::record::{DecodeError, Topic};
 pub use classifications::Classified;
 pub use own::{PRUNED, Pruned, PrunedSegment, RESET, pruned, reset};
 
-/// What stood on the log last, by the record's key: what the next entry of the same says as `from`. Only of topics that are
-/// small; images have transitions, which say it themselves.
+/// The last state of each key: the `from` of the next entry with that key. Only small topics have it. Images do not
+/// need it: their transitions state the earlier standing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Known(BTreeMap<String, Facts>);
 
 impl Known {
-    /// What a segment's header says.
+    /// Restores the states from a segment's header.
     pub fn new(of: BTreeMap<String, Facts>) -> Self {
         Self(of)
     }
 
-    /// For the header of the next segment.
+    /// The states, for the header of the next segment.
     pub fn facts(&self) -> &BTreeMap<String, Facts> {
         &self.0
     }
 
-    /// The entry for a record, and what follows from it for later ones.
+    /// Returns the entry for a record, and remembers its state for later entries.
     pub fn entry(&mut self, topic: Topic, partition: u16, stored: &Stored) -> Entry {
         let time = time(stored);
         let entry = match topic {
@@ -52,14 +52,14 @@ impl Known {
         entry
     }
 
-    /// Takes an entry in, as it was written now or earlier.
+    /// Takes an entry that was written, now or earlier.
     pub fn learn(&mut self, entry: &Entry) {
         let Some(key) = key(entry) else { return };
         match &entry.to {
             Some(to) => drop(self.0.insert(key, to.clone())),
             None => drop(self.0.remove(&key)),
         }
-        // Nothing happens to the targets of a rebuild that has ended.
+        // Targets of a rebuild that has ended do not change any more.
         if let (Some(rebuild), true) = (&entry.rebuild, rebuilds::is_end(&entry.what)) {
             let targets = format!("target/{rebuild}/");
             self.0.retain(|key, _| !key.starts_with(&targets));
@@ -71,12 +71,12 @@ impl Known {
     }
 }
 
-/// When a record was appended; of one that says nonsense, the beginning of time.
+/// The time at which a record was appended. An invalid time becomes the Unix epoch.
 pub fn time(stored: &Stored) -> Timestamp {
     Timestamp::from_millisecond(stored.timestamp).unwrap_or_default()
 }
 
-/// Under what it is known what an entry is of; `None` if nothing is kept of such things.
+/// The key under which the state of an entry's subject is kept. Returns `None` if no state is kept for this kind.
 fn key(entry: &Entry) -> Option<String> {
     let (kind, _) = entry.what.split_once('.')?;
     match (kind, &entry.class, &entry.group, &entry.rebuild, &entry.target) {
@@ -97,7 +97,7 @@ struct Unreadable<'a> {
 }
 
 fn unreadable(time: Timestamp, stored: &Stored, problem: String) -> Entry {
-    // Whoever may write there could write much: what it was stands on the log, under the offset.
+    // The key may be long, as any writer of the topic can choose it. The log has the whole record at this offset.
     let key: String = stored.record.key.chars().take(256).collect();
     Entry { why: Facts::of(&Unreadable { key: &key, problem }), ..Entry::new("record.unreadable", time) }
 }

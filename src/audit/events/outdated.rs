@@ -13,7 +13,7 @@ use crate::record::{State, TransitionRecord, decode};
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Why<'a> {
-    /// What proves it: classes follow from layers alone.
+    /// The kind of evidence: classes follow from layers alone.
     evidence: &'static str,
     /// The class's current version at that moment.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,7 +23,7 @@ struct Why<'a> {
     tags: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     more_tags: Option<u64>,
-    /// The transition's own ID.
+    /// The ID of the transition.
     id: Digest,
 }
 

@@ -1,4 +1,4 @@
-//! What the auditor has to say itself. These entries have no source.
+//! Entries of the auditor itself. They have no record behind them.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,26 +7,26 @@ use crate::audit::entry::{Entry, Facts};
 use crate::log::Offset;
 use crate::oci::{Digest, Timestamp};
 
-/// That segments are about to be deleted, since they are older than they are kept.
+/// Segments beyond the retention are about to be deleted.
 pub const PRUNED: &str = "audit.pruned";
-/// That a topic was made anew: what it has now was not read before, whatever its offsets say.
+/// A topic was created again: its present records were not read before, whatever their offsets.
 pub const RESET: &str = "audit.reset";
 
 /// The `from` of [`PRUNED`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pruned {
-    /// What is deleted, oldest first.
+    /// The deleted segments, oldest first.
     pub segments: Vec<PrunedSegment>,
 }
 
-/// A segment that is deleted.
+/// A deleted segment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrunedSegment {
-    /// Its file.
+    /// The name of the file.
     pub segment: String,
-    /// The number of its last entry.
+    /// The number of the segment's last entry.
     pub last: u64,
-    /// The hash of its last line.
+    /// The hash of the segment's last line.
     pub head: Digest,
 }
 
@@ -42,7 +42,7 @@ struct WhyReset {
     message: &'static str,
 }
 
-/// The entry that says so; to be written before anything is deleted.
+/// Returns the entry about deleted segments. It must be durable before anything is deleted.
 pub fn pruned(time: Timestamp, segments: Vec<PrunedSegment>, keep_days: u64) -> Entry {
     Entry {
         from: Facts::of(&Pruned { segments }),
@@ -51,7 +51,8 @@ pub fn pruned(time: Timestamp, segments: Vec<PrunedSegment>, keep_days: u64) -> 
     }
 }
 
-/// The entry that says so; `end` is beyond the last record that the partition has now.
+/// Returns the entry about a topic that was created again. `end` is the offset after the last record that the partition
+/// has now.
 pub fn reset(time: Timestamp, of: SourceOffset, end: Offset) -> Entry {
     let message = "the topic does not have the record that was read last: it was made anew, and is read from its beginning";
     Entry { from: Facts::of(&of), why: Facts::of(&WhyReset { end, message }), ..Entry::new(RESET, time) }

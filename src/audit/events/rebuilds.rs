@@ -1,4 +1,4 @@
-//! Rebuilds and their targets.
+//! Entries about rebuilds and their targets.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ const FINISHED: &str = "rebuild.finished";
 const CANCELLED: &str = "rebuild.cancelled";
 const FORGOTTEN: &str = "rebuild.forgotten";
 
-/// Whether nothing happens to the targets of a rebuild after this.
+/// Returns `true` if the targets of a rebuild do not change any more after this event.
 pub(super) fn is_end(what: &str) -> bool {
     matches!(what, FINISHED | FORGOTTEN)
 }
@@ -31,7 +31,7 @@ struct WhyRebuild<'a> {
     reason: Option<&'a str>,
     message: &'a str,
     automatic: bool,
-    /// Once, when it is planned: what was asked for, and the class as it was then.
+    /// Present once, in the entry about the plan: the request, and the class at that time.
     #[serde(skip_serializing_if = "Option::is_none")]
     request: Option<&'a RebuildRequest>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,14 +52,14 @@ struct Target<'a> {
 
 #[derive(Serialize)]
 struct WhyTarget<'a> {
-    /// Why it is rebuilt.
+    /// The tag or image through which the target is built on the class.
     input: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<State>,
     reason: &'a str,
-    /// Why it stands so.
+    /// The reason for the state.
     #[serde(skip_serializing_if = "str::is_empty")]
     message: &'a str,
 }

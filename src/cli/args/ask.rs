@@ -1,8 +1,8 @@
-//! The arguments of what is answered without changing anything.
+//! The arguments of the read-only commands.
 
 use clap::ValueEnum;
 
-/// How answers are printed.
+/// The formats of answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
 pub(in crate::cli) enum Format {
     /// Columns for people
@@ -14,7 +14,7 @@ pub(in crate::cli) enum Format {
     Json,
     /// YAML
     Yaml,
-    /// Names alone, one a line
+    /// Names only, one per line
     Name,
 }
 
@@ -26,21 +26,21 @@ Examples:
   clade get tags --group os=rhel7 -o json
   clade get images --platform linux/arm64 --repository php -o name")]
 pub(in crate::cli) struct GetArgs {
-    /// What to list
+    /// The kind of objects to list
     pub(in crate::cli) kind: Listed,
     /// One class or group by name
     pub(in crate::cli) name: Option<String>,
     #[command(flatten)]
     pub(in crate::cli) filter: FilterArgs,
-    /// At most so many images or tags
+    /// List at most this many images or tags
     #[arg(long, value_name = "N")]
     pub(in crate::cli) limit: Option<usize>,
-    /// How to print it
+    /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub(in crate::cli) output: Format,
 }
 
-/// What can be listed.
+/// The kinds of objects that can be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum Listed {
     /// Images
@@ -57,7 +57,7 @@ pub(in crate::cli) enum Listed {
     Groups,
 }
 
-/// Which images are meant.
+/// The filter for images.
 #[derive(Debug, Default, clap::Args)]
 pub(in crate::cli) struct FilterArgs {
     /// Members of this class
@@ -66,7 +66,7 @@ pub(in crate::cli) struct FilterArgs {
     /// Members of a class of this group, as os or os=rhel7
     #[arg(long, value_name = "GROUP[=CLASS]")]
     pub(in crate::cli) group: Option<String>,
-    /// In this state in that class, or in any
+    /// In this state in that class, or in any class
     #[arg(long, value_enum)]
     pub(in crate::cli) state: Option<StateArg>,
     /// On this platform, as linux/arm64
@@ -88,9 +88,9 @@ impl FilterArgs {
 /// The state of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum StateArg {
-    /// Built on the current version
+    /// The base version is the current version
     Current,
-    /// Built on an earlier version
+    /// The base version is an earlier version
     Outdated,
 }
 
@@ -99,15 +99,15 @@ pub(in crate::cli) enum StateArg {
     after_help = "REF is a tag (php:7.1), a digest (sha256:…), the beginning of a digest, or a chain ID."
 )]
 pub(in crate::cli) struct RelatedArgs {
-    /// Of which image
+    /// The image
     #[arg(value_name = "REF")]
     pub(in crate::cli) reference: String,
     #[command(flatten)]
     pub(in crate::cli) filter: FilterArgs,
-    /// At most so many
+    /// List at most this many images
     #[arg(long, value_name = "N")]
     pub(in crate::cli) limit: Option<usize>,
-    /// How to print it
+    /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub(in crate::cli) output: Format,
 }
@@ -115,13 +115,13 @@ pub(in crate::cli) struct RelatedArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "REF is a tag (php:7.1), a digest (sha256:…) or the beginning of a digest.")]
 pub(in crate::cli) struct ExplainArgs {
-    /// Which image
+    /// The image
     #[arg(value_name = "REF")]
     pub(in crate::cli) reference: String,
-    /// Only the image for this platform of a tag
+    /// Only the image for this platform, if REF is a multi-platform tag
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(in crate::cli) platform: Option<String>,
-    /// How to print it
+    /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub(in crate::cli) output: Format,
 }
@@ -131,28 +131,28 @@ pub(in crate::cli) struct UsageArgs {
     /// The class
     #[arg(long, value_name = "CLASS")]
     pub(in crate::cli) class: String,
-    /// At most so many repositories, those with the most images
+    /// List at most this many repositories, those with the most images first
     #[arg(long, value_name = "N")]
     pub(in crate::cli) limit: Option<usize>,
-    /// How to print it
+    /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub(in crate::cli) output: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct StatusArgs {
-    /// How to print it
+    /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub(in crate::cli) output: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct ExportArgs {
-    /// What to export
+    /// The data to export
     pub(in crate::cli) what: Exported,
 }
 
-/// What can be exported.
+/// The kinds of data that can be exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum Exported {
     /// Every image with its bases, equivalents, classes and claims

@@ -1,4 +1,4 @@
-//! The arguments of the audit: who writes a trail, and who reads one.
+//! The arguments of the audit commands, for writers and readers of a trail.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use clap::{Subcommand, ValueEnum};
 use crate::audit::{Anchor, Layout, Options, SigningKey, Store};
 use crate::cli::error::CliError;
 
-/// Where a trail is, by default, in the data directory.
+/// The default directory of the trail, below the data directory.
 const DIR: &str = "audit";
 
 #[derive(Debug, clap::Args)]
@@ -19,33 +19,33 @@ Example:
   clade auditor --kafka kafka:9092 --audit-dir /var/lib/clade/audit --signing-key /run/secrets/audit.pem \\
     --store s3://audit/production --listen 0.0.0.0:9092")]
 pub(in crate::cli) struct AuditorArgs {
-    /// Where /metrics, /healthz and /readyz listen; port 0 takes a free one
+    /// Address of /metrics, /healthz and /readyz; port 0 takes a free port
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub(in crate::cli) listen: std::net::SocketAddr,
-    /// Where the trail is kept [default: audit in the data directory]
+    /// Directory of the trail [default: audit in the data directory]
     #[arg(long, env = "CLADE_AUDIT_DIR", value_name = "DIR")]
     pub(in crate::cli) audit_dir: Option<PathBuf>,
-    /// A segment that has so many bytes is closed
+    /// Close a segment that has reached this size
     #[arg(long, value_name = "BYTES", default_value_t = Layout::default().segment_bytes)]
     #[arg(value_parser = clap::value_parser!(u64).range(4_096..))]
     segment_bytes: u64,
-    /// And one that is so old
+    /// Close a segment that has reached this age
     #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..))]
     segment_hours: u64,
-    /// Sign the heads of closed segments with this Ed25519 key (clade audit keygen)
+    /// Sign the heads of closed segments with this Ed25519 key (see clade audit keygen)
     #[arg(long, value_name = "FILE")]
     signing_key: Option<PathBuf>,
-    /// Delete closed segments that are older; the trail says which [default: none]
+    /// Delete closed segments older than this; the trail records which [default: keep all]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..))]
     keep_days: Option<u64>,
-    /// Upload closed segments: s3://BUCKET/PREFIX with the AWS_… variables (AWS_ENDPOINT for others than Amazon), or
-    /// file:///FOLDER
+    /// Upload closed segments: s3://BUCKET/PREFIX with the AWS_… variables (AWS_ENDPOINT for stores other than
+    /// Amazon's), or file:///FOLDER
     #[arg(long, value_name = "URL")]
     store: Option<String>,
 }
 
 impl AuditorArgs {
-    /// What was asked for; `dir` is the data directory.
+    /// The options from the arguments. `dir` is the data directory.
     pub(in crate::cli) fn options(&self, dir: &Path) -> Result<Options, CliError> {
         let hour = 60 * 60;
         Ok(Options {
@@ -66,16 +66,16 @@ impl AuditorArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Audit")]
 pub(in crate::cli) struct RunAuditArgs {
-    /// Write an audit trail of what happens
+    /// Write an audit trail
     #[arg(long)]
     audit: bool,
-    /// Where the trail is kept; implies --audit [default: audit in the data directory]
+    /// Directory of the trail; implies --audit [default: audit in the data directory]
     #[arg(long, env = "CLADE_AUDIT_DIR", value_name = "DIR")]
     audit_dir: Option<PathBuf>,
-    /// Sign the heads of closed segments with this Ed25519 key (clade audit keygen)
+    /// Sign the heads of closed segments with this Ed25519 key (see clade audit keygen)
     #[arg(long, value_name = "FILE")]
     audit_signing_key: Option<PathBuf>,
-    /// Delete closed segments that are older; the trail says which [default: none]
+    /// Delete closed segments older than this; the trail records which [default: keep all]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..))]
     audit_keep_days: Option<u64>,
     /// Upload closed segments: s3://BUCKET/PREFIX with the AWS_… variables, or file:///FOLDER
@@ -84,7 +84,7 @@ pub(in crate::cli) struct RunAuditArgs {
 }
 
 impl RunAuditArgs {
-    /// What was asked for, if anything was; `dir` is the data directory.
+    /// The options from the arguments, if an audit is wanted. `dir` is the data directory.
     pub(in crate::cli) fn options(&self, dir: &Path) -> Result<Option<Options>, CliError> {
         if !self.audit && self.audit_dir.is_none() {
             let is_lost = self.audit_signing_key.is_some()
@@ -126,34 +126,34 @@ pub(in crate::cli) struct AuditArgs {
     pub(in crate::cli) command: AuditCommand,
 }
 
-/// What is done with a trail.
+/// The commands on a trail.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum AuditCommand {
-    /// Find every line that was changed, taken away, put in or moved
+    /// Check the trail and list every line that was changed, removed, inserted or moved
     Verify(VerifyArgs),
-    /// Show what has happened
+    /// Show the entries of the trail
     Show(AuditShowArgs),
-    /// Tell how everything stood at some moment
+    /// Show the state at some moment
     Replay(ReplayArgs),
-    /// Print the newest entry's number and hash, to be kept elsewhere
+    /// Print the number and hash of the newest entry, to be kept elsewhere
     Head(TrailArgs),
-    /// Make a key to sign heads with
+    /// Create a key that signs heads
     Keygen(KeygenArgs),
 }
 
-/// Where a trail is read from.
+/// The place of a trail to read.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct TrailArgs {
     /// The directory of the trail [default: audit in the data directory]
     #[arg(long, env = "CLADE_AUDIT_DIR", value_name = "DIR")]
     audit_dir: Option<PathBuf>,
-    /// Read what was uploaded to this store instead: s3://BUCKET/PREFIX or file:///FOLDER
+    /// Read the segments uploaded to this store instead: s3://BUCKET/PREFIX or file:///FOLDER
     #[arg(long, value_name = "URL")]
     pub(in crate::cli) store: Option<String>,
 }
 
 impl TrailArgs {
-    /// The directory; `dir` is the data directory.
+    /// The directory of the trail. `dir` is the data directory.
     pub(in crate::cli) fn dir(&self, dir: &Path) -> PathBuf {
         dir_of(self.audit_dir.as_ref(), dir)
     }
@@ -163,10 +163,10 @@ impl TrailArgs {
 pub(in crate::cli) struct VerifyArgs {
     #[command(flatten)]
     pub(in crate::cli) trail: TrailArgs,
-    /// Heads have to be signed with this key; repeatable, where the key was changed
+    /// Require that this key has signed the heads; repeatable, for a key that was replaced
     #[arg(long = "public-key", value_name = "FILE")]
     pub(in crate::cli) public_keys: Vec<PathBuf>,
-    /// An entry that has to be there, as `clade audit head` printed it; repeatable
+    /// Require this entry, as `clade audit head` printed it; repeatable
     #[arg(long = "head", value_name = "SEQ:HASH")]
     pub(in crate::cli) heads: Vec<Anchor>,
 }
@@ -175,25 +175,25 @@ pub(in crate::cli) struct VerifyArgs {
 pub(in crate::cli) struct AuditShowArgs {
     #[command(flatten)]
     pub(in crate::cli) trail: TrailArgs,
-    /// Only of images with this digest, the beginning of it, or a tag that they had in a transition
+    /// Only entries of these images: a digest, the beginning of a digest, or a tag in one of their transitions
     #[arg(long, value_name = "REF")]
     pub(in crate::cli) image: Option<String>,
-    /// Only of this class
+    /// Only entries of this class
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) class: Option<String>,
-    /// Only of this rebuild
+    /// Only entries of this rebuild
     #[arg(long, value_name = "ID")]
     pub(in crate::cli) rebuild: Option<String>,
-    /// Only since then: 2026-11-25T00:00:00Z, or for how long: 90m, 2h, 7d
+    /// Only entries since this time: 2026-11-25T00:00:00Z, or a time span: 90m, 2h, 7d
     #[arg(long, value_name = "TIME|DURATION")]
     pub(in crate::cli) since: Option<String>,
-    /// Only until then
+    /// Only entries until this time
     #[arg(long, value_name = "TIME|DURATION")]
     pub(in crate::cli) until: Option<String>,
-    /// At most so many
+    /// Show at most this many entries
     #[arg(long, value_name = "N")]
     pub(in crate::cli) limit: Option<usize>,
-    /// How to print: json prints the lines as they stand in the trail
+    /// Output format; json prints the lines as they stand in the trail
     #[arg(short, long, value_enum, default_value_t = AuditFormat::Table)]
     pub(in crate::cli) output: AuditFormat,
 }
@@ -202,22 +202,22 @@ pub(in crate::cli) struct AuditShowArgs {
 pub(in crate::cli) struct ReplayArgs {
     #[command(flatten)]
     pub(in crate::cli) trail: TrailArgs,
-    /// When: 2026-11-25T00:00:00Z, how long ago: 2h, or the number of an entry
+    /// The moment: 2026-11-25T00:00:00Z, a time span ago: 2h, or the number of an entry
     #[arg(long, value_name = "TIME|DURATION|SEQ")]
     pub(in crate::cli) at: String,
-    /// How to print: table prints a summary, json everything
+    /// Output format; table prints a summary, json the whole state
     #[arg(short, long, value_enum, default_value_t = AuditFormat::Table)]
     pub(in crate::cli) output: AuditFormat,
 }
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct KeygenArgs {
-    /// The file to write the key to; FILE.pub will have the public key
+    /// The file to write the private key to; the public key goes to FILE.pub
     #[arg(value_name = "FILE")]
     pub(in crate::cli) file: PathBuf,
 }
 
-/// How a trail is printed.
+/// The output formats of a trail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum AuditFormat {
     /// Columns

@@ -1,10 +1,10 @@
-//! The arguments of what works with a Kubernetes cluster.
+//! The arguments of commands that work with a Kubernetes cluster.
 
 use std::num::NonZeroU32;
 
 use crate::node::ClusterAccess;
 
-/// The cluster, and who of several works.
+/// The cluster, and the Lease that decides which instance works.
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct KubernetesArgs {
     /// Work with the cluster that the kubeconfig, or the pod's ServiceAccount, names
@@ -13,27 +13,27 @@ pub(in crate::cli) struct KubernetesArgs {
     /// The kubeconfig's context, if not the current one
     #[arg(long, value_name = "NAME", requires = "kubernetes")]
     pub(in crate::cli) kube_context: Option<String>,
-    /// Work only while holding this Lease: of several instances one works, and the others stand by
+    /// Work only while holding this Lease: one of several instances works, the others stand by
     #[arg(long, env = "CLADE_LEASE", value_name = "NAMESPACE/NAME", requires = "kubernetes", value_parser = lease)]
     pub(in crate::cli) lease: Option<(String, String)>,
 }
 
 impl KubernetesArgs {
-    /// The cluster, if there is to be one.
+    /// The cluster, if the arguments enable one.
     pub(in crate::cli) fn access(&self) -> Option<ClusterAccess> {
         self.kubernetes.then(|| self.access_or_default())
     }
 
-    /// The cluster of a command that has no use without one.
+    /// The cluster of a command that always needs one.
     pub(in crate::cli) fn access_or_default(&self) -> ClusterAccess {
         ClusterAccess { context: self.kube_context.clone(), lease: self.lease.clone() }
     }
 }
 
-/// How objects are labelled.
+/// The limits of labelling.
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct LabellingArgs {
-    /// Label no more than so many objects a second [default: as fast as the API server takes it, 16 at once]
+    /// Label at most this many objects per second [default: no limit, 16 requests at once]
     #[arg(long, value_name = "N", requires = "kubernetes")]
     pub(in crate::cli) label_rate: Option<NonZeroU32>,
 }

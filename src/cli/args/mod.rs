@@ -1,4 +1,4 @@
-//! What can be typed.
+//! The command line arguments.
 
 mod ask;
 mod audit;
@@ -46,19 +46,19 @@ Examples:
   clade get tags --class rhel7 --state outdated which tags sit on an old rhel7?
   clade explain php:7.1-apache                  what is it built on, and how do we know?")]
 pub(in crate::cli) struct Args {
-    /// Where clade keeps its data [default: clade in the XDG data directory]
+    /// Data directory [default: clade in the XDG data directory]
     #[arg(long, global = true, env = "CLADE_DATA_DIR", value_name = "DIR")]
     pub(in crate::cli) data_dir: Option<PathBuf>,
 
-    /// Ask the clade that serves here
+    /// Send requests to the clade process that serves this address
     #[arg(long, global = true, env = "CLADE_SERVER", value_name = "URL")]
     pub(in crate::cli) server: Option<String>,
 
-    /// A file with the token that the clade that is asked wants of who declares and commands from elsewhere
+    /// File with the token that the server requires for declarations and commands from other machines
     #[arg(long, global = true, env = "CLADE_TOKEN_FILE", value_name = "FILE")]
     pub(in crate::cli) token_file: Option<PathBuf>,
 
-    /// Log what happens to stderr (CLADE_LOG=filter for more)
+    /// Write log lines to stderr (CLADE_LOG=filter for more)
     #[arg(long, short, global = true)]
     pub(in crate::cli) verbose: bool,
 
@@ -73,7 +73,7 @@ pub(in crate::cli) struct Args {
 }
 
 impl Args {
-    /// The data directory: as given, or the default.
+    /// The data directory from the arguments, or the default.
     pub(in crate::cli) fn data_dir(&self) -> Result<PathBuf, CliError> {
         match &self.data_dir {
             Some(dir) => Ok(dir.clone()),
@@ -90,21 +90,21 @@ impl Args {
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Command {
-    /// Take images, tags and BuildConfigs in from files and folders
+    /// Import images, tags and BuildConfigs from files and folders
     Import(ImportArgs),
-    /// Run everything in one process and serve the read API
+    /// Run everything in one process and serve the API
     Run(Box<RunArgs>),
-    /// Publish what sources tell to Apache Kafka, and take declarations
+    /// Publish images and tags from sources to Apache Kafka, and accept declarations
     Watch(WatchArgs),
-    /// Process partitions on Apache Kafka, together with others of this command
+    /// Process partitions on Apache Kafka, shared with the other processes of this command
     Process(ProcessArgs),
-    /// Answer questions from Apache Kafka: a read replica
+    /// Serve the read API from Apache Kafka: a read replica
     Serve(ServeArgs),
-    /// Label the Image objects of an OpenShift cluster as Apache Kafka tells
+    /// Label the Image objects of an OpenShift cluster, from Apache Kafka
     Label(LabelArgs),
-    /// Carry rebuilds out, and begin them as classes say, on Apache Kafka
+    /// Carry out rebuilds, and begin them by the classes' policies, on Apache Kafka
     Rebuilder(RebuilderArgs),
-    /// Write the audit trail of what happens on Apache Kafka
+    /// Write the audit trail, from Apache Kafka
     Auditor(AuditorArgs),
     /// Verify, show and replay the audit trail
     Audit(AuditArgs),
@@ -114,11 +114,11 @@ pub(in crate::cli) enum Command {
     Apply(ApplyArgs),
     /// Delete a class or group
     Delete(DeleteArgs),
-    /// Build again what is built on an outdated version of a class
+    /// Rebuild the images that are built on an outdated version of a class
     Rebuild(RebuildArgs),
     #[command(flatten)]
     Ask(Ask),
-    /// Show what clade does, on a generated registry
+    /// Demonstrate clade on a generated registry
     Demo(DemoArgs),
     /// Write a generated registry's history as JSON lines
     Generate(GenerateArgs),
@@ -132,12 +132,12 @@ pub(in crate::cli) enum Command {
 }
 
 impl Command {
-    /// Whether it works on a cluster, if one is named.
+    /// Returns `true` if the command works on a cluster when one is named.
     pub(in crate::cli) fn is_for_clusters(&self) -> bool {
         !matches!(self, Self::Run(_) | Self::Demo(_) | Self::Audit(_))
     }
 
-    /// What the process is called where spans of several are shown.
+    /// The service name of the process in traces.
     pub(in crate::cli) fn service(&self) -> &'static str {
         match self {
             Self::Import(_) => "clade-import",
@@ -153,7 +153,7 @@ impl Command {
 }
 
 impl Ask {
-    /// The command's name.
+    /// The name of the command.
     pub(in crate::cli) fn name(&self) -> &'static str {
         match self {
             Self::Get(_) => "get",
@@ -168,7 +168,7 @@ impl Ask {
     }
 }
 
-/// What is answered without changing anything.
+/// The read-only commands.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Ask {
     /// List images, tags, classes or groups
@@ -177,15 +177,15 @@ pub(in crate::cli) enum Ask {
     Ancestors(RelatedArgs),
     /// List the images that are based on an image
     Descendants(RelatedArgs),
-    /// Tell why an image is what it is
+    /// Explain the classes, bases and claims of an image
     Explain(ExplainArgs),
-    /// Count who uses a class
+    /// Count the images, tags, repositories and namespaces that use a class
     Usage(UsageArgs),
-    /// Tell how far behind the answers are, by partition
+    /// Show the lag of each partition
     Status(StatusArgs),
-    /// Follow what happens, one JSON object a line
+    /// Print events as they happen, one JSON object per line
     Subscribe(SubscribeArgs),
-    /// Write everything out, one JSON object a line
+    /// Export data, one JSON object per line
     Export(ExportArgs),
 }
 
@@ -200,10 +200,10 @@ Examples:
   oc get images,imagestreams,buildconfigs -A -o json > cluster.json && clade import cluster.json
   skopeo copy docker://alpine oci:alpine:latest && clade import alpine/")]
 pub(in crate::cli) struct ImportArgs {
-    /// Files and folders
+    /// Files and folders to import
     #[arg(required = true, value_name = "FILE|DIR")]
     pub(in crate::cli) paths: Vec<PathBuf>,
-    /// Partitions of a new data directory
+    /// Number of partitions of a new data directory
     #[arg(long, value_name = "N")]
     pub(in crate::cli) partitions: Option<u16>,
 }
@@ -228,14 +228,14 @@ pub(in crate::cli) struct ApplyArgs {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct DeleteArgs {
-    /// What to delete
+    /// The kind of object to delete
     pub(in crate::cli) kind: Declared,
-    /// Their names
+    /// The names of the objects
     #[arg(required = true)]
     pub(in crate::cli) names: Vec<String>,
 }
 
-/// What is declared, and so can be deleted.
+/// The kinds of objects that can be declared and deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum Declared {
     /// An image class
@@ -248,10 +248,10 @@ pub(in crate::cli) enum Declared {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct DemoArgs {
-    /// What decides the generated history
+    /// Seed of the generated history
     #[arg(long, default_value_t = 7)]
     pub(in crate::cli) seed: u64,
-    /// How many images
+    /// Number of images
     #[arg(long, default_value_t = 5_000)]
     pub(in crate::cli) images: u64,
 }
@@ -261,13 +261,13 @@ pub(in crate::cli) struct GenerateArgs {
     /// Folder to write images.jsonl and tags.jsonl into
     #[arg(value_name = "DIR")]
     pub(in crate::cli) dir: PathBuf,
-    /// What decides the generated history
+    /// Seed of the generated history
     #[arg(long, default_value_t = 7)]
     pub(in crate::cli) seed: u64,
-    /// How many images
+    /// Number of images
     #[arg(long, default_value_t = 10_000)]
     pub(in crate::cli) images: u64,
-    /// Over how many days: the fewer, the fewer versions of the base images
+    /// Number of days in the history; fewer days mean fewer versions of the base images
     #[arg(long, default_value_t = 365)]
     pub(in crate::cli) days: u32,
 }

@@ -37,121 +37,121 @@ pub(in crate::cli) struct RebuildArgs {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct StartRebuildArgs {
-    /// What is built on an image of this class
+    /// Rebuild images that are built on an image of this class
     #[arg(long, value_name = "CLASS")]
     pub(in crate::cli) class: Option<String>,
-    /// Show the plan and do nothing
+    /// Show the plan and change nothing
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
-    /// Also what is up to date already
+    /// Rebuild images that are already current as well
     #[arg(long)]
     pub(in crate::cli) all: bool,
-    /// Only in this namespace
+    /// Only BuildConfigs and tags of this namespace
     #[arg(long, short, value_name = "NAME")]
     pub(in crate::cli) namespace: Option<String>,
-    /// Only what is in this group, as os or os=rhel7
+    /// Only images in this group, as os or os=rhel7
     #[arg(long, value_name = "GROUP[=CLASS]")]
     pub(in crate::cli) group: Option<String>,
     /// Only BuildConfigs with these labels
     #[arg(long, short = 'l', value_name = "KEY=VALUE", value_delimiter = ',', value_parser = label)]
     pub(in crate::cli) selector: Vec<(String, String)>,
-    /// Tell the sink of outdated tags that no BuildConfig builds
+    /// Notify the sink of outdated tags that no BuildConfig builds
     #[arg(long)]
     pub(in crate::cli) notify: bool,
-    /// The builds of a rebuild with a higher one begin first
+    /// Priority; builds of a rebuild with a higher one begin first
     #[arg(long, default_value_t = 0, value_name = "N", allow_negative_numbers = true)]
     pub(in crate::cli) priority: i32,
-    /// So many builds at once
+    /// Run at most this many builds at once
     #[arg(long, default_value = "5", value_name = "N")]
     pub(in crate::cli) max_concurrent: NonZeroU32,
-    /// So many builds at once in one namespace
+    /// Run at most this many builds at once in one namespace
     #[arg(long, value_name = "N")]
     pub(in crate::cli) max_concurrent_per_namespace: Option<NonZeroU32>,
-    /// Stop after so many targets that could not be built
+    /// Stop after this many targets have failed
     #[arg(long, default_value = "3", value_name = "N")]
     pub(in crate::cli) max_failures: NonZeroU32,
-    /// How often one build is tried again when it fails
+    /// Retries of a failed build, at most
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(..=10))]
     pub(in crate::cli) retries: u32,
-    /// A build that takes longer counts as failed
+    /// Count a build that takes longer as failed
     #[arg(long, default_value_t = 3_600, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=604_800))]
     pub(in crate::cli) build_timeout: u64,
-    /// Builds begin only then, in UTC: Sat,Sun/22:00-06:00, or 22:00-06:00 for every day
+    /// Begin builds only in this window, in UTC: Sat,Sun/22:00-06:00, or 22:00-06:00 for every day
     #[arg(long, value_name = "[DAYS/]HH:MM-HH:MM")]
     pub(in crate::cli) window: Option<String>,
-    /// Why; it stands on every build
+    /// The reason; clade writes it on every build
     #[arg(long, value_name = "TEXT")]
     pub(in crate::cli) reason: Option<String>,
-    /// Wait until it is over, and fail if anything could not be built
+    /// Wait until the rebuild is over, and fail if a target was not built
     #[arg(long, conflicts_with = "dry_run")]
     pub(in crate::cli) wait: bool,
-    /// How to print it
+    /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub(in crate::cli) output: Format,
 }
 
-/// What is done with rebuilds that there are.
+/// The commands on existing rebuilds.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum RebuildCommand {
-    /// List all rebuilds, the newest first
+    /// List all rebuilds, newest first
     List {
-        /// How to print it
+        /// Output format
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
     },
-    /// Show one rebuild with everything that it builds
+    /// Show one rebuild with all its targets
     Show {
         /// The rebuild, as vendor-3
         id: String,
-        /// Wait until it is over, and fail if anything could not be built
+        /// Wait until the rebuild is over, and fail if a target was not built
         #[arg(long)]
         wait: bool,
-        /// How to print it
+        /// Output format
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
     },
-    /// Have nothing more begin until it is resumed
+    /// Pause a rebuild: no further build begins until it is resumed
     Pause {
         /// The rebuild
         id: String,
     },
-    /// Go on with a rebuild that was paused or has stopped
+    /// Resume a rebuild that was paused or has stopped
     Resume {
         /// The rebuild
         id: String,
     },
-    /// Have nothing more begin
+    /// Cancel a rebuild: no further build begins
     Cancel {
         /// The rebuild
         id: String,
     },
 }
 
-/// How rebuilds are carried out.
+/// The arguments of the rebuilder.
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct RebuildingArgs {
-    /// Where outdated tags are told that no BuildConfig builds: a CloudEvent by HTTP POST
+    /// Notify this address of outdated tags that no BuildConfig builds, with a CloudEvent by HTTP POST
     #[arg(long, env = "CLADE_SINK", value_name = "URL")]
     pub(in crate::cli) sink: Option<String>,
-    /// A file with the secret that what is told is signed with, as Standard Webhooks has it
+    /// File with the secret that signs notifications, as Standard Webhooks defines it
     #[arg(long, env = "CLADE_SINK_SECRET_FILE", value_name = "FILE", requires = "sink")]
     pub(in crate::cli) sink_secret_file: Option<PathBuf>,
-    /// So many builds at once, of all rebuilds together [default: as their own limits say]
+    /// Run at most this many builds at once over all rebuilds [default: the limits of each rebuild]
     #[arg(long, value_name = "N")]
     pub(in crate::cli) max_builds: Option<NonZeroU32>,
-    /// The same in one namespace
+    /// Run at most this many builds at once in one namespace, over all rebuilds
     #[arg(long, value_name = "N")]
     pub(in crate::cli) max_builds_per_namespace: Option<NonZeroU32>,
-    /// A trigger that has not begun a build so long after its base is there is given up, and clade begins it
+    /// Wait this long for an ImageChange trigger to start a build after its base is there, then start the build
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub(in crate::cli) trigger_patience: u64,
-    /// How long a build that has failed waits for its next attempt; twice as long each time, 15 minutes at the most
+    /// Delay before a failed build is retried; it doubles with each attempt, up to 15 minutes
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub(in crate::cli) retry_after: u64,
 }
 
 impl RebuildingArgs {
-    /// How the process acts, and how many objects it labels a second.
+    /// The options of the acting services, with the objects to label per second.
     pub(in crate::cli) fn acting(&self, label_rate: Option<NonZeroU32>) -> Result<Acting, CliError> {
         let seconds = Duration::from_secs;
         let rebuilds = rebuilder::Options {
@@ -166,7 +166,7 @@ impl RebuildingArgs {
         Ok(Acting { label_rate, sink: self.sink()?, rebuilds })
     }
 
-    /// The sink that was named.
+    /// The sink, if one was named.
     fn sink(&self) -> Result<Option<Sink>, CliError> {
         let Some(url) = self.sink.clone() else { return Ok(None) };
         let key = match &self.sink_secret_file {

@@ -1,4 +1,4 @@
-//! Which registries are watched, and how.
+//! The arguments of registries as live sources.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,38 +11,39 @@ use crate::registry::{Config, Pattern};
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Registries")]
 pub(in crate::cli) struct RegistryArgs {
-    /// Watch the images of this registry, as registry.example.com:5000; http://… for one without TLS. May be repeated
+    /// Watch the images of this registry, as registry.example.com:5000; http://… for a registry without TLS. Repeatable
     #[arg(long = "registry", value_name = "HOST[:PORT]")]
     registries: Vec<String>,
-    /// Only these repositories, where * stands for any characters; repeatable. Needed where a registry does not list its
-    /// repositories, as docker.io (library/php) and ghcr.io do not [default: all that it lists]
+    /// Only these repositories, where * stands for any characters; repeatable. Required for a registry that does not
+    /// list its repositories, as docker.io (library/php) and ghcr.io [default: all repositories in its list]
     #[arg(long = "registry-repository", value_name = "PATTERN", requires = "registries")]
     repositories: Vec<Pattern>,
     /// Only these tags, as v*; repeatable [default: all]
     #[arg(long = "registry-tag", value_name = "PATTERN", requires = "registries")]
     tags: Vec<Pattern>,
-    /// How long after a look at everything the next begins
+    /// Delay between two polls of all repositories
     #[arg(long = "registry-poll", value_name = "SECONDS", default_value_t = 60, requires = "registries")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     poll: u64,
-    /// At most so many requests a second to each registry
+    /// Send at most this many requests per second to each registry
     #[arg(long = "registry-rate", value_name = "N", default_value_t = 50, requires = "registries")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
-    /// A file with user:password [default: what `docker login` has left, credential helpers included]
+    /// File with user:password [default: credentials of `docker login`, credential helpers included]
     #[arg(long = "registry-credentials", value_name = "FILE", requires = "registries")]
     credentials: Option<PathBuf>,
-    /// Also trust the certificate authorities in this file, PEM
+    /// Also trust the certificate authorities in this PEM file
     #[arg(long = "registry-ca", value_name = "FILE", requires = "registries")]
     ca: Option<PathBuf>,
-    /// Take notifications of registries at POST /v1/registries/notify, from whoever knows the secret in this file: as
-    /// `Authorization: Bearer SECRET`, as password in the address, or by an HMAC-SHA256 of the body in X-Hub-Signature-256
+    /// Accept notifications of registries at POST /v1/registries/notify from senders that know the secret in this file:
+    /// as `Authorization: Bearer SECRET`, as password in the address, or by an HMAC-SHA256 of the body in
+    /// X-Hub-Signature-256
     #[arg(long = "registry-secret-file", value_name = "FILE", requires = "registries")]
     secret: Option<PathBuf>,
 }
 
 impl RegistryArgs {
-    /// The registries.
+    /// The registries from the arguments.
     pub(in crate::cli) fn configs(&self) -> Result<Vec<Config>, CliError> {
         if self.credentials.is_some() && self.registries.len() > 1 {
             return Err(CliError::Usage(
@@ -65,7 +66,7 @@ impl RegistryArgs {
         self.registries.iter().map(config).collect()
     }
 
-    /// The secret of those who may notify.
+    /// The secret that senders of notifications must know.
     pub(in crate::cli) fn secret(&self) -> Result<Option<Vec<u8>>, CliError> {
         let secret = self.secret.as_deref().map(|path| secret::read("the secret", path)).transpose()?;
         Ok(secret.map(String::into_bytes))

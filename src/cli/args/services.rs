@@ -1,4 +1,4 @@
-//! The arguments of what runs on and on, and of the topics.
+//! The arguments of services and of `clade topics`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +20,7 @@ Example:
   clade run --from registry/ --listen 127.0.0.1:7878
   clade run --registry registry.example.com --registry-repository 'team/*'")]
 pub(in crate::cli) struct RunArgs {
-    /// Where the API listens; port 0 takes a free one
+    /// Address of the API; port 0 takes a free port
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub(in crate::cli) listen: std::net::SocketAddr,
     #[command(flatten)]
@@ -31,7 +31,7 @@ pub(in crate::cli) struct RunArgs {
     pub(in crate::cli) acting: ActingArgs,
     #[command(flatten)]
     pub(in crate::cli) audit: RunAuditArgs,
-    /// Partitions of a new data directory
+    /// Number of partitions of a new data directory
     #[arg(long, value_name = "N")]
     pub(in crate::cli) partitions: Option<u16>,
 }
@@ -44,7 +44,7 @@ Example:
   clade watch --kafka kafka:9092 --from registry/ --listen 0.0.0.0:7879
   clade apply --server http://127.0.0.1:7879 -f classes.yaml")]
 pub(in crate::cli) struct WatchArgs {
-    /// Where declarations are taken, and metrics told; port 0 takes a free one
+    /// Address for declarations and metrics; port 0 takes a free port
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub(in crate::cli) listen: std::net::SocketAddr,
     #[command(flatten)]
@@ -53,16 +53,16 @@ pub(in crate::cli) struct WatchArgs {
     pub(in crate::cli) sources: SourceArgs,
 }
 
-/// Who may declare and command, besides whoever is on the same machine.
+/// The users who may declare and command, besides those on the same machine.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct CommandArgs {
-    /// A file with a token: whoever has it may declare, and command rebuilds, from other machines as well
+    /// File with a token; who presents it may declare and command rebuilds from other machines
     #[arg(long, env = "CLADE_COMMAND_TOKEN_FILE", value_name = "FILE")]
     command_token_file: Option<PathBuf>,
 }
 
 impl CommandArgs {
-    /// The address, and the token if there is one.
+    /// The address to listen on, and the token if there is one.
     pub(in crate::cli) fn listen(&self, address: std::net::SocketAddr) -> Result<Listen, CliError> {
         let token =
             self.command_token_file.as_deref().map(|path| secret::read("the token", path)).transpose()?;
@@ -70,14 +70,14 @@ impl CommandArgs {
     }
 }
 
-/// What is taken in, and taken in again as it changes.
+/// The sources.
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct SourceArgs {
-    /// Files and folders to take in at the start, and again whenever they change
+    /// Files and folders to import at the start, and again whenever they change
     #[arg(long, value_name = "FILE|DIR")]
     pub(in crate::cli) from: Vec<PathBuf>,
-    /// A tag that moves from one multi-platform image to another counts once it has rested for so long: bases are pushed
-    /// platform by platform
+    /// Settling delay: a move of a tag between two multi-platform images counts once the tag has rested this long,
+    /// since bases are pushed platform by platform
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub(in crate::cli) settle: u64,
     #[command(flatten)]
@@ -87,7 +87,7 @@ pub(in crate::cli) struct SourceArgs {
 }
 
 impl SourceArgs {
-    /// The sources.
+    /// The sources from the arguments.
     pub(in crate::cli) fn sources(&self) -> Result<Sources, CliError> {
         Ok(Sources {
             files: self.from.clone(),
@@ -99,7 +99,7 @@ impl SourceArgs {
     }
 }
 
-/// How is acted on what is known, where one process does everything.
+/// The arguments of the acting services in a process that runs everything.
 #[derive(Debug, Clone, clap::Args)]
 pub(in crate::cli) struct ActingArgs {
     #[command(flatten)]
@@ -109,25 +109,25 @@ pub(in crate::cli) struct ActingArgs {
 }
 
 impl ActingArgs {
-    /// How the process acts.
+    /// The options of the acting services.
     pub(in crate::cli) fn acting(&self) -> Result<Acting, CliError> {
         self.rebuilding.acting(self.labelling.label_rate)
     }
 }
 
-/// Snapshots of what a process works on.
+/// Snapshots of the state of a process.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct SnapshotArgs {
-    /// Keep snapshots here, so that a restart reads only what has come since; one directory a process
+    /// Keep snapshots here, so that a restart reads only newer records; one directory per process
     #[arg(long, env = "CLADE_SNAPSHOTS", value_name = "DIR")]
     snapshots: Option<PathBuf>,
-    /// How often one is taken of each partition in which much has changed
+    /// Interval of snapshots of each partition that has changed much
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     snapshot_interval: u64,
 }
 
 impl SnapshotArgs {
-    /// The snapshots of this log, if any are to be kept.
+    /// The snapshots of this log, if they are enabled.
     pub(in crate::cli) fn of(&self, log: &dyn Log) -> Option<Snapshots> {
         let every = Duration::from_secs(self.snapshot_interval);
         let in_dir = |dir| Snapshots::new(dir, every).on_topics_that_keep_deletions_for(log.deletions_kept());
@@ -142,7 +142,7 @@ Start as many as you like; they share the partitions, and take over from one tha
 Example:
   clade process --kafka kafka:9092 --listen 0.0.0.0:9090")]
 pub(in crate::cli) struct ProcessArgs {
-    /// Where /metrics, /healthz and /readyz listen; port 0 takes a free one
+    /// Address of /metrics, /healthz and /readyz; port 0 takes a free port
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub(in crate::cli) listen: std::net::SocketAddr,
     #[command(flatten)]
@@ -155,7 +155,7 @@ Example:
   clade serve --kafka kafka:9092 --listen 0.0.0.0:7878
   clade get classes --server http://127.0.0.1:7878")]
 pub(in crate::cli) struct ServeArgs {
-    /// Where the API listens; port 0 takes a free one
+    /// Address of the API; port 0 takes a free port
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub(in crate::cli) listen: std::net::SocketAddr,
     #[command(flatten)]
@@ -171,7 +171,7 @@ Example:
   clade label --kafka kafka:9092 --kubernetes --lease clade/clade-label
   oc get images -l class.clade.dev/rhel7=outdated")]
 pub(in crate::cli) struct LabelArgs {
-    /// Where /metrics, /healthz and /readyz listen; port 0 takes a free one
+    /// Address of /metrics, /healthz and /readyz; port 0 takes a free port
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub(in crate::cli) listen: std::net::SocketAddr,
     #[command(flatten)]
@@ -189,7 +189,7 @@ Example:
   clade rebuilder --kafka kafka:9092 --kubernetes --lease clade/clade-rebuilder
   clade rebuild --class vendor --server http://127.0.0.1:7880")]
 pub(in crate::cli) struct RebuilderArgs {
-    /// Where the API listens; port 0 takes a free one
+    /// Address of the API; port 0 takes a free port
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub(in crate::cli) listen: std::net::SocketAddr,
     #[command(flatten)]
@@ -212,9 +212,9 @@ Examples:
   clade topics migrate --kafka kafka:9092 --to-prefix v2. --partitions 64
       stop the publisher and the processors, migrate, and start them with --kafka-prefix v2.")]
 pub(in crate::cli) struct TopicsArgs {
-    /// What to do
+    /// The action
     pub(in crate::cli) command: TopicsCommand,
-    /// Partitions of new topics; every later one must have as many
+    /// Number of partitions of new topics; topics created later must have the same number
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(in crate::cli) partitions: Option<u16>,
     /// The prefix of the topics to migrate to
@@ -225,15 +225,15 @@ pub(in crate::cli) struct TopicsArgs {
     pub(in crate::cli) replication_factor: Option<u16>,
 }
 
-/// What is done with the topics.
+/// The actions on topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum TopicsCommand {
-    /// Tell what is missing and what differs
+    /// Show missing topics and differing settings
     Plan,
-    /// Create what is missing
+    /// Create missing topics
     Apply,
-    /// Tell, and fail if clade could not run
+    /// Show differences, and fail if clade could not run
     Check,
-    /// Copy everything into new topics with another prefix, and another number of partitions
+    /// Copy all records into new topics with another prefix and another number of partitions
     Migrate,
 }

@@ -16,39 +16,40 @@ Examples:
   clade subscribe classifications --group os=rhel7 -o cloudevents --follow
   clade subscribe outdated --kafka kafka:9092 --consumer-group alerts --follow")]
 pub(in crate::cli) struct SubscribeArgs {
-    /// What to subscribe to
+    /// The topic to subscribe to
     pub(in crate::cli) topic: Subscribed,
-    /// Of this class
+    /// Only events of this class
     #[arg(long, value_name = "CLASS")]
     pub(in crate::cli) class: Option<String>,
-    /// Of a class of this group, as os or os=rhel7
+    /// Only events of classes of this group, as os or os=rhel7
     #[arg(long, value_name = "GROUP[=CLASS]")]
     pub(in crate::cli) group: Option<String>,
-    /// In this state in that class, or in any
+    /// Only events of images in this state in that class, or in any class
     #[arg(long, value_enum)]
     pub(in crate::cli) state: Option<StateArg>,
-    /// With a tag of this repository
+    /// Only events of images with a tag of this repository
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) repository: Option<String>,
-    /// With a tag of this namespace, or built in it
+    /// Only events of images with a tag of this namespace, or targets built in it
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) namespace: Option<String>,
-    /// Where to begin: beginning, end, a time, how long ago as 2h, or PARTITION:OFFSET,…
+    /// Start position: beginning, end, a time, a time span ago as 2h, or PARTITION:OFFSET,…
     #[arg(long, default_value = "beginning", value_name = "WHERE")]
     pub(in crate::cli) from: String,
-    /// Go on as more comes, until interrupted
+    /// Wait for further events until interrupted
     #[arg(long, short)]
     pub(in crate::cli) follow: bool,
-    /// Share the partitions with the others of this consumer group, and go on where it has stopped; at least once
+    /// Share the partitions with the other members of this consumer group, and continue at its committed offsets;
+    /// at-least-once delivery
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) consumer_group: Option<String>,
-    /// How a line looks
+    /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub(in crate::cli) output: FormArg,
 }
 
 impl SubscribeArgs {
-    /// What is asked for of the topic.
+    /// The filter from the arguments.
     pub(in crate::cli) fn filter(&self) -> Filter {
         Filter {
             class: self.class.clone(),
@@ -63,10 +64,10 @@ impl SubscribeArgs {
     }
 }
 
-/// What can be subscribed to.
+/// The topics that can be subscribed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum Subscribed {
-    /// What each image is
+    /// The classification of each image
     Classifications,
     /// Images that entered or left a class, or became outdated or current in it
     Outdated,
@@ -74,7 +75,7 @@ pub(in crate::cli) enum Subscribed {
     Rebuilds,
     /// Classes, their versions, and groups
     Catalog,
-    /// What could not be read, and why
+    /// Inputs that could not be read, and the reasons
     DeadLetters,
 }
 
@@ -91,10 +92,10 @@ impl Subscribed {
     }
 }
 
-/// How an event is written.
+/// The output formats of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
 pub(in crate::cli) enum FormArg {
-    /// The data with its place
+    /// The data with its topic, partition and offset
     #[default]
     Plain,
     /// CloudEvents 1.0, structured JSON

@@ -31,7 +31,7 @@ pub(super) fn keygen(args: &KeygenArgs) -> Result<(), CliError> {
     lines([key.public().to_string()])
 }
 
-/// A file that was not there before: a key that is overwritten is lost.
+/// Writes a new file. It never overwrites one, as an overwritten key is lost.
 fn write(path: &Path, mode: u32, content: &[u8]) -> Result<(), CliError> {
     let write = || {
         let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;

@@ -33,7 +33,8 @@ impl From<AuditError> for CliError {
     }
 }
 
-/// The trail that was asked for. That there is one is looked at here: an empty one would look like a clean one.
+/// Opens the trail of the arguments. It returns an error if there is none, as a missing trail would look like an empty,
+/// intact one.
 fn archive(dir: &Path, args: &TrailArgs) -> Result<Box<dyn Archive>, CliError> {
     let archive: Box<dyn Archive> = match &args.store {
         Some(store) => Box::new(StoreArchive(Store::open(store)?)),
@@ -60,7 +61,7 @@ fn nothing(name: &str) -> CliError {
     ))
 }
 
-/// Reads all entries, and says on stderr if they are not as they were written.
+/// Reads all entries, and warns on stderr if the trail is not intact.
 fn entries(archive: &dyn Archive, visit: impl FnMut(&Entry, &[u8])) -> Result<Report, CliError> {
     let report = audit::read(archive, &Wanted::default(), visit)?;
     let many = report.findings.len() as u64 + report.more;

@@ -14,11 +14,11 @@ use crate::cli::output::{lines, table};
 use crate::oci::Timestamp;
 use crate::record::State;
 
-/// What is printed as JSON.
+/// The JSON output.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer<'a> {
-    /// Whether the trail begins with the first entry of all, and is as it was written.
+    /// `true` if the trail begins with entry 1 and is intact.
     complete: bool,
     #[serde(flatten)]
     state: &'a Replay,

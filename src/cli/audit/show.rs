@@ -62,7 +62,7 @@ pub(super) fn show(dir: &Path, args: &AuditShowArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// What is shown.
+/// The filter from the arguments.
 struct Filter<'a> {
     images: Option<HashSet<Digest>>,
     class: Option<&'a str>,
@@ -93,7 +93,8 @@ struct Tags {
     tags: Vec<String>,
 }
 
-/// The images that a digest, the beginning of one, or a tag stands for. A tag has been of several in the course of time.
+/// The images that a digest, the beginning of one, or a tag stands for. A tag may have pointed at several images over
+/// time.
 fn images(archive: &dyn Archive, text: &str) -> Result<HashSet<Digest>, CliError> {
     let hex = text.strip_prefix("sha256:").unwrap_or(text);
     let is_hex = !hex.is_empty() && hex.chars().all(|c| c.is_ascii_hexdigit());
@@ -117,7 +118,7 @@ fn images(archive: &dyn Archive, text: &str) -> Result<HashSet<Digest>, CliError
     Ok(found)
 }
 
-/// A line of the table. It has fixed columns, so that a trail of any length is printed as it is read.
+/// Formats a line of the table. Columns have fixed widths, so that a trail of any length is printed as it is read.
 fn row(time: &str, seq: &str, what: &str, of: &str, change: &str) -> String {
     format!("{time:<24}  {seq:>9}  {what:<24}  {of:<36}  {change}").trim_end().to_owned()
 }
@@ -132,7 +133,7 @@ fn subject(entry: &Entry) -> String {
     }
 }
 
-/// What has changed, and why, as far as that fits into a line.
+/// The change and its reason, cut to fit into a line.
 fn change(entry: &Entry) -> String {
     let (from, to) = (entry.from.as_ref().map(short), entry.to.as_ref().map(short));
     let mut told = match (from, to) {
@@ -178,7 +179,7 @@ struct Class {
     state: String,
 }
 
-/// Facts of any kind in a few words.
+/// Formats facts of any kind in a few words.
 fn short(facts: &Facts) -> String {
     let Some(of) = facts.read::<Known>() else { return facts.json().to_owned() };
     let mut words = Vec::new();

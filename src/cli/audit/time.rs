@@ -1,10 +1,10 @@
-//! Moments, as people type them.
+//! Parses moments as people type them.
 
 use crate::cli::error::CliError;
 use crate::oci::Timestamp;
 use crate::oci::time::duration;
 
-/// A moment, or how long ago it was.
+/// Parses a time, or a time span before now.
 pub(super) fn moment(option: &str, text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
     if let Ok(time) = text.parse() {
         return Ok(time);

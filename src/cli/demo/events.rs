@@ -1,4 +1,4 @@
-//! What happened while the history was replayed.
+//! Prints the transitions of the replayed history.
 
 use serde::Deserialize;
 
@@ -8,7 +8,7 @@ use crate::cli::output::{bold, some, table};
 use crate::record::outdated::Standing;
 use crate::record::{State, TransitionRecord};
 
-/// Of an event's line, what is told of it.
+/// The members of an event's line that the demo shows.
 #[derive(Deserialize)]
 struct Event {
     data: TransitionRecord,
@@ -16,7 +16,7 @@ struct Event {
 
 const TOLD: usize = 5;
 
-/// Tells how many transitions there were, and some of the last that made a tagged image outdated.
+/// Prints the number of transitions, and some of the last that made a tagged image outdated.
 pub(super) fn tell(client: &Client) -> Result<(), CliError> {
     let mut lines: Vec<u8> = Vec::new();
     client.stream("/v1/subscribe/outdated", &[("from", "beginning")], std::future::pending(), |piece| {

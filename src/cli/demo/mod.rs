@@ -1,4 +1,4 @@
-//! `clade demo`: a made-up registry's history through the real pipeline, then what one would ask of it.
+//! `clade demo`: sends a generated registry's history through the real pipeline, then asks typical questions.
 
 mod events;
 
@@ -27,12 +27,12 @@ use crate::telemetry::Telemetry;
 
 const CLASSES: &str = include_str!("classes.yaml");
 const DAYS: u32 = 365;
-/// What is observed in so much of the registry's time is published together, as a watcher would.
+/// Days of the registry's time that are published together, as a watcher would.
 const DAYS_AT_ONCE: i64 = 7;
-/// The demo's own data directory has this file: only then does the demo start over in it.
+/// Marks the demo's own data directory. The demo deletes only a directory that contains this file.
 const MARKER: &str = "clade-demo";
 
-/// What is asked in the end, and why.
+/// The questions at the end of the demo, with the reason for each.
 const QUESTIONS: [(&str, &str); 7] = [
     ("Which base images are followed, and how many images are built on them?", "get classes"),
     (
@@ -103,8 +103,8 @@ fn default_dir() -> Result<PathBuf, CliError> {
     Ok(strategy.data_dir().join("clade-demo"))
 }
 
-/// Makes the directory, or empties the one that an earlier demo made. Anybody else's data stays. From the first look on
-/// nobody else has the log.
+/// Creates the directory, or empties the one that an earlier demo created. Other data stays. The log is locked before
+/// anything is checked.
 fn start_over(dir: &Path) -> Result<EmbeddedLog, CliError> {
     let marker = dir.join(MARKER);
     let log = open_log(dir, None, "demo")?;
@@ -115,7 +115,7 @@ fn start_over(dir: &Path) -> Result<EmbeddedLog, CliError> {
                 dir.display()
             )));
         }
-        // They are of what is removed next.
+        // The snapshots belong to the log that is removed next.
         match std::fs::remove_dir_all(local::snapshots_of(dir)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             Ok(()) | Err(_) => {}
@@ -127,7 +127,8 @@ fn start_over(dir: &Path) -> Result<EmbeddedLog, CliError> {
     Ok(log)
 }
 
-/// Somebody brings images of their own into the directory: no later demo starts over there. The log is held.
+/// Removes the marker, since somebody imports their own images into the directory: no later demo may empty it. The
+/// caller holds the log.
 pub(super) fn keep(dir: &Path) -> Result<(), CliError> {
     match std::fs::remove_file(dir.join(MARKER)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
@@ -135,7 +136,8 @@ pub(super) fn keep(dir: &Path) -> Result<(), CliError> {
     }
 }
 
-/// Publishes the history week by week and lets the processors follow, so that transitions happen as they would have.
+/// Publishes the history week by week, and waits for the processors each time, so that transitions happen as they would
+/// have.
 fn replay(engine: &Engine, args: &DemoArgs) -> Result<(), CliError> {
     let mut publisher = Publisher::restore(SharedLog::clone(engine.log()), Timestamp::now)?;
     let bar = progress::count(args.images, "replaying");
@@ -160,7 +162,7 @@ fn replay(engine: &Engine, args: &DemoArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The last of the tags on an outdated openjdk8: one of an application.
+/// The last of the tags on an outdated openjdk8, which is a tag of an application.
 fn an_outdated_tag(client: &Client) -> Result<String, CliError> {
     let parameters = [("class", "openjdk8"), ("state", "outdated")];
     let tags: crate::query::answer::List<crate::query::answer::TagItem> =

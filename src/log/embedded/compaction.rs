@@ -1,4 +1,4 @@
-//! Keeping the file from growing for ever.
+//! Compacts the log, so that the file does not grow for ever.
 //!
 //! A keyed topic keeps the last record of each key; a tombstone that is older than the topic's retention goes too. An
 //! event topic drops what is older than its retention. Offsets stay as they are, and the end of a partition is stored
@@ -14,13 +14,13 @@ use crate::log::{LogError, Offset, TopicPartition};
 use crate::oci::Digest;
 use crate::record::Cleanup;
 
-/// Records removed in one transaction: appends that wait behind it wait for some milliseconds.
+/// Records removed in one transaction, at most: appends that wait behind it wait for some milliseconds.
 const REMOVED_AT_ONCE: usize = 10_000;
 /// A partition smaller than this is not worth a walk through it.
 const WORTHWHILE: u64 = 50_000;
 
-/// Whether a partition, to which so many records were added since a compaction left so many, has grown so far beyond
-/// its keys that at least half of it may be old.
+/// Returns `true` if at least half of a partition may be old records. `since` is the number of records added since a
+/// compaction, `kept` the number that it left.
 pub(super) fn is_due(since: u64, kept: u64) -> bool {
     since >= WORTHWHILE.max(kept)
 }
@@ -40,7 +40,7 @@ pub(super) fn compact_all(database: &Database, now: i64) -> Result<(), LogError>
     partitions.into_iter().try_for_each(|partition| compact(database, partition, now))
 }
 
-/// Compacts one partition, or drops what is past its retention.
+/// Compacts one partition, or drops the records beyond its retention.
 pub(super) fn compact(database: &Database, partition: TopicPartition, now: i64) -> Result<(), LogError> {
     let (old, kept) = old_records(database, partition, now)?;
     for part in old.chunks(REMOVED_AT_ONCE) {
@@ -64,8 +64,8 @@ pub(super) fn compact(database: &Database, partition: TopicPartition, now: i64) 
     transaction.commit().map_err(storage)
 }
 
-/// The offsets to be removed, lowest first, so that a record goes before the tombstone that deletes it; and how many
-/// records are left.
+/// Finds the offsets to remove, lowest first, so that a record goes before the tombstone that deletes it. Also returns
+/// the number of records that are left.
 fn old_records(
     database: &Database,
     partition: TopicPartition,
@@ -75,7 +75,7 @@ fn old_records(
     let is_keyed = partition.topic.cleanup() == Cleanup::Compact;
     let read = database.begin_read().map_err(storage)?;
     let table = read.open_table(RECORDS).map_err(storage)?;
-    // Half of a SHA-256 tells keys apart and bounds what a key takes.
+    // Half of a SHA-256 distinguishes keys, and bounds the memory of a key.
     let mut last: HashMap<[u8; 16], (Offset, bool)> = HashMap::new();
     let mut old = Vec::new();
     let mut kept = 0_u64;

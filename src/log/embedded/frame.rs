@@ -1,4 +1,4 @@
-//! How one record stands in the file.
+//! Encodes a record for the file and decodes it.
 //!
 //! ```text
 //! format: u8 = 1 │ timestamp: i64 │ key │ has value: u8 │ value │ headers: u16 │ (name │ value)…
@@ -31,7 +31,7 @@ pub fn encode(timestamp: i64, record: &Record) -> Vec<u8> {
 }
 
 fn put(bytes: &mut Vec<u8>, part: &[u8]) {
-    // Appends are bounded by MAX_RECORD_BYTES, far below.
+    // Appends are bounded by MAX_RECORD_BYTES, which is far below.
     bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_le_bytes());
     bytes.extend_from_slice(part);
 }
@@ -82,7 +82,7 @@ fn text(rest: &mut &[u8]) -> Result<String, &'static str> {
 mod tests {
     use super::*;
 
-    /// Written by the first version; whatever comes later has to read it.
+    /// A frame of the first version. Every later version has to decode it.
     const FIRST: &[u8] =
         b"\x01\xe8\x03\0\0\0\0\0\0\x03\0\0\0key\x01\x02\0\0\0{}\x01\0\x05\0\0\0ce_id\x01\0\0\x007";
 

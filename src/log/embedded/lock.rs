@@ -1,8 +1,8 @@
-//! Who has the log open. The lock itself is redb's; this file only tells whom to look for.
+//! Names the process that has the log open. The lock itself is redb's; this file only says which process holds it.
 
 use std::path::{Path, PathBuf};
 
-/// Notes this process beside the log for as long as it lives.
+/// Writes this process's ID beside the log and removes it when dropped.
 pub(super) struct Owner {
     path: PathBuf,
 }
@@ -10,7 +10,7 @@ pub(super) struct Owner {
 impl Owner {
     pub(super) fn note(dir: &Path, command: &str) -> Self {
         let path = path(dir);
-        // Only a hint for the message that another process will print: not worth failing for.
+        // A failure is ignored: the text is only a hint for the message of another process.
         let _ = std::fs::write(&path, format!("{} ({command})", std::process::id()));
         Self { path }
     }
@@ -22,7 +22,7 @@ impl Drop for Owner {
     }
 }
 
-/// The process that has the log in `dir` open, as far as it is known.
+/// The process that has the log in `dir` open, if known.
 pub(super) fn owner(dir: &Path) -> String {
     match std::fs::read_to_string(path(dir)) {
         Ok(owner) if !owner.is_empty() => format!("process {owner}"),

@@ -1,4 +1,4 @@
-//! The log in one file on this machine, on redb: durable, for one process at a time.
+//! Keeps the log in one file on this machine, on redb: durable, for one process at a time.
 //!
 //! ```text
 //!   append ─► (bounded queue) ─► writer thread: everything queued in one transaction, one fsync ─► offsets
@@ -37,9 +37,9 @@ pub struct EmbeddedLog {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-/// What readers and the writer thread share.
+/// The state that readers and the writer thread share.
 pub(super) struct Shared {
-    /// Dropped first: whoever finds the database unlocked writes its own.
+    /// Dropped first: a process that finds the database unlocked writes its own owner file.
     _owner: lock::Owner,
     database: Database,
     /// The committed end of every partition that has one. Held for a moment only, never over I/O.
@@ -50,23 +50,23 @@ pub(super) struct Shared {
 }
 
 impl EmbeddedLog {
-    /// Opens the log in `dir`, or makes one there.
+    /// Opens the log in `dir`, or creates it.
     pub fn open(dir: &Path, options: Options) -> Result<Self, LogError> {
         open::open(dir, options)
     }
 
-    /// Whether `dir` holds a log.
+    /// Returns `true` if `dir` holds a log.
     pub fn exists(dir: &Path) -> bool {
-        // One that is empty still is just being made, by somebody who has not come to lock it yet.
+        // An empty file belongs to a process that is just creating the log and has not locked it yet.
         std::fs::metadata(dir.join(open::FILE)).is_ok_and(|file| file.len() > 0)
     }
 
-    /// Whether nothing was ever appended.
+    /// Returns `true` if nothing was ever appended.
     pub fn is_empty(&self) -> bool {
         self.shared.ends().is_empty()
     }
 
-    /// Deletes everything, for who begins anew. Nobody may have made a reader or a writer yet.
+    /// Deletes all records. The caller must not have opened a reader or a writer yet.
     pub fn clear(&self) -> Result<(), LogError> {
         let failed = |error: redb::Error| LogError::caused("cannot empty the log", error);
         let mut transaction = self.shared.database.begin_write().map_err(|error| failed(error.into()))?;
@@ -80,7 +80,7 @@ impl EmbeddedLog {
         Ok(())
     }
 
-    /// Compacts every keyed topic and drops what is past its retention, now. The log does so by itself when a
+    /// Compacts every keyed topic and drops records beyond their retention, now. The log does so by itself when a
     /// partition has grown well beyond its keys.
     pub fn compact(&self) -> Result<(), LogError> {
         let (reply, done) = std::sync::mpsc::sync_channel(1);
@@ -132,7 +132,7 @@ impl Log for EmbeddedLog {
         Ok(self.shared.end(of))
     }
 
-    /// A walk from the beginning: the clock may have been set back, so that no search is right.
+    /// Scans from the beginning: the clock may have been set back, so a binary search could be wrong.
     fn offset_at(&self, of: TopicPartition, timestamp: i64) -> Result<Offset, LogError> {
         let storage = |error: redb::Error| LogError::caused(format!("cannot read {of}"), error);
         let end = self.shared.end(of);

@@ -1,4 +1,4 @@
-//! Opening the file, and every way in which that can fail.
+//! Opens the file, and reports every way in which that can fail.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,17 +14,18 @@ use crate::log::TopicPartition;
 
 pub(super) const FILE: &str = "log.redb";
 const FORMAT: u64 = 1;
-/// Few, since one machine has few cores; more than two, so that processors share them evenly.
+/// Few, since one machine has few cores; more than two, so that processors share partitions evenly.
 const DEFAULT_PARTITIONS: u16 = 4;
-/// redb's cache of pages. Reads run through the log once; what is read again and again is in memory elsewhere.
+/// Size of redb's page cache. Reads pass through the log once; data that is read repeatedly is in memory elsewhere.
 const CACHE_BYTES: usize = 256 << 20;
 
-/// How a log is opened.
+/// The options of a log.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Partitions of a new log (4 if not said); of one that exists it must be what it was made with.
+    /// The number of partitions of a new log (4 if `None`). For an existing log it must be the number that the log was
+    /// created with.
     pub partitions: Option<u16>,
-    /// What the process is doing, told to another that wants the log.
+    /// The command of this process. Another process that wants the log shows it.
     pub command: String,
     /// The time in milliseconds since the Unix epoch.
     pub clock: fn() -> i64,

@@ -5,15 +5,15 @@ use redb::TableDefinition;
 use crate::log::{Offset, TopicPartition};
 use crate::record::Topic;
 
-/// (topic, partition, offset) to framed record.
+/// Maps (topic, partition, offset) to the framed record.
 pub(super) const RECORDS: TableDefinition<'_, (u8, u16, u64), &[u8]> = TableDefinition::new("records");
-/// (topic, partition) to (end, records appended since the last compaction, records left by it).
+/// Maps (topic, partition) to (end, records appended since the last compaction, records left by it).
 pub(super) const PARTITIONS: TableDefinition<'_, (u8, u16), (u64, u64, u64)> =
     TableDefinition::new("partitions");
-/// Name to number: `format` and `partitions`.
+/// Maps a name to a number: `format` and `partitions`.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
-/// The number that a topic has in the file. Never changed, never reused.
+/// The number of a topic in the file. Never changed, never reused.
 pub(super) const fn number(topic: Topic) -> u8 {
     match topic {
         Topic::Images => 1,

@@ -11,10 +11,10 @@ use super::tables::{PARTITIONS, RECORDS, key, number};
 use super::{Shared, compaction, frame};
 use crate::log::{AppendError, Batch, LogError, Offset, TopicPartition, Writer, check_sizes};
 
-/// Appends that may wait. Each writer has one under way at a time, so there are never more than writers; beyond this
-/// many of them, they wait before queueing instead of after.
+/// Appends that may wait, at most. Each writer has one under way at a time, so there are never more appends than
+/// writers. Beyond this number writers wait before queueing instead of after.
 pub(super) const QUEUE: usize = 64;
-/// One transaction takes in queued batches until it has this many records: an fsync then costs each of them little.
+/// Records of one transaction, at most. Queued batches share a transaction, so that an fsync costs each of them little.
 const GROUP_RECORDS: usize = 10_000;
 
 pub(super) enum Request {
@@ -27,7 +27,7 @@ pub(super) struct EmbeddedWriter {
     pub(super) name: String,
     pub(super) epoch: u64,
     pub(super) queue: SyncSender<Request>,
-    /// Where the answer to what was begun comes.
+    /// Receives the result of the append under way.
     pub(super) answer: Option<Receiver<Result<Vec<Offset>, AppendError>>>,
 }
 
@@ -47,10 +47,10 @@ impl Writer for EmbeddedWriter {
     }
 }
 
-/// What one group of appends did to the partitions, told to readers after the commit.
+/// The new ends of partitions after one group of appends. Readers see them after the commit.
 type Ends = HashMap<TopicPartition, Offset>;
 
-/// One append of a group and where its answer goes.
+/// One append of a group, and the sender of its result.
 type Waiting = (SyncSender<Result<Vec<Offset>, AppendError>>, Result<Vec<Offset>, AppendError>);
 
 pub(super) struct WriterThread {
@@ -61,7 +61,7 @@ pub(super) struct WriterThread {
 
 impl WriterThread {
     pub(super) fn run(self) {
-        // What has to be compacted by itself, found while appending, done when nobody waits.
+        // Partitions to compact. Appends find them; the thread compacts them when no append waits.
         let mut due: Vec<TopicPartition> = Vec::new();
         loop {
             let first = match self.requests.recv_timeout(Duration::from_millis(if due.is_empty() {
@@ -105,7 +105,7 @@ impl WriterThread {
         }
     }
 
-    /// Takes in what is queued behind `first`, until something else than an append comes.
+    /// Takes further queued appends after `first`, until a request of another kind comes.
     fn gather(&self, first: Request) -> (Vec<Request>, Option<Request>) {
         let size = |request: &Request| match request {
             Request::Append { batch, .. } => batch.len(),
@@ -126,7 +126,7 @@ impl WriterThread {
         (group, None)
     }
 
-    /// Writes a group in one transaction and answers everybody. Returns the partitions that are due for compaction.
+    /// Writes a group in one transaction and sends all results. Returns the partitions that are due for compaction.
     fn commit(&self, group: Vec<Request>) -> Vec<TopicPartition> {
         let mut waiting: Vec<Waiting> = Vec::with_capacity(group.len());
         let fail = |waiting: Vec<Waiting>, error: &dyn Fn() -> AppendError| {
@@ -157,7 +157,7 @@ impl WriterThread {
     fn begin(&self) -> Result<WriteTransaction, redb::Error> {
         let mut transaction = self.shared.database.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
-        // Without it, opening after a crash walks through the whole file.
+        // Without it, redb walks through the whole file when it opens after a crash.
         transaction.set_quick_repair(true);
         Ok(transaction)
     }
@@ -168,7 +168,7 @@ impl WriterThread {
         group: Vec<Request>,
         waiting: &mut Vec<Waiting>,
     ) -> Result<(Ends, Vec<TopicPartition>), redb::Error> {
-        // Every reply is noted before anything can fail, so that nobody is left waiting.
+        // All result channels are recorded before anything can fail, so that no writer waits for ever.
         let mut batches = Vec::with_capacity(group.len());
         for request in group {
             let Request::Append { name, epoch, batch, reply } = request else { continue };

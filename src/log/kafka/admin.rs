@@ -1,4 +1,4 @@
-//! What the cluster has of clade's topics, and creating what is missing. Nothing here changes or deletes anything.
+//! Finds clade's topics on the cluster, and creates missing ones. It changes and deletes nothing.
 
 use std::collections::BTreeMap;
 
@@ -22,10 +22,10 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Reaches the cluster.
+    /// Connects to the cluster.
     pub fn open(config: Config) -> Result<Self, LogError> {
         if config.token_file().is_some() {
-            // rust-rdkafka's admin client never asks for a token, and so never connects.
+            // The admin client of rust-rdkafka never requests a token, and so never connects.
             return Err(LogError::Configuration(
                 "topics cannot be looked after with OAUTHBEARER and a token from a file: use another mechanism for \
                  `clade topics`, or create the topics of deploy/strimzi/topics.yaml with other tools"
@@ -74,12 +74,12 @@ impl Admin {
         Ok(found)
     }
 
-    /// Creates topics. One that exists by now is as good as created.
+    /// Creates topics. A topic that exists meanwhile counts as created.
     pub fn create(&self, missing: &[MissingTopic]) -> Result<(), LogError> {
         let topics: Vec<NewTopic<'_>> = missing
             .iter()
             .map(|missing| {
-                // -1: as many replicas as the cluster gives by default.
+                // -1 is the default replication of the cluster.
                 let replication = missing.replication.map_or(-1, i32::from);
                 let name = self.names.of(missing.topic);
                 let topic =

@@ -1,10 +1,10 @@
-//! Changes of the partitions that the consumer group gives to this process.
+//! Changes in the assignment of partitions by the consumer group.
 
-/// A change of what is this process's.
+/// A change in the partitions assigned to this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// These partitions are this process's from now on.
+    /// These partitions are assigned to this process now.
     Gained(Vec<u16>),
-    /// These are another's now, or will be.
+    /// These partitions are assigned to another process, or will be.
     Lost(Vec<u16>),
 }

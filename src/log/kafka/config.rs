@@ -1,4 +1,4 @@
-//! How to reach a cluster: librdkafka's properties, with what clade sets underneath and its own rules for secrets.
+//! The configuration of clients: librdkafka's properties, clade's defaults, and its own rules for secrets.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,30 +8,30 @@ use rdkafka::ClientConfig;
 
 use crate::log::LogError;
 
-/// What a property's name may end in to say that its value is what a file contains, as `sasl.password.file`.
+/// The suffix of a property whose value is the content of a file, as `sasl.password.file`.
 const FROM_FILE: &str = ".file";
-/// The file with the OAuth token of SASL/OAUTHBEARER, read again whenever the token has to be refreshed. Clade's own:
-/// librdkafka leaves the token to the program.
+/// The file with the OAuth token of SASL/OAUTHBEARER. It is read again whenever the token has to be refreshed. This
+/// property is clade's own: librdkafka leaves the token to the program.
 const TOKEN_FILE: &str = "sasl.oauthbearer.token.file";
 
-/// A cluster, and how to speak with it. Its `Debug` names no secret.
+/// A cluster and the properties of its clients. Its `Debug` shows no secret.
 #[derive(Clone, Default)]
 pub struct Config {
-    /// Where a client begins to look, as `host:port,host:port`.
+    /// The bootstrap servers, as `host:port,host:port`.
     pub bootstrap: String,
-    /// What the names of clade's topics, groups and transactional IDs begin with on this cluster.
+    /// The prefix of the names of clade's topics, groups and transactional IDs on this cluster.
     pub prefix: String,
     properties: BTreeMap<String, String>,
     token_file: Option<PathBuf>,
 }
 
 impl Config {
-    /// A cluster without further properties.
+    /// Returns a cluster without further properties.
     pub fn new(bootstrap: &str, prefix: &str) -> Self {
         Self { bootstrap: bootstrap.to_owned(), prefix: prefix.to_owned(), ..Self::default() }
     }
 
-    /// The same cluster with another prefix.
+    /// Returns the same cluster with another prefix.
     #[must_use]
     pub fn with_prefix(&self, prefix: &str) -> Self {
         Self { prefix: prefix.to_owned(), ..self.clone() }
@@ -72,7 +72,7 @@ impl Config {
         Ok(())
     }
 
-    /// Where the OAuth token stands.
+    /// The file with the OAuth token.
     pub(super) fn token_file(&self) -> Option<&Path> {
         self.token_file.as_deref()
     }
@@ -82,13 +82,14 @@ impl Config {
         format!("{}{name}", self.prefix)
     }
 
-    /// The transactional ID of a writer. It says whose it is even without a prefix: another application's producer with
-    /// the same ID, and `publisher` is a likely one, would fence ours.
+    /// The transactional ID of a writer. It names clade even without a prefix. Otherwise another application's producer
+    /// with the same ID, and `publisher` is a likely one, would fence ours.
     pub(super) fn transactional_id(&self, writer: &str) -> String {
         format!("{}clade-{writer}", self.prefix)
     }
 
-    /// The properties of one client: `defaults` first, which the user's go above, and last what must not be changed.
+    /// The properties of one client: first `defaults`, then the user's, which override them, and last `fixed`, which
+    /// must not be changed.
     pub(super) fn client(&self, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.bootstrap).set("client.id", "clade");

@@ -1,4 +1,4 @@
-//! What librdkafka calls back: logs, errors, delivered records and OAuth tokens.
+//! The callbacks of librdkafka: logs, errors, delivery reports and OAuth tokens.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -15,26 +15,26 @@ use super::change::Change;
 use super::token::read_token;
 use crate::log::Offset;
 
-/// What a client has met. Clones share it.
+/// The events of a client. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Context {
     token_file: Option<PathBuf>,
-    /// Whether records are read through the group; else it only hands partitions out.
+    /// `true` if records are read through the group. Otherwise the group only assigns partitions.
     reads: bool,
     shared: Arc<Mutex<Met>>,
 }
 
 #[derive(Default)]
 struct Met {
-    /// The last error of the client as a whole, as people can read it.
+    /// The last error of the client as a whole, in words for people.
     error: Option<String>,
-    /// What does not pass by itself: wrong credentials, an untrusted certificate.
+    /// An error that does not pass by itself: wrong credentials, an untrusted certificate.
     refused: Option<String>,
-    /// What the consumer group has given and taken.
+    /// The changes of the group's assignment.
     changes: Vec<Change>,
-    /// The offset of each record of the batch that is being written.
+    /// The offset of each record of the batch being written.
     offsets: Vec<Offset>,
-    /// The first record of it that was not written.
+    /// The error of the first record that was not written.
     failed: Option<KafkaError>,
 }
 
@@ -43,7 +43,7 @@ impl Context {
         Self { token_file, ..Self::default() }
     }
 
-    /// Of a consumer that reads what its group gives it.
+    /// The context of a consumer that reads the partitions that its group assigns.
     pub(super) fn reading(self) -> Self {
         Self { reads: true, ..self }
     }
@@ -57,17 +57,17 @@ impl Context {
         self.met().error.clone()
     }
 
-    /// Why the cluster does not let this client in, if it does not.
+    /// The reason why the cluster refuses this client, if it does.
     pub(super) fn refused(&self) -> Option<String> {
         self.met().refused.clone()
     }
 
-    /// What the group has given and taken since the last call.
+    /// The changes of the group's assignment since the last call.
     pub(super) fn take_changes(&self) -> Vec<Change> {
         std::mem::take(&mut self.met().changes)
     }
 
-    /// A batch of so many records is going to be written.
+    /// Prepares for a batch of this many records.
     pub(super) fn expect(&self, records: usize) {
         let mut met = self.met();
         met.failed = None;
@@ -75,7 +75,7 @@ impl Context {
         met.offsets.resize(records, 0);
     }
 
-    /// What became of the batch: the offsets, or the first error.
+    /// The result of the batch: the offsets, or the first error.
     pub(super) fn delivered(&self) -> Result<Vec<Offset>, KafkaError> {
         let mut met = self.met();
         match met.failed.take() {
@@ -89,7 +89,7 @@ impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        // What matters comes back as an error of a call; the rest is for whoever looks closely.
+        // Important errors are also returned by a call, so these lines are for debugging.
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
                 tracing::error!(target: "clade::kafka", fac, "{message}");
@@ -113,7 +113,7 @@ impl ClientContext for Context {
         if is_refusal {
             met.refused = Some(text.clone());
         }
-        // That all brokers are down says less than why one is.
+        // "All brokers are down" says less than the reason why one is down.
         if met.error.is_none() || error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
             met.error = Some(text);
         }
@@ -128,7 +128,7 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {
-    /// Only notes what has changed: whoever polls acts on it.
+    /// Only records the change. The caller of `poll` acts on it.
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         let partitions = |list: &TopicPartitionList| {
             list.elements().iter().filter_map(|element| u16::try_from(element.partition()).ok()).collect()
@@ -141,7 +141,7 @@ impl ConsumerContext for Context {
         self.met().changes.push(change);
     }
 
-    /// Nothing is read through the group of processors.
+    /// Nothing is read through the group of processors, so its partitions are paused.
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if !self.reads
             && let Rebalance::Assign(list) = rebalance

@@ -1,7 +1,8 @@
-//! Reading a topic together with others, by a consumer group whose committed offsets say where each partition goes on.
+//! Reads a topic together with other members of a consumer group, whose committed offsets say where each partition
+//! continues.
 //!
-//! The group is a subscriber's own, never that of the processors (`ownership`). What is committed is what the subscriber
-//! has said to be done with, so that after a crash the rest comes again: at least once.
+//! The group is a subscriber's own, never that of the processors (`ownership`). Commits cover only records that the
+//! subscriber has marked as done, so after a crash the rest comes again: at-least-once delivery.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,19 +17,19 @@ use super::{Change, KafkaLog, wrong_property};
 use crate::log::{LogError, Offset, ReadLimit, Stored};
 use crate::record::Topic;
 
-/// Where a group begins that has committed nothing yet.
+/// The start position of a group without committed offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupStart {
-    /// With the oldest record.
+    /// The oldest record.
     Beginning,
-    /// With the next record.
+    /// The next record.
     End,
 }
 
-/// What one read through a group returned.
+/// The result of one read through a group.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GroupRead {
-    /// What the group has given and taken, in order; it comes before the records.
+    /// The changes of the group's assignment, in order. They come before the records.
     pub changes: Vec<Change>,
     /// The records with their partitions, in the order of their offsets in each.
     pub records: Vec<(u16, Stored)>,
@@ -39,13 +40,14 @@ pub struct GroupReader {
     consumer: BaseConsumer<Context>,
     topic: Topic,
     name: String,
-    /// Where partitions go on, as far as that is not committed.
+    /// The next offset of partitions with records that are done and not committed.
     done: BTreeMap<u16, Offset>,
 }
 
 impl KafkaLog {
-    /// Joins the consumer group `group`, behind the prefix of the cluster's topics. Names that begin with `clade` are
-    /// clade's own and refused: a stranger in the group of processors would take partitions away from them.
+    /// Joins the consumer group `group`, whose name gets the prefix of the cluster's topics. Names that begin with
+    /// `clade` are clade's own and refused: a foreign member in the group of processors would take partitions away from
+    /// them.
     pub fn group(&self, group: &str, topic: Topic, start: GroupStart) -> Result<GroupReader, LogError> {
         if !GroupReader::is_name(group) {
             return Err(LogError::Configuration(format!(
@@ -87,13 +89,13 @@ impl KafkaLog {
 }
 
 impl GroupReader {
-    /// Whether a subscriber's group may be called so.
+    /// Returns `true` if a subscriber's group may have this name.
     pub fn is_name(group: &str) -> bool {
         !group.is_empty() && !group.starts_with("clade")
     }
 
-    /// What has come since the last call; waits for `timeout` at the most. Must be called every few minutes at the least:
-    /// a member that is silent for longer is put out of the group.
+    /// Reads the records since the last call; waits at most `timeout`. The caller must call this at least every few
+    /// minutes: the group removes a member that is silent for longer.
     pub fn read(&mut self, limit: ReadLimit, timeout: Duration) -> Result<GroupRead, LogError> {
         let deadline = Instant::now() + timeout;
         let (mut read, mut bytes) = (GroupRead::default(), 0);
@@ -106,7 +108,7 @@ impl GroupReader {
             let changes = self.consumer.client().context().take_changes();
             for change in &changes {
                 if let Change::Lost(partitions) = change {
-                    // Another goes on from what is committed.
+                    // The next owner continues at the committed offset.
                     self.done.retain(|partition, _| !partitions.contains(partition));
                     read.records.retain(|(partition, _)| !partitions.contains(partition));
                 }
@@ -134,12 +136,13 @@ impl GroupReader {
         }
     }
 
-    /// Notes that everything of the partition before `next` is done with.
+    /// Marks every record of the partition before `next` as done.
     pub fn done(&mut self, partition: u16, next: Offset) {
         self.done.insert(partition, next);
     }
 
-    /// Commits what is done with, and waits for it. While the group changes hands this may fail: the next call commits it.
+    /// Commits the marked offsets, and blocks until that is done. It may fail during a rebalance: the next call commits
+    /// them.
     pub fn commit(&mut self) -> Result<(), LogError> {
         if self.done.is_empty() {
             return Ok(());

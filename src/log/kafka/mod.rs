@@ -1,12 +1,12 @@
-//! The log on Apache Kafka, by librdkafka.
+//! Keeps the log on Apache Kafka, with librdkafka.
 //!
 //! ```text
 //!   Writer  a producer with a transactional ID: one batch, one transaction
 //!   Reader  a consumer with partitions assigned by hand, read_committed, of one topic
 //! ```
 //!
-//! Every call blocks and every client has threads of its own; none of this is for async workers. Which partitions are
-//! whose is decided elsewhere, by a consumer group: `ownership`.
+//! Every call blocks and every client has threads of its own, so async workers must not use it. `ownership` assigns
+//! partitions to processes, through a consumer group.
 
 mod admin;
 mod change;
@@ -41,7 +41,7 @@ use pool::Pool;
 use reader::KafkaReader;
 use writer::KafkaWriter;
 
-/// So long is a cluster looked for: a broker that is just starting is there by then.
+/// Time limit for connecting to a cluster: enough for a broker that is just starting.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The log on a cluster.
@@ -50,11 +50,11 @@ pub struct KafkaLog {
     names: Names,
     partitions: u16,
     deletions_kept: Duration,
-    /// For readers that go on and on.
+    /// Consumers for continuous readers.
     pool: Pool,
-    /// For single records.
+    /// Consumers for reads of single records.
     singles: Pool,
-    /// For the ends of partitions.
+    /// Consumers for the ends of partitions.
     ends: Pool,
 }
 
@@ -74,8 +74,8 @@ impl Names {
 }
 
 impl KafkaLog {
-    /// Reaches the cluster and checks that all topics are there, with numbers of partitions that fit, and kept as they
-    /// must be.
+    /// Connects to the cluster. Checks that all topics exist, with consistent numbers of partitions and the required
+    /// settings.
     pub fn open(config: Config) -> Result<Self, LogError> {
         let consumer = consumer(&config, FOLLOWING)?;
         let metadata = reach(&consumer, &config, PATIENCE)?;
@@ -97,7 +97,7 @@ impl KafkaLog {
         })
     }
 
-    /// The same for topics that were created a moment ago, of which not every broker may know yet.
+    /// Does the same for topics that were just created and that not every broker may know yet.
     pub fn open_when_created(config: Config) -> Result<Self, LogError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -130,10 +130,10 @@ impl Log for KafkaLog {
             ("batch.num.messages", "10000"),
             ("batch.size", "1000000"),
             ("queue.buffering.max.kbytes", "262144"),
-            // A paused process is fenced by its successor, not by time; this only bounds how long readers may have
-            // to wait for one that has none.
+            // A successor fences a paused process, not this time-out. It only bounds how long readers wait for a
+            // process without a successor.
             ("transaction.timeout.ms", "30000"),
-            // 100 ms by default, which every wait for an earlier transaction's end would cost.
+            // The default is 100 ms, which every wait for the end of an earlier transaction would cost.
             ("retry.backoff.ms", "5"),
         ];
         let id = self.config.transactional_id(name);
@@ -154,7 +154,7 @@ impl Log for KafkaLog {
         if offset >= self.end(from)? {
             return Ok(None);
         }
-        // It may be committed and not be seen yet; it is waited for.
+        // The record may be committed and not visible yet, so the read waits for it.
         let reader = self.open_reader(&self.singles, from.topic, &[(from.partition, offset)])?;
         reader::one(reader, from, offset, PATIENCE)
     }
@@ -171,7 +171,7 @@ impl Log for KafkaLog {
                     self.ends.give_back(consumer);
                     return Ok(end.unsigned_abs());
                 }
-                // A topic that was created a moment ago, or whose leader has gone: readers wait for it as well.
+                // The topic was just created, or its leader is gone. Readers wait for it as well.
                 Err(error) if has_no_leader(&error) && Instant::now() < deadline => {
                     std::thread::park_timeout(Duration::from_millis(50));
                 }
@@ -181,7 +181,7 @@ impl Log for KafkaLog {
     }
 
     fn offset_at(&self, of: TopicPartition, timestamp: i64) -> Result<Offset, LogError> {
-        // So early that librdkafka would take it for a word of its own, as `Beginning` is -2.
+        // librdkafka would take a negative time for one of its constants: `Beginning` is -2.
         let timestamp = timestamp.max(0);
         let consumer = self.ends.take()?;
         let deadline = Instant::now() + PATIENCE;
@@ -204,8 +204,9 @@ impl Log for KafkaLog {
     }
 }
 
-/// Some 16 MiB a partition wait to be read, at the most; librdkafka's own bounds are 64 MiB and 100,000 records. A
-/// broker holds a request for news back for so long at the most: an end that nothing comes behind is known after that.
+/// Properties of continuous readers. At most some 16 MiB per partition wait to be read; librdkafka's defaults are 64
+/// MiB and 100,000 records. The wait bounds how long a broker holds a fetch request back, and so how late a reader
+/// learns that it is at an end with nothing behind it.
 const FOLLOWING: &[(&str, &str)] = &[
     ("queued.max.messages.kbytes", "16384"),
     ("queued.min.messages", "20000"),
@@ -213,8 +214,8 @@ const FOLLOWING: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "5"),
     ("isolation.level", "read_committed"),
 ];
-/// Nothing is fetched ahead, and no request waits at the end: the next record that is asked for would wait behind it. So
-/// it would behind the pause of a partition whose queue was full a moment ago.
+/// Properties of consumers for single records. Nothing is fetched ahead, and no request waits at the end: the read of
+/// the next record would wait behind it. The pause of a full queue is off for the same reason.
 const SINGLE: &[(&str, &str)] = &[
     ("queued.min.messages", "1"),
     ("fetch.message.max.bytes", "65536"),
@@ -222,11 +223,13 @@ const SINGLE: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "0"),
     ("isolation.level", "read_committed"),
 ];
-/// A writer is told of its commit before readers see it, so that for a moment the end of what readers see lies before a
-/// committed record. The end that counts is the one that lies behind everything. Nothing is read with these.
+/// Properties of consumers for ends. A writer learns of its commit before readers see it, so for a moment the readers'
+/// end lies before a committed record. The end behind all records is the one that counts. No record is read with these
+/// properties.
 const END: &[(&str, &str)] = &[("isolation.level", "read_uncommitted")];
 
-/// A consumer for partitions that are assigned by hand. It never joins its group, whose name only says whose it is.
+/// Returns a consumer for manually assigned partitions. It never joins its group, whose name only says that the
+/// consumer is clade's.
 fn consumer(config: &Config, purpose: &[(&str, &str)]) -> Result<BaseConsumer<Context>, LogError> {
     let group = config.name("clade");
     let (isolation, tuning): (Vec<_>, Vec<_>) =
@@ -236,7 +239,7 @@ fn consumer(config: &Config, purpose: &[(&str, &str)]) -> Result<BaseConsumer<Co
         ("group.id", group.as_str()),
         ("enable.auto.commit", "false"),
         ("enable.partition.eof", "true"),
-        // Where an event topic has dropped what was asked for, reading begins with what is left.
+        // If an event topic has dropped the requested offset, reading begins at the oldest record.
         ("auto.offset.reset", "earliest"),
     ];
     config
@@ -245,7 +248,7 @@ fn consumer(config: &Config, purpose: &[(&str, &str)]) -> Result<BaseConsumer<Co
         .map_err(|error| wrong_property(&error))
 }
 
-/// The first record at this moment or later, which may be one that no reader sees; `None` where there is none.
+/// The first record at this moment or later, which may be one that no reader sees. `None` if there is none.
 fn offset_for_time(
     consumer: &BaseConsumer<Context>,
     name: &str,
@@ -271,13 +274,13 @@ fn has_no_leader(error: &KafkaError) -> bool {
 
 fn wrong_property(error: &KafkaError) -> LogError {
     LogError::Configuration(match error {
-        // Its own text repeats the value, which may be a secret.
+        // librdkafka's text repeats the value, which may be a secret.
         KafkaError::ClientConfig(_, problem, name, _) => format!("the Kafka property {name}: {problem}"),
         other => format!("cannot make a Kafka client: {other}"),
     })
 }
 
-/// What the cluster has, once it answers.
+/// Reads the metadata of the cluster, once it answers.
 fn reach(
     consumer: &BaseConsumer<Context>,
     config: &Config,
@@ -285,7 +288,7 @@ fn reach(
 ) -> Result<Metadata, LogError> {
     let deadline = Instant::now() + patience;
     loop {
-        // Serves the callbacks, which tell why there is no connection.
+        // Serves the callbacks, which report why there is no connection.
         let _ = consumer.poll(Duration::from_millis(50));
         let context = consumer.client().context();
         if let Some(reason) = context.refused() {
@@ -310,7 +313,7 @@ fn reach(
     }
 }
 
-/// The number of partitions, if every topic is there and has as many as it must.
+/// Returns the number of partitions. Fails unless every topic exists with the number that it must have.
 fn check_topics(metadata: &Metadata, names: &Names) -> Result<u16, LogError> {
     let count = |topic: Topic| {
         let found = metadata.topics().iter().find(|found| found.name() == names.of(topic));

@@ -1,8 +1,8 @@
-//! Which partitions are this process's, by a consumer group: the classic protocol, cooperative-sticky, so that a
-//! rebalance moves what has to move and leaves the rest alone.
+//! Assigns partitions to processes through a consumer group: the classic protocol, cooperative-sticky, so that a
+//! rebalance moves only the partitions that must move.
 //!
-//! The group only hands partitions out. Nothing is read through it, and the offsets committed to it are for people who
-//! watch lags: what a processor has done stands on the topic `progress`.
+//! The group only assigns partitions. Nothing is read through it, and its committed offsets are for people who watch
+//! the lag: the real progress of a processor stands on the topic `progress`.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl Ownership {
         let defaults = [
             ("session.timeout.ms", "10000"),
             ("heartbeat.interval.ms", "1000"),
-            // Partitions are paused, but what was under way when they were assigned may come.
+            // Partitions are paused, but fetches that were under way at the assignment may still arrive.
             ("queued.max.messages.kbytes", "1024"),
         ];
         let fixed = [
@@ -53,8 +53,8 @@ impl Ownership {
         Ok(Self { consumer, name: images.to_owned() })
     }
 
-    /// What has changed since the last call, in order; waits for `timeout` at the most. Must be called every few
-    /// minutes at the least: a member that is silent for longer is put out of the group.
+    /// The changes since the last call, in order; waits at most `timeout`. The caller must call this at least every few
+    /// minutes: the group removes a member that is silent for longer.
     pub fn poll(&self, timeout: Duration) -> Result<Vec<Change>, LogError> {
         if let Some(Err(error)) = self.consumer.poll(timeout) {
             let failure = failed(Topic::Images, &error);
@@ -66,7 +66,7 @@ impl Ownership {
         Ok(self.consumer.client().context().take_changes())
     }
 
-    /// Says how far the partitions are, for those who watch the group's lag. Best effort.
+    /// Commits the progress of partitions, for people who watch the lag of the group. Best effort.
     pub fn commit(&self, offsets: &[(u16, Offset)]) {
         let mut list = TopicPartitionList::with_capacity(offsets.len());
         for (partition, offset) in offsets {

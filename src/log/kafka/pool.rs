@@ -1,5 +1,6 @@
-//! Consumers that are connected and idle. A new one takes more than half a second until its first record: it has to find
-//! the cluster and its group's coordinator, and to leave again. A restore makes several readers one after another.
+//! Keeps idle, connected consumers for reuse. A new consumer takes more than half a second until its first record: it
+//! has to find the cluster and its group's coordinator, and to leave the group again. A restore opens several readers
+//! one after another.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,10 +10,10 @@ use super::context::Context;
 use super::{Config, consumer};
 use crate::log::LogError;
 
-/// More than these are not kept: each has a few threads.
+/// Idle consumers to keep, at most: each has a few threads.
 const KEPT: usize = 4;
 
-/// Makes consumers and takes them back. Clones share it.
+/// Creates consumers and takes them back. Clones share the pool.
 #[derive(Clone)]
 pub(super) struct Pool {
     config: Config,
@@ -33,13 +34,13 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A consumer without an assignment.
+    /// Returns a consumer without an assignment.
     pub(super) fn take(&self) -> Result<BaseConsumer<Context>, LogError> {
         let kept = self.idle().pop();
         kept.map_or_else(|| consumer(&self.config, self.purpose), Ok)
     }
 
-    /// Takes a consumer back that has met no error.
+    /// Takes back a consumer that has met no error.
     pub(super) fn give_back(&self, consumer: BaseConsumer<Context>) {
         if consumer.unassign().is_ok() {
             let mut idle = self.idle();

@@ -1,7 +1,7 @@
-//! Reading partitions of one topic on and on, committed records only.
+//! Reads partitions of one topic continuously, committed records only.
 //!
 //! The end of a partition is known from librdkafka's `PARTITION_EOF`, which fires at the last stable offset: the
-//! markers that end transactions take offsets too, so that no comparison of offsets can tell. The event names the
+//! markers that end transactions take offsets too, so that a comparison of offsets cannot show it. The event names the
 //! partition but not the topic, which is why a reader is for one topic.
 
 use std::collections::BTreeMap;
@@ -19,13 +19,13 @@ use crate::record::{Record, Topic, header};
 
 /// A consumer with partitions of a topic assigned by hand.
 pub(super) struct KafkaReader {
-    /// There until the reader is dropped.
+    /// `Some` until the reader is dropped.
     consumer: Option<BaseConsumer<Context>>,
     pool: Pool,
     has_failed: bool,
     topic: Topic,
     partitions: BTreeMap<u16, Position>,
-    /// Met while another partition was being read.
+    /// A record that arrived while another partition was being read.
     held: Option<(u16, Stored)>,
 }
 
@@ -69,7 +69,7 @@ impl KafkaReader {
         self.held.is_none() && self.partitions.values().all(|position| position.at_end)
     }
 
-    /// What was read of one partition; of any if nothing was.
+    /// The result of a read of one partition, or of any partition if nothing was read.
     fn fetched(&self, records: Vec<Stored>, partition: Option<u16>) -> Fetched {
         let partition = partition.or_else(|| self.partitions.keys().next().copied()).unwrap_or_default();
         let next = self.partitions.get(&partition).map_or(0, |position| position.next);
@@ -108,7 +108,7 @@ impl Reader for KafkaReader {
                             if let Some(position) = self.partitions.get_mut(&partition) {
                                 position.at_end = true;
                             }
-                            // That the end is reached is news; that it still is, is none.
+                            // The reader reports the end once, when it is reached.
                             if reading.is_none() && self.at_end() && !was_at_end {
                                 break;
                             }
@@ -143,13 +143,13 @@ impl Reader for KafkaReader {
     }
 }
 
-/// Rounded up: rust-rdkafka spins through what is less than a millisecond.
+/// Rounds up to milliseconds: rust-rdkafka spins through a shorter time.
 pub(super) fn whole_milliseconds(time: Duration) -> Duration {
     let milliseconds = time.as_micros().div_ceil(1_000);
     Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX))
 }
 
-/// What librdkafka puts right by itself.
+/// Returns `true` for errors from which librdkafka recovers by itself.
 pub(super) fn passes(error: &KafkaError) -> bool {
     !matches!(error, KafkaError::MessageConsumptionFatal(_))
         && !matches!(
@@ -166,7 +166,7 @@ pub(super) fn passes(error: &KafkaError) -> bool {
         )
 }
 
-/// A failure to read, in words that say what to do.
+/// Returns the error of a failed read. Its text says what to do.
 pub(super) fn failed(topic: Topic, error: &KafkaError) -> LogError {
     match error.rdkafka_error_code() {
         Some(
@@ -184,8 +184,8 @@ pub(super) fn failed(topic: Topic, error: &KafkaError) -> LogError {
     }
 }
 
-/// A record as a message carries it. Bytes that are no UTF-8 in a key or header are replaced: no key of clade's has any,
-/// and a stranger's record is refused for its key.
+/// Decodes a record from a message. Bytes that are not UTF-8 in a key or header are replaced: clade's own keys have
+/// none, and a foreign record is refused for its key.
 pub(super) fn stored(message: &BorrowedMessage<'_>) -> Result<(u16, Stored), LogError> {
     let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
@@ -212,7 +212,7 @@ pub(super) fn stored(message: &BorrowedMessage<'_>) -> Result<(u16, Stored), Log
     Ok((partition, stored))
 }
 
-/// The number of a partition as clade has it. librdkafka's is signed, and negative for none.
+/// Converts the number of a partition. librdkafka's is signed, and negative for none.
 fn partition_number(topic: Topic, partition: i32) -> Result<u16, LogError> {
     u16::try_from(partition).map_err(|_| no_partition(topic.name(), partition))
 }
@@ -223,8 +223,8 @@ fn no_partition(topic: &str, partition: i32) -> LogError {
     ))
 }
 
-/// The record at an offset that lies before the partition's end: read by a reader made for it. A transaction's end is
-/// told to its writer before readers see it, so that the reader may have to wait for the record.
+/// Reads the record at an offset before the partition's end, with a reader made for it. A writer learns of the end of
+/// its transaction before readers see it, so the reader may have to wait for the record.
 pub(super) fn one(
     mut reader: KafkaReader,
     from: TopicPartition,

@@ -1,4 +1,5 @@
-//! How the cluster keeps clade's topics. Whoever made them may have wanted something else than `topics/` says.
+//! Checks the settings of clade's topics on the cluster. Their creator may have chosen other settings than `topics/`
+//! lists.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,19 +12,19 @@ use super::{Config, Names, wrong_property};
 use crate::log::{LogError, default_deletions_kept};
 use crate::record::{Cleanup, Topic};
 
-/// So long may the cluster take to carry a request out.
+/// Time limit for a request to the cluster.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The settings of each topic, the cluster's defaults included.
 pub(super) type Settings = BTreeMap<Topic, BTreeMap<String, String>>;
 
-/// Why settings are not known.
+/// A reason why settings are unknown.
 pub(super) enum Undescribed {
-    /// We may read the topics, and not their settings.
+    /// clade may read the topics, but not their settings.
     Forbidden,
-    /// rust-rdkafka's admin client never asks for an OAuth token, and so never connects.
+    /// The admin client of rust-rdkafka never requests an OAuth token, and so never connects.
     NoToken,
-    /// Anything else.
+    /// Any other error.
     Failed(LogError),
 }
 
@@ -38,12 +39,12 @@ pub(super) fn options() -> AdminOptions {
     AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT))
 }
 
-/// The admin client answers by futures that a thread of its own completes.
+/// Blocks on a future of the admin client, which a thread of the client completes.
 pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     pollster::block_on(future)
 }
 
-/// Asks for the settings of these topics, of all at once.
+/// Requests the settings of all these topics at once.
 pub(super) fn describe(
     client: &AdminClient<Context>,
     names: &Names,
@@ -70,7 +71,7 @@ fn undescribed(code: RDKafkaErrorCode, name: &str) -> Undescribed {
         RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed => {
             Undescribed::Forbidden
         }
-        // It was created a moment ago, and this broker does not know it yet.
+        // The topic was just created, and this broker does not know it yet.
         RDKafkaErrorCode::UnknownTopicOrPartition => Undescribed::Failed(LogError::Incompatible(format!(
             "the cluster has no topic {name}: `clade topics apply` creates what is missing"
         ))),
@@ -82,7 +83,8 @@ pub(super) fn refused(error: &KafkaError) -> LogError {
     LogError::Configuration(format!("the cluster did not answer about its topics: {error}"))
 }
 
-/// Refuses topics that are kept in a way clade cannot run on. How long the others remember deletions.
+/// Refuses topics with settings that clade cannot run on. Settings that clade may not read count as those in `topics/`.
+/// Returns how long the topics keep tombstones.
 pub(super) fn agree(described: Result<Settings, Undescribed>, names: &Names) -> Result<Duration, LogError> {
     let settings = match described {
         Ok(settings) => settings,
@@ -151,7 +153,7 @@ mod tests {
         assert_eq!(agree(Ok(as_it_should_be()), &names()).unwrap(), default_deletions_kept());
         let kept = agree(Ok(with(Topic::Tags, "delete.retention.ms", "86400000")), &names()).unwrap();
         assert_eq!(kept, Duration::from_secs(24 * 60 * 60));
-        // The cluster has the setting for topics that are not compacted, too.
+        // The cluster lists the setting for topics that are not compacted, too.
         let kept = agree(Ok(with(Topic::Outdated, "delete.retention.ms", "1")), &names()).unwrap();
         assert_eq!(kept, default_deletions_kept());
     }

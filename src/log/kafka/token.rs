@@ -1,4 +1,4 @@
-//! The OAuth token of SASL/OAUTHBEARER, from a file, as Kubernetes projects the token of a ServiceAccount.
+//! Reads the OAuth token of SASL/OAUTHBEARER from a file, as Kubernetes projects the token of a ServiceAccount.
 
 use std::error::Error;
 use std::path::Path;
@@ -6,15 +6,15 @@ use std::path::Path;
 use rdkafka::client::OAuthToken;
 use serde::Deserialize;
 
-/// What has to be known of a token; the cluster checks the rest.
+/// The claims of a token that clade needs. The cluster checks the rest.
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
-    /// When it expires, in seconds since the Unix epoch.
+    /// The expiry, in seconds since the Unix epoch.
     exp: f64,
 }
 
-/// Reads a JSON Web Token. A failure is told to librdkafka, which asks again after ten seconds.
+/// Reads a JSON Web Token. librdkafka gets the error, and requests the token again after ten seconds.
 pub(super) fn read_token(file: &Path) -> Result<OAuthToken, Box<dyn Error>> {
     let token = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let token = token.trim().to_owned();

@@ -1,7 +1,8 @@
-//! Appending in transactions: a batch is one transaction, a writer's name its transactional ID.
+//! Appends in transactions: a batch is one transaction, and the name of a writer is its transactional ID.
 //!
-//! Whatever goes wrong, the writer says whether nothing was written, or that it is not known; in the second case it must
-//! be dropped, because librdkafka may repeat what it believes lost (it does not speak transactions v2, KIP-890).
+//! After any failure the writer reports either that nothing was written or that the result is unknown. In the second
+//! case the caller must drop the writer, because librdkafka may repeat a transaction that it believes lost (it does not
+//! support transactions v2, KIP-890).
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -15,16 +16,16 @@ use super::context::Context;
 use crate::log::{AppendError, Batch, LogError, Offset, TopicPartition, Writer, check_sizes};
 use crate::record::Record;
 
-/// So long may a transaction take to be written and committed. Longer than a broker takes to start again.
+/// Time limit for writing and committing a transaction. It is longer than a broker takes to restart.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// One wait for an answer, between which callbacks are served.
+/// Longest wait for an answer before callbacks are served.
 const SLICE: Duration = Duration::from_millis(500);
-/// So long may it take to end a transaction without effect.
+/// Time limit for aborting a transaction.
 const ABORT: Duration = Duration::from_secs(5);
-/// A short wait, for what takes some milliseconds.
+/// A short wait, for events that take some milliseconds.
 const LOOK: Duration = Duration::from_micros(200);
 
-/// Serves what has come for the producer, and waits for a moment. rust-rdkafka's own waits are not used here: `flush` and
+/// Serves the events of the producer, and waits for a moment. The waits of rust-rdkafka are not used here: `flush` and
 /// `commit_transaction` sleep to the end of their first tenth of a second while records are in flight, and `poll` spins
 /// through the last millisecond of its time-out.
 fn serve(producer: &BaseProducer<Context>) {
@@ -42,7 +43,7 @@ pub(super) struct KafkaWriter {
 }
 
 impl KafkaWriter {
-    /// Fences every earlier writer with the same transactional ID, and ends what it had begun.
+    /// Fences every earlier writer with the same transactional ID, and aborts its open transaction.
     pub(super) fn new(
         producer: BaseProducer<Context>,
         context: Context,
@@ -50,7 +51,7 @@ impl KafkaWriter {
     ) -> Result<Self, LogError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            // Serves the callbacks: an OAuth token is asked for there, and there is told why we are refused.
+            // Serves the callbacks, which request an OAuth token and report why the cluster refuses us.
             producer.poll(Duration::ZERO);
             match producer.init_transactions(SLICE) {
                 Ok(()) => {
@@ -79,7 +80,8 @@ impl KafkaWriter {
             let (to, record) = &batch[*index];
             self.send_one(*index, *to, record, deadline)?;
         }
-        // Each is freed as soon as it was taken over: what the client allocates for the next finds its memory warm.
+        // Each record is freed as soon as the client has copied it: the client's next allocation then finds warm
+        // memory.
         for (index, (to, record)) in batch.into_iter().enumerate() {
             if firsts.binary_search(&index).is_err() {
                 self.send_one(index, to, &record, deadline)?;
@@ -118,12 +120,12 @@ impl KafkaWriter {
         Ok(())
     }
 
-    /// Ends the transaction without effect; whether it did. If not, the successor's `init_transactions` will.
+    /// Aborts the transaction. Returns `false` if that failed; the successor's `init_transactions` will then abort it.
     fn abort(&mut self) -> bool {
         if !std::mem::take(&mut self.is_open) {
             return true;
         }
-        // librdkafka waits in the abort until somebody has taken the reports of all records, which is we.
+        // The abort of librdkafka waits until we have taken the delivery reports of all records.
         self.producer.purge(PurgeConfig::default().queue().inflight());
         let deadline = Instant::now() + ABORT;
         self.wait_for_reports(deadline);
@@ -139,7 +141,7 @@ impl KafkaWriter {
         }
     }
 
-    /// Waits until every record was taken or refused; whether that was before the deadline.
+    /// Waits for the delivery reports of all records. Returns `false` if the deadline passed before.
     fn wait_for_reports(&self, deadline: Instant) -> bool {
         while self.producer.in_flight_count() > 0 {
             if Instant::now() >= deadline {
@@ -159,7 +161,7 @@ impl KafkaWriter {
         if self.abort() {
             AppendError::NotAppended(text)
         } else {
-            // It will not be appended; but this writer cannot say when.
+            // The record will not be appended, but this writer cannot say when that is certain.
             AppendError::Unknown(text)
         }
     }
@@ -192,7 +194,7 @@ impl KafkaWriter {
             {
                 return Err(self.not_appended(&error));
             }
-            // Asking again about the same commit is safe; going on without an answer is not.
+            // Repeating the same commit is safe; continuing without an answer is not.
             if !is_retriable(&error) || Instant::now() >= deadline {
                 self.is_open = false;
                 return Err(AppendError::Unknown(told(&error, &self.context)));
@@ -241,13 +243,14 @@ impl Writer for KafkaWriter {
 
 impl Drop for KafkaWriter {
     fn drop(&mut self) {
-        // Left open, it would hold every reader up until its time-out.
+        // An open transaction would delay every reader until its time-out.
         let _ = self.abort();
     }
 }
 
-/// Where the first record of each partition stands. They are sent before all others: librdkafka makes the partitions of a
-/// transaction known to its coordinator by one request at a time, which takes with it what was sent within a millisecond.
+/// The position of the first record of each partition in the batch. These records are sent first: librdkafka registers
+/// the partitions of a transaction with its coordinator one request at a time, and a request covers the records sent
+/// within a millisecond.
 fn first_of_each_partition(batch: &Batch) -> Vec<usize> {
     let mut seen = HashSet::new();
     (0..batch.len()).filter(|index| seen.insert(batch[*index].0)).collect()
@@ -257,7 +260,7 @@ fn is_retriable(error: &KafkaError) -> bool {
     matches!(error, KafkaError::Transaction(transaction) if transaction.is_retriable())
 }
 
-/// The error, and what the client as a whole had met, which mostly is the reason.
+/// The error, with the last error of the client as a whole, which is the reason in most cases.
 fn told(error: &KafkaError, context: &Context) -> String {
     match context.last_error() {
         Some(reason) => format!("{error} ({reason})"),

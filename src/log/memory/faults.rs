@@ -1,15 +1,15 @@
-//! What goes wrong, decided by a seed.
+//! Decides by a seed which calls of the log in memory fail.
 
 use crate::log::TopicPartition;
 
-/// How often each thing goes wrong, in thousandths.
+/// The rates of faults, in thousandths.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Rates {
     /// An append fails and nothing was appended.
     pub crash_before: u32,
-    /// An append fails although all was appended.
+    /// An append fails although everything was appended.
     pub crash_after: u32,
-    /// An append fails and, by chance, was appended or not.
+    /// An append fails, and by chance everything or nothing was appended.
     pub unknown: u32,
     /// Some partition is compacted before a read or append.
     pub compaction: u32,
@@ -32,12 +32,12 @@ pub(super) enum Fault {
 }
 
 impl Faults {
-    /// Nothing fails.
+    /// Returns faults with which nothing fails.
     pub fn none() -> Self {
         Self::seeded(0, Rates::default())
     }
 
-    /// Faults by this seed at these rates.
+    /// Returns faults by this seed at these rates.
     pub fn seeded(seed: u64, rates: Rates) -> Self {
         Self { random: fastrand::Rng::with_seed(seed), rates }
     }

@@ -1,4 +1,4 @@
-//! The log in memory, for tests: it keeps what was appended while processors come and go, and fails as told.
+//! Keeps the log in memory, for tests: records outlive the processors, and calls fail as configured.
 
 mod faults;
 
@@ -37,18 +37,18 @@ struct Partition {
 }
 
 impl MemoryLog {
-    /// An empty log that fails as `faults` say.
+    /// Returns an empty log that fails as `faults` decide.
     pub fn new(partitions: u16, faults: Faults) -> Self {
         let state = State { partitions: BTreeMap::new(), epochs: HashMap::new(), faults, now: 0 };
         Self { partitions, shared: Arc::new((Mutex::new(state), Condvar::new())) }
     }
 
-    /// What is appended from now on has this timestamp, in milliseconds since the Unix epoch; 0 at first.
+    /// Sets the timestamp of later records, in milliseconds since the Unix epoch; 0 at first.
     pub fn set_time(&self, timestamp: i64) {
         self.state().now = timestamp;
     }
 
-    /// From now on nothing fails.
+    /// Ends all faults.
     pub fn heal(&self) {
         self.state().faults = Faults::none();
     }
@@ -170,7 +170,7 @@ struct MemoryWriter {
     log: MemoryLog,
     name: String,
     epoch: u64,
-    /// What became of the batch that was begun.
+    /// The result of the batch under way.
     begun: Option<Result<Vec<Offset>, AppendError>>,
 }
 

@@ -1,4 +1,4 @@
-//! Requests to a shared publisher, and what they cost.
+//! Tests requests to a shared publisher, and their cost in reads.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
@@ -10,7 +10,7 @@ use crate::log::{Log, LogError, Offset, Reader, Stored, TopicPartition, Writer};
 use crate::oci::Digest;
 use crate::record::{ObjectReference, ReferenceKind, Topic};
 
-/// A log that counts how often it is opened for reading, and the single records that are read.
+/// A log that counts how often it is opened for reading, and the reads of single records.
 struct Counting {
     log: MemoryLog,
     reads: Arc<AtomicUsize>,
