@@ -115,8 +115,8 @@ pub(super) async fn tags(
     State(asked): State<Arc<dyn Ask>>,
     Params(params): Params<ListParams>,
 ) -> Answer<List<TagItem>> {
-    let limit = params.limit;
-    ask(asked, move |query| query.list_tags(&params.filter()).map(|items| cut(items, limit))).await
+    let limit = params.limit.unwrap_or(usize::MAX);
+    ask(asked, move |query| query.list_tags(&params.filter(), limit).map(List::new)).await
 }
 
 pub(super) async fn classes(

@@ -41,8 +41,12 @@ pub struct ImageItem {
     pub platform: Platform,
     /// The repositories that contain the image, sorted.
     pub repositories: Vec<String>,
-    /// Full names of the tags that point at it now, sorted.
+    /// Full names of the tags that point at it now, sorted. In a list of tags at most a hundred: a list whose items all named
+    /// one another would be as long as the square of their number.
     pub tags: Vec<String>,
+    /// The number of tags that are left out of `tags`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_tags: u64,
     /// The number of non-empty layers.
     pub layers: u32,
     /// The classes that the image is a member of, by name.
@@ -361,4 +365,10 @@ pub struct PartitionStatus {
     pub behind_records: u64,
     /// Seconds since the partition was last up to date; 0 if it is, absent if it never was.
     pub behind_seconds: Option<u64>,
+}
+
+/// Whether there is nothing to say of a number.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

@@ -6,13 +6,28 @@ use crate::oci::Digest;
 use crate::record::Membership;
 use crate::shard::{ImageView, Shard};
 
-/// The image as an item.
+/// Tags that an item of a list of tags names of each image, at most.
+const MOST_TAGS: usize = 100;
+
+/// The image as an item, with all of its tags.
 pub(super) fn image_item(shard: &Shard, image: &ImageView<'_>) -> ImageItem {
+    item_with_tags(shard, image, usize::MAX)
+}
+
+/// The image as an item of a list of tags.
+pub(super) fn image_of_tag(shard: &Shard, image: &ImageView<'_>) -> ImageItem {
+    item_with_tags(shard, image, MOST_TAGS)
+}
+
+fn item_with_tags(shard: &Shard, image: &ImageView<'_>, most: usize) -> ImageItem {
+    let mut tags = shard.tags_of(&image.digest);
+    let named = tags.by_ref().take(most).map(|tag| tag.name.clone()).collect();
     ImageItem {
         digest: image.digest,
         platform: (*image.platform).clone(),
         repositories: (*image.repositories).clone(),
-        tags: tags_of(shard, &image.digest),
+        tags: named,
+        more_tags: tags.count() as u64,
         layers: image.layers,
         classes: standings(shard, image),
         groups: image.classification.map(|of| (*of.groups).clone()).unwrap_or_default(),

@@ -9,7 +9,7 @@ use super::answer::{
     TagItem, VersionImage, VersionItem,
 };
 use super::filter::{Compiled, Filter};
-use super::items::image_item;
+use super::items::{image_item, image_of_tag};
 use super::reference::{RefError, Resolved};
 use crate::class::{Class, Count};
 use crate::declare::{ClassFields, Declared, class_status, group_classes};
@@ -34,7 +34,8 @@ impl Query {
     }
 
     /// The tags that reference an image that matches the filter, by name, each with those images.
-    pub fn list_tags(&self, filter: &Filter) -> Result<Vec<TagItem>, RefError> {
+    /// Stops after `limit` of them.
+    pub fn list_tags(&self, filter: &Filter, limit: usize) -> Result<Vec<TagItem>, RefError> {
         let compiled = self.check(filter)?;
         let mut newest: BTreeMap<&str, &Arc<Tag>> = BTreeMap::new();
         for tag in self.shards().flat_map(Shard::tags) {
@@ -44,7 +45,7 @@ impl Query {
             }
         }
         let items = newest.into_values().map(|tag| self.tag_item(tag, &compiled));
-        Ok(items.filter(|item| filter.is_empty() || !item.images.is_empty()).collect())
+        Ok(items.filter(|item| filter.is_empty() || !item.images.is_empty()).take(limit).collect())
     }
 
     fn tag_item(&self, tag: &Tag, filter: &Compiled<'_>) -> TagItem {
@@ -58,7 +59,7 @@ impl Query {
         let alone = [TagImage { digest: tag.digest, platform: None }];
         for TagImage { digest, .. } in if tag.images.is_empty() { &alone[..] } else { &tag.images[..] } {
             match self.holding(digest).and_then(|shard| Some((shard, shard.image(digest)?))) {
-                Some((shard, image)) if filter.holds(&image) => item.images.push(image_item(shard, &image)),
+                Some((shard, image)) if filter.holds(&image) => item.images.push(image_of_tag(shard, &image)),
                 Some(_) => {}
                 None => item.unknown.push(*digest),
             }

@@ -377,3 +377,19 @@ fn the_same_history_has_the_same_transitions_with_the_same_ids() {
     assert!(!ids().is_empty());
     assert_eq!(ids(), ids());
 }
+
+/// A build that changes nothing is tagged by number: a list of such tags must not grow with the square of their number.
+#[test]
+fn in_a_list_of_tags_an_image_of_very_many_names_a_hundred_and_the_number_of_the_others() {
+    let mut world = World::new();
+    world.images(&[("app", &["A"])]);
+    for number in 0..150 {
+        world.tag(&format!("app:{number:03}"), &["app"]);
+    }
+    let query = world.query();
+    let tags = query.list_tags(&clade::query::Filter::default(), 3).unwrap();
+    assert_eq!(tags.iter().map(|tag| &*tag.name).collect::<Vec<_>>(), ["app:000", "app:001", "app:002"]);
+    assert_eq!((tags[0].images[0].tags.len(), tags[0].images[0].more_tags), (100, 50));
+    let images = query.list_images(&clade::query::Filter::default()).unwrap();
+    assert_eq!((images[0].tags.len(), images[0].more_tags), (150, 0));
+}

@@ -110,7 +110,7 @@ fn the_real_images_have_the_bases_that_an_independent_script_found() {
     assert_eq!(images.len(), 40_194, "distinct images: some stand under several repositories");
     check_verdicts(&declared, &images);
     let query = Query::new(engine.view().snapshot());
-    check_tags(&declared, &query.list_tags(&Filter::default()).unwrap());
+    check_tags(&declared, &query.list_tags(&Filter::default(), usize::MAX).unwrap());
 }
 
 fn check_verdicts(declared: &[Declared], images: &HashMap<Digest, Lineage>) {

@@ -149,7 +149,7 @@ fn a_moment_that_is_learned_of_later_and_was_earlier_is_taken() {
     drop(bench.import());
     bench.lines("tags", &[tag_line("1", "2020-01-01T00:00:00Z", "base")]);
     let imported = bench.import();
-    let tags = imported.query().list_tags(&Filter::default()).unwrap();
+    let tags = imported.query().list_tags(&Filter::default(), usize::MAX).unwrap();
     assert_eq!(tags[0].since.to_string(), "2020-01-01T00:00:00Z");
 }
 

@@ -113,6 +113,6 @@ fn migrating_to_another_number_of_partitions_keeps_everything_and_announces_noth
     assert_eq!(classifications(&*moved).len(), 34);
     let announced = transitions(&*moved);
     assert_eq!(announced.iter().filter(|event| event.from.is_none()).count(), 1, "{announced:#?}");
-    let tags = Query::new(replica.view().snapshot()).list_tags(&Filter::default()).unwrap();
+    let tags = Query::new(replica.view().snapshot()).list_tags(&Filter::default(), usize::MAX).unwrap();
     assert_eq!(tags.len(), 31);
 }
