@@ -202,12 +202,12 @@ impl Trail {
         self.write_head(Head::new(open.name, open.first, &footer, self.head))
     }
 
-    /// Whether the heads of closed segments are signed.
+    /// Returns `true` if the heads of closed segments are signed.
     pub(super) fn is_signed(&self) -> bool {
         self.layout.signing_key.is_some()
     }
 
-    /// How many segments were closed since it was opened.
+    /// The number of segments closed since the trail was opened.
     pub fn closed(&self) -> u64 {
         self.closed
     }

@@ -250,7 +250,7 @@ mod tests {
         })
     }
 
-    /// Whether a record changes the whole class, and which of its versions.
+    /// Says if a record changes the whole class, and which of its versions.
     fn change(before: CatalogRecord, after: CatalogRecord) -> (bool, Vec<u32>) {
         let mut catalog = Catalog::default();
         let key = CatalogKey::Class("base".to_owned());

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{API_VERSION, ClassFields, ClassSpec, GroupSpec, Invalid};
 use crate::record::catalog::Selector;
 
-/// What can be declared.
+/// A declaration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Manifest {
     /// A class.
@@ -35,7 +35,7 @@ pub enum ManifestError {
         kind: String,
         /// Its name, where it has one.
         name: String,
-        /// What is wrong.
+        /// The mistake.
         problem: String,
     },
 }

@@ -10,7 +10,7 @@ use crate::record::{ImageRecord, Topic, encode};
 /// For so long a test waits for what has to come.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What happens to a worker that asks for a writer, as each does that is restored.
+/// The fate of a worker that asks for a writer, as each worker does that is restored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trouble {
     /// It gets one.
@@ -31,7 +31,7 @@ pub(super) struct TroubledLog {
 
 struct State {
     trouble: Trouble,
-    /// How often a worker was given a writer, or was not.
+    /// The number of requests for a writer.
     asked: u32,
 }
 
@@ -51,7 +51,7 @@ impl TroubledLog {
         self.shared.1.notify_all();
     }
 
-    /// How many workers have begun to restore.
+    /// The number of workers that have begun to restore.
     pub(super) fn asked(&self) -> u32 {
         self.shared.0.lock().unwrap().asked
     }

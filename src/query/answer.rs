@@ -367,7 +367,7 @@ pub struct PartitionStatus {
     pub behind_seconds: Option<u64>,
 }
 
-/// Whether there is nothing to say of a number.
+/// Returns `true` for 0, which an answer leaves out.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_zero(number: &u64) -> bool {
     *number == 0

@@ -68,7 +68,7 @@ impl Lives {
         self.count += 1;
     }
 
-    /// Whether none is known.
+    /// Returns `true` if no processor is known.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -93,7 +93,7 @@ impl From<Lives> for Vec<Life> {
 }
 
 impl ProgressRecord {
-    /// Whether the history of `self` contains the batch that `earlier` was committed with. A history that was cut off there and
+    /// Returns `true` if the history of `self` contains the batch that `earlier` was committed with. A history that was cut off there and
     /// went on otherwise does not; nor does one that has forgotten the processor of that batch.
     pub fn continues(&self, earlier: &Self) -> bool {
         let Some(life) = earlier.lives.all().last() else { return false };

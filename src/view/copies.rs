@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// Something that exists twice.
 pub(super) trait Copy: Clone {
-    /// What is done to a copy between two publications.
+    /// The work on a copy between two publications.
     type Step;
 
     /// Does to this copy what was done to the other one.
@@ -67,7 +67,7 @@ impl<T: Copy> Copies<T> {
         self.owed = None;
     }
 
-    /// What the working copy holds.
+    /// The content of the working copy.
     pub(super) fn peek(&self) -> &T {
         &self.working
     }

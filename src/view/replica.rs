@@ -10,7 +10,7 @@ use super::{Committed, View};
 use crate::record::ProgressRecord;
 use crate::shard::{Change, Shard};
 
-/// How long a processor waits for the readers of its copy. A reader that holds on for longer costs a new copy instead.
+/// The time that a processor waits for the readers of its copy. A reader that holds on for longer costs a new copy instead.
 const READERS_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// The copy that a processor works on, and what it has to do to the other one.
@@ -22,7 +22,7 @@ pub struct Replica {
     number: u64,
 }
 
-/// What was done to a copy before it was published, and is done to the other one when it comes back.
+/// The work on a copy before it was published, which is done to the other one when it comes back.
 #[derive(Debug)]
 pub(super) enum Step {
     /// These changes were applied, and the inputs are in it up to here.

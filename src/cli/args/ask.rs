@@ -78,7 +78,7 @@ pub(in crate::cli) struct FilterArgs {
 }
 
 impl FilterArgs {
-    /// Whether anything was asked for.
+    /// Returns `true` if any filter is given.
     pub(in crate::cli) fn is_any(&self) -> bool {
         let Self { class, group, state, platform, repository } = self;
         class.is_some() || group.is_some() || state.is_some() || platform.is_some() || repository.is_some()
