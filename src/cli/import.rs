@@ -94,7 +94,7 @@ fn report(counts: &Counts) {
     }
     if dead_letters > 0 {
         eprintln!(
-            "warning: {dead_letters} could not be read: `clade subscribe dead-letters` tells which and why"
+            "warning: {dead_letters} could not be read: `clade subscribe dead-letters` lists them with the reasons"
         );
     }
 }

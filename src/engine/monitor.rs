@@ -74,7 +74,7 @@ fn watch(log: &SharedLog, metrics: &Metrics, shared: &Shared) {
             match log.end(TopicPartition { topic: Topic::Images, partition }) {
                 Ok(end) => board.look(end),
                 Err(error) => {
-                    tracing::debug!(partition, %error, "the log does not tell its end");
+                    tracing::debug!(partition, %error, "the log does not report its end");
                     // All partitions are on one log, and each request would wait as long.
                     break;
                 }

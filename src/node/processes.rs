@@ -91,7 +91,7 @@ pub fn process(
     let handle = member::Handle::default();
     let asked = handle.clone();
     let status = move || {
-        let waiting = || "the group has not told yet which partitions are this process's".to_owned();
+        let waiting = || "the group has assigned no partitions to this process yet".to_owned();
         Status::new(asked.status(), (!asked.has_joined()).then(waiting))
     };
     let router = api::probes(options.metrics.clone(), Arc::new(status));

@@ -40,7 +40,7 @@ pub(super) fn order(graph: &Graph<'_>, needs: Needs) -> Ordered {
                 format!("{problem}, so that clade cannot say what a build would change; build it by hand");
             problems.insert(*number, (ProblemKind::UnknownBase, message));
         } else if node.of.binary {
-            let message = "its source is uploaded by whoever starts a build (oc start-build --from-…); have it built there";
+            let message = "its builds need an uploaded source (oc start-build --from-…); build it there";
             problems.insert(*number, (ProblemKind::BinarySource, message.to_owned()));
         } else if node.of.paused {
             let message =

@@ -108,7 +108,7 @@ impl Rebuild<'_> {
         self.wave_of(false).or_else(|| self.wave_of(true))
     }
 
-    /// The first such wave among the targets that the sink is notified of, or among the others.
+    /// The first such wave, only among the targets that the sink is notified of (`is_told`) or only among the others.
     pub(super) fn wave_of(&self, is_told: bool) -> Option<u32> {
         let left = self.targets.values().filter(|target| !target.state.is_final());
         left.filter(|target| (target.action == Action::Notify) == is_told).map(|target| target.wave).min()

@@ -50,7 +50,7 @@ fn skips(rebuild: &Rebuild<'_>, busy: &HashSet<Place>, now: Timestamp) -> Vec<Ta
     };
     let reason = |target: &TargetRecord| {
         if rebuild.record.state == RebuildState::Cancelled {
-            let told = if target.state == TargetState::Running { ", after it had been told" } else { "" };
+            let told = if target.state == TargetState::Running { ", after its notification" } else { "" };
             return Some(format!("the rebuild was cancelled{told}"));
         }
         let lost = target.after.iter().find(|base| {

@@ -188,7 +188,7 @@ impl Rebuilds {
         let means = self.means(STARTED_HERE)?;
         if plan.cost.notified > 0 && !means.sink {
             return Err(RebuildError::Invalid(
-                "nobody can be told of tags that no BuildConfig builds: start clade with --sink URL, or ask without \
+                "there is no sink to notify of tags without a BuildConfig: start clade with --sink URL, or ask without \
                  --notify"
                     .to_owned(),
             ));

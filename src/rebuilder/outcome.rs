@@ -28,7 +28,7 @@ pub(super) fn is_adequate(build: &BuildNow, known: &Known) -> bool {
 pub(super) fn held(target: &TargetRecord, now: &BuildConfigRecord) -> Option<TargetRecord> {
     let message = match (now.paused, now.binary) {
         (true, _) => "the annotation openshift.io/build-config.paused holds it",
-        (_, true) => "its source is uploaded by whoever starts a build",
+        (_, true) => "its builds need an uploaded source",
         _ => return None,
     };
     Some(changed(target, TargetState::Skipped, message).at_end(Timestamp::now()))

@@ -66,8 +66,8 @@ pub(super) async fn look_at_request(
     ask_again(context, known, namespace, name).await
 }
 
-/// Writes the result of a request; `unbegun` is the target if no request was accepted. Returns `false` if the result is
-/// still unknown.
+/// Writes the result of a request, if it is visible. If no request was accepted, it writes the target of `unbegun`, or
+/// returns `false` if that is `None`.
 async fn settle(
     context: &Context,
     known: &Known,

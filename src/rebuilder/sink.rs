@@ -41,7 +41,7 @@ impl Sink {
             return Err(RebuildError::Invalid(problem));
         }
         let cannot =
-            |error| RebuildError::Invalid(format!("the sink cannot be told: {}", with_causes(error)));
+            |error| RebuildError::Invalid(format!("the sink cannot be used: {}", with_causes(error)));
         Ok(Self {
             http: http::builder(CONNECTING, ANSWERING)
                 .redirect(http::Policy::none())

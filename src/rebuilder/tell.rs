@@ -43,7 +43,7 @@ pub(super) async fn tell(context: &Context, known: &Known) -> Result<(), Rebuild
         ..changed(target, TargetState::Waiting, message)
     };
     if !known.may_begin {
-        return context.write(untold("it may have been told".to_owned())).await;
+        return context.write(untold("the sink may have been notified".to_owned())).await;
     }
     let (Some(sink), Target::Tag(tag)) = (&context.sink, &target.target) else {
         let error = BuildError::Refused("this clade has no sink: start it with --sink".to_owned());
@@ -67,12 +67,12 @@ pub(super) async fn tell(context: &Context, known: &Known) -> Result<(), Rebuild
         Told::Taken => {
             context.metrics.builds_begun.inc();
             // The time of its build counts from now on, however long the notification took.
-            let running = changed(target, TargetState::Running, "told; waits for its image");
+            let running = changed(target, TargetState::Running, "the sink was notified; waits for its image");
             TargetRecord { started: Some(Timestamp::now()), ..running }
         }
         Told::NotNow(problem) => match is_late(known) {
             true => changed(target, TargetState::Failed, problem).at_end(Timestamp::now()),
-            false => untold(format!("{problem}; told again soon")),
+            false => untold(format!("{problem}; the sink is notified again soon")),
         },
         Told::Refused(problem) => refused(target, BuildError::Refused(problem)),
     };

@@ -9,7 +9,7 @@ use crate::oci::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RebuildPolicy {
-    /// `OnOutdated` if rebuilds begin by themselves.
+    /// The event that begins a rebuild.
     #[serde(default)]
     pub policy: RebuildTrigger,
     /// Seconds without a further outdated image before the rebuild begins. So a base that is pushed platform by
@@ -26,7 +26,7 @@ pub struct RebuildPolicy {
     pub limits: RebuildLimits,
 }
 
-/// The trigger of rebuilds.
+/// The event that begins a rebuild.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RebuildTrigger {
     /// A rebuild begins on command only.

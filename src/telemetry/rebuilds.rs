@@ -31,7 +31,7 @@ impl RebuildMetrics {
             builds_begun: counter(
                 registry,
                 "clade_builds_begun_total",
-                "builds begun, and tags that the sink was told of",
+                "builds started, and tags that the sink was notified of",
             ),
             builds_succeeded: counter(
                 registry,

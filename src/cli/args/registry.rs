@@ -15,7 +15,7 @@ pub(in crate::cli) struct RegistryArgs {
     #[arg(long = "registry", value_name = "HOST[:PORT]")]
     registries: Vec<String>,
     /// Only these repositories, where * stands for any characters; repeatable. Required for a registry that does not
-    /// list its repositories, as docker.io (library/php) and ghcr.io [default: all repositories in its list]
+    /// list its repositories, such as docker.io (library/php) and ghcr.io [default: all repositories in its list]
     #[arg(long = "registry-repository", value_name = "PATTERN", requires = "registries")]
     repositories: Vec<Pattern>,
     /// Only these tags, as v*; repeatable [default: all]

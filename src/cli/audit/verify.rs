@@ -49,7 +49,7 @@ fn told(report: &Report, args: &VerifyArgs) -> Vec<String> {
         (0, _) => "signatures: none".to_owned(),
         (many, is_unasked) => {
             let keys = report.signed_by.join(", ");
-            let whose = if is_unasked { "; whether that is the right key, --public-key tells" } else { "" };
+            let whose = if is_unasked { "; use --public-key to check that it is the right key" } else { "" };
             format!("signatures: {many} by {keys}{whose}")
         }
     });

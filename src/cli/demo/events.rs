@@ -35,7 +35,7 @@ pub(super) fn tell(client: &Client) -> Result<(), CliError> {
     };
     let outdated: Vec<&TransitionRecord> = transitions.iter().filter(is_now_outdated).collect();
     println!(
-        "\n{}\n$ clade subscribe outdated   # the last of {} transitions, told shortly",
+        "\n{}\n$ clade subscribe outdated   # the last of {} transitions, in short",
         bold("What happened meanwhile?"),
         transitions.len()
     );
