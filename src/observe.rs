@@ -36,6 +36,15 @@ pub enum Observation {
         /// Its tags.
         tags: Vec<ObservedTag>,
     },
+    /// What a source has that is asked again and again, since it tells nobody of what it deletes.
+    Polled {
+        /// The live source.
+        source: String,
+        /// Counts how often all of it was looked at. What vanishes at once is believed when a later look sees it as well.
+        look: u64,
+        /// What was seen.
+        seen: Polled,
+    },
     /// Everything that a live source has of one kind: what was published as its own and is not in it is gone.
     Listed(String, Listing),
     /// A BuildConfig.
@@ -54,6 +63,22 @@ pub enum Observation {
     NotAnImage(&'static str),
     /// Something that could not be read.
     Unreadable(DeadLetterRecord),
+}
+
+/// What is seen of a source that is asked again and again.
+#[derive(Debug, Clone)]
+pub enum Polled {
+    /// All tags that a repository has. One without a moment is there, and where it points could not be found out.
+    Repository(String, Vec<ObservedTag>),
+    /// All repositories, and all images of those that could be seen.
+    Everything {
+        /// The repositories.
+        repositories: HashSet<String>,
+        /// The images of those that could be seen whole.
+        images: HashSet<Digest>,
+        /// The repositories that could not. What is known of their images stays.
+        unseen: HashSet<String>,
+    },
 }
 
 /// A part of a tag's history.

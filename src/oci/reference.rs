@@ -94,12 +94,15 @@ pub fn is_tag(tag: &str) -> bool {
         && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
+/// Whether a repository's name begins with a registry's host.
+pub fn has_host(repository: &str) -> bool {
+    let host = repository.split_once('/').map(|(host, _)| host);
+    host.is_some_and(|host| host.contains(['.', ':']) || host == "localhost")
+}
+
 /// Whether `name` can be a repository. The host in front may have upper case and a port.
 pub fn is_repository(name: &str) -> bool {
-    let (host, path) = match name.split_once('/') {
-        Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path),
-        _ => ("", name),
-    };
+    let (host, path) = name.split_once('/').filter(|_| has_host(name)).unwrap_or(("", name));
     let path_is_good = path.split('/').all(|part| {
         part.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
             && part

@@ -14,19 +14,9 @@ impl Publisher {
     pub(super) fn observe_listing(&mut self, source: &str, listing: &Listing) -> Result<(), PublishError> {
         match listing {
             Listing::Images(listed) => {
-                let published =
-                    self.places.images_of_source(source).filter(|digest| !listed.contains(digest));
-                let pending = self.pending.images.iter().filter_map(|(digest, image)| {
-                    let is_its = image.as_ref()?.sources.iter().any(|of| of == source);
-                    (is_its && !listed.contains(digest)).then_some(digest)
-                });
-                let gone: Vec<Digest> = published.chain(pending).copied().collect();
-                for digest in gone {
-                    self.observe_image_gone_from(source, digest)?;
-                    if self.pending.images.len() >= PENDING_IMAGES {
-                        self.flush()?;
-                    }
-                }
+                let mut gone = self.images_of_source(source);
+                gone.retain(|digest| !listed.contains(digest));
+                self.observe_images_gone_from(source, gone)?;
             }
             Listing::Repositories(listed) => {
                 let gone = |name: &str| {
@@ -52,6 +42,31 @@ impl Publisher {
                 let names = self.catalog.groups().map(|group| group.name.clone());
                 let gone: Vec<String> = names.filter(|name| !listed.contains(name)).collect();
                 gone.iter().try_for_each(|name| self.delete_group(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The images that are published, or about to be, as the source's.
+    pub(super) fn images_of_source(&self, source: &str) -> Vec<Digest> {
+        let pending = self.pending.images.iter().filter_map(|(digest, image)| {
+            let is_its = image.as_ref()?.sources.iter().any(|of| of == source);
+            is_its.then_some(digest)
+        });
+        let all: std::collections::BTreeSet<Digest> =
+            self.places.images_of_source(source).chain(pending).copied().collect();
+        all.into_iter().collect()
+    }
+
+    pub(super) fn observe_images_gone_from(
+        &mut self,
+        source: &str,
+        gone: Vec<Digest>,
+    ) -> Result<(), PublishError> {
+        for digest in gone {
+            self.observe_image_gone_from(source, digest)?;
+            if self.pending.images.len() >= PENDING_IMAGES {
+                self.flush()?;
             }
         }
         Ok(())
@@ -95,7 +110,7 @@ impl Publisher {
     }
 
     /// The names of the source's tags that begin so, still lead somewhere and are as `which` says.
-    fn tags_of_source(&self, source: &str, prefix: &str, which: impl Fn(&str) -> bool) -> Vec<String> {
+    pub(super) fn tags_of_source(&self, source: &str, prefix: &str, which: impl Fn(&str) -> bool) -> Vec<String> {
         let published = self.places.tags_of_source(source, prefix).map(String::as_str);
         let pending = self.pending.tags.range(prefix.to_owned()..);
         let pending = pending
@@ -106,7 +121,7 @@ impl Publisher {
         names.into_iter().filter(|name| which(name)).map(str::to_owned).collect()
     }
 
-    fn observe_tag_gone(&mut self, source: &str, name: &str) -> Result<(), PublishError> {
+    pub(super) fn observe_tag_gone(&mut self, source: &str, name: &str) -> Result<(), PublishError> {
         let Some(tag) = self.tag(name)? else { return Ok(()) };
         if tag.current.digest.is_none() {
             return Ok(());

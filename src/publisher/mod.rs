@@ -18,6 +18,7 @@ mod handover;
 mod listing;
 mod migrate;
 mod places;
+mod polled;
 mod restore;
 mod settle;
 mod tags;
@@ -72,6 +73,7 @@ pub struct Publisher {
     waiting_classes: HashMap<Digest, BTreeSet<String>>,
     /// The images of every image index that was seen. A source tells of them again when it starts.
     indexes: Indexes,
+    doubts: polled::Doubts,
     pending: Pending,
     counts: Counts,
 }
@@ -155,6 +157,7 @@ impl Publisher {
                 self.pending.build_configs.insert(key, Some(*build_config));
             }
             Observation::BuildConfigGone(key) => self.observe_build_config_gone(&key),
+            Observation::Polled { source, look, seen } => self.observe_polled(&source, look, seen)?,
             Observation::Repository { source, repository, tags } => {
                 self.observe_repository(&source, &repository, tags)?;
             }
