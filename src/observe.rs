@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use crate::declare::{ClassSpec, GroupSpec};
 use crate::oci::Digest;
-use crate::record::{BuildConfigRecord, Claim, DeadLetterRecord, ImageRecord, TagImage, TagItem};
+use crate::record::{BuildConfigRecord, Claim, DeadLetterRecord, ImageRecord, StreamTag, TagImage, TagItem};
 
 /// Something that a source saw.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub enum Observation {
     ImageIndex(Digest, Vec<TagImage>),
     /// What a tag points at, or pointed at: any part of its history.
     Tag(ObservedTag),
+    /// What an image stream says of one of its tags, by full name, beside where that points. It comes after the tag.
+    StreamTag(String, StreamTag),
     /// All tags that a repository of a live source has now: those of this source that are not among them are gone.
     Repository {
         /// The live source.

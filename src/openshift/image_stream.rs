@@ -1,24 +1,48 @@
 //! `ImageStream` of image.openshift.io/v1.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::Metadata;
 use crate::observe::{Observation, ObservedTag};
-use crate::oci::Digest;
 use crate::oci::lenient::{self, Entries};
-use crate::record::{DeadLetterRecord, TagImage, TagItem, Timestamp};
+use crate::oci::{Digest, Reference};
+use crate::record::{
+    DeadLetterRecord, ObjectReference, ReferenceKind, Referenced, StreamTag, TagImage, TagItem, Timestamp,
+};
 
 #[derive(Deserialize)]
 pub(super) struct ImageStream {
     metadata: Metadata,
+    #[serde(default, deserialize_with = "lenient::field")]
+    spec: ImageStreamSpec,
     #[serde(default, deserialize_with = "lenient::or_null")]
     status: ImageStreamStatus,
 }
 
 #[derive(Deserialize, Default)]
+struct ImageStreamSpec {
+    #[serde(default)]
+    tags: Entries<TagReference>,
+}
+
+/// What a tag is to follow.
+#[derive(Deserialize)]
+struct TagReference {
+    name: String,
+    #[serde(default, deserialize_with = "lenient::field")]
+    from: Option<ObjectReference>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
 struct ImageStreamStatus {
+    #[serde(default, deserialize_with = "lenient::field")]
+    docker_image_repository: String,
+    #[serde(default, deserialize_with = "lenient::field")]
+    public_docker_image_repository: String,
     #[serde(default)]
     tags: Entries<NamedTagEvents>,
 }
@@ -45,6 +69,20 @@ pub(super) fn observations(stream: ImageStream) -> Vec<Observation> {
         namespace => format!("{namespace}/{}", stream.metadata.name),
     };
     let mut observations = Vec::new();
+    let suffix = format!("/{repository}");
+    let addresses =
+        [&stream.status.docker_image_repository, &stream.status.public_docker_image_repository];
+    let registries: Vec<String> = addresses
+        .into_iter()
+        .filter_map(|address| Some(address.strip_suffix(&suffix)?.to_owned()))
+        .filter(|host| !host.is_empty())
+        .collect();
+    let aliases: BTreeMap<String, String> = stream
+        .spec
+        .tags
+        .good()
+        .filter_map(|tag| Some((tag.name.clone(), followed(tag, &repository)?)))
+        .collect();
     let (tags, problem) = stream.status.tags.split();
     if let Some(problem) = problem {
         let place = format!("ImageStream {repository}");
@@ -63,7 +101,10 @@ pub(super) fn observations(stream: ImageStream) -> Vec<Observation> {
             tag: events.tag,
             items,
         };
+        let name = Reference::tag_name(&repository, &tag.tag);
+        let of = StreamTag { follows: aliases.get(&tag.tag).cloned(), registries: registries.clone() };
         observations.push(Observation::Tag(tag));
+        observations.push(Observation::StreamTag(name, of));
     }
     observations
 }
@@ -89,4 +130,17 @@ fn moments(events: Vec<TagEvent>) -> Vec<TagItem> {
         moments.push(TagItem { since, digest, images });
     }
     moments
+}
+
+/// The tag that a tag of this stream follows: of the same stream unless another is named.
+fn followed(tag: &TagReference, repository: &str) -> Option<String> {
+    let from = tag.from.as_ref().filter(|from| from.kind == ReferenceKind::ImageStreamTag)?;
+    let namespace = repository.split_once('/').map(|(namespace, _)| namespace).unwrap_or_default();
+    if !from.name.contains(':') {
+        return Some(Reference::tag_name(repository, &from.name));
+    }
+    match from.seen_from(namespace).resolve() {
+        Ok(Referenced::Tag(name)) => Some(name),
+        _ => None,
+    }
 }

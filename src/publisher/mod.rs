@@ -152,6 +152,7 @@ impl Publisher {
             }
             Observation::ImageIndex(digest, images) => self.observe_index(digest, images)?,
             Observation::Tag(tag) => self.observe_tag(tag)?,
+            Observation::StreamTag(name, of) => self.observe_stream_tag(&name, of)?,
             Observation::BuildConfig(build_config) => {
                 let key = format!("{}/{}", build_config.namespace, build_config.name);
                 self.pending.build_configs.insert(key, Some(*build_config));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::oci::Digest;
-use crate::record::{TagImage, TagRecord, Timestamp};
+use crate::record::{StreamTag, TagImage, TagRecord, Timestamp};
 
 /// A tag as it stands. Its history stays on the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub struct Tag {
     pub digest: Digest,
     /// The images it resolves to.
     pub images: Vec<TagImage>,
+    /// What its image stream says of it.
+    pub stream: StreamTag,
 }
 
 /// Tags by name and by what they point at.
@@ -56,6 +58,7 @@ impl Tags {
             since: record.current.since,
             digest,
             images: record.current.images.clone(),
+            stream: record.stream.clone(),
         }));
     }
 

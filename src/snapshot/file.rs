@@ -9,7 +9,7 @@ use super::Unusable;
 const MAGIC: [u8; 8] = *b"clade-ss";
 /// To be raised with every change after which the same log leads to another shard, in layout or in conclusions: a snapshot
 /// is believed, not checked.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const HEAD: usize = 16;
 
 /// The content of the file; `None` if there is no file.

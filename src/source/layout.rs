@@ -83,6 +83,13 @@ impl Layout<'_, '_> {
             }
             return Ok(known);
         }
+        if depth > MAX_DEPTH {
+            // Another way there may be shorter.
+            let reason =
+                format!("image indexes lie in one another more than {MAX_DEPTH} deep: is there a circle?");
+            self.bad(&descriptor.digest.to_string(), reason)?;
+            return Ok(Rc::default());
+        }
         let images: Rc<[TagImage]> = match self.images(descriptor, inherited, depth)? {
             Ok(images) => images.into(),
             Err(problem) => {
@@ -101,11 +108,6 @@ impl Layout<'_, '_> {
         inherited: &Annotations,
         depth: usize,
     ) -> Result<Result<Vec<TagImage>, String>, SourceError> {
-        if depth > MAX_DEPTH {
-            return Ok(Err(format!(
-                "image indexes lie in one another more than {MAX_DEPTH} deep: is there a circle?"
-            )));
-        }
         let read = self.blob(&descriptor.digest);
         let manifest = match read.and_then(|content| manifest::manifest(&descriptor.digest, &content)) {
             Ok(manifest) => manifest,
@@ -119,21 +121,19 @@ impl Layout<'_, '_> {
         if let Some(manifests) = &manifest.manifests {
             let (mut images, mut seen) = (Vec::new(), HashSet::new());
             for (number, entry) in (1..).zip(&manifests.0) {
-                let inside = match entry {
-                    Ok(inside) if seen.insert(inside.digest) => {
-                        self.descriptor(inside, &annotations, depth + 1)?
+                match entry {
+                    Ok(entry) if seen.insert(entry.digest) => {
+                        let inside = self.descriptor(entry, &annotations, depth + 1)?;
+                        // An index in this one may lead to the same images as its neighbour.
+                        let mut is_new = |image: &TagImage| image.digest == entry.digest || seen.insert(image.digest);
+                        images.extend(inside.iter().cloned().filter(|image| is_new(image)));
                     }
-                    Ok(_) => continue,
+                    Ok(_) => {}
                     Err(problem) => {
                         let place = format!("{}.manifests[{number}]", descriptor.digest);
                         self.bad(&place, problem.clone())?;
-                        continue;
                     }
-                };
-                images.extend(inside.iter().filter(|image| {
-                    // An index in this one may lead to the same images as its neighbour.
-                    entry.as_ref().is_ok_and(|entry| image.digest == entry.digest) || seen.insert(image.digest)
-                }).cloned());
+                }
             }
             return Ok(Ok(images));
         }
