@@ -6,7 +6,7 @@ use std::collections::HashSet;
 
 use crate::declare::{ClassSpec, GroupSpec};
 use crate::oci::Digest;
-use crate::record::{BuildConfigRecord, Claim, DeadLetterRecord, ImageRecord, TagImage, TagItem};
+use crate::record::{BuildConfigRecord, Claim, DeadLetterRecord, ImageRecord, StreamTag, TagImage, TagItem};
 
 /// A fact that a source has observed.
 #[derive(Debug, Clone)]
@@ -27,7 +27,9 @@ pub enum Observation {
     ImageIndex(Digest, Vec<TagImage>),
     /// A present or earlier target of a tag: any part of its history.
     Tag(ObservedTag),
-    /// All tags that a repository of a live source has now. Other tags of this source are gone.
+    /// What an image stream says of one of its tags, by full name, beside where that points. It comes after the tag.
+    StreamTag(String, StreamTag),
+    /// All tags that a repository of a live source has now: those of this source that are not among them are gone.
     Repository {
         /// The live source.
         source: String,
@@ -36,7 +38,16 @@ pub enum Observation {
         /// The tags.
         tags: Vec<ObservedTag>,
     },
-    /// All objects of one kind in a live source. Published objects of the source that are not among them are gone.
+    /// What a source has that is asked again and again, since it tells nobody of what it deletes.
+    Polled {
+        /// The live source.
+        source: String,
+        /// Counts how often all of it was looked at. What vanishes at once is believed when a later look sees it as well.
+        look: u64,
+        /// What was seen.
+        seen: Polled,
+    },
+    /// Everything that a live source has of one kind: what was published as its own and is not in it is gone.
     Listed(String, Listing),
     /// A BuildConfig.
     BuildConfig(Box<BuildConfigRecord>),
@@ -54,6 +65,22 @@ pub enum Observation {
     NotAnImage(&'static str),
     /// An input that could not be read.
     Unreadable(DeadLetterRecord),
+}
+
+/// What is seen of a source that is asked again and again.
+#[derive(Debug, Clone)]
+pub enum Polled {
+    /// All tags that a repository has. One without a moment is there, and where it points could not be found out.
+    Repository(String, Vec<ObservedTag>),
+    /// All repositories, and all images of those that could be seen.
+    Everything {
+        /// The repositories.
+        repositories: HashSet<String>,
+        /// The images of those that could be seen whole.
+        images: HashSet<Digest>,
+        /// The repositories that could not. What is known of their images stays.
+        unseen: HashSet<String>,
+    },
 }
 
 /// A part of a tag's history.

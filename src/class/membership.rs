@@ -47,15 +47,15 @@ impl Classification {
 
 /// The memberships of an image on `platform` that contains these version chains, by class name.
 ///
-/// In each class the deepest chain is the base that the image was built on. If several versions of the class end there,
-/// they have the same content: the current one counts, or else the latest, and of that version the image for the same
+/// In each class the deepest chain is the base that the image was built on. Where several versions of the class end
+/// there, they have the same content: the current one counts, else the latest, and of that the image for the closest
 /// platform.
 pub fn memberships<'a>(
     candidates: impl IntoIterator<Item = Candidate<'a>>,
     platform: &Platform,
 ) -> Vec<Membership> {
     let mut deepest: BTreeMap<&str, Candidate<'_>> = BTreeMap::new();
-    let rank = |of: &Candidate<'_>| (of.depth, of.is_current, of.version, of.platform == platform);
+    let rank = |of: &Candidate<'_>| (of.depth, of.is_current, of.version, of.platform.closeness(platform));
     for candidate in candidates {
         deepest
             .entry(candidate.class)

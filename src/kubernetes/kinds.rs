@@ -100,7 +100,8 @@ impl Watched for ImageStream {
                 other => others.push(other),
             }
         }
-        others.push(Observation::Repository { source: source(), repository: object.key(), tags });
+        // What is said of a tag comes after the tag.
+        others.insert(0, Observation::Repository { source: source(), repository: object.key(), tags });
         Ok(others)
     }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::lenient::{self, Entries};
 use super::{Digest, Platform};
 
 /// A reference to a blob (image-spec, descriptor.md).
@@ -14,21 +15,21 @@ use super::{Digest, Platform};
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
     /// What the blob is.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     pub media_type: String,
     /// Its digest.
     pub digest: Digest,
     /// Its size in bytes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     pub size: u64,
     /// What it runs on, in an image index.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     pub platform: Option<Platform>,
     /// Annotations.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::texts")]
     pub annotations: BTreeMap<String, String>,
     /// What an artifact is.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     pub artifact_type: Option<String>,
 }
 
@@ -37,22 +38,22 @@ pub struct Descriptor {
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     /// What it says it is.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     pub media_type: Option<String>,
     /// What an artifact is.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     pub artifact_type: Option<String>,
     /// Of an image index: its manifests.
     #[serde(default)]
-    pub manifests: Option<Vec<Descriptor>>,
+    pub manifests: Option<Entries<Descriptor>>,
     /// Of an image manifest: its config.
     #[serde(default)]
     pub config: Option<Descriptor>,
     /// Of an image manifest: its layers, base first.
     #[serde(default)]
-    pub layers: Vec<Descriptor>,
+    pub layers: Entries<Descriptor>,
     /// Annotations.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::texts")]
     pub annotations: BTreeMap<String, String>,
 }
 
@@ -60,39 +61,47 @@ pub struct Manifest {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Config {
     /// Processor architecture.
-    pub architecture: String,
+    #[serde(default, deserialize_with = "lenient::field")]
+    pub architecture: Option<String>,
     /// Operating system.
-    pub os: String,
+    #[serde(default, deserialize_with = "lenient::field")]
+    pub os: Option<String>,
     /// Variant of the architecture.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     pub variant: Option<String>,
     /// Version of the operating system.
-    #[serde(rename = "os.version", default)]
+    #[serde(rename = "os.version", default, deserialize_with = "lenient::field")]
     pub os_version: Option<String>,
+    /// Features of the operating system that it needs.
+    #[serde(rename = "os.features", default, deserialize_with = "lenient::field")]
+    pub os_features: Vec<String>,
     /// When it was built.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     pub created: Option<jiff::Timestamp>,
-    /// Its layers.
+    /// Its layers. What has none is the config of something else.
     #[serde(default)]
-    pub rootfs: RootFs,
+    pub rootfs: Option<RootFs>,
 }
 
 /// The layers of a config.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct RootFs {
     /// Digests of the uncompressed layers, base first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_null")]
     pub diff_ids: Vec<Digest>,
 }
 
 impl Config {
-    /// What the image runs on.
+    /// What the image runs on. What it does not say is as it mostly is.
     pub fn platform(&self) -> Platform {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let usual = Platform::default();
         Platform {
-            os: self.os.clone(),
-            architecture: self.architecture.clone(),
-            variant: self.variant.clone().filter(|variant| !variant.is_empty()),
-            os_version: self.os_version.clone().filter(|version| !version.is_empty()),
+            os: given(&self.os).unwrap_or(usual.os),
+            architecture: given(&self.architecture).unwrap_or(usual.architecture),
+            variant: given(&self.variant),
+            os_version: given(&self.os_version),
+            os_features: Platform::features(self.os_features.clone()),
         }
     }
 }
@@ -107,30 +116,87 @@ pub const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 const CONFIGS: [&str; 2] =
     ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
 
+/// The annotation of what BuildKit attaches to an image.
+const ATTACHED: &str = "vnd.docker.reference.type";
+/// The config of a build cache; as an index of layers it lies beside them.
+const CACHE: &str = "application/vnd.buildkit.cacheconfig";
+/// Words in the media types of what is attached to images: signatures, attestations, bills of materials.
+const ATTACHMENTS: [&str; 7] = ["in-toto", "cosign", "dsse", "sigstore", "spdx", "cyclonedx", "notary"];
+
 /// Why a descriptor leads to no image, judged by itself (docs/concepts.md, section 3, "Not images"). `None` for one that may.
 pub fn not_an_image(descriptor: &Descriptor) -> Option<&'static str> {
-    let is_unknown = |platform: &Platform| platform.os == "unknown" && platform.architecture == "unknown";
-    if descriptor.annotations.contains_key("vnd.docker.reference.type")
-        || descriptor.platform.as_ref().is_some_and(is_unknown)
+    if descriptor.annotations.contains_key(ATTACHED)
+        || descriptor.platform.as_ref().is_some_and(Platform::is_unknown)
     {
         return Some("attestation manifest");
     }
-    if descriptor.artifact_type.is_some() {
+    if descriptor.artifact_type.as_ref().is_some_and(|told| !is_image_config(told)) {
         return Some("artifact");
+    }
+    let told = &descriptor.media_type;
+    if told.contains("/vnd.") && !told.contains("manifest") && !told.contains("index") {
+        return Some("artifact: no manifest, by its media type");
     }
     descriptor.annotations.get(REF_NAME).and_then(|name| not_an_image_tag(name))
 }
 
-/// Why a manifest is no image. `None` for one that is.
+/// Why a manifest is no image. `None` for one that is, or may be an index of images.
 pub fn not_an_image_manifest(manifest: &Manifest) -> Option<&'static str> {
-    if manifest.artifact_type.is_some() {
+    if let Some(manifests) = &manifest.manifests {
+        let is_cache = |entry: &Descriptor| entry.media_type.starts_with(CACHE);
+        return manifests.good().any(is_cache).then_some("build cache");
+    }
+    if manifest.artifact_type.as_ref().is_some_and(|told| !is_image_config(told)) {
         return Some("artifact");
     }
-    match &manifest.config {
-        Some(config) if CONFIGS.contains(&config.media_type.as_str()) => None,
-        Some(_) => Some("artifact: its config is no image config"),
-        None => Some("neither an image manifest nor an image index"),
+    let Some(config) = &manifest.config else { return Some("neither an image manifest nor an image index") };
+    if config.media_type.starts_with(CACHE) {
+        return Some("build cache");
     }
+    if manifest.annotations.contains_key(ATTACHED) {
+        return Some("attestation manifest");
+    }
+    if !is_image_config(&config.media_type) && !is_any_type(&config.media_type) {
+        return Some("artifact: its config is no image config");
+    }
+    not_an_image_layers(manifest.layers.good().map(|layer| layer.media_type.as_str()))
+}
+
+/// Why something whose layers have these media types is no image: layers are file systems, and what is attached to images
+/// is kept in the same form.
+pub fn not_an_image_layers<'a>(media_types: impl Iterator<Item = &'a str>) -> Option<&'static str> {
+    let is_attachment =
+        |told: &str| told.ends_with("json") || ATTACHMENTS.iter().any(|word| told.contains(word));
+    let mut media_types = media_types.peekable();
+    media_types.peek()?;
+    media_types.all(is_attachment).then_some("attestation, signature or bill of materials")
+}
+
+/// Why something with this config is no image: Docker before 1.12 gave configs any type, so the config itself has to tell.
+pub fn not_an_image_config(manifest: &Manifest, config: &Config) -> Option<&'static str> {
+    let told = manifest.config.as_ref().map_or("", |config| config.media_type.as_str());
+    (config.rootfs.is_none() && is_any_type(told)).then_some("artifact: its config is no image config")
+}
+
+fn is_image_config(media_type: &str) -> bool {
+    CONFIGS.contains(&media_type)
+}
+
+/// Whether a media type says nothing of what it is that of.
+fn is_any_type(media_type: &str) -> bool {
+    matches!(media_type, "" | "application/octet-stream" | "application/json")
+        || media_type.starts_with("text/")
+}
+
+/// Whether a document is a manifest of Docker's schema 1, which has no config, and whose digest is not that of its text.
+pub fn is_schema_1(content: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Marks {
+        #[serde(default, deserialize_with = "lenient::field")]
+        schema_version: u64,
+    }
+    serde_json::from_slice::<Marks>(content).is_ok_and(|marks| marks.schema_version == 1)
 }
 
 /// Why a tag names no image: cosign keeps signatures, attestations and SBOMs under `sha256-<digest>.sig` and so on.

@@ -25,19 +25,22 @@ pub enum LayerIdentity {
 /// The layers that carry no content, by either digest. They are left out of every chain.
 ///
 /// In order: gzip of an empty tar as docker schema 1 repeats it, gzip of an empty tar as buildkit and moby write it,
-/// the diff ID of both (1,024 zero bytes), and the digest of no bytes at all.
-pub const EMPTY_LAYERS: [&str; 4] = [
+/// the diff ID of both (1,024 zero bytes), the digest of no bytes at all, and the diff ID of an empty tar as Python and GNU
+/// tar fill it up (10,240 zero bytes).
+pub const EMPTY_LAYERS: [&str; 5] = [
     "sha256:a3ed95caeb02ffe68cdd9fd84406680ae93d633cb16422d00e8a7c22955b46d4",
     "sha256:4f4fb700ef54461cfa02571ae0db9a0dc1e0cdb5577484a6d75e68dc38e8acc1",
     "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
     "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "sha256:84ff92691f909a05b224e1c56abb4864f01b4f8e3c854e4bb4c7baf1d3f6d652",
 ];
 
-const EMPTY_DIGESTS: [Digest; 4] = [
+const EMPTY_DIGESTS: [Digest; 5] = [
     Digest::constant(EMPTY_LAYERS[0]),
     Digest::constant(EMPTY_LAYERS[1]),
     Digest::constant(EMPTY_LAYERS[2]),
     Digest::constant(EMPTY_LAYERS[3]),
+    Digest::constant(EMPTY_LAYERS[4]),
 ];
 
 /// Whether the layer with this digest carries no content.
@@ -163,13 +166,14 @@ mod tests {
     fn the_empty_layers_are_what_their_contents_hash_to() {
         assert_eq!(EMPTY_LAYERS[2], Digest::of(&[0; 1024]).to_string());
         assert_eq!(EMPTY_LAYERS[3], Digest::of(b"").to_string());
+        assert_eq!(EMPTY_LAYERS[4], Digest::of(&[0; 10_240]).to_string());
     }
 
     #[test]
     fn empty_layers_are_left_out_of_a_chain_wherever_they_stand() {
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
         let empties = EMPTY_LAYERS.map(layer);
-        let mixed = [empties[0], a, empties[1], empties[2], b, empties[3]];
+        let mixed = [empties[0], a, empties[1], empties[2], b, empties[3], empties[4]];
         assert_eq!(LayerChain::new(LayerIdentity::Blob, mixed), LayerChain::new(LayerIdentity::Blob, [a, b]));
     }
 

@@ -5,6 +5,7 @@
 pub mod digest;
 pub mod document;
 pub mod layer;
+pub mod lenient;
 pub mod platform;
 pub mod reference;
 pub mod time;

@@ -19,6 +19,9 @@ pub struct Platform {
     /// Version of the operating system, told for Windows.
     #[serde(rename = "os.version", default, skip_serializing_if = "Option::is_none")]
     pub os_version: Option<String>,
+    /// Features of the operating system that it needs, as `win32k`; sorted.
+    #[serde(rename = "os.features", default, skip_serializing_if = "Vec::is_empty")]
+    pub os_features: Vec<String>,
 }
 
 impl Default for Platform {
@@ -30,12 +33,34 @@ impl Default for Platform {
 impl Platform {
     /// A platform without variant and version.
     pub fn new(os: &str, architecture: &str) -> Self {
-        Self { os: os.to_owned(), architecture: architecture.to_owned(), variant: None, os_version: None }
+        let (os, architecture) = (os.to_owned(), architecture.to_owned());
+        Self { os, architecture, variant: None, os_version: None, os_features: Vec::new() }
     }
 
-    /// Whether both differ in nothing but the version of the operating system.
-    pub fn is_same_but_os_version(&self, other: &Self) -> bool {
-        self.os == other.os && self.architecture == other.architecture && self.variant == other.variant
+    /// Features in the one order in which they are compared.
+    pub fn features(mut told: Vec<String>) -> Vec<String> {
+        told.retain(|feature| !feature.is_empty());
+        told.sort_unstable();
+        told.dedup();
+        told
+    }
+
+    /// Whether it is that of an attestation, which runs on nothing.
+    pub fn is_unknown(&self) -> bool {
+        self.os == "unknown" && matches!(self.architecture.as_str(), "unknown" | "")
+    }
+
+    /// How close the other is: 3 if both are equal, 2 if they are but for `os.version`, 1 if they are but for that and
+    /// `os.features`, else 0.
+    pub fn closeness(&self, other: &Self) -> u8 {
+        let is_same =
+            self.os == other.os && self.architecture == other.architecture && self.variant == other.variant;
+        match (is_same, self.os_features == other.os_features, self.os_version == other.os_version) {
+            (false, ..) => 0,
+            (true, true, true) => 3,
+            (true, true, false) => 2,
+            (true, false, _) => 1,
+        }
     }
 
     /// Whether this is one of the platforms that `asked` names: what `asked` leaves out is not compared.
@@ -44,10 +69,11 @@ impl Platform {
             && self.architecture == asked.architecture
             && (asked.variant.is_none() || asked.variant == self.variant)
             && (asked.os_version.is_none() || asked.os_version == self.os_version)
+            && asked.os_features.iter().all(|feature| self.os_features.contains(feature))
     }
 }
 
-/// `os/architecture[/variant][:os.version]`.
+/// `os/architecture[/variant][:os.version][+feature…]`.
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = format!("{}/{}", self.os, self.architecture);
@@ -57,13 +83,16 @@ impl fmt::Display for Platform {
         if let Some(version) = &self.os_version {
             text = text + ":" + version;
         }
+        for feature in &self.os_features {
+            text = text + "+" + feature;
+        }
         f.pad(&text)
     }
 }
 
 /// Why a text is not a platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("platform {0:?} is not os/architecture[/variant][:os.version], as linux/arm64/v8")]
+#[error("platform {0:?} is not os/architecture[/variant][:os.version][+feature], as linux/arm64/v8")]
 pub struct PlatformError(String);
 
 impl FromStr for Platform {
@@ -71,9 +100,12 @@ impl FromStr for Platform {
 
     fn from_str(text: &str) -> Result<Self, PlatformError> {
         let wrong = || PlatformError(text.to_owned());
+        let mut features = text.split('+').map(str::to_owned);
+        let text = features.next().unwrap_or_default();
+        let features: Vec<String> = features.collect();
         let (names, os_version) = match text.split_once(':') {
             Some((names, version)) => (names, Some(version.to_owned())),
-            None => (text, None),
+            None => (&*text, None),
         };
         let mut parts = names.split('/');
         let mut part = || parts.next().map(str::to_owned);
@@ -84,10 +116,11 @@ impl FromStr for Platform {
             || architecture.is_empty()
             || empty(&variant)
             || empty(&os_version)
+            || features.iter().any(String::is_empty)
         {
             return Err(wrong());
         }
-        Ok(Self { os, architecture, variant, os_version })
+        Ok(Self { os, architecture, variant, os_version, os_features: Self::features(features) })
     }
 }
 
@@ -97,11 +130,29 @@ mod tests {
 
     #[test]
     fn a_platform_reads_back_what_it_prints() {
-        for text in ["linux/amd64", "linux/arm64/v8", "windows/amd64:10.0.14393.1770"] {
+        for text in
+            ["linux/amd64", "linux/arm64/v8", "windows/amd64:10.0.14393.1770", "windows/amd64:10.0+win32k"]
+        {
             assert_eq!(text.parse::<Platform>().map(|platform| platform.to_string()), Ok(text.to_owned()));
         }
-        for text in ["", "linux", "linux/", "/amd64", "linux/arm/v7/x", "linux/arm/", "windows/amd64:"] {
+        for text in
+            ["", "linux", "linux/", "/amd64", "linux/arm/v7/x", "linux/arm/", "windows/amd64:", "linux/arm+"]
+        {
             assert_eq!(text.parse::<Platform>(), Err(PlatformError(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn the_closest_platform_is_equal_then_but_for_the_version_then_but_for_the_features() {
+        let platform = |text: &str| text.parse::<Platform>().unwrap();
+        let of = platform("windows/amd64:10.0.1+win32k");
+        for (closeness, other) in [
+            (3, "windows/amd64:10.0.1+win32k"),
+            (2, "windows/amd64:10.0.2+win32k"),
+            (1, "windows/amd64:10.0.1"),
+            (0, "windows/arm64:10.0.1+win32k"),
+        ] {
+            assert_eq!(of.closeness(&platform(other)), closeness, "{other}");
         }
     }
 

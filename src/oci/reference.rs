@@ -47,6 +47,20 @@ impl Reference {
             .unwrap_or(repository);
         name.strip_prefix("library/").unwrap_or(name)
     }
+
+    /// Every way to write a name of Docker Hub, with its tag or without, the given one first; of another registry that alone.
+    pub fn spellings(name: &str) -> Vec<String> {
+        let familiar = Self::familiar(name);
+        let mut all = vec![name.to_owned()];
+        if has_host(familiar) {
+            return all;
+        }
+        let full = if familiar.contains('/') { familiar.to_owned() } else { format!("library/{familiar}") };
+        let hosts = ["docker.io/", "", "index.docker.io/", "registry-1.docker.io/"];
+        let others = hosts.iter().map(|host| format!("{host}{full}")).chain([familiar.to_owned()]);
+        all.extend(others.filter(|other| other != name));
+        all
+    }
 }
 
 impl FromStr for Reference {
@@ -94,12 +108,15 @@ pub fn is_tag(tag: &str) -> bool {
         && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
+/// Whether a repository's name begins with a registry's host.
+pub fn has_host(repository: &str) -> bool {
+    let host = repository.split_once('/').map(|(host, _)| host);
+    host.is_some_and(|host| host.contains(['.', ':']) || host == "localhost")
+}
+
 /// Whether `name` can be a repository. The host in front may have upper case and a port.
 pub fn is_repository(name: &str) -> bool {
-    let (host, path) = match name.split_once('/') {
-        Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path),
-        _ => ("", name),
-    };
+    let (host, path) = name.split_once('/').filter(|_| has_host(name)).unwrap_or(("", name));
     let path_is_good = path.split('/').all(|part| {
         part.starts_with(|first: char| first.is_ascii_lowercase() || first.is_ascii_digit())
             && part
@@ -150,5 +167,14 @@ mod tests {
             assert_eq!(Reference::familiar(name), "php");
         }
         assert_eq!(Reference::familiar("quay.io/library/php"), "quay.io/library/php");
+        for name in ["php:8", "library/php:8", "docker.io/library/php:8"] {
+            let all = Reference::spellings(name);
+            assert_eq!(all[0], name);
+            assert!(
+                all.iter().any(|of| of == "docker.io/library/php:8") && all.iter().any(|of| of == "php:8")
+            );
+        }
+        assert!(Reference::spellings("docker.io/team/app:1").contains(&"team/app:1".to_owned()));
+        assert_eq!(Reference::spellings("localhost:5000/app:1"), ["localhost:5000/app:1"]);
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::Metadata;
+use crate::oci::lenient::{self, Entries};
 use crate::record::build_config::ImageChangeTrigger;
 use crate::record::{BuildConfigRecord, ObjectReference};
 
@@ -13,23 +14,23 @@ const PAUSED: &str = "openshift.io/build-config.paused";
 #[derive(Deserialize)]
 pub(super) struct BuildConfig {
     metadata: Metadata,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_null")]
     spec: BuildConfigSpec,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_null")]
     status: BuildConfigStatus,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct BuildConfigSpec {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_null")]
     strategy: Strategy,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_null")]
     source: BuildSource,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_null")]
     output: Output,
     #[serde(default)]
-    triggers: Option<Vec<Trigger>>,
+    triggers: Entries<Trigger>,
 }
 
 #[derive(Deserialize, Default)]
@@ -52,7 +53,7 @@ struct StrategyFrom {
 #[derive(Deserialize, Default)]
 struct BuildSource {
     #[serde(default)]
-    images: Option<Vec<ImageSource>>,
+    images: Entries<ImageSource>,
     #[serde(default)]
     binary: Option<serde::de::IgnoredAny>,
 }
@@ -71,9 +72,9 @@ struct Output {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Trigger {
-    #[serde(rename = "type", default)]
+    #[serde(rename = "type", default, deserialize_with = "lenient::field")]
     kind: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     image_change: Option<ImageChange>,
 }
 
@@ -81,20 +82,20 @@ struct Trigger {
 struct ImageChange {
     #[serde(default)]
     from: Option<ObjectReference>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     paused: bool,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct BuildConfigStatus {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     last_version: u64,
 }
 
 /// Whether an annotation holds a BuildConfig.
 fn build_is_paused(annotations: &BTreeMap<String, String>) -> bool {
-    annotations.get(PAUSED).is_some_and(|value| value == "true")
+    annotations.get(PAUSED).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 impl BuildConfig {
@@ -102,16 +103,16 @@ impl BuildConfig {
         let Strategy { source_strategy, docker_strategy, custom_strategy } = self.spec.strategy;
         let builder =
             source_strategy.or(docker_strategy).or(custom_strategy).and_then(|strategy| strategy.from);
-        let triggers = self.spec.triggers.unwrap_or_default().into_iter();
+        let triggers = self.spec.triggers.split().0.into_iter();
         BuildConfigRecord {
             source: None,
-            paused: self.metadata.annotations.as_ref().is_some_and(build_is_paused),
+            paused: build_is_paused(&self.metadata.annotations),
             namespace: self.metadata.namespace,
             name: self.metadata.name,
             sequence: 0,
-            labels: self.metadata.labels.unwrap_or_default(),
+            labels: self.metadata.labels,
             builder,
-            source_images: self.spec.source.images.into_iter().flatten().map(|image| image.from).collect(),
+            source_images: self.spec.source.images.split().0.into_iter().map(|image| image.from).collect(),
             binary: self.spec.source.binary.is_some(),
             output: self.spec.output.to,
             image_change_triggers: triggers

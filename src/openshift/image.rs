@@ -4,8 +4,10 @@ use serde::Deserialize;
 
 use super::Metadata;
 use crate::observe::Observation;
+use crate::oci::document::not_an_image_layers;
+use crate::oci::lenient::{self, Entries};
 use crate::oci::{Digest, LayerIdentity, Platform, Reference};
-use crate::record::{ImageRecord, Layer, TagImage, Timestamp};
+use crate::record::{DeadLetterRecord, ImageRecord, Layer, TagImage, Timestamp};
 
 /// Where a layer list begins.
 const LAYERS_ORDER: &str = "image.openshift.io/dockerLayersOrder";
@@ -14,57 +16,68 @@ const LAYERS_ORDER: &str = "image.openshift.io/dockerLayersOrder";
 #[serde(rename_all = "camelCase")]
 pub(super) struct Image {
     metadata: Metadata,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     docker_image_reference: String,
-    #[serde(default)]
-    docker_image_metadata: Option<DockerImage>,
-    #[serde(default)]
-    docker_image_layers: Option<Vec<ImageLayer>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
+    docker_image_metadata: DockerImage,
+    #[serde(default, deserialize_with = "lenient::or_null")]
+    docker_image_layers: Vec<ImageLayer>,
+    #[serde(default, deserialize_with = "lenient::field")]
     docker_image_manifest_media_type: String,
     #[serde(default)]
-    docker_image_manifests: Option<Vec<ImageManifest>>,
+    docker_image_manifests: Entries<ImageManifest>,
 }
 
 /// The part of `docker10` metadata that is needed; its fields are capitalised.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase")]
 struct DockerImage {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     created: Option<Timestamp>,
-    #[serde(default)]
-    architecture: Option<String>,
-    #[serde(default)]
-    os: Option<String>,
-    #[serde(default)]
-    variant: Option<String>,
+    #[serde(default, deserialize_with = "lenient::field")]
+    architecture: String,
+    #[serde(default, deserialize_with = "lenient::field")]
+    os: String,
+    #[serde(default, deserialize_with = "lenient::field")]
+    variant: String,
+    #[serde(rename = "os.version", alias = "OSVersion", default, deserialize_with = "lenient::field")]
+    os_version: String,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ImageLayer {
     name: Digest,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     size: Option<u64>,
+    #[serde(default, deserialize_with = "lenient::field")]
+    media_type: String,
 }
 
-#[derive(Deserialize, Clone)]
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ImageManifest {
     digest: Digest,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     architecture: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     os: String,
-    #[serde(default)]
-    variant: Option<String>,
+    #[serde(default, deserialize_with = "lenient::field")]
+    variant: String,
 }
 
 pub(super) fn observations(image: Image) -> Result<Vec<Observation>, String> {
     let digest: Digest = image.metadata.name.parse().map_err(|error| format!("metadata.name: {error}"))?;
-    if let Some(manifests) = image.docker_image_manifests.filter(|manifests| !manifests.is_empty()) {
-        // A manifest list: tags are resolved through it, its manifests are images of their own.
-        return Ok(vec![Observation::ImageIndex(digest, images_of(manifests))]);
+    if !image.docker_image_manifests.0.is_empty() {
+        return Ok(of_manifests(digest, image.docker_image_manifests));
+    }
+    let platform = platform(&image.docker_image_metadata);
+    let media_types = image.docker_image_layers.iter().map(|layer| layer.media_type.as_str());
+    let is_none = platform.is_unknown().then_some("attestation manifest");
+    if let Some(what) = is_none.or_else(|| not_an_image_layers(media_types)) {
+        return Ok(vec![Observation::NotAnImage(what)]);
     }
     let is_cosign = image
         .docker_image_reference
@@ -76,11 +89,10 @@ pub(super) fn observations(image: Image) -> Result<Vec<Observation>, String> {
     }
     let mut layers: Vec<Layer> = image
         .docker_image_layers
-        .unwrap_or_default()
         .into_iter()
         .map(|layer| Layer { digest: layer.name, diff_id: None, size: layer.size })
         .collect();
-    let order = image.metadata.annotations.as_ref().and_then(|annotations| annotations.get(LAYERS_ORDER));
+    let order = image.metadata.annotations.get(LAYERS_ORDER);
     let is_descending = match order.map(String::as_str) {
         Some("ascending") => false,
         Some("descending") => true,
@@ -93,24 +105,16 @@ pub(super) fn observations(image: Image) -> Result<Vec<Observation>, String> {
     if is_descending {
         layers.reverse();
     }
-    let metadata = image.docker_image_metadata.unwrap_or_default();
-    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-    let default = Platform::default();
     let repository =
         image.docker_image_reference.parse::<Reference>().ok().map(|reference| reference.repository);
     Ok(vec![Observation::Image(Box::new(ImageRecord {
         digest,
         sequence: 0,
-        platform: Platform {
-            os: given(metadata.os).unwrap_or(default.os),
-            architecture: given(metadata.architecture).unwrap_or(default.architecture),
-            variant: given(metadata.variant),
-            os_version: None,
-        },
+        platform,
         repositories: repository.into_iter().collect(),
-        media_type: given(Some(image.docker_image_manifest_media_type)),
-        config_digest: metadata.id.and_then(|id| id.parse().ok()),
-        created: metadata.created,
+        media_type: Some(image.docker_image_manifest_media_type).filter(|told| !told.is_empty()),
+        config_digest: image.docker_image_metadata.id.and_then(|id| id.parse().ok()),
+        created: image.docker_image_metadata.created,
         layer_identity: LayerIdentity::Blob,
         layers,
         sources: Vec::new(),
@@ -119,18 +123,35 @@ pub(super) fn observations(image: Image) -> Result<Vec<Observation>, String> {
     }))])
 }
 
-fn images_of(manifests: Vec<ImageManifest>) -> Vec<TagImage> {
-    manifests
-        .into_iter()
-        .filter(|manifest| manifest.os != "unknown")
-        .map(|manifest| TagImage {
-            digest: manifest.digest,
-            platform: Some(Platform {
-                os: manifest.os,
-                architecture: manifest.architecture,
-                variant: manifest.variant.filter(|variant| !variant.is_empty()),
-                os_version: None,
-            }),
-        })
-        .collect()
+/// What an image runs on. What is not said is as it mostly is.
+fn platform(told: &DockerImage) -> Platform {
+    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let usual = Platform::default();
+    Platform {
+        os: given(&told.os).unwrap_or(usual.os),
+        architecture: given(&told.architecture).unwrap_or(usual.architecture),
+        variant: given(&told.variant),
+        os_version: given(&told.os_version),
+        os_features: Vec::new(),
+    }
+}
+
+/// A manifest list: tags are resolved through it, its manifests are images of their own.
+fn of_manifests(digest: Digest, manifests: Entries<ImageManifest>) -> Vec<Observation> {
+    let (manifests, problem) = manifests.split();
+    let mut observations = Vec::new();
+    if let Some(problem) = problem {
+        let (place, reason) =
+            (format!("Image {digest}"), format!("left out of dockerImageManifests: {problem}"));
+        observations.push(Observation::Unreadable(DeadLetterRecord::new(place, None, reason, None)));
+    }
+    let images = manifests.into_iter().filter(|manifest| manifest.os != "unknown").map(|manifest| TagImage {
+        digest: manifest.digest,
+        platform: (!manifest.os.is_empty() && !manifest.architecture.is_empty()).then(|| Platform {
+            variant: Some(manifest.variant).filter(|variant| !variant.is_empty()),
+            ..Platform::new(&manifest.os, &manifest.architecture)
+        }),
+    });
+    observations.push(Observation::ImageIndex(digest, images.collect()));
+    observations
 }

@@ -9,18 +9,19 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::observe::Observation;
+use crate::oci::lenient;
 use crate::record::BuildConfigRecord;
 
 #[derive(Deserialize, Default)]
 struct Metadata {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_null")]
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::or_null")]
     namespace: String,
-    #[serde(default)]
-    labels: Option<BTreeMap<String, String>>,
-    #[serde(default)]
-    annotations: Option<BTreeMap<String, String>>,
+    #[serde(default, deserialize_with = "lenient::texts")]
+    labels: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "lenient::texts")]
+    annotations: BTreeMap<String, String>,
 }
 
 /// What an object of this kind says, or what is wrong with it.

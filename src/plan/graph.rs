@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Images;
 use crate::record::{BuildConfigRecord, ObjectReference, ReferenceKind, Referenced, Target};
 
 /// Host names of OpenShift's own registry inside a cluster: `…/NAMESPACE/STREAM:TAG` is the tag of an image stream
@@ -47,8 +48,12 @@ pub(super) struct Graph<'a> {
 }
 
 impl<'a> Graph<'a> {
-    pub(super) fn new(build_configs: &[&'a BuildConfigRecord]) -> Self {
-        let mut nodes: Vec<Node<'a>> = build_configs.iter().copied().map(Node::new).collect();
+    pub(super) fn new(build_configs: &[&'a BuildConfigRecord], images: &impl Images) -> Self {
+        let mut registries: Vec<String> =
+            images.registries().into_iter().map(|registry| registry + "/").collect();
+        registries.extend(INTERNAL_REGISTRIES.map(str::to_owned));
+        let node = |of: &&'a BuildConfigRecord| Node::new(of, &registries);
+        let mut nodes: Vec<Node<'a>> = build_configs.iter().map(node).collect();
         let mut builders_of: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (number, node) in nodes.iter().enumerate() {
             if let Some(output) = &node.output {
@@ -56,6 +61,15 @@ impl<'a> Graph<'a> {
             }
         }
         for number in 0..nodes.len() {
+            // Who pushes what a tag follows pushes that tag as well.
+            for tag in nodes[number].inputs.iter().filter_map(Input::tag) {
+                if !builders_of.contains_key(tag)
+                    && let Some(builders) =
+                        followed(tag, images).find_map(|tag| builders_of.get(&tag).cloned())
+                {
+                    builders_of.insert(tag.to_owned(), builders);
+                }
+            }
             let tags = nodes[number].inputs.iter().filter_map(Input::tag);
             let bases: BTreeSet<usize> =
                 tags.filter_map(|tag| builders_of.get(tag)).flatten().copied().collect();
@@ -69,9 +83,9 @@ impl<'a> Graph<'a> {
 }
 
 impl<'a> Node<'a> {
-    fn new(of: &'a BuildConfigRecord) -> Self {
+    fn new(of: &'a BuildConfigRecord, registries: &[String]) -> Self {
         let mut unreadable = Vec::new();
-        let mut read = |reference: &ObjectReference| match resolve(reference, &of.namespace) {
+        let mut read = |reference: &ObjectReference| match resolve(reference, &of.namespace, registries) {
             Ok(found) => Some(found),
             Err(problem) => {
                 unreadable.push(problem);
@@ -83,7 +97,7 @@ impl<'a> Node<'a> {
         let inputs = builder
             .chain(sources)
             .filter_map(|(from, is_builder)| {
-                Some(Input { is_stream: is_stream(from), from: read(from)?, is_builder })
+                Some(Input { is_stream: is_stream(from, registries), from: read(from)?, is_builder })
             })
             .collect();
         let output = of.output.as_ref().and_then(&mut read).and_then(|output| match output {
@@ -95,7 +109,7 @@ impl<'a> Node<'a> {
         let watched = live.filter_map(|trigger| trigger.from.as_ref().or(of.builder.as_ref()));
         let triggers = watched
             .filter(|from| from.kind == ReferenceKind::ImageStreamTag)
-            .filter_map(|from| match resolve(from, &of.namespace) {
+            .filter_map(|from| match resolve(from, &of.namespace, registries) {
                 Ok(Referenced::Tag(tag)) => Some(tag),
                 _ => None,
             })
@@ -130,19 +144,32 @@ impl Input {
     }
 }
 
-/// The image stream tag that a pull spec names in OpenShift's own registry.
-fn internal(reference: &ObjectReference) -> Option<&str> {
-    let name = INTERNAL_REGISTRIES.iter().find_map(|host| reference.name.strip_prefix(host));
+/// Tags may follow one another this far: further is a circle.
+const MOST_FOLLOWED: usize = 16;
+
+/// The tags that a tag follows, one by way of the other.
+fn followed<I: Images>(tag: &str, images: &I) -> impl Iterator<Item = String> {
+    let first = images.followed(tag);
+    std::iter::successors(first, |tag| images.followed(tag)).take(MOST_FOLLOWED)
+}
+
+/// What a pull spec names in OpenShift's own registry.
+fn internal<'a>(reference: &'a ObjectReference, registries: &[String]) -> Option<&'a str> {
+    let name = registries.iter().find_map(|host| reference.name.strip_prefix(host.as_str()));
     name.filter(|_| reference.kind == ReferenceKind::DockerImage)
 }
 
-fn is_stream(reference: &ObjectReference) -> bool {
-    reference.kind != ReferenceKind::DockerImage || internal(reference).is_some()
+fn is_stream(reference: &ObjectReference, registries: &[String]) -> bool {
+    reference.kind != ReferenceKind::DockerImage || internal(reference, registries).is_some()
 }
 
-/// Resolves a reference of a BuildConfig in this namespace.
-fn resolve(reference: &ObjectReference, namespace: &str) -> Result<Referenced, String> {
-    match internal(reference) {
+/// What a reference of a BuildConfig in this namespace leads to.
+fn resolve(
+    reference: &ObjectReference,
+    namespace: &str,
+    registries: &[String],
+) -> Result<Referenced, String> {
+    match internal(reference, registries) {
         Some(name) => ObjectReference { name: name.to_owned(), ..reference.clone() }.resolve(),
         None => reference.seen_from(namespace).resolve(),
     }

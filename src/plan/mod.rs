@@ -32,6 +32,12 @@ pub trait Images {
     /// The present target of a tag, by its full name; `None` if the tag does not exist.
     fn tag(&self, name: &str) -> Option<TagNow>;
 
+    /// The tag that it follows, if its image stream says so.
+    fn followed(&self, name: &str) -> Option<String>;
+
+    /// Names of OpenShift's own registry, as the image streams have them.
+    fn registries(&self) -> BTreeSet<String>;
+
     /// The image with this digest, if it is known.
     fn image(&self, digest: &Digest) -> Option<ImageNow>;
 
@@ -182,7 +188,7 @@ impl Plan {
     ) -> Self {
         let mut build_configs: Vec<&BuildConfigRecord> = build_configs.iter().collect();
         build_configs.sort_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-        let graph = graph::Graph::new(&build_configs);
+        let graph = graph::Graph::new(&build_configs, images);
         let needs = need::needs(&request, &graph, images);
         let mut made = waves::order(&graph, needs);
         let others = tags::others(&request, &graph, images);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::graph::Graph;
 use super::{Images, OutdatedTag, Planned};
-use crate::oci::Digest;
+use crate::oci::{Digest, Reference};
 use crate::record::rebuild::{Action, Reason, RebuildRequest};
 use crate::record::{State, Target};
 
@@ -19,7 +19,10 @@ pub(super) fn others(request: &RebuildRequest, graph: &Graph<'_>, images: &impl 
         tag.in_group && request.namespace.as_ref().is_none_or(in_namespace)
     };
     let mut others = images.outdated_tags();
-    others.retain(|tag| !graph.builders_of.contains_key(&tag.name) && is_asked(tag));
+    let is_built = |name: &str| {
+        [name, Reference::familiar(name)].iter().any(|name| graph.builders_of.contains_key(*name))
+    };
+    others.retain(|tag| !is_built(&tag.name) && is_asked(tag));
     others.sort_by(|a, b| a.name.cmp(&b.name));
     // A tag with several platforms counts once.
     others.dedup_by(|a, b| a.name == b.name);

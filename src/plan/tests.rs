@@ -10,6 +10,7 @@ use crate::record::{ObjectReference, ReferenceKind};
 struct World {
     tags: BTreeMap<String, TagNow>,
     outdated: Vec<OutdatedTag>,
+    aliases: BTreeMap<String, String>,
 }
 
 fn image(state: Option<State>) -> ImageNow {
@@ -48,6 +49,14 @@ impl World {
 impl Images for World {
     fn tag(&self, name: &str) -> Option<TagNow> {
         self.tags.get(name).cloned()
+    }
+
+    fn followed(&self, name: &str) -> Option<String> {
+        self.aliases.get(name).cloned()
+    }
+
+    fn registries(&self) -> BTreeSet<String> {
+        BTreeSet::from(["172.30.1.1:5000".to_owned()])
     }
 
     fn image(&self, digest: &Digest) -> Option<ImageNow> {
@@ -359,4 +368,25 @@ fn of_a_large_cycle_some_are_named_and_the_others_counted() {
     let plan = plan(&world, &configs);
     assert_eq!(plan.problems.len(), 30);
     assert!(plan.problems[0].message.ends_with("ns/c09 and 20 more"), "{}", plan.problems[0].message);
+}
+
+#[test]
+fn a_build_on_an_alias_comes_after_the_one_that_pushes_what_the_alias_follows() {
+    let mut world = all_outdated(&["php", "app"]).outdated("ns/lts:latest");
+    world.aliases.insert("ns/lts:latest".to_owned(), "ns/php:latest".to_owned());
+    let made = plan(&world, &[build("php", "base"), build("app", "lts")]);
+    assert_eq!(told(&made), ["1 php Build", "2 app Build"]);
+    // Two that follow one another lead nowhere.
+    world.aliases.insert("ns/php:latest".to_owned(), "ns/lts:latest".to_owned());
+    plan(&world, &[build("app", "lts")]);
+}
+
+#[test]
+fn a_pull_spec_of_the_own_registry_by_its_address_is_the_tag_of_a_stream() {
+    let mut app = build("app", "php");
+    let pull_spec = "172.30.1.1:5000/ns/php:latest".to_owned();
+    app.builder =
+        Some(ObjectReference { kind: ReferenceKind::DockerImage, name: pull_spec, namespace: None });
+    let made = plan(&all_outdated(&["php", "app"]), &[build("php", "base"), app]);
+    assert_eq!(told(&made), ["1 php Build", "2 app Build"]);
 }

@@ -14,19 +14,9 @@ impl Publisher {
     pub(super) fn observe_listing(&mut self, source: &str, listing: &Listing) -> Result<(), PublishError> {
         match listing {
             Listing::Images(listed) => {
-                let published =
-                    self.places.images_of_source(source).filter(|digest| !listed.contains(digest));
-                let pending = self.pending.images.iter().filter_map(|(digest, image)| {
-                    let is_its = image.as_ref()?.sources.iter().any(|of| of == source);
-                    (is_its && !listed.contains(digest)).then_some(digest)
-                });
-                let gone: Vec<Digest> = published.chain(pending).copied().collect();
-                for digest in gone {
-                    self.observe_image_gone_from(source, digest)?;
-                    if self.pending.images.len() >= PENDING_IMAGES {
-                        self.flush()?;
-                    }
-                }
+                let mut gone = self.images_of_source(source);
+                gone.retain(|digest| !listed.contains(digest));
+                self.observe_images_gone_from(source, gone)?;
             }
             Listing::Repositories(listed) => {
                 let gone = |name: &str| {
@@ -57,7 +47,32 @@ impl Publisher {
         Ok(())
     }
 
-    /// Takes all tags of a repository. Tags that were published for the source and are not among them are removed.
+    /// The images that are published, or about to be, as the source's.
+    pub(super) fn images_of_source(&self, source: &str) -> Vec<Digest> {
+        let pending = self.pending.images.iter().filter_map(|(digest, image)| {
+            let is_its = image.as_ref()?.sources.iter().any(|of| of == source);
+            is_its.then_some(digest)
+        });
+        let all: std::collections::BTreeSet<Digest> =
+            self.places.images_of_source(source).chain(pending).copied().collect();
+        all.into_iter().collect()
+    }
+
+    pub(super) fn observe_images_gone_from(
+        &mut self,
+        source: &str,
+        gone: Vec<Digest>,
+    ) -> Result<(), PublishError> {
+        for digest in gone {
+            self.observe_image_gone_from(source, digest)?;
+            if self.pending.images.len() >= PENDING_IMAGES {
+                self.flush()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All tags of a repository. Those that were published as the source's and are not among them are gone.
     pub(super) fn observe_repository(
         &mut self,
         source: &str,
@@ -94,8 +109,13 @@ impl Publisher {
         Ok(())
     }
 
-    /// The names of the source's tags with this prefix that still point at an image and satisfy `which`.
-    fn tags_of_source(&self, source: &str, prefix: &str, which: impl Fn(&str) -> bool) -> Vec<String> {
+    /// The names of the source's tags that begin so, still lead somewhere and are as `which` says.
+    pub(super) fn tags_of_source(
+        &self,
+        source: &str,
+        prefix: &str,
+        which: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
         let published = self.places.tags_of_source(source, prefix).map(String::as_str);
         let pending = self.pending.tags.range(prefix.to_owned()..);
         let pending = pending
@@ -106,7 +126,7 @@ impl Publisher {
         names.into_iter().filter(|name| which(name)).map(str::to_owned).collect()
     }
 
-    fn observe_tag_gone(&mut self, source: &str, name: &str) -> Result<(), PublishError> {
+    pub(super) fn observe_tag_gone(&mut self, source: &str, name: &str) -> Result<(), PublishError> {
         let Some(tag) = self.tag(name)? else { return Ok(()) };
         if tag.current.digest.is_none() {
             return Ok(());

@@ -19,6 +19,7 @@ mod handover;
 mod listing;
 mod migrate;
 mod places;
+mod polled;
 mod restore;
 mod settle;
 mod tags;
@@ -74,6 +75,7 @@ pub struct Publisher {
     waiting_classes: HashMap<Digest, BTreeSet<String>>,
     /// The images of every image index seen. A source reports them again when it starts.
     indexes: Indexes,
+    doubts: polled::Doubts,
     pending: Pending,
     counts: Counts,
 }
@@ -152,11 +154,13 @@ impl Publisher {
             }
             Observation::ImageIndex(digest, images) => self.observe_index(digest, images)?,
             Observation::Tag(tag) => self.observe_tag(tag)?,
+            Observation::StreamTag(name, of) => self.observe_stream_tag(&name, of)?,
             Observation::BuildConfig(build_config) => {
                 let key = format!("{}/{}", build_config.namespace, build_config.name);
                 self.pending.build_configs.insert(key, Some(*build_config));
             }
             Observation::BuildConfigGone(key) => self.observe_build_config_gone(&key),
+            Observation::Polled { source, look, seen } => self.observe_polled(&source, look, seen)?,
             Observation::Repository { source, repository, tags } => {
                 self.observe_repository(&source, &repository, tags)?;
             }

@@ -44,6 +44,7 @@ impl Publisher {
             followers: BTreeMap::new(),
             waiting_classes: HashMap::new(),
             indexes: HashMap::new(),
+            doubts: HashMap::new(),
             pending: Pending::default(),
             counts: Counts::default(),
             log,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Indexes, PublishError, Publisher};
 use crate::observe::ObservedTag;
 use crate::oci::{Digest, Reference};
-use crate::record::{TagImage, TagItem, TagRecord, Timestamp};
+use crate::record::{StreamTag, TagImage, TagItem, TagRecord, Timestamp};
 
 impl Publisher {
     /// Stores an image index, and resolves the tags that point at it already.
@@ -74,7 +74,16 @@ impl Publisher {
         Ok(())
     }
 
-    /// The tag, pending or published, with its history.
+    /// What an image stream says of its tag, which was told before.
+    pub(super) fn observe_stream_tag(&mut self, name: &str, of: StreamTag) -> Result<(), PublishError> {
+        if let Some(mut tag) = self.tag(name)?.filter(|tag| tag.stream != of) {
+            tag.stream = of;
+            self.pending.tags.insert(tag.name.clone(), tag);
+        }
+        Ok(())
+    }
+
+    /// The tag as it is pending or published, with its history.
     pub(super) fn tag(&mut self, name: &str) -> Result<Option<TagRecord>, PublishError> {
         if let Some(pending) = self.pending.tags.get(name) {
             return Ok(Some(pending.clone()));
@@ -98,6 +107,7 @@ fn merge(name: String, known: Option<TagRecord>, seen: ObservedTag, now: Timesta
     let ObservedTag { source, repository, tag, items: moments } = seen;
     let (is_new, sequence) = (known.is_none(), known.as_ref().map_or(0, |known| known.sequence));
     let known_source = known.as_ref().and_then(|known| known.source.clone());
+    let stream = known.as_ref().map(|known| known.stream.clone()).unwrap_or_default();
     let mut items = known.map(into_items).unwrap_or_default();
     // The present target in a live source, whatever moves before it were missed.
     let lives = source.as_ref().and(moments.last().cloned());
@@ -110,7 +120,8 @@ fn merge(name: String, known: Option<TagRecord>, seen: ObservedTag, now: Timesta
     let source = source.or_else(|| known_source.clone());
     let has_changed = is_new || added > 0 || is_moved || source != known_source;
     let current = items.pop()?;
-    let record = TagRecord { name, sequence, repository, tag, source, current, history: items, home: true };
+    let record =
+        TagRecord { name, sequence, repository, tag, source, current, history: items, stream, home: true };
     Some(Merged { record, added, has_changed })
 }
 

@@ -9,7 +9,9 @@ use super::{PublishError, Publisher};
 use crate::declare::followed;
 use crate::oci::{Digest, Reference};
 use crate::record::catalog::{Following, ImageChain};
-use crate::record::{CatalogKey, CatalogRecord, ClassRecord, Referenced, TagImage, TagItem};
+use crate::record::{
+    CatalogKey, CatalogRecord, ClassRecord, ObjectReference, ReferenceKind, Referenced, TagImage, TagItem,
+};
 
 impl Publisher {
     /// Examines every class that pending records may affect, and writes the changes into the catalog.
@@ -48,7 +50,10 @@ impl Publisher {
         let name = record.name.clone();
         let followed = followed(&record.from)?;
         let (targets, following) = match &followed {
-            Referenced::Tag(tag) => self.targets_of_tag(&name, tag)?,
+            Referenced::Tag(tag) => {
+                let tag = self.spelled(&record.from, tag)?;
+                self.targets_of_tag(&name, &tag)?
+            }
             Referenced::Image(digest) => self.target_of_image(&name, *digest)?,
         };
         if let Referenced::Tag(tag) = followed {
@@ -85,6 +90,22 @@ impl Publisher {
     pub(super) fn delete(&mut self, key: CatalogKey) {
         self.catalog.apply(&key, None);
         self.pending.catalog.push((key, None));
+    }
+
+    /// The followed tag as its source writes it: of a pull spec's name there are several spellings.
+    fn spelled(&mut self, from: &ObjectReference, tag: &str) -> Result<String, PublishError> {
+        if from.kind == ReferenceKind::DockerImage {
+            let written = from.name.parse::<Reference>().ok().map(|written| {
+                Reference::tag_name(&written.repository, written.tag.as_deref().unwrap_or("latest"))
+            });
+            let written = written.unwrap_or_else(|| tag.to_owned());
+            for name in Reference::spellings(&written) {
+                if self.tag(&name)?.is_some() {
+                    return Ok(name);
+                }
+            }
+        }
+        Ok(tag.to_owned())
     }
 
     fn targets_of_tag(&mut self, class: &str, name: &str) -> Result<(Vec<Target>, Following), PublishError> {

@@ -145,7 +145,8 @@ fn verdict(image: &ImageView<'_>, classes: &[ClassStanding], bases: &[Base], cla
     if let [base, ..] = bases {
         // Of the tags of the base, the one that the makers of the image name, if they name one.
         let is_claimed = |tag: &&String| {
-            claims.iter().any(|of| of.claim.name.as_deref().map(Reference::familiar) == Some(tag.as_str()))
+            let name = Reference::familiar(tag);
+            claims.iter().any(|of| of.claim.name.as_deref().map(Reference::familiar) == Some(name))
         };
         let tag = base.tags.iter().find(is_claimed).or(base.tags.first());
         return format!(

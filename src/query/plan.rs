@@ -1,11 +1,12 @@
 //! Provides the index data that a rebuild plan needs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Query;
 use super::reference::RefError;
 use crate::class::Classification;
-use crate::oci::Digest;
+use crate::oci::{Digest, Reference};
 use crate::plan::{ImageNow, Images, OutdatedTag, Plan, Standing, TagNow};
 use crate::record::rebuild::{Basis, RebuildRequest};
 use crate::record::{BuildConfigRecord, ClassRecord, State, TagImage};
@@ -101,9 +102,19 @@ impl Asked<'_> {
 
 impl Images for Asked<'_> {
     fn tag(&self, name: &str) -> Option<TagNow> {
-        let tag = self.query.tag(name)?;
+        // A pull spec may write a name of Docker Hub in another way than its source.
+        let tag = Reference::spellings(name).iter().find_map(|name| self.query.tag(name))?;
         let images = images_of(tag).into_iter().filter_map(|image| self.image(&image.digest)).collect();
         Some(TagNow { since: tag.since, images })
+    }
+
+    fn followed(&self, name: &str) -> Option<String> {
+        self.query.tag(name)?.stream.follows.clone()
+    }
+
+    fn registries(&self) -> BTreeSet<String> {
+        let tags = self.query.shards().flat_map(Shard::tags);
+        tags.flat_map(|tag| &tag.stream.registries).cloned().collect()
     }
 
     fn image(&self, digest: &Digest) -> Option<ImageNow> {

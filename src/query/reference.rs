@@ -127,8 +127,9 @@ impl Query {
 
     fn resolve_tag(&self, name: &str) -> Option<Vec<Digest>> {
         let latest = Reference::tag_name(name, "latest");
-        let tag = [name, Reference::familiar(name), &latest].into_iter().find_map(|name| {
-            self.shards().filter_map(|shard| shard.tag(name)).max_by_key(|tag| tag.sequence)
+        let spellings = [name, &latest].into_iter().flat_map(Reference::spellings);
+        let tag = spellings.into_iter().find_map(|name| {
+            self.shards().filter_map(|shard| shard.tag(&name)).max_by_key(|tag| tag.sequence)
         })?;
         let alone = [tag.digest];
         let images: Vec<Digest> = if tag.images.is_empty() {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Timestamp, Topic, Value};
+use crate::oci::layer::is_empty_layer;
 use crate::oci::{Digest, LayerChain, LayerIdentity, Platform};
 
 /// One image: its layers, its origin, and the claims about its base.
@@ -84,11 +85,14 @@ pub enum Evidence {
 }
 
 impl ImageRecord {
-    /// Returns the chain of the non-empty layers.
+    /// The chain of its non-empty layers. An empty one is known by either of its digests: its compressed forms are many.
     pub fn chain(&self) -> LayerChain {
+        let is_empty = |layer: &Layer| {
+            is_empty_layer(&layer.digest) || layer.diff_id.as_ref().is_some_and(is_empty_layer)
+        };
         LayerChain::new(
             self.layer_identity,
-            self.layers.iter().map(|layer| match self.layer_identity {
+            self.layers.iter().filter(|layer| !is_empty(layer)).map(|layer| match self.layer_identity {
                 LayerIdentity::Blob => layer.digest,
                 LayerIdentity::DiffId => layer.diff_id.unwrap_or(layer.digest),
             }),

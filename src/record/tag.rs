@@ -27,12 +27,27 @@ pub struct TagRecord {
     /// image that the tag points at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<TagItem>,
-    /// `true` for the record in the home partition, which has the history.
+    /// What an image stream says of it beside where it points.
+    #[serde(flatten)]
+    pub stream: StreamTag,
+    /// Whether this is the record in the home partition, the one with the history.
     #[serde(default)]
     pub home: bool,
 }
 
-/// The target of a tag from one moment on.
+/// What an image stream says of a tag.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamTag {
+    /// The tag that it follows, by its full name (`oc tag --alias`, `spec.tags[].from`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
+    /// What OpenShift's own registry is called where its stream is (`status.dockerImageRepository`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub registries: Vec<String>,
+}
+
+/// What a tag pointed at from one moment on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TagItem {

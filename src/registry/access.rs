@@ -5,17 +5,18 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use oci_client::client::ClientConfig;
-use oci_client::errors::OciDistributionError;
 use oci_client::secrets::RegistryAuth;
-use oci_client::{Reference, RegistryOperation};
+use serde::Deserialize;
 
+use super::challenge::Challenge;
 use super::{RegistryError, credentials};
-use crate::http::{RequestBuilder, with_causes};
+use crate::http::{self, RequestBuilder, StatusCode, with_causes};
+use crate::oci::lenient;
 
 /// A token service may be another host than the registry.
 const PATIENCE: Duration = Duration::from_secs(30);
-
+/// More than any token has.
+const LONGEST_TOKEN: usize = 1 << 20;
 /// So much is told of what a token service says: it may be a page for browsers.
 const MOST_WORDS: usize = 200;
 
@@ -48,8 +49,10 @@ impl Pass {
 
 /// How one registry lets us in.
 pub(super) struct Access {
-    oci: oci_client::Client,
+    http: http::Client,
     host: String,
+    /// The registry's address, with scheme.
+    base: String,
     file: Option<PathBuf>,
     known: Mutex<Known>,
 }
@@ -58,31 +61,52 @@ pub(super) struct Access {
 #[derive(Default)]
 struct Known {
     credentials: Option<RegistryAuth>,
+    /// What the registry wants for a repository, if that is a token.
+    challenge: Option<Challenge>,
     /// Whether the registry takes the password itself, for whatever is asked.
     takes_password: bool,
     /// Tokens, by repository.
     tokens: HashMap<String, String>,
 }
 
+/// What a token service says.
+#[derive(Deserialize)]
+struct Said {
+    #[serde(default, deserialize_with = "lenient::field")]
+    token: Option<String>,
+    #[serde(default, deserialize_with = "lenient::field")]
+    access_token: Option<String>,
+}
+
 impl Access {
-    pub(super) fn new(
-        host: &str,
-        file: Option<PathBuf>,
-        config: ClientConfig,
-    ) -> Result<Self, RegistryError> {
-        let oci = oci_client::Client::try_from(config).map_err(|error| {
-            RegistryError::Config(format!("cannot make a client of {host}: {}", words(error)))
-        })?;
-        Ok(Self { oci, host: host.to_owned(), file, known: Mutex::default() })
+    pub(super) fn new(http: http::Client, host: &str, base: &str, file: Option<PathBuf>) -> Self {
+        Self { http, host: host.to_owned(), base: base.to_owned(), file, known: Mutex::default() }
     }
 
     /// What a request carries at first: what is known, or can be known, to be wanted. Who has no credentials carries
     /// nothing unless asked.
     pub(super) async fn pass(&self, scope: Scope<'_>) -> Result<Pass, RegistryError> {
-        match self.known_pass(scope) {
-            Some(pass) => Ok(pass),
-            None if self.credentials().await? == RegistryAuth::Anonymous => Ok(Pass::Nothing),
-            None => self.ask(scope).await,
+        if let Some(pass) = self.known_pass(scope) {
+            return Ok(pass);
+        }
+        match (self.credentials().await?, scope) {
+            (RegistryAuth::Basic(user, password), Scope::Catalog) => Ok(Pass::Password(user, password)),
+            (RegistryAuth::Basic(user, password), Scope::Repository(_)) => {
+                // Who came as nobody might be let in and see less. Asked for nothing, a registry says what it wants.
+                let known = self.known().challenge.clone();
+                let wanted = match known {
+                    Some(known) => Some(known),
+                    None => self.greet().await?,
+                };
+                match wanted {
+                    Some(wanted) => self.token(scope, &wanted).await,
+                    None => {
+                        self.known().takes_password = true;
+                        Ok(Pass::Password(user, password))
+                    }
+                }
+            }
+            _ => Ok(Pass::Nothing),
         }
     }
 
@@ -100,36 +124,76 @@ impl Access {
         }
     }
 
-    /// Finds out what the registry wants, for a request that was refused or would be.
-    pub(super) async fn ask(&self, scope: Scope<'_>) -> Result<Pass, RegistryError> {
-        let credentials = self.credentials().await?;
-        let password = match &credentials {
-            RegistryAuth::Basic(user, password) => Pass::Password(user.clone(), password.clone()),
-            _ => Pass::Nothing,
+    /// What a request carries after it was refused with this challenge.
+    pub(super) async fn ask(
+        &self,
+        scope: Scope<'_>,
+        challenge: Option<Challenge>,
+    ) -> Result<Pass, RegistryError> {
+        match challenge {
+            Some(challenge) => self.token(scope, &challenge).await,
+            None => match self.credentials().await? {
+                RegistryAuth::Basic(user, password) => Ok(Pass::Password(user, password)),
+                _ => Ok(Pass::Nothing),
+            },
+        }
+    }
+
+    /// The challenge of a registry that is asked for nothing; none if it wants no token.
+    async fn greet(&self) -> Result<Option<Challenge>, RegistryError> {
+        let greeting = self.http.get(format!("{}/v2/", self.base)).timeout(PATIENCE).send();
+        let answer = greeting.await.map_err(|error| self.unreachable(with_causes(error)))?;
+        let wants = answer.status() == StatusCode::UNAUTHORIZED;
+        Ok(Challenge::of(answer.headers()).filter(|_| wants))
+    }
+
+    /// A token of the service that the challenge names.
+    async fn token(&self, scope: Scope<'_>, challenge: &Challenge) -> Result<Pass, RegistryError> {
+        let wanted = match scope {
+            Scope::Repository(name) => format!("repository:{name}:pull"),
+            Scope::Catalog => challenge.scope.clone().unwrap_or_else(|| "registry:catalog:*".to_owned()),
         };
-        // oci-client asks for tokens of repositories only. Most registries take the password here.
-        let Scope::Repository(name) = scope else { return Ok(password) };
-        let repository = Reference::with_tag(self.host.clone(), name.to_owned(), "latest".to_owned());
-        let asking = self.oci.auth(&repository, &credentials, RegistryOperation::Pull);
-        let token = match tokio::time::timeout(PATIENCE, asking).await {
-            Ok(Ok(token)) => token,
-            Ok(Err(OciDistributionError::AuthenticationFailure(problem))) => {
-                return Err(self.refused(scope, &problem.trim().chars().take(MOST_WORDS).collect::<String>()));
+        let mut parameters = vec![("scope", wanted.as_str())];
+        parameters.extend(challenge.service.as_deref().map(|service| ("service", service)));
+        let parameters = serde_urlencoded::to_string(parameters).unwrap_or_default();
+        let joint = if challenge.realm.contains('?') { '&' } else { '?' };
+        let mut request = self.http.get(format!("{}{joint}{parameters}", challenge.realm)).timeout(PATIENCE);
+        if let RegistryAuth::Basic(user, password) = self.credentials().await? {
+            if !challenge.may_have_a_password(&self.base) {
+                let said = format!(
+                    "it wants the password at {}, where it could be read on the way",
+                    challenge.realm
+                );
+                return Err(self.refused(scope, &said));
             }
-            Ok(Err(error)) => return Err(self.unreachable(words(error))),
-            Err(_) => return Err(self.unreachable("it gave no token in time".to_owned())),
-        };
-        let mut known = self.known();
-        match token {
-            Some(token) => {
-                known.tokens.insert(name.to_owned(), token.clone());
-                Ok(Pass::Token(token))
-            }
-            None => {
-                known.takes_password = true;
-                Ok(password)
+            request = request.basic_auth(user, Some(password));
+        }
+        let cannot =
+            |error| self.unreachable(format!("no token of {}: {}", challenge.realm, with_causes(error)));
+        let mut answer = request.send().await.map_err(cannot)?;
+        let (status, mut body) = (answer.status(), Vec::new());
+        while let Some(piece) = answer.chunk().await.map_err(cannot)? {
+            body.extend_from_slice(&piece);
+            if body.len() > LONGEST_TOKEN {
+                let said = format!("{} gives a token of more than {LONGEST_TOKEN} bytes", challenge.realm);
+                return Err(self.refused(scope, &said));
             }
         }
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Err(self.unreachable(format!("{} answers {}", challenge.realm, status.as_u16())));
+        }
+        let said = serde_json::from_slice::<Said>(&body).ok().filter(|_| status.is_success());
+        let token = said.and_then(|said| said.token.or(said.access_token)).filter(|token| !token.is_empty());
+        let Some(token) = token else {
+            let said: String = String::from_utf8_lossy(&body).trim().chars().take(MOST_WORDS).collect();
+            return Err(self.refused(scope, &said));
+        };
+        if let Scope::Repository(name) = scope {
+            let mut known = self.known();
+            known.challenge = Some(challenge.clone());
+            known.tokens.insert(name.to_owned(), token.clone());
+        }
+        Ok(Pass::Token(token))
     }
 
     /// The error for what is refused whatever we carry. Everything is found out anew the next time: a password may have
@@ -176,12 +240,5 @@ impl Access {
 
     fn unreachable(&self, problem: String) -> RegistryError {
         RegistryError::Unreachable { host: self.host.clone(), problem }
-    }
-}
-
-fn words(error: OciDistributionError) -> String {
-    match error {
-        OciDistributionError::RequestError(error) => with_causes(error),
-        error => error.to_string(),
     }
 }

@@ -1,15 +1,15 @@
 //! Asking a registry: one request at a time, at its pace, again where that may help, and never more of an answer than
 //! there can be of a good one.
 //!
-//! oci-client gets the tokens (`access.rs`); the requests are our own, since its answers have no headers: neither the link to
-//! the next page of a list nor the time after which to ask again can be seen through it, and it reads without a limit.
+//! The requests are our own, since the answers of oci-client have no headers: neither the link to the next page of a list
+//! nor the time after which to ask again can be seen through it, and it reads without a limit.
 
 use std::time::Duration;
 
-use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
 use oci_client::errors::OciEnvelope;
 
 use super::access::{Access, Scope};
+use super::challenge::Challenge;
 use super::pace::Pace;
 use super::{Config, RegistryError};
 use crate::http::header::{ACCEPT, HeaderMap, RETRY_AFTER};
@@ -58,7 +58,7 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(config: &Config) -> Result<Self, RegistryError> {
         let mut http = http::builder(CONNECTING, ANSWERING);
-        let mut certificates = Vec::new();
+        let mut certificates = 0;
         if let Some(path) = &config.ca_certificate {
             let shown = path.display();
             let wrong = |problem: String| RegistryError::Config(format!("{shown}: {problem}"));
@@ -67,9 +67,9 @@ impl Client {
                 let read = http::Certificate::from_pem(pem.as_bytes())
                     .map_err(|error| wrong(format!("not a certificate in PEM: {}", with_causes(error))))?;
                 http = http.tls_certs_merge([read]);
-                certificates.push(Certificate { encoding: CertificateEncoding::Pem, data: pem.into() });
+                certificates += 1;
             }
-            if certificates.is_empty() {
+            if certificates == 0 {
                 return Err(wrong("it has no certificate in PEM".to_owned()));
             }
         }
@@ -78,19 +78,13 @@ impl Client {
         };
         // Docker Hub's registry has another name than its images.
         let server = if config.host == "docker.io" { "index.docker.io" } else { &config.host };
-        let access = ClientConfig {
-            protocol: if config.plain_http { ClientProtocol::Http } else { ClientProtocol::Https },
-            extra_root_certificates: certificates,
-            connect_timeout: Some(CONNECTING),
-            read_timeout: Some(ANSWERING),
-            user_agent: http::USER_AGENT,
-            ..ClientConfig::default()
-        };
+        let base = format!("{}://{server}", if config.plain_http { "http" } else { "https" });
+        let http = http.build().map_err(cannot)?;
         Ok(Self {
-            http: http.build().map_err(cannot)?,
+            access: Access::new(http.clone(), &config.host, &base, config.credentials.clone()),
+            http,
             host: config.host.clone(),
-            base: format!("{}://{server}", if config.plain_http { "http" } else { "https" }),
-            access: Access::new(&config.host, config.credentials.clone(), access)?,
+            base,
             pace: Pace::new(config.requests_per_second),
         })
     }
@@ -112,7 +106,7 @@ impl Client {
                     if std::mem::replace(&mut has_asked_in, true) {
                         return Err(self.access.refused(request.scope, &said(&answer)));
                     }
-                    pass = self.access.ask(request.scope).await?;
+                    pass = self.access.ask(request.scope, Challenge::of(&answer.headers)).await?;
                     continue;
                 }
                 Ok(answer) if is_temporary(answer.status) => {
@@ -122,8 +116,13 @@ impl Client {
                 }
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
-                    let problem = with_causes(error);
-                    (RegistryError::Unreachable { host: self.host.clone(), problem }, None)
+                    let is_everywhere = error.is_connect();
+                    let (host, problem) = (self.host.clone(), with_causes(error));
+                    let error = match is_everywhere {
+                        true => RegistryError::Unreachable { host, problem },
+                        false => RegistryError::Broken { host, path: request.path.clone(), problem },
+                    };
+                    (error, None)
                 }
             };
             if attempt == ATTEMPTS {
@@ -173,7 +172,7 @@ impl Client {
 }
 
 fn is_temporary(status: StatusCode) -> bool {
-    status.is_server_error()
+    (status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED)
         || status == StatusCode::TOO_MANY_REQUESTS
         || status == StatusCode::REQUEST_TIMEOUT
 }

@@ -1,12 +1,18 @@
 //! What a tag leads to in a registry: its digest, and the documents behind it, each compared with its digest.
 
+use std::sync::Arc;
+
 use super::RegistryError;
 use super::access::Scope;
-use super::client::{Client, Request};
+use super::client::{Client, Request, is_of_registry};
+use crate::http::header::HeaderValue;
 use crate::http::{Method, StatusCode};
 use crate::oci::Digest;
-use crate::oci::document::{Config, Descriptor, Manifest, not_an_image, not_an_image_manifest};
-use crate::record::ImageRecord;
+use crate::oci::document::{
+    Config, Descriptor, Manifest, not_an_image, not_an_image_config, not_an_image_manifest,
+};
+use crate::oci::lenient::Entries;
+use crate::record::{Claim, ImageRecord};
 use crate::source::manifest::{self, Annotations, MAX_DOCUMENT};
 
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -20,45 +26,98 @@ pub(super) struct Lead {
     pub(super) digest: Digest,
     /// What the index says that it is.
     pub(super) media_type: Option<String>,
-    /// What the indexes above say of it.
-    pub(super) annotations: Annotations,
+    /// What the index and those above it say of all that is in them.
+    inherited: Arc<Annotations>,
+    /// What the index says of it.
+    annotations: Annotations,
+}
+
+impl Lead {
+    /// A manifest of which nothing is said.
+    pub(super) fn to(digest: Digest) -> Self {
+        Self { digest, media_type: None, inherited: Arc::default(), annotations: Annotations::new() }
+    }
+
+    /// What is said of it.
+    pub(super) fn claim(&self) -> Option<Claim> {
+        let mut annotations = (*self.inherited).clone();
+        annotations.extend(self.annotations.clone());
+        manifest::claim(&annotations)
+    }
+
+    /// Whether it may be an index.
+    pub(super) fn may_be_index(&self) -> bool {
+        let told = self.media_type.as_deref().unwrap_or_default();
+        !told.contains("image.manifest.") && !told.contains("distribution.manifest.v2")
+    }
+}
+
+/// An entry of an index.
+pub(super) enum Entry {
+    Lead(Lead),
+    NotAnImage(&'static str),
+    /// Why it is no entry.
+    Unreadable(String),
 }
 
 /// What a manifest is.
 pub(super) enum Document {
     Image(Box<ImageRecord>),
-    /// What its manifests are; those that are no images are none, with what they are.
-    Index(Vec<Result<Lead, &'static str>>),
+    /// What its manifests are.
+    Index(Vec<Entry>),
     NotAnImage(&'static str),
     /// Why, and what it is instead.
     Unreadable(String, Option<Vec<u8>>),
+    /// The registry does not give it, at least not now, and what it says.
+    Withheld(String),
+}
+
+/// Why there is no document.
+enum Missing {
+    Withheld(String),
+    Unreadable(String),
+    NotAnImage(&'static str),
+}
+
+/// Where a tag points.
+pub(super) enum Pointed {
+    At(Digest),
+    /// The registry has no such tag.
+    Nowhere,
 }
 
 impl Client {
-    /// What the tag points at now; none if there is no such tag.
-    pub(super) async fn digest(&self, repository: &str, tag: &str) -> Result<Option<Digest>, RegistryError> {
+    /// What the tag points at now.
+    pub(super) async fn digest(&self, repository: &str, tag: &str) -> Result<Pointed, RegistryError> {
         let mut request = self.manifest(repository, tag);
         request.method = Method::HEAD;
-        let mut answer = self.ask(&request).await?;
-        if answer.status == StatusCode::OK && !answer.headers.contains_key(DIGEST) {
-            // Then its content tells.
-            request.method = Method::GET;
-            answer = self.ask(&request).await?;
+        let answer = match self.ask(&request).await {
+            Err(error) if !matches!(error, RegistryError::Status { .. }) => return Err(error),
+            answer => answer.ok(),
+        };
+        let told = answer.filter(|answer| answer.status == StatusCode::OK);
+        if let Some(Ok(digest)) = told.as_ref().and_then(|answer| answer.headers.get(DIGEST)).map(read_digest)
+        {
+            return Ok(Pointed::At(digest));
         }
+        // HEAD is refused, or tells nothing, where GET is answered. Then the content tells.
+        request.method = Method::GET;
+        let answer = self.ask(&request).await?;
         match answer.status {
             StatusCode::OK => {}
-            StatusCode::NOT_FOUND => return Ok(None),
+            // Only from a registry: an ingress that misses it says 404 as well.
+            StatusCode::NOT_FOUND if is_of_registry(&answer) => return Ok(Pointed::Nowhere),
             _ => return Err(self.status(&request, &answer)),
         }
-        match (answer.headers.get(DIGEST), answer.body) {
-            (Some(told), _) => {
-                let told = String::from_utf8_lossy(told.as_bytes());
-                told.parse().map(Some).map_err(|error| self.malformed(&request.path, format!("{error}")))
-            }
-            (None, Some(body)) => Ok(Some(Digest::of(&body))),
-            (None, None) => {
-                Err(self.malformed(&request.path, format!("it is longer than {MAX_DOCUMENT} bytes")))
-            }
+        let malformed = |problem: String| self.malformed(&request.path, problem);
+        let body = answer.body.as_deref();
+        if body.is_some_and(|body| serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err()) {
+            return Err(malformed("it is not JSON".to_owned()));
+        }
+        match (answer.headers.get(DIGEST).map(read_digest), body) {
+            (Some(Ok(digest)), _) => Ok(Pointed::At(digest)),
+            (_, Some(body)) => Ok(Pointed::At(Digest::of(body))),
+            (_, None) => Err(malformed(format!("it is longer than {MAX_DOCUMENT} bytes"))),
         }
     }
 
@@ -67,29 +126,22 @@ impl Client {
         let request = self.manifest(repository, &lead.digest.to_string());
         let content = match self.content(&request).await? {
             Ok(content) => content,
-            Err(problem) => return Ok(Document::Unreadable(problem, None)),
+            Err(missing) => return Ok(missing.document(None)),
         };
-        let read: Manifest = match manifest::read(&lead.digest, &content) {
+        let read = match manifest::manifest(&lead.digest, &content) {
             Ok(read) => read,
             Err(problem) => return Ok(Document::Unreadable(problem, Some(content))),
         };
-        let annotations = manifest::annotations(&lead.annotations, &Annotations::new(), &read);
-        if let Some(manifests) = &read.manifests {
-            let lead = |descriptor: &Descriptor| {
-                let mut annotations = annotations.clone();
-                annotations.extend(descriptor.annotations.clone());
-                let media_type = Some(descriptor.media_type.clone());
-                let lead = Lead { digest: descriptor.digest, media_type, annotations };
-                not_an_image(descriptor).map_or(Ok(lead), Err)
-            };
-            return Ok(Document::Index(manifests.iter().map(lead).collect()));
-        }
         if let Some(what) = not_an_image_manifest(&read) {
             return Ok(Document::NotAnImage(what));
         }
+        let annotations = manifest::annotations(&lead.inherited, &lead.annotations, &read);
+        if let Some(manifests) = read.manifests {
+            return Ok(Document::Index(entries(manifests, annotations)));
+        }
         Ok(match self.image(repository, lead, &read, &annotations).await? {
             Ok(image) => Document::Image(Box::new(image)),
-            Err(problem) => Document::Unreadable(problem, Some(content)),
+            Err(missing) => missing.document(Some(content)),
         })
     }
 
@@ -99,10 +151,10 @@ impl Client {
         lead: &Lead,
         read: &Manifest,
         annotations: &Annotations,
-    ) -> Result<Result<ImageRecord, String>, RegistryError> {
+    ) -> Result<Result<ImageRecord, Missing>, RegistryError> {
         let digest = match manifest::config(read) {
             Ok(config) => config.digest,
-            Err(problem) => return Ok(Err(problem)),
+            Err(problem) => return Ok(Err(Missing::Unreadable(problem))),
         };
         let request = Request {
             method: Method::GET,
@@ -111,29 +163,43 @@ impl Client {
             scope: Scope::Repository(repository),
             most: MAX_DOCUMENT,
         };
-        let content = self.content(&request).await?;
-        let config = content.and_then(|content| manifest::read::<Config>(&digest, &content));
-        let image = config.and_then(|config| {
-            manifest::image(lead.digest, lead.media_type.clone(), read, &config, annotations)
-        });
-        Ok(image.map(|image| ImageRecord {
+        let content = match self.content(&request).await? {
+            Ok(content) => content,
+            Err(missing) => return Ok(Err(missing)),
+        };
+        let config = match manifest::read::<Config>(&digest, &content) {
+            Ok(config) => config,
+            Err(problem) => return Ok(Err(Missing::Unreadable(problem))),
+        };
+        if let Some(what) = not_an_image_config(read, &config) {
+            return Ok(Err(Missing::NotAnImage(what)));
+        }
+        let image = manifest::image(lead.digest, lead.media_type.clone(), read, &config, annotations);
+        Ok(image.map_err(Missing::Unreadable).map(|image| ImageRecord {
             repositories: vec![self.full_name(repository)],
             sources: vec![self.host.clone()],
             ..image
         }))
     }
 
-    /// The content; or what is wrong with it that will not change.
-    async fn content(&self, request: &Request<'_>) -> Result<Result<Vec<u8>, String>, RegistryError> {
-        let answer = self.ask(request).await?;
+    /// The content, or why there is none for us.
+    async fn content(&self, request: &Request<'_>) -> Result<Result<Vec<u8>, Missing>, RegistryError> {
+        let answer = match self.ask(request).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_refusal() => return Ok(Err(Missing::Withheld(error.to_string()))),
+            Err(error) => return Err(error),
+        };
+        let error = self.status(request, &answer);
         Ok(match (answer.status, answer.body) {
             (StatusCode::OK, Some(body)) => Ok(body),
-            (StatusCode::OK, None) => Err(format!("{} is larger than {MAX_DOCUMENT} bytes", request.path)),
-            (StatusCode::NOT_FOUND, _) => Err(format!("the registry does not have {}", request.path)),
-            (status, body) => {
-                let answer = super::client::Answer { status, headers: answer.headers, body };
-                return Err(self.status(request, &answer));
+            (StatusCode::OK, None) => {
+                Err(Missing::Unreadable(format!("{} is larger than {MAX_DOCUMENT} bytes", request.path)))
             }
+            (StatusCode::NOT_FOUND, _) => {
+                Err(Missing::Withheld(format!("the registry does not have {}", request.path)))
+            }
+            _ if error.is_refusal() => Err(Missing::Withheld(error.to_string())),
+            _ => return Err(error),
         })
     }
 
@@ -151,4 +217,36 @@ impl Client {
     pub(super) fn full_name(&self, repository: &str) -> String {
         format!("{}/{repository}", self.host)
     }
+}
+
+impl Missing {
+    fn document(self, content: Option<Vec<u8>>) -> Document {
+        match self {
+            Self::Withheld(problem) => Document::Withheld(problem),
+            Self::Unreadable(problem) => Document::Unreadable(problem, content),
+            Self::NotAnImage(what) => Document::NotAnImage(what),
+        }
+    }
+}
+
+/// The entries of an index. What is said of all is kept once.
+fn entries(manifests: Entries<Descriptor>, annotations: Annotations) -> Vec<Entry> {
+    let inherited = Arc::new(annotations);
+    let entry = |(number, entry): (usize, Result<Descriptor, String>)| match entry {
+        Ok(descriptor) => match not_an_image(&descriptor) {
+            Some(what) => Entry::NotAnImage(what),
+            None => Entry::Lead(Lead {
+                digest: descriptor.digest,
+                annotations: manifest::kept(&descriptor.annotations),
+                media_type: Some(descriptor.media_type),
+                inherited: Arc::clone(&inherited),
+            }),
+        },
+        Err(problem) => Entry::Unreadable(format!("entry {number} of the index: {problem}")),
+    };
+    (1..).zip(manifests.0).map(entry).collect()
+}
+
+fn read_digest(told: &HeaderValue) -> Result<Digest, String> {
+    String::from_utf8_lossy(told.as_bytes()).parse::<Digest>().map_err(|error| error.to_string())
 }

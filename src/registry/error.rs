@@ -14,6 +14,16 @@ pub enum RegistryError {
         /// The system's word.
         problem: String,
     },
+    /// One of its answers breaks off, or does not come.
+    #[error("{host} does not answer {path} to its end: {problem}")]
+    Broken {
+        /// The registry.
+        host: String,
+        /// What was asked for.
+        path: String,
+        /// What happened.
+        problem: String,
+    },
     /// It does not let us in.
     #[error("{host} does not let us in{to}: {problem}")]
     Refused {
@@ -62,7 +72,17 @@ impl RegistryError {
         match self {
             Self::Config(_) | Self::Unreachable { .. } | Self::NoCatalog { .. } => true,
             Self::Refused { to, .. } => to.is_empty(),
-            Self::Status { .. } | Self::Malformed { .. } => false,
+            Self::Status { .. } | Self::Malformed { .. } | Self::Broken { .. } => false,
+        }
+    }
+
+    /// Whether it is the registry's word that this one thing is not for us: asking again at once is of no use, and what
+    /// else there is can be found out.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => (400..500).contains(status),
+            Self::Refused { to, .. } => !to.is_empty(),
+            _ => false,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What is known of a repository: its tags, and what their digests lead to. So little that it can be kept of all of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::document::Lead;
 use crate::observe::ObservedTag;
 use crate::oci::{Digest, Platform};
 use crate::record::{TagImage, TagItem, Timestamp};
@@ -18,6 +19,8 @@ pub(super) enum Known {
     Nothing,
     /// What cannot be read.
     Unreadable,
+    /// What the registry did not give, and may give later.
+    Withheld(Box<Lead>),
 }
 
 /// A repository.
@@ -28,8 +31,18 @@ pub(super) struct Repository {
     pub(super) manifests: HashMap<Digest, Known>,
     /// Tags that name no images, as those of signatures.
     pub(super) left_out: usize,
+    /// The tags that are listed and were not found when they were last looked at.
+    pub(super) missing: BTreeSet<String>,
+    /// The tags that are listed and of which it could not be found out where they point.
+    pub(super) unresolved: BTreeSet<String>,
+    /// Why it is not for us, as it was told.
+    pub(super) refusal: Option<String>,
     /// Whether what is known was told as a whole.
     pub(super) is_told: bool,
+    /// Whether something of it could not be had when it was last looked at, so that there may be images that are not known.
+    pub(super) is_partial: bool,
+    /// Whether it is to be told as a whole once more: what vanished is believed when it is told by a second look.
+    pub(super) is_to_confirm: bool,
     /// Whether the registry does not have it.
     pub(super) is_absent: bool,
 }
@@ -67,7 +80,7 @@ impl Repository {
         let (digest, since) = self.tags.get(tag)?;
         let images = self.images(digest)?;
         // What cannot be read may be an image. The tag has moved there, in any case.
-        let may_be = matches!(self.manifests.get(digest), Some(Known::Unreadable));
+        let may_be = matches!(self.manifests.get(digest), Some(Known::Unreadable | Known::Withheld(_)));
         (may_be || !images.is_empty()).then(|| ObservedTag {
             source: Some(host.to_owned()),
             repository: repository.to_owned(),
@@ -87,9 +100,24 @@ impl Repository {
         self.manifests.retain(|digest, _| tagged.contains(digest));
     }
 
+    /// What the registry did not give, to be asked for again.
+    pub(super) fn withheld(&self) -> Vec<Lead> {
+        let lead = |known: &Known| match known {
+            Known::Withheld(lead) => Some((**lead).clone()),
+            _ => None,
+        };
+        self.manifests.values().filter_map(lead).collect()
+    }
+
+    /// The image indexes with what each leads to.
+    pub(super) fn indexes(&self) -> impl Iterator<Item = (Digest, Vec<TagImage>)> {
+        let indexes = self.manifests.iter().filter(|(_, known)| matches!(known, Known::Index(_)));
+        indexes.filter_map(|(digest, _)| Some((*digest, self.images(digest)?)))
+    }
+
     /// The digests of what is or may be an image.
     pub(super) fn all_images(&self) -> impl Iterator<Item = Digest> {
-        let may_be = |known: &Known| matches!(known, Known::Image(_) | Known::Unreadable);
+        let may_be = |known: &Known| !matches!(known, Known::Index(_) | Known::Nothing);
         self.manifests.iter().filter(move |(_, known)| may_be(known)).map(|(digest, _)| *digest)
     }
 }

@@ -12,6 +12,7 @@ use super::client::{Answer, Client, Request, is_of_registry};
 use super::config::is_name;
 use crate::http::header::{HeaderMap, LINK};
 use crate::http::{Method, StatusCode};
+use crate::oci::lenient::Entries;
 use crate::oci::reference::is_tag;
 use crate::source::manifest::MAX_DOCUMENT;
 
@@ -19,23 +20,39 @@ use crate::source::manifest::MAX_DOCUMENT;
 const PAGE: usize = 1_000;
 /// More pages than any registry has: a link that leads in a circle is an error.
 const MOST_PAGES: usize = 100_000;
+/// And more bytes than all of them have: a million long names.
+const LONGEST_LIST: usize = 256 << 20;
 
+/// A page of a list. It is one only if it has the member that it is for; null there is a list without an entry, as Go writes
+/// it, and an entry that is no name is left out.
 #[derive(Deserialize)]
 struct Catalog {
-    #[serde(default)]
-    repositories: Option<Vec<String>>,
+    repositories: Entries<String>,
 }
 
 #[derive(Deserialize)]
 struct Tags {
     #[serde(default)]
-    tags: Option<Vec<String>>,
+    name: Option<String>,
+    tags: Entries<String>,
+}
+
+impl Tags {
+    /// The entries, if they are those of this repository. Some registries leave a part of its name out, and some all of it.
+    fn of(self, repository: &str) -> Result<Entries<String>, String> {
+        match &self.name {
+            Some(name) if name.ends_with(repository) || repository.ends_with(name.as_str()) => Ok(self.tags),
+            Some(name) => Err(format!("it is the list of {name:?}")),
+            None if self.tags.0.is_empty() => Err("it is a list of nothing without a name".to_owned()),
+            None => Ok(self.tags),
+        }
+    }
 }
 
 impl Client {
     /// The names of all repositories.
     pub(super) async fn catalog(&self) -> Result<BTreeSet<String>, RegistryError> {
-        let names = self.pages("/v2/_catalog", Scope::Catalog, |page: Catalog| page.repositories).await;
+        let names = self.pages("/v2/_catalog", Scope::Catalog, |page: Catalog| Ok(page.repositories)).await;
         match names {
             Ok(Some(names)) => Ok(self.only(names, is_name)),
             Ok(None) => Err(self.no_catalog("404".to_owned())),
@@ -49,7 +66,8 @@ impl Client {
     /// The tags of a repository; none if there is no such repository.
     pub(super) async fn tags(&self, repository: &str) -> Result<Option<BTreeSet<String>>, RegistryError> {
         let first = format!("/v2/{repository}/tags/list");
-        let names = self.pages(&first, Scope::Repository(repository), |page: Tags| page.tags).await?;
+        let names =
+            self.pages(&first, Scope::Repository(repository), |page: Tags| page.of(repository)).await?;
         Ok(names.map(|names| self.only(names, is_tag)))
     }
 
@@ -58,9 +76,10 @@ impl Client {
         &self,
         first: &str,
         scope: Scope<'_>,
-        entries: impl Fn(T) -> Option<Vec<String>>,
+        entries: impl Fn(T) -> Result<Entries<String>, String>,
     ) -> Result<Option<BTreeSet<String>>, RegistryError> {
         let mut names = BTreeSet::new();
+        let (mut bytes, mut nameless) = (0, None);
         let mut path = format!("{first}?n={PAGE}");
         for _ in 0..MOST_PAGES {
             let request =
@@ -72,9 +91,16 @@ impl Client {
                 StatusCode::NOT_FOUND if names.is_empty() && is_of_registry(&answer) => return Ok(None),
                 _ => return Err(self.status(&request, &answer)),
             }
-            let page = read(&answer).map_err(|problem| self.malformed(&request.path, problem))?;
-            let page = entries(page).unwrap_or_default();
-            let (last, is_full) = (page.last().cloned(), page.len() >= PAGE);
+            let page = read(&answer).and_then(&entries);
+            let page = page.map_err(|problem| self.malformed(&request.path, problem))?;
+            bytes += answer.body.as_ref().map_or(0, Vec::len);
+            if bytes > LONGEST_LIST {
+                return Err(self.malformed(first, format!("it is longer than {LONGEST_LIST} bytes")));
+            }
+            let is_full = page.0.len() >= PAGE;
+            let (page, problem) = page.split();
+            nameless = nameless.or(problem);
+            let last = page.last().cloned();
             let before = names.len();
             names.extend(page);
             path = match (next(&answer.headers), last) {
@@ -85,7 +111,12 @@ impl Client {
                     let parameters = serde_urlencoded::to_string(parameters).unwrap_or_default();
                     format!("{first}?{parameters}")
                 }
-                (None, _) => return Ok(Some(names)),
+                (None, _) => {
+                    if let Some(problem) = nameless {
+                        tracing::warn!(registry = self.host, list = first, problem, "names that are none");
+                    }
+                    return Ok(Some(names));
+                }
             };
         }
         Err(self.malformed(first, "its pages have no end".to_owned()))

@@ -6,9 +6,11 @@
 //! ```
 //!
 //! What a digest leads to never changes, so it is read once: afterwards a tag that has not moved costs one request. What is
-//! missing counts as deleted only after everything was seen: a registry that is away, slow or refuses us loses nothing.
+//! missing from a list counts as deleted once the list was read whole: a registry that is away, slow or refuses us loses
+//! nothing, and an image that it refuses hides no other. What vanishes as a whole is believed when it is seen a second time.
 
 mod access;
+mod challenge;
 mod client;
 mod config;
 mod credentials;

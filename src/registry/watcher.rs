@@ -21,15 +21,17 @@ use super::notice::Notice;
 use super::pattern::any_matches;
 use super::sink::{Closed, Sink};
 use super::{Config, RegistryError};
-use crate::observe::{Listing, Observation};
+use crate::observe::{Observation, Polled};
 use crate::retry::{self, Backoff, Policy};
 
 /// Repositories that are looked at at once.
 const LOOKS: usize = 8;
 /// Notices that wait. Of more, the next pass sees what they would have told.
 const NOTICES: usize = 1_024;
-/// With so many repositories failed the others are left for the next pass.
+/// With so many repositories failed one after another the others are left for the next pass.
 const MOST_FAILURES: usize = 20;
+/// So often what has changed is told as a whole.
+const TELLINGS: u8 = 2;
 /// The waits after a pass that failed.
 const RETRY: Policy = Policy::new(Duration::from_secs(2), Duration::from_secs(300));
 
@@ -46,7 +48,7 @@ enum Job {
     /// Find out which repositories there are.
     Names,
     /// Look at one, or at one of its tags.
-    Look { name: String, tag: Option<String>, repository: Repository },
+    Look { name: String, tag: Option<String>, repository: Repository, number: u64 },
 }
 
 /// What was done.
@@ -56,9 +58,9 @@ enum Done {
 }
 
 async fn work(shared: &Shared, job: Job) -> Result<Done, Closed> {
-    let (name, tag, mut repository) = match job {
+    let (name, tag, mut repository, number) = match job {
         Job::Names => return Ok(Done::Names(shared.names().await)),
-        Job::Look { name, tag, repository } => (name, tag, repository),
+        Job::Look { name, tag, repository, number } => (name, tag, repository, number),
     };
     let mut look = Look {
         client: &shared.client,
@@ -67,6 +69,7 @@ async fn work(shared: &Shared, job: Job) -> Result<Done, Closed> {
         name: &name,
         repository: &mut repository,
         sink: &mut Sink::new(shared.out.clone()),
+        number,
     };
     let outcome = match tag {
         Some(tag) => look.at_one(&tag).await?,
@@ -98,16 +101,22 @@ struct Pass {
     queue: VecDeque<String>,
     /// Being looked at.
     under_way: HashSet<String>,
-    /// Those that there are.
-    names: BTreeSet<String>,
+    /// Those that there are; none if that could not be found out.
+    names: Option<BTreeSet<String>>,
+    /// Those that failed, and how many of them without another that did not.
     failures: usize,
+    in_a_row: usize,
+    /// The first that was left for the next pass.
+    left: Option<String>,
     first_failure: Option<RegistryError>,
 }
 
 impl Pass {
     fn fail(&mut self, error: RegistryError) {
         self.failures += 1;
-        if error.is_everywhere() || self.failures >= MOST_FAILURES {
+        self.in_a_row += 1;
+        if error.is_everywhere() || self.in_a_row >= MOST_FAILURES {
+            self.left = self.queue.front().cloned().or(self.left.take());
             self.queue.clear();
         }
         self.first_failure.get_or_insert(error);
@@ -125,8 +134,13 @@ pub(super) struct Watcher {
     busy: HashSet<String>,
     notices: VecDeque<Notice>,
     pass: Option<Pass>,
-    /// Whether everything that there is was told as a whole and has not changed since.
-    is_told: bool,
+    /// How often everything that there is is to be told as a whole, until something changes again: what vanished is believed
+    /// when it is told by a second look.
+    to_tell: u8,
+    /// Counts the passes.
+    number: u64,
+    /// Where the next pass begins, if the last one was not finished.
+    begin_at: Option<String>,
     passes: Backoff,
 }
 
@@ -137,7 +151,9 @@ impl Default for Watcher {
             busy: Default::default(),
             notices: Default::default(),
             pass: Default::default(),
-            is_told: false,
+            to_tell: TELLINGS,
+            number: 0,
+            begin_at: None,
             passes: Backoff::new(RETRY),
         }
     }
@@ -161,6 +177,7 @@ impl Watcher {
                 },
                 Some(notice) = notified.recv() => self.hear(notice, &shared.config),
                 () = tokio::time::sleep_until(next_pass), if self.pass.is_none() => {
+                    self.number += 1;
                     self.pass = Some(Pass::default());
                     working.push(work(shared, Job::Names));
                 }
@@ -197,7 +214,7 @@ impl Watcher {
     fn begin(&mut self, name: String, tag: Option<String>) -> Job {
         self.busy.insert(name.clone());
         let repository = self.repositories.remove(&name).unwrap_or_default();
-        Job::Look { name, tag, repository }
+        Job::Look { name, tag, repository, number: self.number }
     }
 
     fn hear(&mut self, notice: Notice, config: &Config) {
@@ -215,21 +232,30 @@ impl Watcher {
                 match names {
                     Ok(names) => {
                         pass.queue = names.iter().cloned().collect();
-                        pass.names.extend(names);
+                        if let Some(at) = self.begin_at.take() {
+                            let before = pass.queue.partition_point(|name| *name < at);
+                            pass.queue.rotate_left(before);
+                        }
+                        pass.names.get_or_insert_default().extend(names);
                     }
                     Err(error) => pass.fail(error),
                 }
             }
             Done::Looked { name, repository, outcome } => {
                 self.busy.remove(&name);
-                self.is_told &= matches!(outcome, Outcome::Unchanged);
+                if !matches!(outcome, Outcome::Unchanged) {
+                    self.to_tell = TELLINGS;
+                }
                 if let Some(pass) = &mut self.pass {
                     pass.under_way.remove(&name);
-                    if repository.is_absent {
-                        pass.names.remove(&name);
-                    } else {
+                    match &mut pass.names {
+                        Some(names) if repository.is_absent => drop(names.remove(&name)),
                         // Also one that was pushed for the first time after the names were listed.
-                        pass.names.insert(name.clone());
+                        Some(names) => drop(names.insert(name.clone())),
+                        None => {}
+                    }
+                    if !matches!(outcome, Outcome::Failed(_)) {
+                        pass.in_a_row = 0;
                     }
                 }
                 match (outcome, &mut self.pass) {
@@ -243,9 +269,14 @@ impl Watcher {
         }
     }
 
-    /// Tells what there is as a whole, if all of it could be found out; returns after which time to look again.
+    /// Tells what there is as a whole, as far as it could be found out; returns after which time to look again.
     async fn conclude(&mut self, pass: Pass, shared: &Shared) -> Result<Duration, Closed> {
         let registry = &shared.client.host;
+        self.begin_at = pass.left;
+        let are_listed = pass.names.is_some();
+        if let Some(names) = pass.names {
+            self.tell(names, shared).await?;
+        }
         if let Some(error) = pass.first_failure {
             let wait = self.passes.failed().wait;
             let others = match pass.failures {
@@ -253,25 +284,39 @@ impl Watcher {
                 failures => format!(", and {} others", failures - 1),
             };
             let seconds = wait.as_secs_f64().ceil();
-            tracing::warn!("{error}{others}; nothing counts as deleted; trying again in {seconds} s");
+            let stays =
+                if are_listed { "what that concerns stays as it was" } else { "nothing counts as deleted" };
+            tracing::warn!("{error}{others}; {stays}; trying again in {seconds} s");
             return Ok(wait);
-        }
-        let known = self.repositories.len();
-        // Those that are listed and are not there stay known as such: they are no news each time.
-        self.repositories.retain(|name, of| of.is_absent || pass.names.contains(name));
-        if !self.is_told || self.repositories.len() < known {
-            let images = self.repositories.values().flat_map(Repository::all_images).collect();
-            let names = pass.names.iter().map(|name| shared.client.full_name(name)).collect();
-            let mut sink = Sink::new(shared.out.clone());
-            sink.put(Observation::Listed(registry.clone(), Listing::Repositories(names))).await?;
-            sink.put(Observation::Listed(registry.clone(), Listing::Images(images))).await?;
-            sink.hand_on().await?;
-            self.is_told = true;
         }
         if self.passes.succeeded() {
             tracing::warn!("{registry} answers again");
         }
-        tracing::debug!(registry, repositories = pass.names.len(), "looked at all");
+        tracing::debug!(registry, repositories = self.repositories.len(), "looked at all");
         Ok(retry::spread(shared.config.poll))
+    }
+
+    /// Tells that these are all repositories, and which images they have, if that is news.
+    async fn tell(&mut self, names: BTreeSet<String>, shared: &Shared) -> Result<(), Closed> {
+        let known = self.repositories.len();
+        // Those that are listed and are not there stay known as such: they are no news each time.
+        self.repositories.retain(|name, of| of.is_absent || names.contains(name));
+        if self.repositories.len() < known {
+            self.to_tell = TELLINGS;
+        }
+        let Some(left) = self.to_tell.checked_sub(1) else { return Ok(()) };
+        self.to_tell = left;
+        let full = |name: &String| shared.client.full_name(name);
+        let is_whole =
+            |name: &String| self.repositories.get(name).is_some_and(|of| of.is_told && !of.is_partial);
+        let seen = Polled::Everything {
+            images: self.repositories.values().flat_map(Repository::all_images).collect(),
+            unseen: names.iter().filter(|name| !is_whole(name)).map(full).collect(),
+            repositories: names.iter().map(full).collect(),
+        };
+        let mut sink = Sink::new(shared.out.clone());
+        let source = shared.client.host.clone();
+        sink.put(Observation::Polled { source, look: self.number, seen }).await?;
+        sink.hand_on().await
     }
 }

@@ -310,9 +310,8 @@ impl Class {
     /// The image of the current version for this platform. `None` if that version has none.
     pub fn current_for(&self, platform: &Platform) -> Option<Digest> {
         let images = &self.current()?.images;
-        let exact = images.iter().find(|image| image.platform == *platform);
-        // Windows images differ in `os.version` from one version to the next.
-        let close = || images.iter().find(|image| image.platform.is_same_but_os_version(platform));
-        exact.or_else(close).map(|image| image.digest)
+        // Windows images differ in `os.version` from one version to the next. Of two as close the first counts.
+        let closest = images.iter().rev().max_by_key(|image| image.platform.closeness(platform));
+        closest.filter(|image| image.platform.closeness(platform) > 0).map(|image| image.digest)
     }
 }

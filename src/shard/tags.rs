@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::oci::Digest;
-use crate::record::{TagImage, TagRecord, Timestamp};
+use crate::record::{StreamTag, TagImage, TagRecord, Timestamp};
 
 /// The present state of a tag. Its history stays on the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub struct Tag {
     pub digest: Digest,
     /// The images that it resolves to.
     pub images: Vec<TagImage>,
+    /// What its image stream says of it.
+    pub stream: StreamTag,
 }
 
 /// Tags by name and by target.
@@ -56,6 +58,7 @@ impl Tags {
             since: record.current.since,
             digest,
             images: record.current.images.clone(),
+            stream: record.stream.clone(),
         }));
     }
 

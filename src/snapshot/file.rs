@@ -7,9 +7,9 @@ use super::Unusable;
 
 /// The first bytes of a snapshot. The format follows.
 const MAGIC: [u8; 8] = *b"clade-ss";
-/// The version of the format. Raise it with every change after which the same log leads to another shard, in layout or
-/// in conclusions: a snapshot is trusted, not checked.
-const FORMAT: u32 = 1;
+/// To be raised with every change after which the same log leads to another shard, in layout or in conclusions: a snapshot
+/// is believed, not checked.
+const FORMAT: u32 = 2;
 const HEAD: usize = 16;
 
 /// Reads the content of the file. Returns `None` if there is no file.

@@ -7,7 +7,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 
 use super::content::Content;
-use super::{Sink, SourceError, history, kubernetes, unreadable};
+use super::{Sink, SourceError, history, kubernetes, text, unreadable};
 
 /// A line or document may be this long; what is longer is no record of an image.
 const MAX_LINE: u64 = 64 << 20;
@@ -18,21 +18,47 @@ const SNIFFED: u64 = 64 << 10;
 /// As `oc` and as compact JSON print it.
 const IMAGE_KIND: [&str; 2] = ["\"kind\": \"Image\"", "\"kind\":\"Image\""];
 
-/// What the file holds, by its beginning; `None` for something that clade does not read.
-pub(super) fn sniff(path: &Path) -> Result<Option<Content>, SourceError> {
+/// Words by which the JSON of other tools is known.
+const OTHERS: [(&str, &str); 8] = [
+    (
+        "\"RepoTags\"",
+        "what `docker inspect` or `skopeo inspect` print, or the manifest of a `docker save` archive",
+    ),
+    ("\"RepoDigests\"", "what `docker inspect` prints"),
+    ("\"schemaVersion\"", "a manifest without its config and its repository"),
+    ("\"diff_ids\"", "the config of an image without its manifest and its repository"),
+    ("\"spdxVersion\"", "a bill of materials (SPDX)"),
+    ("\"bomFormat\"", "a bill of materials (CycloneDX)"),
+    ("\"artifacts\"", "a bill of materials (syft)"),
+    ("\"predicateType\"", "an attestation (in-toto)"),
+];
+
+/// What a file turned out to be.
+pub(super) enum Found {
+    Read(Content),
+    /// Something that clade does not read, and what, if it is known.
+    Other(Option<&'static str>),
+}
+
+/// What the file holds, by its beginning.
+pub(super) fn sniff(path: &Path) -> Result<Found, SourceError> {
     let cannot = |error| SourceError::Unreadable { path: path.to_owned(), error };
     let mut beginning = Vec::new();
     // A file cut off right here is told when it is read; its beginning may do.
-    let read = open(path, Box::new(|_| {})).map_err(cannot)?.take(SNIFFED).read_to_end(&mut beginning);
-    if let Err(error) = read
+    let read = open(path, Box::new(|_| {})).map(|file| file.take(SNIFFED).read_to_end(&mut beginning));
+    if let Err(error) = read.and_then(|read| read)
         && beginning.is_empty()
     {
-        return if is_gzip(path) { Ok(Some(Content::Objects)) } else { Err(cannot(error)) };
+        return if is_gzip(path) { Ok(Found::Read(Content::Objects)) } else { Err(cannot(error)) };
     }
     let text = String::from_utf8_lossy(&beginning);
-    let text = text.trim_start_matches('\u{feff}').trim_start();
+    let text = text.trim_start();
+    let other = || {
+        let is_json = text.starts_with(['{', '[']);
+        Found::Other(OTHERS.iter().find(|(word, _)| is_json && text.contains(word)).map(|(_, what)| *what))
+    };
     if !text.starts_with('{') {
-        return Ok(None);
+        return Ok(other());
     }
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let content = match history::kind_of_line(first) {
@@ -40,10 +66,12 @@ pub(super) fn sniff(path: &Path) -> Result<Option<Content>, SourceError> {
         // The first line may be a broken one: another of the beginning may tell.
         None if IMAGE_KIND.iter().any(|kind| text.contains(kind)) => Some(Content::ImageObjects),
         None if text.contains("\"kind\"") => Some(Content::Objects),
-        // Or it is longer than what was looked at.
-        None => text.lines().find_map(history::kind_of_line).or_else(|| history::kind_of_beginning(text)),
+        None => text.lines().find_map(history::kind_of_line),
     };
-    Ok(content)
+    // Or it is longer than what was looked at. What has many lines, of which none is a record, is one document of something.
+    let is_one_line = beginning.len() as u64 == SNIFFED && text.lines().nth(1).is_none();
+    let content = content.or_else(|| history::kind_of_beginning(text).filter(|_| is_one_line));
+    Ok(content.map_or_else(other, Found::Read))
 }
 
 /// Reads the file. Bad lines and objects become dead letters.
@@ -51,7 +79,7 @@ pub(super) fn read(path: &Path, advance: &dyn Fn(u64), sink: &mut Sink<'_>) -> R
     let cannot = |error| SourceError::Unreadable { path: path.to_owned(), error };
     let reader = open(path, Box::new(advance)).map_err(cannot)?;
     match sniff(path)? {
-        Some(Content::Objects | Content::ImageObjects) => objects(path, reader, sink),
+        Found::Read(Content::Objects | Content::ImageObjects) => objects(path, reader, sink),
         _ => lines(path, reader, sink),
     }
 }
@@ -113,9 +141,9 @@ fn is_gzip(path: &Path) -> bool {
 fn open<'a>(path: &Path, advance: Box<dyn Fn(u64) + 'a>) -> std::io::Result<Box<dyn BufRead + 'a>> {
     let counted = Counted { file: File::open(path)?, advance };
     if is_gzip(path) {
-        Ok(Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(BufReader::new(counted)))))
+        text::utf8(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(BufReader::new(counted))))
     } else {
-        Ok(Box::new(BufReader::with_capacity(1 << 16, counted)))
+        text::utf8(BufReader::with_capacity(1 << 16, counted))
     }
 }
 

@@ -1,35 +1,52 @@
 //! OCI image layouts (image-spec, image-layout.md): a folder with `index.json` and `blobs/`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::manifest::{self, Annotations, MAX_DEPTH, MAX_DOCUMENT};
 use super::{Sink, SourceError, unreadable};
 use crate::observe::{Observation, ObservedTag};
-use crate::oci::document::{Config, Descriptor, Manifest, REF_NAME, not_an_image, not_an_image_manifest};
+use crate::oci::document::{
+    Config, Descriptor, Manifest, REF_NAME, not_an_image, not_an_image_config, not_an_image_manifest,
+};
+use crate::oci::reference::{has_host, is_tag};
 use crate::oci::{Digest, Reference};
 use crate::record::{ImageRecord, TagImage, TagItem, Timestamp};
 
 /// Reads a layout. What is wrong in it becomes dead letters.
 pub(super) fn read(dir: &Path, sink: &mut Sink<'_>) -> Result<(), SourceError> {
     let path = dir.join("index.json");
-    let document =
-        std::fs::read(&path).map_err(|error| SourceError::Unreadable { path: path.clone(), error })?;
-    let index: Manifest = match serde_json::from_slice(&document) {
+    let cannot = |error| SourceError::Unreadable { path: path.clone(), error };
+    let mut document = Vec::new();
+    std::fs::File::open(&path)
+        .and_then(|file| file.take(MAX_DOCUMENT + 1).read_to_end(&mut document))
+        .map_err(cannot)?;
+    let read = match document.len() as u64 > MAX_DOCUMENT {
+        true => Err(format!("it is larger than {MAX_DOCUMENT} bytes")),
+        false => serde_json::from_slice(manifest::without_mark(&document))
+            .map_err(|error| format!("it is not an image index: {error}")),
+    };
+    let index: Manifest = match read {
         Ok(index) => index,
-        Err(error) => {
-            sink(unreadable(&path, "1", format!("it is not an image index: {error}"), Some(&document)))?;
+        Err(problem) => {
+            sink(unreadable(&path, "1", problem, Some(&document)))?;
             return Ok(());
         }
     };
     let written = std::fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
     let since = written.and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
-    let mut layout = Layout { dir, since, sink, repository: repository_of(dir), seen: HashSet::new() };
-    for descriptor in index.manifests.unwrap_or_default() {
-        layout.seen.clear();
-        let images = layout.descriptor(&descriptor, &index.annotations, 1)?;
-        layout.tag(&descriptor, images)?;
+    let mut layout = Layout { dir, since, sink, repository: repository_of(dir), read: HashMap::new() };
+    let inherited = manifest::kept(&index.annotations);
+    for (number, entry) in (1..).zip(index.manifests.unwrap_or_default().0) {
+        match entry {
+            Ok(descriptor) => {
+                let images = layout.descriptor(&descriptor, &inherited, 1)?;
+                layout.tag(&descriptor, &images)?;
+            }
+            Err(problem) => layout.bad(&format!("manifests[{number}]"), problem)?,
+        }
     }
     Ok(())
 }
@@ -39,8 +56,8 @@ struct Layout<'a, 'b> {
     since: Timestamp,
     sink: &'a mut Sink<'b>,
     repository: String,
-    /// What a tag leads to: an index that names another ten times would make it ten times as much, each time.
-    seen: HashSet<Digest>,
+    /// What each manifest and index that was read leads to: however many ways lead there, it is read once.
+    read: HashMap<Digest, Rc<[TagImage]>>,
 }
 
 impl Layout<'_, '_> {
@@ -50,101 +67,185 @@ impl Layout<'_, '_> {
         descriptor: &Descriptor,
         inherited: &Annotations,
         depth: usize,
-    ) -> Result<Vec<TagImage>, SourceError> {
+    ) -> Result<Rc<[TagImage]>, SourceError> {
         if let Some(what) = not_an_image(descriptor) {
             (self.sink)(Observation::NotAnImage(what))?;
-            return Ok(Vec::new());
+            return Ok(Rc::default());
+        }
+        if let Some(known) = self.read.get(&descriptor.digest).cloned() {
+            let mut annotations = inherited.clone();
+            annotations.extend(manifest::kept(&descriptor.annotations));
+            // What is claimed of it here may be new.
+            if let (Some(claim), [image]) = (manifest::claim(&annotations), &known[..])
+                && image.digest == descriptor.digest
+            {
+                (self.sink)(Observation::Claim(image.digest, claim))?;
+            }
+            return Ok(known);
         }
         if depth > MAX_DEPTH {
+            // Another way there may be shorter.
             let reason =
                 format!("image indexes lie in one another more than {MAX_DEPTH} deep: is there a circle?");
-            return self.bad(&descriptor.digest, reason);
+            self.bad(&descriptor.digest.to_string(), reason)?;
+            return Ok(Rc::default());
         }
-        if !self.seen.insert(descriptor.digest) {
-            return Ok(Vec::new());
-        }
-        let manifest: Manifest = match self.blob(&descriptor.digest) {
-            Ok(manifest) => manifest,
-            Err(problem) => return self.bad(&descriptor.digest, problem),
-        };
-        let annotations = manifest::annotations(inherited, &descriptor.annotations, &manifest);
-        if let Some(manifests) = &manifest.manifests {
-            let mut images = Vec::new();
-            for descriptor in manifests {
-                images.extend(self.descriptor(descriptor, &annotations, depth + 1)?);
+        let images: Rc<[TagImage]> = match self.images(descriptor, inherited, depth)? {
+            Ok(images) => images.into(),
+            Err(problem) => {
+                self.bad(&descriptor.digest.to_string(), problem)?;
+                Rc::default()
             }
-            return Ok(images);
-        }
+        };
+        self.read.insert(descriptor.digest, Rc::clone(&images));
+        Ok(images)
+    }
+
+    /// The images that a descriptor leads to, or why it cannot be read.
+    fn images(
+        &mut self,
+        descriptor: &Descriptor,
+        inherited: &Annotations,
+        depth: usize,
+    ) -> Result<Result<Vec<TagImage>, String>, SourceError> {
+        let read = self.blob(&descriptor.digest);
+        let manifest = match read.and_then(|content| manifest::manifest(&descriptor.digest, &content)) {
+            Ok(manifest) => manifest,
+            Err(problem) => return Ok(Err(problem)),
+        };
         if let Some(what) = not_an_image_manifest(&manifest) {
             (self.sink)(Observation::NotAnImage(what))?;
-            return Ok(Vec::new());
+            return Ok(Ok(Vec::new()));
         }
-        match self.image(descriptor, &manifest, &annotations) {
+        let annotations = manifest::annotations(inherited, &descriptor.annotations, &manifest);
+        if let Some(manifests) = &manifest.manifests {
+            let (mut images, mut seen) = (Vec::new(), HashSet::new());
+            for (number, entry) in (1..).zip(&manifests.0) {
+                match entry {
+                    Ok(entry) if seen.insert(entry.digest) => {
+                        let inside = self.descriptor(entry, &annotations, depth + 1)?;
+                        // An index in this one may lead to the same images as its neighbour.
+                        let mut is_new =
+                            |image: &TagImage| image.digest == entry.digest || seen.insert(image.digest);
+                        images.extend(inside.iter().cloned().filter(|image| is_new(image)));
+                    }
+                    Ok(_) => {}
+                    Err(problem) => {
+                        let place = format!("{}.manifests[{number}]", descriptor.digest);
+                        self.bad(&place, problem.clone())?;
+                    }
+                }
+            }
+            return Ok(Ok(images));
+        }
+        let config = match self.config(&manifest) {
+            Ok(config) => config,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        if let Some(what) = not_an_image_config(&manifest, &config) {
+            (self.sink)(Observation::NotAnImage(what))?;
+            return Ok(Ok(Vec::new()));
+        }
+        match self.image(descriptor, &manifest, &config, &annotations) {
             Ok(image) => {
                 let tagged = TagImage { digest: image.digest, platform: Some(image.platform.clone()) };
                 (self.sink)(Observation::Image(Box::new(image)))?;
-                Ok(vec![tagged])
+                Ok(Ok(vec![tagged]))
             }
-            Err(problem) => self.bad(&descriptor.digest, problem),
+            Err(problem) => Ok(Err(problem)),
         }
+    }
+
+    fn config(&self, manifest: &Manifest) -> Result<Config, String> {
+        let digest = manifest::config(manifest)?.digest;
+        manifest::read(&digest, &self.blob(&digest)?)
     }
 
     fn image(
         &self,
         descriptor: &Descriptor,
         manifest: &Manifest,
+        config: &Config,
         annotations: &Annotations,
     ) -> Result<ImageRecord, String> {
-        let config: Config = self.blob(&manifest::config(manifest)?.digest)?;
         let media_type = Some(descriptor.media_type.clone());
-        let image = manifest::image(descriptor.digest, media_type, manifest, &config, annotations)?;
+        let image = manifest::image(descriptor.digest, media_type, manifest, config, annotations)?;
         Ok(ImageRecord { repositories: vec![name_of(descriptor, &self.repository).0], ..image })
     }
 
-    fn tag(&mut self, descriptor: &Descriptor, images: Vec<TagImage>) -> Result<(), SourceError> {
-        let (repository, Some(tag)) = name_of(descriptor, &self.repository) else { return Ok(()) };
+    fn tag(&mut self, descriptor: &Descriptor, images: &[TagImage]) -> Result<(), SourceError> {
+        let (repository, tag) = name_of(descriptor, &self.repository);
+        let tag = match tag {
+            Ok(Some(tag)) => tag,
+            Ok(None) => return Ok(()),
+            Err(problem) => return self.bad(&descriptor.digest.to_string(), problem),
+        };
         if images.is_empty() {
             return Ok(());
         }
-        let item = TagItem { since: self.since, digest: Some(descriptor.digest), images };
+        let item = TagItem { since: self.since, digest: Some(descriptor.digest), images: images.to_vec() };
         (self.sink)(Observation::Tag(ObservedTag { source: None, repository, tag, items: vec![item] }))?;
         Ok(())
     }
 
-    /// The blob with this digest, checked against it and read as JSON.
-    fn blob<T: serde::de::DeserializeOwned>(&self, digest: &Digest) -> Result<T, String> {
+    /// The content that is called so. Whether it is so, whoever reads it compares.
+    fn blob(&self, digest: &Digest) -> Result<Vec<u8>, String> {
         let path = self.path(digest);
+        let cannot =
+            |error: &dyn std::fmt::Display| format!("cannot read the blob {}: {error}", path.display());
+        // Anything else may never end.
+        if std::fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(cannot(&"it is no file"));
+        }
         let mut content = Vec::new();
         std::fs::File::open(&path)
             .and_then(|file| file.take(MAX_DOCUMENT + 1).read_to_end(&mut content))
-            .map_err(|error| format!("cannot read the blob {}: {error}", path.display()))?;
+            .map_err(|error| cannot(&error))?;
         if content.len() as u64 > MAX_DOCUMENT {
             return Err(format!("the blob {digest} is larger than {MAX_DOCUMENT} bytes"));
         }
-        manifest::read(digest, &content)
+        Ok(content)
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
         self.dir.join("blobs").join("sha256").join(digest.hex())
     }
 
-    fn bad(&mut self, digest: &Digest, reason: String) -> Result<Vec<TagImage>, SourceError> {
-        (self.sink)(unreadable(&self.dir.join("index.json"), &digest.to_string(), reason, None))?;
-        Ok(Vec::new())
+    fn bad(&mut self, place: &str, reason: String) -> Result<(), SourceError> {
+        (self.sink)(unreadable(&self.dir.join("index.json"), place, reason, None))?;
+        Ok(())
     }
 }
 
-/// The repository and tag that a descriptor is called by: its name may be a tag alone or a whole reference.
-fn name_of(descriptor: &Descriptor, default: &str) -> (String, Option<String>) {
+/// The repository and tag that a descriptor is called by: its name may be a tag alone or a whole reference. An error is the
+/// name that is neither.
+fn name_of(descriptor: &Descriptor, default: &str) -> (String, Result<Option<String>, String>) {
     let full = descriptor.annotations.get("io.containerd.image.name");
     let name = descriptor.annotations.get(REF_NAME);
     for name in full.into_iter().chain(name) {
         if let Ok(Reference { repository, tag: Some(tag), .. }) = name.parse::<Reference>() {
-            return (repository, Some(tag));
+            return (repository, Ok(Some(tag)));
         }
     }
-    let tag = name.filter(|name| crate::oci::reference::is_tag(name)).cloned();
-    (default.to_owned(), tag)
+    let Some(name) = name.or(full).filter(|name| !name.is_empty()) else {
+        return (default.to_owned(), Ok(None));
+    };
+    if is_tag(name) {
+        return (default.to_owned(), Ok(Some(name.clone())));
+    }
+    match name.parse::<Reference>() {
+        // A digest is no tag, and none is missing.
+        Ok(Reference { repository, digest: Some(_), .. }) => (repository, Ok(None)),
+        Ok(Reference { repository, .. }) if has_host(&repository) => {
+            (repository, Ok(Some("latest".to_owned())))
+        }
+        _ => {
+            let problem = format!(
+                "its name {name:?} is neither a tag nor REPOSITORY:TAG, so that its image is known by digest alone"
+            );
+            (default.to_owned(), Err(problem))
+        }
+    }
 }
 
 /// The repository that images without a full name are in: the folder's name.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::oci::{Digest, Platform};
+use crate::oci::{Digest, Platform, lenient};
 use crate::record::Timestamp;
 
 /// One line. What it is, its fields tell.
@@ -25,21 +25,22 @@ pub struct ImageLine {
     /// Digest of the platform's manifest.
     pub digest: Digest,
     /// What it runs on.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::field")]
     pub platform: Platform,
     /// Media type of the manifest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::field")]
     pub media_type: Option<String>,
     /// Digest of its config.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::field")]
     pub config_digest: Option<Digest>,
     /// When it was built.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::field")]
     pub created: Option<Timestamp>,
     /// Its layers, base first, as stored.
+    #[serde(deserialize_with = "lenient::or_null")]
     pub layers: Vec<LayerLine>,
     /// Digests of the uncompressed layers; with them the chain is one of diff IDs.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::or_null")]
     pub diff_ids: Vec<Digest>,
 }
 
@@ -49,7 +50,7 @@ pub struct LayerLine {
     /// Digest as stored.
     pub digest: Digest,
     /// Size as stored, in bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::field")]
     pub size: Option<u64>,
 }
 
@@ -65,10 +66,10 @@ pub struct TagLine {
     /// `set`, `gone` or `missing-from-registry`.
     pub event: String,
     /// Digest of the image index, of a tag with several platforms.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::or_null")]
     pub index_digest: Option<Digest>,
     /// The images that it leads to from then on.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::or_null")]
     pub manifests: Vec<ManifestLine>,
 }
 
@@ -76,7 +77,7 @@ pub struct TagLine {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ManifestLine {
     /// What it runs on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::field")]
     pub platform: Option<Platform>,
     /// Digest of the platform's manifest.
     pub digest: Digest,

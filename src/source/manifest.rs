@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 
-use crate::oci::document::{BASE_DIGEST, BASE_NAME, Config, Descriptor, Manifest, REF_NAME};
+use crate::oci::document::{BASE_DIGEST, BASE_NAME, Config, Descriptor, Manifest, is_schema_1};
 use crate::oci::{Digest, LayerIdentity};
 use crate::record::image::Evidence;
 use crate::record::{Claim, ImageRecord, Layer};
@@ -14,6 +14,13 @@ pub const MAX_DOCUMENT: u64 = 16 << 20;
 /// Indexes may lie in one another this deep. More is a mistake or an attack.
 pub const MAX_DEPTH: usize = 8;
 
+/// Why a manifest of schema 1 is not read: it has no diff IDs, and its digest leaves out the signatures that stand in it.
+const SCHEMA_1: &str = "it is a manifest of Docker's schema 1, which clade does not read: push the image again with a current \
+                        tool, which writes schema 2";
+
+/// The longest name of an image that counts as a claim.
+const LONGEST_NAME: usize = 1_024;
+
 /// Annotations, by name.
 pub type Annotations = BTreeMap<String, String>;
 
@@ -21,20 +28,41 @@ pub type Annotations = BTreeMap<String, String>;
 pub fn read<T: DeserializeOwned>(digest: &Digest, content: &[u8]) -> Result<T, String> {
     let actual = Digest::of(content);
     if actual != *digest {
+        if is_schema_1(content) {
+            return Err(SCHEMA_1.to_owned());
+        }
         return Err(format!("the blob {digest} has the content of {actual}: it was changed or damaged"));
     }
+    let content = without_mark(content);
     serde_json::from_slice(content).map_err(|error| format!("the blob {digest} is malformed: {error}"))
+}
+
+/// The content without the byte order mark that some editors write in front of UTF-8.
+pub(super) fn without_mark(content: &[u8]) -> &[u8] {
+    content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content)
+}
+
+/// A manifest or an index, read as [`read`] does. One of schema 1 is told as that.
+pub fn manifest(digest: &Digest, content: &[u8]) -> Result<Manifest, String> {
+    let manifest: Manifest = read(digest, content)?;
+    let has_nothing = manifest.config.is_none() && manifest.manifests.is_none();
+    if has_nothing && is_schema_1(content) { Err(SCHEMA_1.to_owned()) } else { Ok(manifest) }
+}
+
+/// What of annotations is needed further down: what they claim of the base. Nothing else is kept, since an index may have many
+/// manifests. A name that no image can have claims nothing.
+pub fn kept(annotations: &Annotations) -> Annotations {
+    let is_kept =
+        |name: &str, value: &str| [BASE_NAME, BASE_DIGEST].contains(&name) && value.len() <= LONGEST_NAME;
+    let kept = annotations.iter().filter(|(name, value)| is_kept(name, value));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// What holds for a manifest: what was said of the indexes that it is in, of its descriptor, and by itself.
 pub fn annotations(inherited: &Annotations, descriptor: &Annotations, manifest: &Manifest) -> Annotations {
     let mut annotations = inherited.clone();
-    annotations.extend(descriptor.clone());
-    annotations.extend(manifest.annotations.clone());
-    if manifest.manifests.is_some() {
-        // What an index is called, its images are not.
-        annotations.remove(REF_NAME);
-    }
+    annotations.extend(kept(descriptor));
+    annotations.extend(kept(&manifest.annotations));
     annotations
 }
 
@@ -58,18 +86,20 @@ pub fn image(
     read: &Config,
     annotations: &Annotations,
 ) -> Result<ImageRecord, String> {
-    let diff_ids = &read.rootfs.diff_ids;
-    if diff_ids.len() != manifest.layers.len() {
+    let diff_ids: &[Digest] = read.rootfs.as_ref().map_or(&[], |rootfs| &rootfs.diff_ids);
+    let layers = &manifest.layers.0;
+    if diff_ids.len() != layers.len() {
         return Err(format!(
             "the manifest has {} layers and its config {} diff_ids: they must be as many",
-            manifest.layers.len(),
+            layers.len(),
             diff_ids.len()
         ));
     }
-    let layers = manifest.layers.iter().zip(diff_ids).map(|(layer, diff_id)| Layer {
-        digest: layer.digest,
+    // A layer is known by its diff ID; what cannot be read of its descriptor is not needed.
+    let layers = layers.iter().zip(diff_ids).map(|(layer, diff_id)| Layer {
+        digest: layer.as_ref().map_or(*diff_id, |layer| layer.digest),
         diff_id: Some(*diff_id),
-        size: Some(layer.size),
+        size: layer.as_ref().ok().map(|layer| layer.size),
     });
     Ok(ImageRecord {
         digest,

@@ -8,6 +8,7 @@ mod kubernetes;
 mod layout;
 pub mod line;
 pub mod manifest;
+mod text;
 mod walk;
 
 use std::path::{Path, PathBuf};
@@ -45,11 +46,11 @@ pub enum SourceError {
     },
     /// There is nothing in it that clade reads.
     #[error(
-        "{} has nothing to import: expected JSON lines of images or tags, `oc get … -o json` lists, or an OCI image \
+        "{} has nothing to import{}: expected JSON lines of images or tags, `oc get … -o json` lists, or an OCI image \
          layout",
-        .0.display()
+        .0.display(), .1.map(|what| format!(" (it is {what})")).unwrap_or_default()
     )]
-    Nothing(PathBuf),
+    Nothing(PathBuf, Option<&'static str>),
     /// The sink did not take an observation.
     #[error(transparent)]
     Sink(#[from] SinkError),

@@ -1,10 +1,11 @@
 //! Finding what there is to read.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::SourceError;
 use super::content::Content;
-use super::file::sniff;
+use super::file::{Found, sniff};
 
 /// Something that can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,26 +33,43 @@ impl Input {
 
 /// The inputs in these files and folders, images before the tags that point at them, since that saves work.
 ///
-/// A file that was named must be readable and something that clade reads; of a folder, what is not is passed over.
+/// A file that was named must be readable and something that clade reads; of a folder, what is not is passed over. Links are
+/// followed, and what they lead to is read once, however many lead there.
 pub fn find(paths: &[PathBuf]) -> Result<Vec<Input>, SourceError> {
     let mut found: Vec<(Content, Input)> = Vec::new();
+    let mut walked = HashSet::new();
     for path in paths {
         let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, error))?;
-        let before = found.len();
+        let (before, mut other) = (found.len(), None);
         if metadata.is_dir() {
-            walk(path, &mut found)?;
-        } else if let Some(content) = sniff(path)? {
-            found.push((content, Input::File { path: path.clone(), bytes: metadata.len() }));
+            // Named twice it is read twice: nobody asks for that by mistake.
+            walked.clear();
+            walk(path, &mut walked, &mut found)?;
+        } else {
+            match sniff(path)? {
+                Found::Read(content) => {
+                    found.push((content, Input::File { path: path.clone(), bytes: metadata.len() }));
+                }
+                Found::Other(what) => other = what,
+            }
         }
         if found.len() == before {
-            return Err(SourceError::Nothing(path.clone()));
+            return Err(SourceError::Nothing(path.clone(), other));
         }
     }
     found.sort_by_key(|(content, _)| *content);
     Ok(found.into_iter().map(|(_, input)| input).collect())
 }
 
-fn walk(dir: &Path, found: &mut Vec<(Content, Input)>) -> Result<(), SourceError> {
+fn walk(
+    dir: &Path,
+    walked: &mut HashSet<PathBuf>,
+    found: &mut Vec<(Content, Input)>,
+) -> Result<(), SourceError> {
+    let real = dir.canonicalize().map_err(|error| unreadable(dir, error))?;
+    if !walked.insert(real) {
+        return Ok(());
+    }
     if dir.join("oci-layout").is_file() || (dir.join("index.json").is_file() && dir.join("blobs").is_dir()) {
         found.push((Content::Objects, Input::Layout(dir.to_owned())));
         return Ok(());
@@ -61,16 +79,32 @@ fn walk(dir: &Path, found: &mut Vec<(Content, Input)>) -> Result<(), SourceError
     paths.sort();
     for path in paths {
         let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        // A link could lead back here: only real folders are entered.
-        let Ok(metadata) = std::fs::symlink_metadata(&path) else { continue };
         if is_hidden {
             continue;
         }
+        let metadata = match std::fs::metadata(&path) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                tracing::warn!("{} is passed over: {error}", path.display());
+                continue;
+            }
+        };
         if metadata.is_dir() {
-            walk(&path, found)?;
-        } else if let Ok(Some(content)) = sniff(&path) {
-            let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
-            found.push((content, Input::File { path, bytes }));
+            walk(&path, walked, found)?;
+        } else if !metadata.is_file() {
+            // A pipe, a socket or a device may never end.
+            tracing::warn!("{} is passed over: it is no file", path.display());
+        } else if path.canonicalize().is_ok_and(|real| walked.insert(real)) {
+            match sniff(&path) {
+                Ok(Found::Read(content)) => {
+                    found.push((content, Input::File { path, bytes: metadata.len() }));
+                }
+                Ok(Found::Other(Some(what))) => {
+                    tracing::warn!("{} is passed over: it is {what}", path.display());
+                }
+                Ok(Found::Other(None)) => {}
+                Err(error) => tracing::warn!("{} is passed over: {error}", path.display()),
+            }
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use clade::log::SharedLog;
 use clade::log::memory::{Faults, MemoryLog};
-use clade::observe::{Listing, Observation};
+use clade::observe::{Listing, Observation, Polled};
 use clade::publisher::Publisher;
 use clade::record::{BuildConfigRecord, ImageRecord, TagRecord, Timestamp};
 
@@ -251,4 +251,74 @@ fn a_base_that_is_pushed_platform_by_platform_is_one_version_for_its_class() {
     NOW.store(1_040, Ordering::Relaxed);
     observe(&mut publisher, Vec::new());
     assert_eq!(following(&publisher), (3, Some(2), "Following".to_owned()));
+}
+
+fn polled(look: u64, seen: Polled) -> Observation {
+    Observation::Polled { source: "one.example".to_owned(), look, seen }
+}
+
+fn polled_tags(look: u64, names: &[&str]) -> Observation {
+    let tags = names.iter().map(|name| match tag(&format!("one.example/app:{name}"), 1, &["a"]) {
+        Observation::Tag(tag) => {
+            clade::observe::ObservedTag { source: Some("one.example".to_owned()), ..tag }
+        }
+        other => panic!("{other:?} is no tag"),
+    });
+    polled(look, Polled::Repository("one.example/app".to_owned(), tags.collect()))
+}
+
+fn everything(look: u64, repositories: &[&str], images: &[&str], unseen: &[&str]) -> Observation {
+    let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let images = images.iter().map(|name| digest(name)).collect();
+    polled(look, Polled::Everything { repositories: owned(repositories), images, unseen: owned(unseen) })
+}
+
+fn living_tags(log: &SharedLog) -> usize {
+    fold::<TagRecord>(&**log).values().filter(|tag| tag.current.digest.is_some()).count()
+}
+
+#[test]
+fn a_repository_that_vanishes_at_once_is_believed_when_a_second_look_misses_it_too() {
+    let log = log();
+    let mut publisher = publisher(&log);
+    let mut see = |observation: Observation| {
+        publisher.observe(observation).unwrap();
+        publisher.flush().unwrap();
+        (living_tags(&log), images(&log).len())
+    };
+    see(image_of("a", &["one.example"]));
+    assert_eq!(see(polled_tags(1, &["1", "2", "3", "4", "5", "6"])), (6, 1));
+    assert_eq!(see(polled_tags(2, &["1", "2", "3", "4", "5"])), (5, 1), "one tag is gone at once");
+    assert_eq!(see(polled_tags(3, &["1"])), (5, 1), "most of them are not");
+    assert_eq!(see(polled_tags(4, &["1", "2", "3", "4", "5"])), (5, 1));
+    assert_eq!(see(polled_tags(5, &["1"])), (5, 1), "they had come back meanwhile");
+    assert_eq!(see(polled_tags(6, &["1"])), (1, 1));
+    assert_eq!(see(everything(7, &[], &[], &[])), (1, 1));
+    assert_eq!(see(everything(7, &[], &[], &[])), (1, 1), "the same look told twice is one look");
+    assert_eq!(see(everything(8, &[], &[], &[])), (0, 0));
+}
+
+#[test]
+fn what_could_not_be_looked_at_keeps_its_tags_and_images() {
+    let log = log();
+    let mut publisher = publisher(&log);
+    let of = |name: &str, repository: &str| {
+        let sources = vec!["one.example".to_owned()];
+        let repositories = vec![format!("one.example/{repository}")];
+        Observation::Image(Box::new(ImageRecord { sources, repositories, ..image(name, &["A", name]) }))
+    };
+    publisher.observe(of("a", "app")).unwrap();
+    publisher.observe(of("b", "other")).unwrap();
+    publisher.observe(polled_tags(1, &["1"])).unwrap();
+    let unknown = clade::observe::ObservedTag {
+        source: Some("one.example".to_owned()),
+        repository: "one.example/app".to_owned(),
+        tag: "1".to_owned(),
+        items: Vec::new(),
+    };
+    publisher.observe(polled(2, Polled::Repository("one.example/app".to_owned(), vec![unknown]))).unwrap();
+    let both = ["one.example/app", "one.example/other"];
+    publisher.observe(everything(2, &both, &[], &["one.example/app"])).unwrap();
+    publisher.flush().unwrap();
+    assert_eq!((living_tags(&log), images(&log)), (1, digests(&["a"])));
 }

@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 use crate::support::digest;
 use crate::workers::{publisher, start};
 
+mod files;
 mod layout;
+mod names;
 mod openshift;
 
 /// A data directory and a folder of things to import.

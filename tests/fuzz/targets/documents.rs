@@ -12,7 +12,7 @@ use super::{in_proportion, parts};
 pub(crate) fn manifest(input: &[u8]) -> bool {
     let Ok(manifest) = serde_json::from_slice::<Manifest>(input) else { return false };
     let _ = not_an_image_manifest(&manifest);
-    for descriptor in manifest.manifests.iter().flatten() {
+    for descriptor in manifest.manifests.iter().flat_map(clade::oci::lenient::Entries::good) {
         let _ = not_an_image(descriptor);
     }
     let held = annotations(&Annotations::new(), &manifest.annotations, &manifest);

@@ -1,13 +1,13 @@
 //! A registry that answers what it was told to, and what is seen of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::Response;
-use clade::observe::{Listing, Observation};
+use clade::observe::{Observation, ObservedTag, Polled};
 use clade::oci::Digest;
 use clade::registry::{Config, watch};
 use serde_json::{Value, json};
@@ -68,6 +68,11 @@ impl Server {
         self
     }
 
+    /// What it answers to this.
+    pub(super) fn answer_to(&self, to: &str) -> Answer {
+        self.0.lock().unwrap().answers[to][0].clone()
+    }
+
     pub(super) fn asked(&self, beginning: &str) -> usize {
         self.0.lock().unwrap().asked.iter().filter(|asked| asked.starts_with(beginning)).count()
     }
@@ -117,16 +122,22 @@ impl Server {
         self.manifest(repository, &json!({"mediaType": MANIFEST, "config": config, "layers": layers}))
     }
 
-    /// Everything that is seen in one pass. Whether it was told as a whole is the last.
+    /// Everything that is seen in one pass.
     pub(super) async fn pass(&self) -> Seen {
+        self.passes_until(2, Seen::is_whole).await
+    }
+
+    /// Everything that is seen until it is as it should be, or so many passes have begun.
+    pub(super) async fn passes_until(&self, most: usize, is_enough: impl Fn(&Seen) -> bool) -> Seen {
         let mut config: Config = format!("http://{}", self.address()).parse().unwrap();
         config.requests_per_second = 1_000;
+        config.poll = Duration::from_millis(50);
         let (out, mut observations) = mpsc::channel(4);
         let (_notices, notified) = mpsc::channel(4);
         let watching = tokio::spawn(watch(config, notified, out));
         let mut seen = Seen { host: self.address(), observations: Vec::new() };
         // A pass that fails is followed by another: by then all of the first was seen.
-        while !seen.is_whole() && self.passes() < 2 {
+        while !is_enough(&seen) && self.passes() < most {
             let next = tokio::time::timeout(Duration::from_millis(100), observations.recv()).await;
             seen.observations.extend(next.ok().flatten().into_iter().flatten());
         }
@@ -183,8 +194,31 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// Whether everything that there is was told, and nothing of it could not be seen.
     pub(super) fn is_whole(&self) -> bool {
-        self.observations.iter().any(|seen| matches!(seen, Observation::Listed(_, Listing::Images(_))))
+        self.everything().is_some_and(|(_, _, unseen)| unseen.is_empty())
+    }
+
+    fn everything(&self) -> Option<(&HashSet<String>, &HashSet<Digest>, &HashSet<String>)> {
+        self.observations.iter().rev().find_map(|seen| match seen {
+            Observation::Polled { seen: Polled::Everything { repositories, images, unseen }, .. } => {
+                Some((repositories, images, unseen))
+            }
+            _ => None,
+        })
+    }
+
+    /// The same before everything was told.
+    pub(super) fn unseen_or_none(&self) -> Vec<String> {
+        self.everything().map(|_| self.unseen()).unwrap_or_default()
+    }
+
+    /// The repositories that are there and could not be seen.
+    pub(super) fn unseen(&self) -> Vec<String> {
+        let unseen = self.everything().unwrap().2;
+        let mut names: Vec<String> = unseen.iter().map(|name| self.short(name)).collect();
+        names.sort_unstable();
+        names
     }
 
     /// The images that were told of.
@@ -198,36 +232,25 @@ impl Seen {
 
     /// All images that there are.
     pub(super) fn listed_images(&self) -> Vec<Digest> {
-        let listed = |seen: &Observation| match seen {
-            Observation::Listed(_, Listing::Images(images)) => Some(images.clone()),
-            _ => None,
-        };
-        self.observations.iter().find_map(listed).unwrap().into_iter().collect()
+        self.everything().unwrap().1.iter().copied().collect()
     }
 
     /// All repositories that there are.
     pub(super) fn listed_repositories(&self) -> Vec<String> {
-        let listed = |seen: &Observation| match seen {
-            Observation::Listed(_, Listing::Repositories(names)) => Some(names.clone()),
-            _ => None,
-        };
-        let mut names: Vec<String> = self
-            .observations
-            .iter()
-            .find_map(listed)
-            .unwrap()
-            .into_iter()
-            .map(|name| self.short(&name))
-            .collect();
+        let mut names: Vec<String> =
+            self.everything().unwrap().0.iter().map(|name| self.short(name)).collect();
         names.sort_unstable();
         names
     }
 
     /// The tags of a repository that was told as a whole, with how many images each has.
     pub(super) fn repository(&self, name: &str) -> Option<Vec<(String, usize)>> {
-        self.observations.iter().find_map(|seen| match seen {
-            Observation::Repository { repository, tags, .. } if self.short(repository) == name => {
-                Some(tags.iter().map(|tag| (tag.tag.clone(), tag.items[0].images.len())).collect())
+        let images = |tag: &ObservedTag| tag.items.first().map_or(0, |item| item.images.len());
+        self.observations.iter().rev().find_map(|seen| match seen {
+            Observation::Polled { seen: Polled::Repository(repository, tags), .. }
+                if self.short(repository) == name =>
+            {
+                Some(tags.iter().map(|tag| (tag.tag.clone(), images(tag))).collect())
             }
             _ => None,
         })

@@ -92,3 +92,89 @@ fn an_index_that_names_another_many_times_names_its_images_once() {
     assert_eq!((imported.counts.images, imported.images()), (1, 1));
     assert_eq!(imported.query().images("app:1").unwrap().len(), 1);
 }
+
+#[test]
+fn indexes_that_list_one_another_many_times_are_read_once_each() {
+    let bench = Bench::new();
+    let mut inner = layout_image(&bench, &["A"], &json!({}));
+    for depth in 0..7 {
+        let manifests = vec![inner; 20];
+        let annotations = json!({"depth": depth.to_string()});
+        inner = bench.blob("layout", INDEX, &json!({"manifests": manifests, "annotations": annotations}));
+    }
+    let imported =
+        bench.file("layout/index.json", json!({"manifests": [named(inner, "1")]}).to_string()).import();
+    assert_eq!(imported.query().images("layout:1").unwrap().len(), 1);
+}
+
+#[test]
+fn null_is_the_same_as_absent_and_an_entry_that_is_none_costs_no_other() {
+    let bench = Bench::new();
+    let one = layout_image(&bench, &["A"], &Value::Null);
+    let mut other = named(layout_image(&bench, &["B"], &json!({"a": null, "b": 1})), "other");
+    other["size"] = json!("large");
+    let config =
+        bench.blob("layout", CONFIG, &json!({"os": null, "rootfs": {"diff_ids": null}, "created": null}));
+    let empty = bench.blob("layout", MANIFEST, &json!({"config": config, "layers": null}));
+    let manifests = json!([null, named(one, "one"), {"digest": 1}, other, named(empty, "empty")]);
+    let index = json!({"annotations": null, "manifests": manifests});
+    let imported = bench.file("layout/index.json", index.to_string()).import();
+    let places: Vec<String> = imported.dead_letters().into_iter().map(|(place, _)| place).collect();
+    assert_eq!(places, ["index.json:manifests[1]", "index.json:manifests[3]"]);
+    for name in ["one", "other", "empty"] {
+        assert_eq!(imported.query().images(&format!("layout:{name}")).unwrap().len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn a_name_that_is_no_tag_is_told() {
+    let bench = Bench::new();
+    let names = ["2.0+build7", "topic/thing", "Upper:1", "quay.io/team/app", "good"];
+    let manifests: Vec<Value> =
+        names.iter().map(|name| named(layout_image(&bench, &["A", name], &json!({})), name)).collect();
+    let imported = bench.file("layout/index.json", json!({"manifests": manifests}).to_string()).import();
+    assert_eq!(imported.images(), names.len());
+    for found in ["layout:good", "quay.io/team/app:latest"] {
+        assert_eq!(imported.query().images(found).unwrap().len(), 1, "{found}");
+    }
+    let letters = imported.dead_letters();
+    assert_eq!(letters.len(), 3, "{letters:?}");
+    assert!(letters.iter().all(|(_, reason)| reason.contains("neither a tag nor")), "{letters:?}");
+}
+
+#[test]
+fn layouts_and_blobs_behind_links_are_read_and_circles_of_links_are_none() {
+    use std::os::unix::fs::symlink;
+    let bench = Bench::new();
+    let image = layout_image(&bench, &["A"], &json!({}));
+    bench.file("layout/index.json", json!({"manifests": [named(image, "1")]}).to_string());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let (inside, outside) = (bench.files.path(), elsewhere.path());
+    std::fs::rename(inside.join("layout"), outside.join("layout")).unwrap();
+    std::fs::rename(outside.join("layout/blobs/sha256"), outside.join("blobs")).unwrap();
+    symlink(outside.join("blobs"), outside.join("layout/blobs/sha256")).unwrap();
+    symlink(outside.join("layout"), inside.join("linked")).unwrap();
+    symlink(outside.join("layout"), inside.join("twice")).unwrap();
+    symlink(inside, inside.join("circle")).unwrap();
+    symlink(inside.join("nothing"), inside.join("broken")).unwrap();
+    let imported = bench.import();
+    assert_eq!((imported.images(), imported.dead_letters()), (1, Vec::new()));
+}
+
+#[test]
+fn an_empty_layer_is_known_by_its_diff_id_however_it_was_filled_up() {
+    let bench = Bench::new();
+    let image = |ids: &[Digest]| {
+        let layers: Vec<Value> =
+            ids.iter().map(|id| json!({"digest": digest(&format!("stored {id}")), "size": 1})).collect();
+        let config = bench.blob("layout", CONFIG, &json!({"rootfs": {"diff_ids": ids}}));
+        bench.blob("layout", MANIFEST, &json!({"config": config, "layers": layers}))
+    };
+    let empty = Digest::of(&[0; 10 << 10]);
+    let names = [("only", vec![empty]), ("app", vec![empty, digest("A")]), ("plain", vec![digest("A")])];
+    let manifests: Vec<Value> = names.iter().map(|(name, ids)| named(image(ids), name)).collect();
+    let imported = bench.file("layout/index.json", json!({"manifests": manifests}).to_string()).import();
+    assert_eq!(imported.ancestors("layout:app"), []);
+    let explained = imported.query().explain("layout:app").unwrap().remove(0);
+    assert_eq!(explained.equivalents.len(), 1);
+}

@@ -112,3 +112,60 @@ fn a_manifest_list_that_is_seen_after_the_tags_that_point_at_it_resolves_them() 
     let again = bench.import().counts;
     assert_eq!((again.images, again.tags), (0, 0));
 }
+
+fn event(created: &str, image: &str) -> Value {
+    let image = if image.is_empty() { String::new() } else { digest(image).to_string() };
+    json!({"created": created, "image": image, "dockerImageReference": "quay.io/team/app:1"})
+}
+
+fn stream(events: &[Value]) -> Value {
+    json!({"kind": "ImageStream", "metadata": {"name": "app", "namespace": "team"},
+           "status": {"tags": [null, {"tag": "1", "items": events}, {"items": []}]}})
+}
+
+fn object(name: &str, layer: &str) -> Value {
+    json!({"kind": "Image", "metadata": {"name": digest(name), "labels": {"tier": null}, "annotations": null},
+           "dockerImageReference": null, "dockerImageMetadata": {"Created": "", "Architecture": null},
+           "dockerImageLayers": [{"name": digest(layer), "size": -1, "mediaType": null}]})
+}
+
+fn list(items: &[Value]) -> Imported {
+    let bench = Bench::new();
+    bench.file("list.json", json!({"kind": "List", "items": items}).to_string()).import()
+}
+
+#[test]
+fn the_first_event_of_a_tag_is_the_current_one_whatever_its_time() {
+    let (old, new) = (event("2024-01-01T00:00:00Z", "old"), event("2024-02-01T00:00:00Z", "new"));
+    let items = [object("old", "A"), object("new", "B")];
+    for events in [vec![old.clone(), new.clone()], vec![old.clone(), new.clone(), old.clone()]] {
+        let imported = list(&[&items[..], &[stream(&events)]].concat());
+        assert_eq!(imported.query().images("team/app:1").unwrap(), [digest("old")]);
+        assert_eq!(imported.dead_letters().len(), 1, "the two entries without a tag, told once");
+    }
+    let back = [new.clone(), old, new];
+    let imported = list(&[&items[..], &[stream(&back)]].concat());
+    assert_eq!(imported.query().images("team/app:1").unwrap(), [digest("new")]);
+    let odd = [event("", "new"), event("never", "old")];
+    let imported = list(&[&items[..], &[stream(&odd)]].concat());
+    assert_eq!(imported.query().images("team/app:1").unwrap(), [digest("new")]);
+}
+
+#[test]
+fn a_tag_that_names_a_place_and_no_image_leads_nowhere() {
+    let events = [event("2024-02-01T00:00:00Z", ""), event("2024-01-01T00:00:00Z", "old")];
+    let imported = list(&[object("old", "A"), stream(&events)]);
+    assert!(imported.query().images("team/app:1").is_err());
+    assert_eq!(imported.images(), 1);
+}
+
+#[test]
+fn attestations_and_signatures_as_image_objects_are_no_images() {
+    let mut unknown = object("unknown", "a");
+    unknown["dockerImageMetadata"] = json!({"Os": "unknown", "Architecture": "unknown"});
+    let mut signature = object("signature", "b");
+    signature["dockerImageLayers"][0]["mediaType"] =
+        json!("application/vnd.dev.cosign.simplesigning.v1+json");
+    let imported = list(&[unknown, signature, object("app", "A")]);
+    assert_eq!((imported.images(), imported.counts.not_images), (1, 2));
+}

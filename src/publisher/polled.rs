@@ -1,0 +1,115 @@
+//! What a source has that is asked again and again. It tells nobody of what it deletes, and what it leaves out by mistake
+//! looks the same: a part of it that vanishes at once is believed when a later look sees it as well.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::{PublishError, Publisher};
+use crate::observe::Polled;
+use crate::oci::{Digest, Reference};
+
+/// So many may always be deleted at once, or half of all.
+const FEW: usize = 3;
+
+/// What is not believed yet: by source and repository, the look that missed it. The source itself is an empty name.
+pub(super) type Doubts = HashMap<(String, String), u64>;
+
+impl Publisher {
+    pub(super) fn observe_polled(
+        &mut self,
+        source: &str,
+        look: u64,
+        seen: Polled,
+    ) -> Result<(), PublishError> {
+        match seen {
+            Polled::Repository(repository, tags) => {
+                let listed: HashSet<String> =
+                    tags.iter().map(|tag| Reference::tag_name(&repository, &tag.tag)).collect();
+                tags.into_iter().try_for_each(|tag| self.observe_tag(tag))?;
+                let prefix = Reference::tag_name(&repository, "");
+                let all = self.tags_of_source(source, &prefix, |_| true);
+                let gone: Vec<&String> = all.iter().filter(|name| !listed.contains(*name)).collect();
+                if self.is_believed(source, &repository, look, gone.len(), all.len()) {
+                    gone.into_iter().try_for_each(|name| self.observe_tag_gone(source, name))?;
+                }
+                Ok(())
+            }
+            Polled::Everything { repositories, images, unseen } => {
+                let mut gone: BTreeMap<String, Vec<String>> = BTreeMap::new();
+                for name in self.tags_of_source(source, "", |_| true) {
+                    let repository = name.rsplit_once(':').map_or(&*name, |(repository, _)| repository);
+                    if !repositories.contains(repository) {
+                        gone.entry(repository.to_owned()).or_default().push(name);
+                    }
+                }
+                for (repository, tags) in gone {
+                    if self.is_believed(source, &repository, look, tags.len(), tags.len()) {
+                        tags.iter().try_for_each(|name| self.observe_tag_gone(source, name))?;
+                    }
+                }
+                self.observe_polled_images(source, look, &images, &unseen)
+            }
+        }
+    }
+
+    fn observe_polled_images(
+        &mut self,
+        source: &str,
+        look: u64,
+        listed: &HashSet<Digest>,
+        unseen: &HashSet<String>,
+    ) -> Result<(), PublishError> {
+        // Tags that are not believed to be gone still need their images.
+        let mut doubts = self.doubts.iter();
+        if doubts.any(|((of, repository), since)| of == source && !repository.is_empty() && *since >= look) {
+            return Ok(());
+        }
+        let all = self.images_of_source(source);
+        let mut gone: Vec<Digest> = all.iter().filter(|digest| !listed.contains(*digest)).copied().collect();
+        if !unseen.is_empty() {
+            let mut seen = Vec::with_capacity(gone.len());
+            for digest in gone {
+                let image = self.image(&digest)?;
+                if image.is_none_or(|image| !image.repositories.iter().any(|name| unseen.contains(name))) {
+                    seen.push(digest);
+                }
+            }
+            gone = seen;
+        }
+        if self.is_believed(source, "", look, gone.len(), all.len()) {
+            self.observe_images_gone_from(source, gone)?;
+        }
+        Ok(())
+    }
+
+    /// Whether so many of so many are gone: if they are few, or an earlier look has missed them as well.
+    fn is_believed(&mut self, source: &str, repository: &str, look: u64, gone: usize, all: usize) -> bool {
+        let key = (source.to_owned(), repository.to_owned());
+        let is_much = match repository {
+            "" => gone > FEW && gone * 2 > all,
+            _ => gone > 0 && (gone == all || gone > FEW && gone * 2 > all),
+        };
+        if !is_much {
+            self.doubts.remove(&key);
+            return true;
+        }
+        match self.doubts.get(&key) {
+            Some(since) if *since < look => {
+                self.doubts.remove(&key);
+                true
+            }
+            Some(_) => false,
+            None => {
+                let (of, what) = match repository {
+                    "" => (source, "images"),
+                    repository => (repository, "tags"),
+                };
+                tracing::warn!(
+                    "{gone} of {all} {what} of {of} are listed no longer: they count as deleted if the next look misses \
+                     them as well"
+                );
+                self.doubts.insert(key, look);
+                false
+            }
+        }
+    }
+}
