@@ -184,7 +184,8 @@ fn is_image_config(media_type: &str) -> bool {
 
 /// Whether a media type says nothing of what it is that of.
 fn is_any_type(media_type: &str) -> bool {
-    matches!(media_type, "" | "application/octet-stream" | "application/json") || media_type.starts_with("text/")
+    matches!(media_type, "" | "application/octet-stream" | "application/json")
+        || media_type.starts_with("text/")
 }
 
 /// Whether a document is a manifest of Docker's schema 1, which has no config, and whose digest is not that of its text.

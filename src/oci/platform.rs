@@ -53,9 +53,8 @@ impl Platform {
     /// How close the other is: 3 if both are equal, 2 if they are but for `os.version`, 1 if they are but for that and
     /// `os.features`, else 0.
     pub fn closeness(&self, other: &Self) -> u8 {
-        let is_same = self.os == other.os
-            && self.architecture == other.architecture
-            && self.variant == other.variant;
+        let is_same =
+            self.os == other.os && self.architecture == other.architecture && self.variant == other.variant;
         match (is_same, self.os_features == other.os_features, self.os_version == other.os_version) {
             (false, ..) => 0,
             (true, true, true) => 3,
@@ -131,10 +130,14 @@ mod tests {
 
     #[test]
     fn a_platform_reads_back_what_it_prints() {
-        for text in ["linux/amd64", "linux/arm64/v8", "windows/amd64:10.0.14393.1770", "windows/amd64:10.0+win32k"] {
+        for text in
+            ["linux/amd64", "linux/arm64/v8", "windows/amd64:10.0.14393.1770", "windows/amd64:10.0+win32k"]
+        {
             assert_eq!(text.parse::<Platform>().map(|platform| platform.to_string()), Ok(text.to_owned()));
         }
-        for text in ["", "linux", "linux/", "/amd64", "linux/arm/v7/x", "linux/arm/", "windows/amd64:", "linux/arm+"] {
+        for text in
+            ["", "linux", "linux/", "/amd64", "linux/arm/v7/x", "linux/arm/", "windows/amd64:", "linux/arm+"]
+        {
             assert_eq!(text.parse::<Platform>(), Err(PlatformError(text.to_owned())));
         }
     }

@@ -170,7 +170,9 @@ mod tests {
         for name in ["php:8", "library/php:8", "docker.io/library/php:8"] {
             let all = Reference::spellings(name);
             assert_eq!(all[0], name);
-            assert!(all.iter().any(|of| of == "docker.io/library/php:8") && all.iter().any(|of| of == "php:8"));
+            assert!(
+                all.iter().any(|of| of == "docker.io/library/php:8") && all.iter().any(|of| of == "php:8")
+            );
         }
         assert!(Reference::spellings("docker.io/team/app:1").contains(&"team/app:1".to_owned()));
         assert_eq!(Reference::spellings("localhost:5000/app:1"), ["localhost:5000/app:1"]);

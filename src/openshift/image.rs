@@ -141,7 +141,8 @@ fn of_manifests(digest: Digest, manifests: Entries<ImageManifest>) -> Vec<Observ
     let (manifests, problem) = manifests.split();
     let mut observations = Vec::new();
     if let Some(problem) = problem {
-        let (place, reason) = (format!("Image {digest}"), format!("left out of dockerImageManifests: {problem}"));
+        let (place, reason) =
+            (format!("Image {digest}"), format!("left out of dockerImageManifests: {problem}"));
         observations.push(Observation::Unreadable(DeadLetterRecord::new(place, None, reason, None)));
     }
     let images = manifests.into_iter().filter(|manifest| manifest.os != "unknown").map(|manifest| TagImage {

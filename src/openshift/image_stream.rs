@@ -70,8 +70,7 @@ pub(super) fn observations(stream: ImageStream) -> Vec<Observation> {
     };
     let mut observations = Vec::new();
     let suffix = format!("/{repository}");
-    let addresses =
-        [&stream.status.docker_image_repository, &stream.status.public_docker_image_repository];
+    let addresses = [&stream.status.docker_image_repository, &stream.status.public_docker_image_repository];
     let registries: Vec<String> = addresses
         .into_iter()
         .filter_map(|address| Some(address.strip_suffix(&suffix)?.to_owned()))
@@ -95,12 +94,7 @@ pub(super) fn observations(stream: ImageStream) -> Vec<Observation> {
             continue;
         }
         let items = moments(events.items.split().0);
-        let tag = ObservedTag {
-            source: None,
-            repository: repository.clone(),
-            tag: events.tag,
-            items,
-        };
+        let tag = ObservedTag { source: None, repository: repository.clone(), tag: events.tag, items };
         let name = Reference::tag_name(&repository, &tag.tag);
         let of = StreamTag { follows: aliases.get(&tag.tag).cloned(), registries: registries.clone() };
         observations.push(Observation::Tag(tag));

@@ -367,7 +367,8 @@ fn a_build_on_an_alias_comes_after_the_one_that_pushes_what_the_alias_follows() 
 fn a_pull_spec_of_the_own_registry_by_its_address_is_the_tag_of_a_stream() {
     let mut app = build("app", "php");
     let pull_spec = "172.30.1.1:5000/ns/php:latest".to_owned();
-    app.builder = Some(ObjectReference { kind: ReferenceKind::DockerImage, name: pull_spec, namespace: None });
+    app.builder =
+        Some(ObjectReference { kind: ReferenceKind::DockerImage, name: pull_spec, namespace: None });
     let made = plan(&all_outdated(&["php", "app"]), &[build("php", "base"), app]);
     assert_eq!(told(&made), ["1 php Build", "2 app Build"]);
 }

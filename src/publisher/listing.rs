@@ -110,7 +110,12 @@ impl Publisher {
     }
 
     /// The names of the source's tags that begin so, still lead somewhere and are as `which` says.
-    pub(super) fn tags_of_source(&self, source: &str, prefix: &str, which: impl Fn(&str) -> bool) -> Vec<String> {
+    pub(super) fn tags_of_source(
+        &self,
+        source: &str,
+        prefix: &str,
+        which: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
         let published = self.places.tags_of_source(source, prefix).map(String::as_str);
         let pending = self.pending.tags.range(prefix.to_owned()..);
         let pending = pending

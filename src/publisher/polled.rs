@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{PublishError, Publisher};
-use crate::observe::{ObservedTag, Polled};
+use crate::observe::Polled;
 use crate::oci::{Digest, Reference};
 
 /// So many may always be deleted at once, or half of all.

@@ -87,8 +87,9 @@ pub enum Evidence {
 impl ImageRecord {
     /// The chain of its non-empty layers. An empty one is known by either of its digests: its compressed forms are many.
     pub fn chain(&self) -> LayerChain {
-        let is_empty =
-            |layer: &Layer| is_empty_layer(&layer.digest) || layer.diff_id.as_ref().is_some_and(is_empty_layer);
+        let is_empty = |layer: &Layer| {
+            is_empty_layer(&layer.digest) || layer.diff_id.as_ref().is_some_and(is_empty_layer)
+        };
         LayerChain::new(
             self.layer_identity,
             self.layers.iter().filter(|layer| !is_empty(layer)).map(|layer| match self.layer_identity {

@@ -160,12 +160,16 @@ impl Access {
         let mut request = self.http.get(format!("{}{joint}{parameters}", challenge.realm)).timeout(PATIENCE);
         if let RegistryAuth::Basic(user, password) = self.credentials().await? {
             if !challenge.may_have_a_password(&self.base) {
-                let said = format!("it wants the password at {}, where it could be read on the way", challenge.realm);
+                let said = format!(
+                    "it wants the password at {}, where it could be read on the way",
+                    challenge.realm
+                );
                 return Err(self.refused(scope, &said));
             }
             request = request.basic_auth(user, Some(password));
         }
-        let cannot = |error| self.unreachable(format!("no token of {}: {}", challenge.realm, with_causes(error)));
+        let cannot =
+            |error| self.unreachable(format!("no token of {}: {}", challenge.realm, with_causes(error)));
         let mut answer = request.send().await.map_err(cannot)?;
         let (status, mut body) = (answer.status(), Vec::new());
         while let Some(piece) = answer.chunk().await.map_err(cannot)? {

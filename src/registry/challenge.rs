@@ -63,7 +63,9 @@ mod tests {
         ] {
             assert_eq!(Challenge::read(text).as_ref(), Some(&expected), "{text}");
         }
-        for text in ["Basic realm=\"x\"", "Bearer", "Bearer realm=\"file:///etc/passwd\"", "Bearer service=\"x\""] {
+        for text in
+            ["Basic realm=\"x\"", "Bearer", "Bearer realm=\"file:///etc/passwd\"", "Bearer service=\"x\""]
+        {
             assert_eq!(Challenge::read(text), None, "{text}");
         }
     }

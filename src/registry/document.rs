@@ -96,7 +96,8 @@ impl Client {
             answer => answer.ok(),
         };
         let told = answer.filter(|answer| answer.status == StatusCode::OK);
-        if let Some(Ok(digest)) = told.as_ref().and_then(|answer| answer.headers.get(DIGEST)).map(read_digest) {
+        if let Some(Ok(digest)) = told.as_ref().and_then(|answer| answer.headers.get(DIGEST)).map(read_digest)
+        {
             return Ok(Pointed::At(digest));
         }
         // HEAD is refused, or tells nothing, where GET is answered. Then the content tells.

@@ -80,8 +80,7 @@ impl Repository {
         let (digest, since) = self.tags.get(tag)?;
         let images = self.images(digest)?;
         // What cannot be read may be an image. The tag has moved there, in any case.
-        let may_be =
-            matches!(self.manifests.get(digest), Some(Known::Unreadable | Known::Withheld(_)));
+        let may_be = matches!(self.manifests.get(digest), Some(Known::Unreadable | Known::Withheld(_)));
         (may_be || !images.is_empty()).then(|| ObservedTag {
             source: Some(host.to_owned()),
             repository: repository.to_owned(),

@@ -66,7 +66,8 @@ impl Client {
     /// The tags of a repository; none if there is no such repository.
     pub(super) async fn tags(&self, repository: &str) -> Result<Option<BTreeSet<String>>, RegistryError> {
         let first = format!("/v2/{repository}/tags/list");
-        let names = self.pages(&first, Scope::Repository(repository), |page: Tags| page.of(repository)).await?;
+        let names =
+            self.pages(&first, Scope::Repository(repository), |page: Tags| page.of(repository)).await?;
         Ok(names.map(|names| self.only(names, is_tag)))
     }
 

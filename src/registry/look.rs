@@ -178,7 +178,8 @@ impl Look<'_> {
             let digest = client.digest(name, &tag).await;
             (tag, digest)
         };
-        let mut of = Digests { found: tags.iter().map(|tag| (tag.clone(), None)).collect(), ..Default::default() };
+        let mut of =
+            Digests { found: tags.iter().map(|tag| (tag.clone(), None)).collect(), ..Default::default() };
         for (tag, to) in &mut of.found {
             *to = self.points_at(tag);
         }

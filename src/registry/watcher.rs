@@ -284,7 +284,8 @@ impl Watcher {
                 failures => format!(", and {} others", failures - 1),
             };
             let seconds = wait.as_secs_f64().ceil();
-            let stays = if are_listed { "what that concerns stays as it was" } else { "nothing counts as deleted" };
+            let stays =
+                if are_listed { "what that concerns stays as it was" } else { "nothing counts as deleted" };
             tracing::warn!("{error}{others}; {stays}; trying again in {seconds} s");
             return Ok(wait);
         }
@@ -306,9 +307,8 @@ impl Watcher {
         let Some(left) = self.to_tell.checked_sub(1) else { return Ok(()) };
         self.to_tell = left;
         let full = |name: &String| shared.client.full_name(name);
-        let is_whole = |name: &String| {
-            self.repositories.get(name).is_some_and(|of| of.is_told && !of.is_partial)
-        };
+        let is_whole =
+            |name: &String| self.repositories.get(name).is_some_and(|of| of.is_told && !of.is_partial);
         let seen = Polled::Everything {
             images: self.repositories.values().flat_map(Repository::all_images).collect(),
             unseen: names.iter().filter(|name| !is_whole(name)).map(full).collect(),

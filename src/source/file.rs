@@ -20,7 +20,10 @@ const IMAGE_KIND: [&str; 2] = ["\"kind\": \"Image\"", "\"kind\":\"Image\""];
 
 /// Words by which the JSON of other tools is known.
 const OTHERS: [(&str, &str); 8] = [
-    ("\"RepoTags\"", "what `docker inspect` or `skopeo inspect` print, or the manifest of a `docker save` archive"),
+    (
+        "\"RepoTags\"",
+        "what `docker inspect` or `skopeo inspect` print, or the manifest of a `docker save` archive",
+    ),
     ("\"RepoDigests\"", "what `docker inspect` prints"),
     ("\"schemaVersion\"", "a manifest without its config and its repository"),
     ("\"diff_ids\"", "the config of an image without its manifest and its repository"),

@@ -125,7 +125,8 @@ impl Layout<'_, '_> {
                     Ok(entry) if seen.insert(entry.digest) => {
                         let inside = self.descriptor(entry, &annotations, depth + 1)?;
                         // An index in this one may lead to the same images as its neighbour.
-                        let mut is_new = |image: &TagImage| image.digest == entry.digest || seen.insert(image.digest);
+                        let mut is_new =
+                            |image: &TagImage| image.digest == entry.digest || seen.insert(image.digest);
                         images.extend(inside.iter().cloned().filter(|image| is_new(image)));
                     }
                     Ok(_) => {}
@@ -190,7 +191,8 @@ impl Layout<'_, '_> {
     /// The content that is called so. Whether it is so, whoever reads it compares.
     fn blob(&self, digest: &Digest) -> Result<Vec<u8>, String> {
         let path = self.path(digest);
-        let cannot = |error: &dyn std::fmt::Display| format!("cannot read the blob {}: {error}", path.display());
+        let cannot =
+            |error: &dyn std::fmt::Display| format!("cannot read the blob {}: {error}", path.display());
         // Anything else may never end.
         if std::fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
             return Err(cannot(&"it is no file"));

@@ -52,7 +52,8 @@ pub fn manifest(digest: &Digest, content: &[u8]) -> Result<Manifest, String> {
 /// What of annotations is needed further down: what they claim of the base. Nothing else is kept, since an index may have many
 /// manifests. A name that no image can have claims nothing.
 pub fn kept(annotations: &Annotations) -> Annotations {
-    let is_kept = |name: &str, value: &str| [BASE_NAME, BASE_DIGEST].contains(&name) && value.len() <= LONGEST_NAME;
+    let is_kept =
+        |name: &str, value: &str| [BASE_NAME, BASE_DIGEST].contains(&name) && value.len() <= LONGEST_NAME;
     let kept = annotations.iter().filter(|(name, value)| is_kept(name, value));
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

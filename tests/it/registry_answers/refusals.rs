@@ -79,7 +79,11 @@ async fn what_is_deleted_beside_a_refused_image_is_gone() {
     let without = |seen: &super::server::Seen| seen.repository("a").is_some_and(|tags| tags.len() == 2);
     let seen = server.passes_until(6, without).await;
     let tags = [("1".to_owned(), 1), ("2".to_owned(), 1)];
-    assert_eq!(seen.repository("a").unwrap(), tags, "the refused tag is where it was, the deleted one is not");
+    assert_eq!(
+        seen.repository("a").unwrap(),
+        tags,
+        "the refused tag is where it was, the deleted one is not"
+    );
 }
 
 #[tokio::test]
@@ -87,7 +91,10 @@ async fn an_answer_that_breaks_off_is_the_failure_of_its_repository_alone() {
     let server = Server::start().await;
     let (broken, sound) = (server.image("a", &["A"]), server.image("b", &["B"]));
     server.repositories(&["a", "b"]).tags("a", &[("1", broken)]).tags("b", &[("1", sound)]);
-    server.answers(&format!("GET /v2/a/manifests/{broken}"), &[Answer::status(200).with("content-length", "100")]);
+    server.answers(
+        &format!("GET /v2/a/manifests/{broken}"),
+        &[Answer::status(200).with("content-length", "100")],
+    );
     let seen = server.passes_until(2, |seen| seen.unseen_or_none() == ["a"]).await;
     assert_eq!(seen.images(), [sound]);
     assert_eq!(seen.unseen(), ["a"]);
@@ -98,7 +105,10 @@ async fn a_challenge_that_comes_only_with_a_repository_is_followed() {
     let server = Server::start().await;
     server.wants_tokens();
     let image = server.image("team/a", &["A"]);
-    server.repositories(&["team/a"]).tags("team/a", &[("1", image)]).answers("GET /v2/", &[Answer::status(200)]);
+    server
+        .repositories(&["team/a"])
+        .tags("team/a", &[("1", image)])
+        .answers("GET /v2/", &[Answer::status(200)]);
     assert_eq!(server.pass().await.images(), [image]);
 }
 

@@ -237,7 +237,8 @@ impl Seen {
 
     /// All repositories that there are.
     pub(super) fn listed_repositories(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.everything().unwrap().0.iter().map(|name| self.short(name)).collect();
+        let mut names: Vec<String> =
+            self.everything().unwrap().0.iter().map(|name| self.short(name)).collect();
         names.sort_unstable();
         names
     }

@@ -83,7 +83,10 @@ async fn a_page_for_browsers_is_nothing_that_a_tag_points_at() {
     server.answers("HEAD /v2/a/manifests/1", std::slice::from_ref(&page));
     server.answers("GET /v2/a/manifests/1", &[page]);
     let seen = server.pass().await;
-    assert_eq!((seen.repository("a").unwrap(), seen.unseen()), (vec![("1".to_owned(), 0)], vec!["a".to_owned()]));
+    assert_eq!(
+        (seen.repository("a").unwrap(), seen.unseen()),
+        (vec![("1".to_owned(), 0)], vec!["a".to_owned()])
+    );
 }
 
 fn not_images(seen: &Seen) -> Vec<&'static str> {
@@ -137,7 +140,8 @@ async fn signatures_attestations_and_build_caches_are_no_images_however_they_are
 async fn images_of_old_tools_are_images_whatever_they_call_their_configs() {
     let server = Server::start().await;
     let names = ["", "application/octet-stream", "application/json", "text/html", "text/plain"];
-    let tags: Vec<(String, Digest)> = (0..).zip(names)
+    let tags: Vec<(String, Digest)> = (0..)
+        .zip(names)
         .map(|(number, told)| {
             let config = json!({"os": "linux", "architecture": "amd64", "container": format!("{number}"),
                 "created": "yesterday", "rootfs": {"diff_ids": [digest("x")]}});

@@ -9,7 +9,8 @@ use crate::support::digest;
 fn a_file_is_the_same_in_every_encoding_that_a_shell_writes() {
     let image = json!({"kind": "Image", "metadata": {"name": digest("app")},
         "dockerImageLayers": [{"name": digest("A"), "size": 1}]});
-    for text in [image_line("app", &["A"]).to_string() + "\n", serde_json::to_string_pretty(&image).unwrap()] {
+    for text in [image_line("app", &["A"]).to_string() + "\n", serde_json::to_string_pretty(&image).unwrap()]
+    {
         let marked: Vec<u16> = format!("\u{feff}{text}").encode_utf16().collect();
         for content in [
             format!("\u{feff}{text}").into_bytes(),

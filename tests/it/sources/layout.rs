@@ -88,7 +88,8 @@ fn indexes_that_list_one_another_many_times_are_read_once_each() {
         let annotations = json!({"depth": depth.to_string()});
         inner = bench.blob("layout", INDEX, &json!({"manifests": manifests, "annotations": annotations}));
     }
-    let imported = bench.file("layout/index.json", json!({"manifests": [named(inner, "1")]}).to_string()).import();
+    let imported =
+        bench.file("layout/index.json", json!({"manifests": [named(inner, "1")]}).to_string()).import();
     assert_eq!(imported.query().images("layout:1").unwrap().len(), 1);
 }
 
@@ -98,7 +99,8 @@ fn null_is_the_same_as_absent_and_an_entry_that_is_none_costs_no_other() {
     let one = layout_image(&bench, &["A"], &Value::Null);
     let mut other = named(layout_image(&bench, &["B"], &json!({"a": null, "b": 1})), "other");
     other["size"] = json!("large");
-    let config = bench.blob("layout", CONFIG, &json!({"os": null, "rootfs": {"diff_ids": null}, "created": null}));
+    let config =
+        bench.blob("layout", CONFIG, &json!({"os": null, "rootfs": {"diff_ids": null}, "created": null}));
     let empty = bench.blob("layout", MANIFEST, &json!({"config": config, "layers": null}));
     let manifests = json!([null, named(one, "one"), {"digest": 1}, other, named(empty, "empty")]);
     let index = json!({"annotations": null, "manifests": manifests});

@@ -163,7 +163,8 @@ fn attestations_and_signatures_as_image_objects_are_no_images() {
     let mut unknown = object("unknown", "a");
     unknown["dockerImageMetadata"] = json!({"Os": "unknown", "Architecture": "unknown"});
     let mut signature = object("signature", "b");
-    signature["dockerImageLayers"][0]["mediaType"] = json!("application/vnd.dev.cosign.simplesigning.v1+json");
+    signature["dockerImageLayers"][0]["mediaType"] =
+        json!("application/vnd.dev.cosign.simplesigning.v1+json");
     let imported = list(&[unknown, signature, object("app", "A")]);
     assert_eq!((imported.images(), imported.counts.not_images), (1, 2));
 }
