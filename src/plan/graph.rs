@@ -3,16 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Images;
-use crate::record::{BuildConfigRecord, ObjectReference, ReferenceKind, Referenced, Target};
-
-/// Host names of OpenShift's own registry inside a cluster: `…/NAMESPACE/STREAM:TAG` is the tag of an image stream
-/// there.
-const INTERNAL_REGISTRIES: [&str; 4] = [
-    "image-registry.openshift-image-registry.svc:5000/",
-    "image-registry.openshift-image-registry.svc.cluster.local:5000/",
-    "docker-registry.default.svc:5000/",
-    "docker-registry.default.svc.cluster.local:5000/",
-];
+use crate::record::{
+    BuildConfigRecord, INTERNAL_REGISTRIES, ObjectReference, ReferenceKind, Referenced, Target,
+};
 
 /// One BuildConfig with its resolved references.
 pub(super) struct Node<'a> {
@@ -49,9 +42,9 @@ pub(super) struct Graph<'a> {
 
 impl<'a> Graph<'a> {
     pub(super) fn new(build_configs: &[&'a BuildConfigRecord], images: &impl Images) -> Self {
-        let mut registries: Vec<String> =
-            images.registries().into_iter().map(|registry| registry + "/").collect();
-        registries.extend(INTERNAL_REGISTRIES.map(str::to_owned));
+        let known = images.registries().into_iter();
+        let known = known.chain(INTERNAL_REGISTRIES.map(str::to_owned));
+        let registries: Vec<String> = known.map(|registry| registry + "/").collect();
         let node = |of: &&'a BuildConfigRecord| Node::new(of, &registries);
         let mut nodes: Vec<Node<'a>> = build_configs.iter().map(node).collect();
         let mut builders_of: BTreeMap<String, Vec<usize>> = BTreeMap::new();

@@ -7,6 +7,7 @@ use super::tags::items_of;
 use super::versions::{Target, versions};
 use super::{PublishError, Publisher};
 use crate::declare::followed;
+use crate::oci::reference::has_host;
 use crate::oci::{Digest, Reference};
 use crate::record::catalog::{Following, ImageChain};
 use crate::record::{
@@ -57,6 +58,9 @@ impl Publisher {
             Referenced::Image(digest) => self.target_of_image(&name, *digest)?,
         };
         if let Referenced::Tag(tag) = followed {
+            if let Some((_, of_stream)) = tag.split_once('/').filter(|_| has_host(&tag)) {
+                self.followers.entry(of_stream.to_owned()).or_default().insert(name.clone());
+            }
             self.followers.entry(tag).or_default().insert(name.clone());
         }
         let versions = versions(&name, self.catalog.class(&name), &targets);
@@ -103,6 +107,12 @@ impl Publisher {
                 if self.tag(&name)?.is_some() {
                     return Ok(name);
                 }
+            }
+            // The registry of a cluster has the tags of its image streams.
+            if let Some((registry, name)) = written.split_once('/')
+                && self.tag(name)?.is_some_and(|tag| tag.stream.is_in(registry))
+            {
+                return Ok(name.to_owned());
             }
         }
         Ok(tag.to_owned())

@@ -127,10 +127,17 @@ impl Query {
 
     fn resolve_tag(&self, name: &str) -> Option<Vec<Digest>> {
         let latest = Reference::tag_name(name, "latest");
-        let spellings = [name, &latest].into_iter().flat_map(Reference::spellings);
-        let tag = spellings.into_iter().find_map(|name| {
-            self.shards().filter_map(|shard| shard.tag(&name)).max_by_key(|tag| tag.sequence)
-        })?;
+        let called =
+            |name: &str| self.shards().filter_map(|shard| shard.tag(name)).max_by_key(|tag| tag.sequence);
+        let mut spellings = [name, &latest].into_iter().flat_map(Reference::spellings);
+        // The registry of a cluster has the tags of its image streams.
+        let of_stream = |name: &str| {
+            let (registry, name) = name.split_once('/')?;
+            called(name).filter(|tag| tag.stream.is_in(registry))
+        };
+        let tag = spellings
+            .find_map(|name| called(&name))
+            .or_else(|| [name, &latest].into_iter().find_map(of_stream))?;
         let alone = [tag.digest];
         let images: Vec<Digest> = if tag.images.is_empty() {
             alone.to_vec()

@@ -39,7 +39,7 @@ pub use rebuild::{RebuildRecord, RebuildsKey, RebuildsRecord, Target, TargetReco
 pub use rebuild_policy::{RebuildLimits, RebuildPolicy, RebuildTrigger};
 pub use reference::{ObjectReference, ReferenceKind, Referenced};
 pub use shared::header;
-pub use tag::{StreamTag, TagImage, TagItem, TagRecord};
+pub use tag::{INTERNAL_REGISTRIES, StreamTag, TagImage, TagItem, TagRecord};
 pub use topic::{Cleanup, Topic};
 pub use trace::TraceContext;
 

@@ -35,6 +35,15 @@ pub struct TagRecord {
     pub home: bool,
 }
 
+/// Names under which OpenShift's own registry is reached inside a cluster: `…/NAMESPACE/STREAM:TAG` is the tag of an image
+/// stream there.
+pub const INTERNAL_REGISTRIES: [&str; 4] = [
+    "image-registry.openshift-image-registry.svc:5000",
+    "image-registry.openshift-image-registry.svc.cluster.local:5000",
+    "docker-registry.default.svc:5000",
+    "docker-registry.default.svc.cluster.local:5000",
+];
+
 /// What an image stream says of a tag.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -71,6 +80,13 @@ pub struct TagImage {
     /// The platform, if the image index states it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
+}
+
+impl StreamTag {
+    /// Whether the registry of the tag's stream is called so.
+    pub fn is_in(&self, registry: &str) -> bool {
+        INTERNAL_REGISTRIES.contains(&registry) || self.registries.iter().any(|name| name == registry)
+    }
 }
 
 impl TagItem {

@@ -42,3 +42,32 @@ fn a_name_of_docker_hub_is_found_in_each_of_its_spellings() {
     }
     assert!(seen_as("quay.io/library/php").query().images("php:8").is_err());
 }
+
+#[test]
+fn the_registry_of_a_cluster_by_its_address_has_the_tags_of_its_streams() {
+    let stream = json!({"kind": "ImageStream", "metadata": {"name": "php", "namespace": "team"}, "status": {
+        "dockerImageRepository": "172.30.1.1:5000/team/php",
+        "tags": [{"tag": "8", "items": [{"created": "2024-01-01T00:00:00Z", "image": digest("base")}]}]}});
+    let image = |name: &str, layers: &[&str]| {
+        let layers: Vec<_> = layers.iter().map(|layer| json!({"name": digest(layer)})).collect();
+        json!({"kind": "Image", "metadata": {"name": digest(name)}, "dockerImageLayers": layers})
+    };
+    let items = [image("base", &["A"]), image("app", &["A", "B"]), stream];
+    let imported =
+        Bench::new().file("all.json", json!({"kind": "List", "items": items}).to_string()).import();
+    let mut publisher = publisher(&imported.engine);
+    for (number, host) in
+        ["172.30.1.1:5000", "image-registry.openshift-image-registry.svc:5000"].into_iter().enumerate()
+    {
+        let name = format!("{host}/team/php:8");
+        assert_eq!(imported.query().images(&name).unwrap(), [digest("base")]);
+        let mut of = class(&format!("php{number}"), "unused:1", &[]);
+        of.from = ObjectReference { kind: ReferenceKind::DockerImage, name, namespace: None };
+        publisher.apply_class(&of).unwrap();
+    }
+    publisher.flush().unwrap();
+    for name in ["php0", "php1"] {
+        assert_eq!(imported.query().list_classes(Some(name)).unwrap().remove(0).status.members, 2, "{name}");
+    }
+    assert!(imported.query().images("172.30.9.9:5000/team/php:8").is_err());
+}
