@@ -8,7 +8,7 @@ use clade::log::memory::{Faults, MemoryLog};
 use clade::log::{Log, LogError, Offset, Reader, SharedLog, Stored, TopicPartition, Writer};
 use clade::processor::{Follower, Options, Processor};
 use clade::publisher::Publisher;
-use clade::record::{ProgressRecord, Timestamp, Topic, encode};
+use clade::record::{Life, ProgressRecord, Timestamp, Topic, encode};
 use clade::shard::{Change, Shard};
 use clade::snapshot::{Position, Snapshots};
 use clade::view::View;
@@ -36,7 +36,8 @@ fn answers(shard: &Shard) -> Vec<String> {
 fn through_a_file(shard: &Shard) -> Shard {
     let dir = tempfile::tempdir().unwrap();
     let snapshots = Snapshots::new(dir.path(), Duration::ZERO);
-    let progress = ProgressRecord::beginning(0, shard.partitions());
+    let mut progress = ProgressRecord::beginning(0, shard.partitions());
+    progress.lives.push(Life { id: 1, from: 1 });
     snapshots.put(0, Position { progress, output: None }, shard).unwrap();
     snapshots.find(0).unwrap().unwrap().shard(&progress).unwrap()
 }

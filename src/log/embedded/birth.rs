@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use redb::Database;
 
-use super::open::{FILE, cannot_open, check_meta};
+use super::meta::{FILE, cannot_open, check_meta};
 use crate::log::LogError;
 
 /// The end of the names of files that are being made.

@@ -9,6 +9,7 @@ mod birth;
 mod compaction;
 pub mod frame;
 mod lock;
+mod meta;
 mod open;
 mod tables;
 mod writer;
@@ -58,7 +59,7 @@ impl EmbeddedLog {
     /// Returns `true` if `dir` holds a log.
     pub fn exists(dir: &Path) -> bool {
         // An empty file belongs to a process that is just creating the log and has not locked it yet.
-        std::fs::metadata(dir.join(open::FILE)).is_ok_and(|file| file.len() > 0)
+        std::fs::metadata(dir.join(meta::FILE)).is_ok_and(|file| file.len() > 0)
     }
 
     /// Returns `true` if nothing was ever appended.

@@ -71,8 +71,9 @@ pub(crate) fn objects(input: &[u8]) -> bool {
 
 /// An OCI image layout: its index in the first line, a blob in each other. `$2` is the digest of the blob in line 2, and so on.
 pub(crate) fn layout(input: &[u8]) -> bool {
-    let dir = tempfile::tempdir().unwrap();
-    let blobs = dir.path().join("blobs/sha256");
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("layout");
+    let blobs = dir.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).unwrap();
     let Ok(text) = std::str::from_utf8(input) else { return false };
     let lines: Vec<&str> = text.lines().take(24).collect();
@@ -83,7 +84,7 @@ pub(crate) fn layout(input: &[u8]) -> bool {
             content = content.replace(name, digest);
         }
         if at == 0 {
-            std::fs::write(dir.path().join("index.json"), content).unwrap();
+            std::fs::write(dir.join("index.json"), content).unwrap();
         } else {
             let digest = Digest::of(content.as_bytes());
             std::fs::write(blobs.join(digest.hex()), content).unwrap();
@@ -94,7 +95,7 @@ pub(crate) fn layout(input: &[u8]) -> bool {
         return false;
     }
     let (mut seen, mut all) = (0, true);
-    read(&Input::Layout(dir.path().to_owned()), &|_| {}, &mut |observation| {
+    read(&Input::Layout(dir), &|_| {}, &mut |observation| {
         seen += 1;
         all &= is_readable(&observation);
         // Documents lie in one another, and each may be named often, but not without end.
