@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Images;
-use crate::record::{BuildConfigRecord, INTERNAL_REGISTRIES, ObjectReference, ReferenceKind, Referenced, Target};
+use crate::record::{
+    BuildConfigRecord, INTERNAL_REGISTRIES, ObjectReference, ReferenceKind, Referenced, Target,
+};
 
 /// One BuildConfig with what its references lead to.
 pub(super) struct Node<'a> {

@@ -98,9 +98,8 @@ impl Query {
 
     fn resolve_tag(&self, name: &str) -> Option<Vec<Digest>> {
         let latest = Reference::tag_name(name, "latest");
-        let called = |name: &str| {
-            self.shards().filter_map(|shard| shard.tag(name)).max_by_key(|tag| tag.sequence)
-        };
+        let called =
+            |name: &str| self.shards().filter_map(|shard| shard.tag(name)).max_by_key(|tag| tag.sequence);
         let mut spellings = [name, &latest].into_iter().flat_map(Reference::spellings);
         // The registry of a cluster has the tags of its image streams.
         let of_stream = |name: &str| {

@@ -52,7 +52,8 @@ fn the_registry_of_a_cluster_by_its_address_has_the_tags_of_its_streams() {
         json!({"kind": "Image", "metadata": {"name": digest(name)}, "dockerImageLayers": layers})
     };
     let items = [image("base", &["A"]), image("app", &["A", "B"]), stream];
-    let imported = Bench::new().file("all.json", json!({"kind": "List", "items": items}).to_string()).import();
+    let imported =
+        Bench::new().file("all.json", json!({"kind": "List", "items": items}).to_string()).import();
     let mut publisher = publisher(&imported.engine);
     for (number, host) in
         ["172.30.1.1:5000", "image-registry.openshift-image-registry.svc:5000"].into_iter().enumerate()
