@@ -41,6 +41,8 @@ pub(super) struct Repository {
     pub(super) is_told: bool,
     /// Whether something of it could not be had when it was last looked at, so that there may be images that are not known.
     pub(super) is_partial: bool,
+    /// Whether the last look missed tags that were there before.
+    pub(super) has_lost: bool,
     /// Whether it is to be told as a whole once more: what vanished is believed when it is told by a second look.
     pub(super) is_to_confirm: bool,
     /// Whether the registry does not have it.

@@ -72,10 +72,11 @@ impl Look<'_> {
         let was_absent = std::mem::replace(&mut self.repository.is_absent, listed.is_none());
         let tags = self.wanted(listed.unwrap_or_default()).await?;
         let Digests { found, missing, failure } = self.digests(tags).await;
+        self.repository.has_lost = self.repository.tags.keys().any(|tag| !found.contains_key(tag));
         let has_moved =
             |(tag, to): (&String, &Option<Digest>)| to.is_some_and(|to| self.points_at(tag) != Some(to));
         let has_changed = found.iter().any(has_moved)
-            || self.repository.tags.keys().any(|tag| !found.contains_key(tag))
+            || self.repository.has_lost
             || missing != self.repository.missing
             || was_absent != self.repository.is_absent;
         self.repository.missing = missing;

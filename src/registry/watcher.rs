@@ -241,7 +241,7 @@ impl Watcher {
                     Err(error) => pass.fail(error),
                 }
             }
-            Done::Looked { name, repository, outcome } => {
+            Done::Looked { name, mut repository, outcome } => {
                 self.busy.remove(&name);
                 if !matches!(outcome, Outcome::Unchanged) {
                     self.to_tell = TELLINGS;
@@ -263,6 +263,11 @@ impl Watcher {
                     // The next pass looks there again.
                     (Outcome::Failed(error), None) => tracing::warn!("{error}"),
                     _ => {}
+                }
+                if std::mem::take(&mut repository.has_lost) && self.pass.is_none() {
+                    // The registry has told of it. A second look does not wait for the next pass.
+                    self.number += 1;
+                    self.notices.push_back(Notice { repository: name.clone(), tag: None });
                 }
                 self.repositories.insert(name, repository);
             }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::MANIFEST;
-use super::server::{Answer, Server};
+use super::server::{Answer, BREAKS_OFF, Server};
 
 fn refusal(status: u16, code: &str) -> Answer {
     let said = json!({"errors": [{"code": code, "message": "not for you"}]});
@@ -91,10 +91,7 @@ async fn an_answer_that_breaks_off_is_the_failure_of_its_repository_alone() {
     let server = Server::start().await;
     let (broken, sound) = (server.image("a", &["A"]), server.image("b", &["B"]));
     server.repositories(&["a", "b"]).tags("a", &[("1", broken)]).tags("b", &[("1", sound)]);
-    server.answers(
-        &format!("GET /v2/a/manifests/{broken}"),
-        &[Answer::status(200).with("content-length", "100")],
-    );
+    server.answers(&format!("GET /v2/a/manifests/{broken}"), &[Answer::status(200).with(BREAKS_OFF, "yes")]);
     let seen = server.passes_until(2, |seen| seen.unseen_or_none() == ["a"]).await;
     assert_eq!(seen.images(), [sound]);
     assert_eq!(seen.unseen(), ["a"]);

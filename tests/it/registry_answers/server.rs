@@ -16,6 +16,9 @@ use tokio::sync::mpsc;
 use super::MANIFEST;
 use crate::support::digest;
 
+/// The header of an answer whose body breaks off.
+pub(super) const BREAKS_OFF: &str = "breaks-off";
+
 /// An answer: status, headers, body.
 #[derive(Clone)]
 pub(super) struct Answer(pub(super) u16, pub(super) Vec<(&'static str, String)>, pub(super) Vec<u8>);
@@ -161,6 +164,11 @@ async fn answer(State(server): State<Server>, request: Request) -> Response<Body
             None => Answer::status(404),
         }
     };
+    if headers.iter().any(|(name, _)| *name == BREAKS_OFF) {
+        let pieces = [Ok("{"), Err(std::io::Error::other("it breaks off"))];
+        let body = Body::from_stream(futures_util::stream::iter(pieces));
+        return Response::builder().status(status).body(body).unwrap();
+    }
     let mut response = Response::builder().status(status);
     for (name, value) in headers {
         response = response.header(name, value);
