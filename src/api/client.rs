@@ -67,7 +67,7 @@ fn runtime() -> std::io::Result<Runtime> {
 
 impl Client {
     /// Returns a client of the API of this process.
-    pub fn of(router: Router) -> std::io::Result<Self> {
+    pub(crate) fn of(router: Router) -> std::io::Result<Self> {
         Ok(Self { runtime: runtime()?, to: To::Here(router) })
     }
 
@@ -87,7 +87,7 @@ impl Client {
     }
 
     /// Returns `true` if the API is in this process, so that nothing changes while the client lives.
-    pub fn is_here(&self) -> bool {
+    pub(crate) fn is_here(&self) -> bool {
         matches!(self.to, To::Here(_))
     }
 

@@ -16,7 +16,7 @@ use super::trail::{Layout, Trail};
 use super::upload::Uploader;
 use super::{AuditError, TOPICS, events};
 use crate::log::follow::partitions;
-use crate::log::{Followed, Follower, Log, LogError, Offset, SharedLog, TopicPartition};
+use crate::log::{Begin, Followed, Follower, Log, LogError, Offset, SharedLog, TopicPartition};
 use crate::oci::Timestamp;
 use crate::record::Topic;
 use crate::telemetry::{AuditMetrics, Metrics};
@@ -179,14 +179,16 @@ struct Work {
 
 impl Work {
     fn run(mut self, log: &SharedLog, ended: &AtomicBool) -> Result<(), AuditError> {
-        let (out, reads) = sync_channel(WAITING);
+        // Before the channel: after an error the receiver goes first, so that no follower waits for room in it.
         let mut followers = Vec::with_capacity(TOPICS.len());
+        let (out, reads) = sync_channel(WAITING);
         for topic in TOPICS {
             let out = out.clone();
             let take = move |followed| {
                 out.send((topic, followed)).map_or(ControlFlow::Break(()), ControlFlow::Continue)
             };
-            followers.push(Follower::start(SharedLog::clone(log), topic, self.from(&**log, topic), take)?);
+            let from = Begin::Offsets(self.from(&**log, topic));
+            followers.push(Follower::start(SharedLog::clone(log), topic, from, take)?);
         }
         drop(out);
         let worked = self.work(&reads, &followers, ended);

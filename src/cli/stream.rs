@@ -129,7 +129,7 @@ fn put(out: &mut impl std::io::Write, event: &Event, form: Form) -> Result<(), C
 /// Sets `stop` once the process receives a signal to stop, instead of ending at once.
 fn set_when_stopped(stop: &Arc<AtomicBool>) -> Result<(), CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let signals = runtime.block_on(async { StopSignals::listen() })?;
+    let mut signals = runtime.block_on(async { StopSignals::listen() })?;
     let stop = Arc::clone(stop);
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
         runtime.block_on(signals.received());
@@ -141,7 +141,7 @@ fn set_when_stopped(stop: &Arc<AtomicBool>) -> Result<(), CliError> {
 /// Returns once the process receives a signal to stop.
 async fn stopped() {
     match StopSignals::listen() {
-        Ok(signals) => signals.received().await,
+        Ok(mut signals) => signals.received().await,
         // Without a handler the system's default ends the process.
         Err(error) => {
             tracing::warn!("cannot listen for signals: {error}");

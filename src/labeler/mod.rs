@@ -23,7 +23,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::kubernetes::{
     ANNOTATION, Cluster, LabelError, Labelled, RETRY, Seen, watch_labels, write_counts, write_labels,
 };
-use crate::log::{Fetched, Followed, Follower, LogError, SharedLog, Stored, follow};
+use crate::log::{Begin, Fetched, Followed, Follower, LogError, SharedLog, Stored};
 use crate::oci::Digest;
 use crate::record::{ClassificationRecord, Topic, decode};
 use crate::retry::{self, Backoff};
@@ -234,8 +234,7 @@ fn foreign(image: &Labelled, job: &Job) -> String {
 
 /// Sends classifications to `out` until its receiver is gone.
 fn listen(log: SharedLog, out: mpsc::Sender<Read>) -> Result<Follower, LogError> {
-    let from = follow::from_beginning(&*log, Topic::Classifications);
-    Follower::start(log, Topic::Classifications, from, move |followed| {
+    Follower::start(log, Topic::Classifications, Begin::Beginning, move |followed| {
         let read = match followed {
             Followed::Records(fetched) => Read::Classified(fetched.partition, classified(&fetched)),
             Followed::AtEnd => Read::Complete,

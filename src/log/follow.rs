@@ -23,26 +23,38 @@ pub enum Followed {
     AtEnd,
 }
 
-/// A thread that follows one topic. Dropping it stops the thread and waits for it.
+/// The place at which a follower begins.
+#[derive(Debug, Clone)]
+pub enum Begin {
+    /// The first record of every partition.
+    Beginning,
+    /// The end of every partition.
+    End,
+    /// These partitions and offsets.
+    Offsets(Vec<(u16, Offset)>),
+}
+
+/// A thread that follows one topic. Dropping it stops the thread and waits for it: whatever `take` waits for must come to
+/// an end first, such as by the end of its receiver.
 pub struct Follower {
     thread: Option<JoinHandle<Result<(), LogError>>>,
     ended: Arc<AtomicBool>,
 }
 
 impl Follower {
-    /// Follows `topic` from these offsets on, until `take` breaks off, the log fails or [`Follower::end`] is called.
+    /// Follows `topic` from there on, until `take` breaks off, the log fails or [`Follower::end`] is called.
     /// `take` runs on the follower's thread. It may block, which delays further reads.
     pub fn start(
         log: SharedLog,
         topic: Topic,
-        from: Vec<(u16, Offset)>,
+        from: Begin,
         take: impl FnMut(Followed) -> ControlFlow<()> + Send + 'static,
     ) -> Result<Self, LogError> {
         let ended = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&ended);
         let thread = std::thread::Builder::new()
             .name(format!("follow-{topic}"))
-            .spawn(move || follow(&*log, topic, &from, take, &told))
+            .spawn(move || follow(&*log, topic, from, take, &told))
             .map_err(|error| LogError::caused(format!("cannot start a thread that reads {topic}"), error))?;
         Ok(Self { thread: Some(thread), ended })
     }
@@ -67,18 +79,6 @@ impl Drop for Follower {
     }
 }
 
-/// The partitions of a topic, each from its first record on.
-pub fn from_beginning(log: &dyn Log, topic: Topic) -> Vec<(u16, Offset)> {
-    partitions(log, topic).map(|partition| (partition, 0)).collect()
-}
-
-/// The partitions of a topic, each from its end on.
-pub fn from_end(log: &dyn Log, topic: Topic) -> Result<Vec<(u16, Offset)>, LogError> {
-    partitions(log, topic)
-        .map(|partition| Ok((partition, log.end(TopicPartition { topic, partition })?)))
-        .collect()
-}
-
 /// The numbers of a topic's partitions.
 pub fn partitions(log: &dyn Log, topic: Topic) -> std::ops::Range<u16> {
     0..if topic.is_partitioned() { log.partitions() } else { 1 }
@@ -87,11 +87,19 @@ pub fn partitions(log: &dyn Log, topic: Topic) -> std::ops::Range<u16> {
 fn follow(
     log: &dyn Log,
     topic: Topic,
-    from: &[(u16, Offset)],
+    from: Begin,
     mut take: impl FnMut(Followed) -> ControlFlow<()>,
     ended: &AtomicBool,
 ) -> Result<(), LogError> {
-    let mut reader = log.reader(topic, from)?;
+    let all = partitions(log, topic);
+    let from = match from {
+        Begin::Beginning => all.map(|partition| (partition, 0)).collect(),
+        Begin::End => all
+            .map(|partition| Ok((partition, log.end(TopicPartition { topic, partition })?)))
+            .collect::<Result<Vec<_>, LogError>>()?,
+        Begin::Offsets(offsets) => offsets,
+    };
+    let mut reader = log.reader(topic, &from)?;
     let mut was_at_end = false;
     while !ended.load(Ordering::Relaxed) {
         let fetched = reader.read(READ, LOOK)?;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use error::{AppendError, LogError};
-pub use follow::{Followed, Follower};
+pub use follow::{Begin, Followed, Follower};
 pub use scan::{for_each, for_each_from, for_each_of};
 pub use topics::{FoundTopic, MissingTopic};
 

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::NodeError;
 use crate::observe::Observation;
-use crate::publisher::Publishing;
+use crate::publisher::{PublishError, Publishing};
 use crate::retry::{Backoff, Policy};
 
 /// Batches that may wait for the publisher, from all sources together: enough that no source waits for another, and few
@@ -44,9 +44,15 @@ pub(super) async fn feed(
                 backoff.succeeded();
                 break;
             };
-            let wait = backoff.failed().wait;
-            eprintln!("warning: {error}; publishing it again in {} s", wait.as_secs_f64().ceil());
-            tokio::time::sleep(wait).await;
+            // Without its thread the publisher takes nothing any more, however often it is asked.
+            if matches!(error, PublishError::Ended) {
+                return Err(error.into());
+            }
+            let failed = backoff.failed();
+            if failed.is_logged() {
+                eprintln!("warning: {error}; publishing it again in {} s", failed.wait.as_secs_f64().ceil());
+            }
+            tokio::time::sleep(failed.wait).await;
         }
     }
 }

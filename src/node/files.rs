@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::NodeError;
 use crate::observe::Observation;
-use crate::publisher::{Counts, Intake, Publishing};
+use crate::publisher::{Counts, Intake, PublishError, Publishing};
 use crate::retry::{Backoff, Policy};
 use crate::source::{self, Input, SinkError};
 
@@ -36,6 +36,7 @@ pub(super) async fn watch(publishing: Publishing, paths: Vec<PathBuf>) -> Result
                     eprintln!("took in {images} images, {tags} tags, {dead_letters} dead letters");
                     backoff.succeeded();
                 }
+                Err(error @ NodeError::Publish(PublishError::Ended)) => return Err(error),
                 Err(error) => {
                     let wait = backoff.failed().wait;
                     again = Instant::now() + wait;
@@ -72,12 +73,12 @@ struct Portions {
 }
 
 impl Portions {
-    fn put(&mut self, observation: Observation) -> Result<(), crate::publisher::PublishError> {
+    fn put(&mut self, observation: Observation) -> Result<(), PublishError> {
         self.next.push(observation);
         if self.next.len() >= TOGETHER { self.hand_on() } else { Ok(()) }
     }
 
-    fn hand_on(&mut self) -> Result<(), crate::publisher::PublishError> {
+    fn hand_on(&mut self) -> Result<(), PublishError> {
         self.intake.put(std::mem::take(&mut self.next))
     }
 }

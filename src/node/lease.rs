@@ -1,25 +1,40 @@
 //! The lease of a process: one of several instances works, the others stand by.
 
+use tokio::task::JoinHandle;
+
 use super::NodeError;
 use super::sources::ClusterAccess;
-use crate::kubernetes::{Cluster, Held, Lease};
+use crate::kubernetes::{Cluster, Held, KubernetesError, Lease};
+
+/// A lease that this process holds and renews. A task of its own renews it, whatever else the process does.
+pub(super) struct Leading {
+    held: Held,
+    renewing: JoinHandle<KubernetesError>,
+}
 
 /// Waits for the lease, if one is named.
-pub(super) async fn acquire(cluster: &Cluster, access: &ClusterAccess) -> Option<Held> {
+pub(super) async fn acquire(cluster: &Cluster, access: &ClusterAccess) -> Option<Leading> {
     let (namespace, name) = access.lease.as_ref()?;
     eprintln!("waiting for the lease {namespace}/{name}");
     let held = Lease::new(cluster, namespace, name, identity()).acquire().await;
     eprintln!("holding the lease {namespace}/{name}: this instance works now");
-    Some(held)
+    let renewing = tokio::spawn(held.clone().keep());
+    Some(Leading { held, renewing })
 }
 
-/// Renews the lease until it is lost, which is an error. Without a lease it waits for ever.
-pub(super) async fn keep(lease: Option<Held>) -> Result<(), NodeError> {
-    let Some(lease) = lease else { return std::future::pending().await };
-    // A task of its own: whatever else this task does, the lease is renewed or given up.
-    match tokio::spawn(lease.keep()).await {
-        Ok(lost) => Err(lost.into()),
-        Err(panicked) => Err(NodeError::Ended(panicked.to_string())),
+impl Leading {
+    /// Waits until the lease is lost.
+    pub(super) async fn lost(&mut self) -> NodeError {
+        match (&mut self.renewing).await {
+            Ok(lost) => lost.into(),
+            Err(panicked) => NodeError::Ended(panicked.to_string()),
+        }
+    }
+
+    /// Releases the lease, so that another instance can acquire it at once.
+    pub(super) async fn release(self) {
+        self.renewing.abort();
+        self.held.release().await;
     }
 }
 

@@ -6,7 +6,8 @@
 //!            declarations ┘                   └─► labels, rebuilds, audit
 //! ```
 //!
-//! A process is an API and a list of services, some of them under a lease, all under one stop token. These are the processes:
+//! A process is an API and two lists of services: those that every instance runs, and those of the instance that holds the
+//! lease, if one is named. These are the processes:
 //!
 //! | process | API | services |
 //! |---|---|---|

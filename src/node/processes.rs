@@ -48,15 +48,15 @@ pub fn run(
         let cluster = sources.connect().await?;
         let is_declared_in_kubernetes = cluster.is_some();
         let lease = cluster.clone().zip(sources.cluster.clone());
-        let (mut services, notifications) = node.sources(sources, cluster.as_ref())?;
-        services.push(acting::engine(Arc::clone(&engine)));
-        services.extend(audit.map(auditor_service));
-        services.extend(cluster.clone().map(|cluster| acting::labels(&node, cluster, acting.label_rate)));
+        let (mut led, notifications) = node.sources(sources, cluster.as_ref())?;
+        let mut always = vec![acting::engine(Arc::clone(&engine))];
+        always.extend(audit.map(auditor_service));
+        led.extend(cluster.clone().map(|cluster| acting::labels(&node, cluster, acting.label_rate)));
         if cluster.is_some() || acting.sink.is_some() {
-            services.push(acting::rebuilds(&node, engine, cluster, acting.sink, acting.rebuilds));
+            led.push(acting::rebuilds(&node, engine, cluster, acting.sink, acting.rebuilds));
         }
         let router = api::identified(node.router(listen.token, is_declared_in_kubernetes), identity);
-        Ok(Process { listen: listen.address, router: router.merge(notifications), services, lease })
+        Ok(Process { listen: listen.address, router: router.merge(notifications), always, led, lease })
     };
     running::run(build, told)
 }
@@ -74,9 +74,9 @@ pub fn watch(
         let cluster = sources.connect().await?;
         let is_declared_in_kubernetes = cluster.is_some();
         let lease = cluster.clone().zip(sources.cluster.clone());
-        let (services, notifications) = node.sources(sources, cluster.as_ref())?;
+        let (led, notifications) = node.sources(sources, cluster.as_ref())?;
         let router = node.router(listen.token, is_declared_in_kubernetes).merge(notifications);
-        Ok(Process { listen: listen.address, router, services, lease })
+        Ok(Process { listen: listen.address, router, always: Vec::new(), led, lease })
     };
     running::run(build, told)
 }
@@ -97,9 +97,9 @@ pub fn process(
     let router = api::probes(options.metrics.clone(), Arc::new(status));
     let options = options.clone();
     // The member joins only when the process listens: a process that cannot start must not move everybody's partitions.
-    let services =
+    let always =
         vec![Service::new("member", async move { Member::start(log, options, handle)?.ended().await })];
-    running::run(async || Ok(Process { listen, router, services, lease: None }), told)
+    running::run(async || Ok(Process { listen, router, always, led: Vec::new(), lease: None }), told)
 }
 
 /// `clade serve`: answers queries.
@@ -110,9 +110,9 @@ pub fn serve(
     told: Told<'_>,
 ) -> Result<(), NodeError> {
     let node = Node::new(SharedLog::clone(engine.log()), telemetry).with_engine(Arc::clone(&engine));
-    let services = vec![acting::engine(engine)];
+    let always = vec![acting::engine(engine)];
     let router = node.router(None, false);
-    running::run(async || Ok(Process { listen, router, services, lease: None }), told)
+    running::run(async || Ok(Process { listen, router, always, led: Vec::new(), lease: None }), told)
 }
 
 /// `clade label`: labels Image objects.
@@ -126,9 +126,9 @@ pub fn label(
     let node = Node::new(log, telemetry);
     let build = async || {
         let cluster = access.connect().await?;
-        let services = vec![acting::labels(&node, cluster.clone(), rate)];
+        let led = vec![acting::labels(&node, cluster.clone(), rate)];
         let router = api::probes(telemetry.metrics.clone(), Arc::new(|| Status::new(Vec::new(), None)));
-        Ok(Process { listen, router, services, lease: Some((cluster, access)) })
+        Ok(Process { listen, router, always: Vec::new(), led, lease: Some((cluster, access)) })
     };
     running::run(build, told)
 }
@@ -153,12 +153,10 @@ pub fn rebuilder(
             None => None,
         };
         let lease = cluster.clone().zip(access);
-        let services = vec![
-            acting::engine(Arc::clone(&engine)),
-            acting::rebuilds(&node, engine, cluster, acting.sink, acting.rebuilds),
-        ];
+        let always = vec![acting::engine(Arc::clone(&engine))];
+        let led = vec![acting::rebuilds(&node, engine, cluster, acting.sink, acting.rebuilds)];
         let router = node.router(listen.token, false);
-        Ok(Process { listen: listen.address, router, services, lease })
+        Ok(Process { listen: listen.address, router, always, led, lease })
     };
     running::run(build, told)
 }
@@ -176,8 +174,8 @@ pub fn auditor(
         Status::new(Vec::new(), (!handle.is_complete()).then(behind))
     };
     let router = api::probes(telemetry.metrics.clone(), Arc::new(status));
-    let services = vec![auditor_service(auditor)];
-    running::run(async || Ok(Process { listen, router, services, lease: None }), told)
+    let always = vec![auditor_service(auditor)];
+    running::run(async || Ok(Process { listen, router, always, led: Vec::new(), lease: None }), told)
 }
 
 fn auditor_service(auditor: Auditor) -> Service {

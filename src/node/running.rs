@@ -4,23 +4,28 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::NodeError;
-use super::lease::{acquire, keep};
-use super::service::{self, Service};
+use super::lease::{Leading, acquire};
+use super::service::{Running, Service};
 use super::sources::ClusterAccess;
 use super::stop::StopSignals;
 use crate::api::{self, Router};
-use crate::kubernetes::{Cluster, Held};
+use crate::kubernetes::Cluster;
 
-/// Time limit for blocking work to end once the process is to stop.
+/// Time limit for all services to let go at a stop: a member of a consumer group hands over its partitions. Shorter than
+/// the 30 s after which Kubernetes kills a container.
+const STOPPING: Duration = Duration::from_secs(20);
+/// Time limit for blocking work to end after that.
 const LEAVING: Duration = Duration::from_secs(5);
 
 /// A process that is ready to run.
 pub(super) struct Process {
     pub(super) listen: SocketAddr,
     pub(super) router: Router,
-    /// The services, which begin once the process holds its lease.
-    pub(super) services: Vec<Service>,
-    /// The lease, if one is named, and the cluster that has it.
+    /// The services that every instance runs.
+    pub(super) always: Vec<Service>,
+    /// The services of the instance that holds the lease; of every instance, if no lease is named.
+    pub(super) led: Vec<Service>,
+    /// The cluster that has the lease, if one is named.
     pub(super) lease: Option<(Cluster, ClusterAccess)>,
 }
 
@@ -33,26 +38,22 @@ pub(super) fn run(
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(async {
         // Signals are handled before anybody can know that there is a process to stop.
-        let stop = StopSignals::listen()?;
-        let Process { listen, router, services, lease } = build().await?;
-        let listener = tokio::net::TcpListener::bind(listen)
-            .await
-            .map_err(|error| NodeError::Listen(format!("cannot listen on {listen}: {error}")))?;
-        let url = local_url(listener.local_addr()?);
-        told(&url)?;
-        println!("{url}");
-        let api = tokio::spawn(api::serve(listener, router));
-        let mut held: Option<Held> = None;
+        let mut stop = StopSignals::listen()?;
+        let mut running = Running::default();
+        let mut leading = None;
         let outcome = tokio::select! {
-            ended = api => Err(NodeError::Listen(format!("the API has ended: {ended:?}"))),
-            ended = work(services, lease, &mut held) => ended,
+            worked = work(build, told, &mut running, &mut leading) => worked,
             () = stop.received() => {
                 eprintln!("stopping");
                 Ok(())
             }
         };
-        if let Some(held) = held {
-            held.release().await;
+        if tokio::time::timeout(STOPPING, running.stop()).await.is_err() {
+            eprintln!("warning: not everything has stopped within {} s", STOPPING.as_secs());
+        }
+        // Last: another instance works from now on.
+        if let Some(leading) = leading {
+            leading.release().await;
         }
         outcome
     });
@@ -60,18 +61,37 @@ pub(super) fn run(
     outcome
 }
 
-/// Runs the services once the lease is held. `held` is set as soon as it is, so that the caller can release it at a
-/// stop.
+/// Starts the services, those under the lease once it is held, and returns the error that ends the process. What is to be
+/// ended after a stop is in `running` and `leading` as soon as it is there.
 async fn work(
-    services: Vec<Service>,
-    lease: Option<(Cluster, ClusterAccess)>,
-    held: &mut Option<Held>,
+    build: impl AsyncFnOnce() -> Result<Process, NodeError>,
+    told: impl FnOnce(&str) -> Result<(), NodeError>,
+    running: &mut Running,
+    leading: &mut Option<Leading>,
 ) -> Result<(), NodeError> {
+    let Process { listen, router, always, led, lease } = build().await?;
+    let listener = tokio::net::TcpListener::bind(listen)
+        .await
+        .map_err(|error| NodeError::Listen(format!("cannot listen on {listen}: {error}")))?;
+    let url = local_url(listener.local_addr()?);
+    told(&url)?;
+    println!("{url}");
+    running.start([Service::new("API", async move { Ok(api::serve(listener, router).await?) })]);
+    running.start(always);
     if let Some((cluster, access)) = lease {
-        *held = acquire(&cluster, &access).await;
+        *leading = tokio::select! {
+            held = acquire(&cluster, &access) => held,
+            error = running.ended() => return Err(error),
+        };
     }
-    let lost = Service::new("lease", keep(held.clone()));
-    service::run(services.into_iter().chain([lost]).collect()).await
+    running.start(led);
+    Err(match leading {
+        Some(leading) => tokio::select! {
+            error = leading.lost() => error,
+            error = running.ended() => error,
+        },
+        None => running.ended().await,
+    })
 }
 
 /// The address at which this machine reaches a process that listens there. A process that listens on all interfaces

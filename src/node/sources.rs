@@ -57,7 +57,11 @@ impl Sources {
     /// Connects to the cluster, if one is a source. Returns an error for sources that cannot be combined.
     pub(super) async fn connect(&self) -> Result<Option<Cluster>, NodeError> {
         let Some(access) = &self.cluster else { return Ok(None) };
-        Ok(Some(access.connect().await?))
+        let cluster = access.connect().await?;
+        if !self.registries.is_empty() {
+            refuse_two_identities(&cluster).await?;
+        }
+        Ok(Some(cluster))
     }
 
     /// The services of the sources, and the routes for notifications.
@@ -71,20 +75,15 @@ impl Sources {
         if !self.registries.is_empty() || cluster.is_some() {
             services.push(Service::new("feed", feed(publishing.clone(), observations)));
         }
-        let has_registries = !self.registries.is_empty();
         let mut notices = Vec::new();
         for config in self.registries {
             let (notice, notified) = mpsc::channel(NOTICES);
             notices.push(notice);
-            let (cluster, out) = (cluster.cloned(), out.clone());
-            services.push(Service::new("registry", watch_registry(cluster, config, notified, out)));
+            services.push(Service::new("registry", watch_registry(config, notified, out.clone())));
         }
         if let Some(cluster) = cluster.cloned() {
             let catalog = publishing.catalog();
             services.push(Service::new("cluster", async move {
-                if has_registries {
-                    refuse_two_identities(&cluster).await?;
-                }
                 Ok(kubernetes::watch(cluster, catalog, out).await?)
             }));
         }
@@ -98,20 +97,16 @@ impl Sources {
 
 /// Watches a registry. The service ends only if the registry cannot be watched as configured.
 async fn watch_registry(
-    cluster: Option<Cluster>,
     config: registry::Config,
     notified: mpsc::Receiver<Notice>,
     out: mpsc::Sender<Vec<crate::observe::Observation>>,
 ) -> Result<(), NodeError> {
-    if let Some(cluster) = cluster {
-        refuse_two_identities(&cluster).await?;
-    }
     registry::watch(config, notified, out).await?;
     // The receiver of observations is gone, which another service has reported.
     std::future::pending().await
 }
 
-/// Refuses a registry beside a cluster with Image objects. No source starts before this check has passed.
+/// Refuses a registry beside a cluster with Image objects.
 async fn refuse_two_identities(cluster: &Cluster) -> Result<(), NodeError> {
     if !cluster.has_images().await? {
         return Ok(());

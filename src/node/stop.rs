@@ -15,7 +15,7 @@ impl StopSignals {
     }
 
     /// Returns at the first signal.
-    pub async fn received(mut self) {
+    pub async fn received(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -1,25 +1,35 @@
 //! A read replica of one partition: concludes the same as the processor, and writes nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::input::{Inputs, take_in};
 use super::restore::{self, Who};
 use super::{Options, ProcessorError, Unsaved};
-use crate::log::SharedLog;
-use crate::record::ProgressRecord;
+use crate::log::{LogError, Offset, SharedLog, TopicPartition, for_each_from};
+use crate::record::{ProgressRecord, Topic, decode};
 use crate::snapshot::Position;
 use crate::telemetry;
 use crate::view::{Replica, View};
+use std::ops::ControlFlow;
+
+/// Time limit for the processor to commit what a snapshot is to contain: it commits many times a second.
+const COMMITTED: Duration = Duration::from_secs(2);
+/// Interval at which the replica looks for that commit.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Follows the inputs of one partition and publishes its conclusions to readers.
 pub struct Follower {
+    log: SharedLog,
     partition: u16,
     inputs: Inputs,
     replica: Replica,
     at_end: bool,
     options: Options,
     unsaved: Unsaved,
+    /// The last progress that the processor is known to have committed, and the offset after it.
+    committed: (ProgressRecord, Offset),
 }
 
 impl Follower {
@@ -30,6 +40,7 @@ impl Follower {
         partition: u16,
         options: &Options,
     ) -> Result<Self, ProcessorError> {
+        let commits = log.end(TopicPartition { topic: Topic::Progress, partition })?;
         let start = restore::start(log, partition, Who::Replica, options)?;
         let mut inputs = Inputs::open(&**log, start.progress, options.batch_records)?;
         let mut replica = Replica::new(Arc::clone(view), partition, start.shard);
@@ -44,6 +55,8 @@ impl Follower {
         let images = replica.shard().index().len();
         telemetry::set(&options.metrics.images, partition, images as u64);
         let mut follower = Self {
+            log: SharedLog::clone(log),
+            committed: (start.committed, commits),
             partition,
             inputs,
             replica,
@@ -82,11 +95,46 @@ impl Follower {
         }
     }
 
+    /// Takes a snapshot, which names a commit that contains all that the replica has read: so it is of no use for a log
+    /// that was cut off before, and went on otherwise. Without such a commit there is no snapshot this time.
     fn snapshot(&mut self) {
-        let Self { inputs, replica, options, unsaved, partition, .. } = self;
-        if let Some(snapshots) = &options.snapshots {
-            let position = Position { progress: inputs.progress(), output: None };
-            unsaved.save(snapshots, *partition, position, replica.shard(), &options.metrics);
+        let Some(snapshots) = self.options.snapshots.clone() else { return };
+        let read = self.inputs.progress();
+        match self.commit_of(&read) {
+            Ok(Some(ProgressRecord { sequence, lives, lineage, .. })) => {
+                let progress = ProgressRecord { sequence, lives, lineage, ..read };
+                let position = Position { progress, output: None };
+                let Self { replica, options, unsaved, partition, .. } = self;
+                unsaved.save(&snapshots, *partition, position, replica.shard(), &options.metrics);
+            }
+            Ok(None) => self.unsaved.postpone(),
+            Err(error) => {
+                tracing::warn!(partition = self.partition, %error, "no snapshot: the commits cannot be read");
+                self.unsaved.postpone();
+            }
+        }
+    }
+
+    /// Waits a moment for a commit that contains these offsets.
+    fn commit_of(&mut self, read: &ProgressRecord) -> Result<Option<ProgressRecord>, LogError> {
+        let deadline = Instant::now() + COMMITTED;
+        let of = TopicPartition { topic: Topic::Progress, partition: self.partition };
+        loop {
+            let (last, next) = &mut self.committed;
+            for_each_from(&*self.log, of, *next, |stored| {
+                *next = stored.offset + 1;
+                if let Ok(Some(progress)) = decode::<ProgressRecord>(&stored.record) {
+                    *last = progress;
+                }
+                ControlFlow::Continue(())
+            })?;
+            if last.images >= read.images && last.tags >= read.tags && last.catalog >= read.catalog {
+                return Ok(Some(*last));
+            }
+            if Instant::now() >= deadline || self.options.stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            std::thread::sleep(LOOK);
         }
     }
 

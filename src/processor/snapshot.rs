@@ -43,6 +43,11 @@ impl Unsaved {
         age >= snapshots.every() && self.is_much() || age >= REFRESH
     }
 
+    /// Waits for the next interval.
+    pub(super) fn postpone(&mut self) {
+        self.since = Instant::now();
+    }
+
     /// Writes a snapshot. A failure is logged and harms nothing.
     pub(super) fn save(
         &mut self,

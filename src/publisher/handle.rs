@@ -13,10 +13,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::polled::Doubts;
 use super::{Counts, Indexes, Outcome, PublishError, Publisher};
 use crate::class::Catalog;
 use crate::declare::Manifest;
@@ -46,12 +48,28 @@ pub struct Settings {
 /// until the publisher has written.
 #[derive(Clone)]
 pub struct Publishing {
-    requests: SyncSender<Request>,
+    thread: Arc<Thread>,
     has_read: Arc<AtomicBool>,
     catalog: watch::Receiver<Arc<Catalog>>,
 }
 
 type Request = Box<dyn FnOnce(&mut Owner) + Send>;
+
+/// The thread. Dropping it waits until the thread has carried out all requests and let go of the log.
+struct Thread {
+    /// `None` once the thread is to end.
+    requests: Option<SyncSender<Request>>,
+    running: Option<JoinHandle<()>>,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(Err(_)) = self.running.take().map(JoinHandle::join) {
+            tracing::error!("the publisher has panicked; this is a bug in clade");
+        }
+    }
+}
 
 impl Publishing {
     /// Starts the thread. It reads nothing before the first request.
@@ -65,11 +83,14 @@ impl Publishing {
             settings,
             publisher: None,
             indexes: Indexes::default(),
+            doubts: Doubts::default(),
             has_read: Arc::clone(&has_read),
             told,
         };
-        std::thread::Builder::new().name("publisher".to_owned()).spawn(move || owner.work(&received))?;
-        Ok(Self { requests, has_read, catalog })
+        let running =
+            std::thread::Builder::new().name("publisher".to_owned()).spawn(move || owner.work(&received))?;
+        let thread = Thread { requests: Some(requests), running: Some(running) };
+        Ok(Self { thread: Arc::new(thread), has_read, catalog })
     }
 
     /// Publishes the observations of sources. After an error they may or may not have been written: publish them again.
@@ -109,7 +130,10 @@ impl Publishing {
                 CatalogKey::Class(name) => publisher.delete_class(name)?,
                 CatalogKey::Group(name) => publisher.delete_group(name)?,
                 // Versions are deleted with their class.
-                CatalogKey::Version(..) => return Ok(()),
+                CatalogKey::Version(class, number) => {
+                    let name = format!("{class} version {number}");
+                    return Err(PublishError::NotFound { kind: "class or group", name });
+                }
             }
             publisher.flush()
         })
@@ -141,7 +165,8 @@ impl Publishing {
             // The caller may be gone after a stop of the process.
             let _ = reply.send(work(owner));
         };
-        self.requests.send(Box::new(request)).map_err(|_| PublishError::Ended)?;
+        let requests = self.thread.requests.as_ref().ok_or(PublishError::Ended)?;
+        requests.send(Box::new(request)).map_err(|_| PublishError::Ended)?;
         answer.recv().map_err(|_| PublishError::Ended)?
     }
 }
@@ -177,10 +202,15 @@ impl Intake {
     /// Publishes the observations, and returns their counts.
     pub fn finish(mut self) -> Result<Counts, PublishError> {
         self.put(Vec::new())?;
-        let before = self.before.map_or_else(Counts::default, |(_, counts)| counts);
-        self.publishing.ask(move |publisher| {
-            publisher.flush()?;
-            Ok(publisher.counts() - before)
+        let Some((first, before)) = self.before else { return Err(PublishError::Interrupted) };
+        self.publishing.ask_owner(move |owner| {
+            if owner.number != first || owner.publisher.is_none() {
+                return Err(PublishError::Interrupted);
+            }
+            owner.with(|publisher| {
+                publisher.flush()?;
+                Ok(publisher.counts() - before)
+            })
         })
     }
 }
@@ -194,6 +224,8 @@ struct Owner {
     publisher: Option<Publisher>,
     /// The image indexes of the last publisher, if it has failed: sources report them only once.
     indexes: Indexes,
+    /// The deletions that the last publisher did not believe yet, if it has failed.
+    doubts: Doubts,
     has_read: Arc<AtomicBool>,
     told: watch::Sender<Arc<Catalog>>,
 }
@@ -214,6 +246,7 @@ impl Owner {
             None => self.restore()?,
         };
         let before = publisher.counts().dead_letters;
+        let doubts = publisher.doubts().clone();
         let result = work(&mut publisher);
         self.settings.metrics.dead_letters.inc_by(publisher.counts().dead_letters - before);
         match &result {
@@ -224,6 +257,8 @@ impl Owner {
             Err(_) => {
                 self.has_read.store(false, Ordering::Relaxed);
                 self.indexes = publisher.into_indexes();
+                // As before: the caller reports the same again.
+                self.doubts = doubts;
             }
         }
         result
@@ -234,7 +269,8 @@ impl Owner {
         let publisher = Publisher::restore(SharedLog::clone(&self.log), clock)?.traced(spans).settling(delay);
         self.has_read.store(true, Ordering::Relaxed);
         self.number += 1;
-        Ok(publisher.knowing(std::mem::take(&mut self.indexes)))
+        let (indexes, doubts) = (std::mem::take(&mut self.indexes), std::mem::take(&mut self.doubts));
+        Ok(publisher.knowing(indexes).doubting(doubts))
     }
 
     fn tell(&self, catalog: &Catalog) {

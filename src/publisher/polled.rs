@@ -14,6 +14,17 @@ const FEW: usize = 3;
 pub(super) type Doubts = HashMap<(String, String), u64>;
 
 impl Publisher {
+    /// Sets the doubts of an earlier publisher.
+    #[must_use]
+    pub(super) fn doubting(self, doubts: Doubts) -> Self {
+        Self { doubts, ..self }
+    }
+
+    /// The deletions that are not believed yet.
+    pub(super) fn doubts(&self) -> &Doubts {
+        &self.doubts
+    }
+
     pub(super) fn observe_polled(
         &mut self,
         source: &str,

@@ -73,7 +73,8 @@ impl Query {
             self.require_class(name)?;
         }
         // Every shard has the same catalog, apart from how far each has read it.
-        let Some(first) = self.shards().next() else { return Ok(Vec::new()) };
+        let has = |shard: &&Shard| name.is_none_or(|name| shard.catalog().class(name).is_some());
+        let Some(first) = self.shards().find(has) else { return Ok(Vec::new()) };
         let counts = self.counts();
         let count = |class: &Class| counts.get(&class.record.name).copied().unwrap_or_default();
         let classes =
@@ -86,7 +87,8 @@ impl Query {
         if let Some(name) = name {
             self.require_group(name)?;
         }
-        let Some(first) = self.shards().next() else { return Ok(Vec::new()) };
+        let has = |shard: &&Shard| name.is_none_or(|name| shard.catalog().group(name).is_some());
+        let Some(first) = self.shards().find(has) else { return Ok(Vec::new()) };
         let item = |group: &Arc<GroupRecord>| GroupItem {
             api_version: API_VERSION.to_owned(),
             kind: "ImageClassGroup".to_owned(),

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::book::Rebuild;
 use super::context::{Context, blocking};
 use super::{Means, RebuildError, Rebuilds, Role, Started, build_configs};
-use crate::log::{Followed, Follower, LogError, SharedLog, follow};
+use crate::log::{Begin, Followed, Follower, LogError, SharedLog};
 use crate::oci::Timestamp;
 use crate::query::Query;
 use crate::record::rebuild::{RebuildRequest, RebuildState, TargetState};
@@ -269,8 +269,7 @@ impl Rebuilds {
 
 /// Sends the names of classes with newly outdated images to `out`, until its receiver is gone.
 fn listen(log: SharedLog, out: mpsc::Sender<BTreeSet<String>>) -> Result<Follower, LogError> {
-    let from = follow::from_end(&*log, Topic::Outdated)?;
-    Follower::start(log, Topic::Outdated, from, move |followed| {
+    Follower::start(log, Topic::Outdated, Begin::End, move |followed| {
         let Followed::Records(fetched) = followed else { return ControlFlow::Continue(()) };
         let transitions = fetched
             .records

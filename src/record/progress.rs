@@ -26,7 +26,7 @@ pub struct ProgressRecord {
     /// others that once had their names. Absent before anything was processed, and in the first records of the format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lineage: Option<u64>,
-    /// The processors that the partition has had, oldest first: the last eight. Tells this history from another one that
+    /// The processors that the partition has had, oldest first: the last sixteen. Tells this history from another one that
     /// began like it, as a log that was restored from a backup has.
     #[serde(default, skip_serializing_if = "Lives::is_empty")]
     #[schemars(with = "Vec<Life>")]
@@ -44,7 +44,7 @@ pub struct Life {
 }
 
 /// So many processors are remembered. A snapshot that is older than the last of them is of no use.
-const MOST_LIVES: usize = 8;
+const MOST_LIVES: usize = 16;
 
 /// The last processors of a partition, oldest first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ impl Lives {
     /// None.
     pub const NONE: Self = Self { lives: [Life { id: 0, from: 0 }; MOST_LIVES], count: 0 };
 
-    /// Adds a processor; the oldest of nine is forgotten.
+    /// Adds a processor; the oldest of seventeen is forgotten.
     pub fn push(&mut self, life: Life) {
         if self.count == MOST_LIVES {
             self.lives.rotate_left(1);
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_processor_that_is_forgotten_is_not_believed() {
-        let lives: Vec<(u64, u64)> = (1..=9).map(|id| (id, 1)).collect();
+        let lives: Vec<(u64, u64)> = (1..=17).map(|id| (id, 1)).collect();
         assert!(!history(&lives).continues(&history(&[(1, 1)])));
         assert!(history(&lives).continues(&history(&[(1, 1), (2, 1)])));
     }

@@ -267,17 +267,20 @@ fn a_snapshot_of_another_partition_is_discarded() {
 #[test]
 fn a_read_replica_uses_snapshots_of_its_own_and_a_processor_does_not_trust_them() {
     let mut scene = Scene::new();
-    // The replica has concluded what nobody has committed.
     let follow = |scene: &Scene, options: &Options| {
         let view = Arc::new(View::new(1));
         Follower::restore(&scene.log, &view, 0, options).unwrap().close();
         view
     };
+    // A replica has concluded what nobody has committed: a log that is restored from a backup may go on otherwise.
     let replica = scene.options();
+    follow(&scene, &replica);
+    assert_eq!(replica.metrics.snapshots.get(), 0);
+
+    scene.process(&Options::default());
     follow(&scene, &replica);
     assert_eq!(replica.metrics.snapshots.get(), 1);
     assert_eq!(scene.outcome(scene.options()), DISCARDED);
-    scene.process(&Options::default());
 
     // With the topics' identity known, it takes one that it can use.
     let dir = tempfile::tempdir().unwrap();

@@ -15,7 +15,9 @@ const DEFAULT_PARTITIONS: u16 = 4;
 /// Reads what the log was made with, or notes it in a new one. Returns the number of partitions.
 pub(super) fn check_meta(database: &Database, path: &Path, asked: Option<u16>) -> Result<u16, LogError> {
     let storage = |error: redb::Error| LogError::caused(format!("cannot write {}", path.display()), error);
-    let transaction = database.begin_write().map_err(|error| storage(error.into()))?;
+    let mut transaction = database.begin_write().map_err(|error| storage(error.into()))?;
+    // As every other transaction: a file that is not closed properly must not need a long repair.
+    transaction.set_quick_repair(true);
     let partitions = {
         let mut meta = transaction.open_table(META).map_err(|error| storage(error.into()))?;
         let stored = |meta: &redb::Table<'_, &str, u64>, name| {
