@@ -145,7 +145,7 @@ async fn stopped() {
         // Without a handler the system's default ends the process.
         Err(error) => {
             tracing::warn!("cannot listen for signals: {error}");
-            pending().await
+            pending::<()>().await;
         }
     }
 }

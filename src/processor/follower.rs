@@ -134,6 +134,10 @@ impl Follower {
             if Instant::now() >= deadline || self.options.stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }
+            #[allow(
+                clippy::disallowed_methods,
+                reason = "another process commits, and nothing wakes this one"
+            )]
             std::thread::sleep(LOOK);
         }
     }

@@ -7,6 +7,7 @@ use crate::shard::{Change, Shard};
 use crate::view::{Replica, View};
 
 /// Without readers one copy is enough, and the next batch can be concluded while the last is under way.
+#[allow(clippy::large_enum_variant, reason = "there are few at a time, and they move seldom")]
 pub(super) enum State {
     Shown(Replica),
     Unseen(Box<Shard>),

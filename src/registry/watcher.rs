@@ -44,6 +44,7 @@ pub(super) struct Shared {
 }
 
 /// What is to do.
+#[allow(clippy::large_enum_variant, reason = "there are few at a time, and they move seldom")]
 enum Job {
     /// Find out which repositories there are.
     Names,
@@ -52,6 +53,7 @@ enum Job {
 }
 
 /// What was done.
+#[allow(clippy::large_enum_variant, reason = "there are few at a time, and they move seldom")]
 enum Done {
     Names(Result<BTreeSet<String>, RegistryError>),
     Looked { name: String, repository: Repository, outcome: Outcome },

@@ -127,7 +127,7 @@ impl Layout<'_, '_> {
                         // An index in this one may lead to the same images as its neighbour.
                         let mut is_new =
                             |image: &TagImage| image.digest == entry.digest || seen.insert(image.digest);
-                        images.extend(inside.iter().cloned().filter(|image| is_new(image)));
+                        images.extend(inside.iter().filter(|image| is_new(image)).cloned());
                     }
                     Ok(_) => {}
                     Err(problem) => {

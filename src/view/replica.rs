@@ -24,6 +24,7 @@ pub struct Replica {
 
 /// The work on a copy before it was published, which is done to the other one when it comes back.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there are few at a time, and they move seldom")]
 pub(super) enum Step {
     /// These changes were applied, and the inputs are in it up to here.
     Batch(Vec<Change>, ProgressRecord),

@@ -35,9 +35,9 @@ fn a_name_of_docker_hub_is_found_in_each_of_its_spellings() {
             publisher.apply_class(&of).unwrap();
         }
         publisher.flush().unwrap();
-        for number in 0..OF_PHP.len() {
+        for (number, asked) in OF_PHP.iter().enumerate() {
             let class = imported.query().list_classes(Some(&format!("php{number}"))).unwrap().remove(0);
-            assert_eq!(class.status.members, 2, "{} of {seen}", OF_PHP[number]);
+            assert_eq!(class.status.members, 2, "{asked} of {seen}");
         }
     }
     assert!(seen_as("quay.io/library/php").query().images("php:8").is_err());
