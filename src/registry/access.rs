@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use oci_client::secrets::RegistryAuth;
 use serde::Deserialize;
 
+use super::RegistryError;
 use super::challenge::Challenge;
-use super::{RegistryError, credentials};
+use super::credentials::{self, Credentials};
 use crate::http::{self, RequestBuilder, StatusCode, with_causes};
 use crate::oci::lenient;
 
@@ -60,7 +60,7 @@ pub(super) struct Access {
 /// What was found out so far.
 #[derive(Default)]
 struct Known {
-    credentials: Option<RegistryAuth>,
+    credentials: Option<Credentials>,
     /// What the registry wants for a repository, if that is a token.
     challenge: Option<Challenge>,
     /// Whether the registry takes the password itself, for whatever is asked.
@@ -90,8 +90,8 @@ impl Access {
             return Ok(pass);
         }
         match (self.credentials().await?, scope) {
-            (RegistryAuth::Basic(user, password), Scope::Catalog) => Ok(Pass::Password(user, password)),
-            (RegistryAuth::Basic(user, password), Scope::Repository(_)) => {
+            (Credentials::Basic(user, password), Scope::Catalog) => Ok(Pass::Password(user, password)),
+            (Credentials::Basic(user, password), Scope::Repository(_)) => {
                 // Who came as nobody might be let in and see less. Asked for nothing, a registry says what it wants.
                 let known = self.known().challenge.clone();
                 let wanted = match known {
@@ -117,7 +117,7 @@ impl Access {
                 known.tokens.get(name).cloned().map(Pass::Token)
             }
             (Scope::Repository(_), _) if !known.takes_password => None,
-            (_, Some(RegistryAuth::Basic(user, password))) => {
+            (_, Some(Credentials::Basic(user, password))) => {
                 Some(Pass::Password(user.clone(), password.clone()))
             }
             _ => None,
@@ -133,8 +133,8 @@ impl Access {
         match challenge {
             Some(challenge) => self.token(scope, &challenge).await,
             None => match self.credentials().await? {
-                RegistryAuth::Basic(user, password) => Ok(Pass::Password(user, password)),
-                _ => Ok(Pass::Nothing),
+                Credentials::Basic(user, password) => Ok(Pass::Password(user, password)),
+                Credentials::Anonymous => Ok(Pass::Nothing),
             },
         }
     }
@@ -158,7 +158,7 @@ impl Access {
         let parameters = serde_urlencoded::to_string(parameters).unwrap_or_default();
         let joint = if challenge.realm.contains('?') { '&' } else { '?' };
         let mut request = self.http.get(format!("{}{joint}{parameters}", challenge.realm)).timeout(PATIENCE);
-        if let RegistryAuth::Basic(user, password) = self.credentials().await? {
+        if let Credentials::Basic(user, password) = self.credentials().await? {
             if !challenge.may_have_a_password(&self.base) {
                 let said = format!(
                     "it wants the password at {}, where it could be read on the way",
@@ -201,10 +201,10 @@ impl Access {
     pub(super) fn refused(&self, scope: Scope<'_>, said: &str) -> RegistryError {
         let Known { credentials, .. } = std::mem::take(&mut *self.known());
         let who = match (&credentials, &self.file) {
-            (Some(RegistryAuth::Basic(user, _)), Some(file)) => {
+            (Some(Credentials::Basic(user, _)), Some(file)) => {
                 format!("user {user:?} of {} is not accepted", file.display())
             }
-            (Some(RegistryAuth::Basic(user, _)), None) => {
+            (Some(Credentials::Basic(user, _)), None) => {
                 format!("user {user:?} of `docker login` is not accepted")
             }
             _ => format!(
@@ -213,7 +213,7 @@ impl Access {
             ),
         };
         let (to, advice) = match scope {
-            Scope::Catalog if credentials.is_some_and(|found| found != RegistryAuth::Anonymous) => (
+            Scope::Catalog if credentials.is_some_and(|found| found != Credentials::Anonymous) => (
                 String::new(),
                 "; or it keeps the list of its repositories to itself: name them with --registry-repository",
             ),
@@ -224,7 +224,7 @@ impl Access {
         RegistryError::Refused { host: self.host.clone(), to, problem: format!("{who}{said}{advice}") }
     }
 
-    async fn credentials(&self) -> Result<RegistryAuth, RegistryError> {
+    async fn credentials(&self) -> Result<Credentials, RegistryError> {
         if let Some(found) = &self.known().credentials {
             return Ok(found.clone());
         }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use oci_client::errors::OciEnvelope;
+use serde::Deserialize;
 
 use super::access::{Access, Scope};
 use super::challenge::Challenge;
@@ -14,6 +14,7 @@ use super::pace::Pace;
 use super::{Config, RegistryError};
 use crate::http::header::{ACCEPT, HeaderMap, RETRY_AFTER};
 use crate::http::{self, Method, StatusCode, with_causes};
+use crate::oci::lenient;
 use crate::retry::Policy;
 
 /// What is refused for the moment is asked for so often.
@@ -179,16 +180,30 @@ fn is_temporary(status: StatusCode) -> bool {
 
 /// Whether an error is told as a registry tells it.
 pub(super) fn is_of_registry(answer: &Answer) -> bool {
-    envelope(answer).is_some_and(|envelope| !envelope.errors.is_empty())
+    errors(answer).is_some_and(|body| !body.errors.is_empty())
 }
 
-fn envelope(answer: &Answer) -> Option<OciEnvelope> {
+/// The body of an error (distribution-spec, "Error Codes").
+#[derive(Deserialize)]
+struct Errors {
+    errors: Vec<ErrorInfo>,
+}
+
+#[derive(Deserialize)]
+struct ErrorInfo {
+    #[expect(dead_code, reason = "clade acts by the status; an error without a code is not a registry's")]
+    code: String,
+    #[serde(default, deserialize_with = "lenient::field")]
+    message: String,
+}
+
+fn errors(answer: &Answer) -> Option<Errors> {
     answer.body.as_deref().and_then(|body| serde_json::from_slice(body).ok())
 }
 
 /// What the registry says of an error, in a line.
 pub(super) fn said(answer: &Answer) -> String {
-    let errors = envelope(answer).map(|envelope| envelope.errors).unwrap_or_default();
+    let errors = errors(answer).map(|body| body.errors).unwrap_or_default();
     let words: Vec<String> =
         errors.into_iter().map(|error| error.message).filter(|said| !said.is_empty()).collect();
     words.join("; ")

@@ -1,10 +1,10 @@
 //! Who we are to a registry: a file with user and password, or what `docker login` has left, credential helpers included.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential};
-use oci_client::secrets::RegistryAuth;
 
 use super::RegistryError;
 
@@ -13,8 +13,26 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Docker Hub's name among the logins, for historical reasons.
 const DOCKER_HUB: (&str, &str) = ("docker.io", "https://index.docker.io/v1/");
 
-/// Looks the credentials up. They are secrets: what is returned hides the password when it is printed.
-pub(super) async fn find(host: &str, file: Option<&Path>) -> Result<RegistryAuth, RegistryError> {
+/// Who clade is to a registry. Printing it hides the password.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Credentials {
+    /// Nobody.
+    Anonymous,
+    /// User and password.
+    Basic(String, String),
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous => f.write_str("Anonymous"),
+            Self::Basic(user, _) => f.debug_tuple("Basic").field(user).finish(),
+        }
+    }
+}
+
+/// Looks the credentials up.
+pub(super) async fn find(host: &str, file: Option<&Path>) -> Result<Credentials, RegistryError> {
     let (name, file) = (host.to_owned(), file.map(Path::to_owned));
     let reading = tokio::task::spawn_blocking(move || match file {
         Some(file) => of_file(&file),
@@ -28,12 +46,12 @@ pub(super) async fn find(host: &str, file: Option<&Path>) -> Result<RegistryAuth
     found.map_err(|problem| RegistryError::Refused { host: host.to_owned(), to: String::new(), problem })
 }
 
-fn of_file(path: &PathBuf) -> Result<RegistryAuth, String> {
+fn of_file(path: &PathBuf) -> Result<Credentials, String> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
     match text.trim_end_matches(['\r', '\n']).split_once(':') {
         Some((user, password)) if !user.is_empty() && !password.contains('\n') => {
-            Ok(RegistryAuth::Basic(user.to_owned(), password.to_owned()))
+            Ok(Credentials::Basic(user.to_owned(), password.to_owned()))
         }
         _ => Err(format!("{shown} must have one line, user:password")),
     }
@@ -47,10 +65,10 @@ fn has_config() -> bool {
     dir.is_some_and(|dir| dir.join("config.json").try_exists().unwrap_or(true))
 }
 
-fn of_docker(host: &str) -> Result<RegistryAuth, String> {
+fn of_docker(host: &str) -> Result<Credentials, String> {
     let name = if host == DOCKER_HUB.0 { DOCKER_HUB.1 } else { host };
     match get_credential(name) {
-        Ok(DockerCredential::UsernamePassword(user, password)) => Ok(RegistryAuth::Basic(user, password)),
+        Ok(DockerCredential::UsernamePassword(user, password)) => Ok(Credentials::Basic(user, password)),
         Ok(DockerCredential::IdentityToken(_)) => Err(format!(
             "docker's login for {host} is an identity token, which clade cannot use: give it a user and password \
              (--registry-credentials)"
@@ -62,12 +80,12 @@ fn of_docker(host: &str) -> Result<RegistryAuth, String> {
             CredentialRetrievalError::NoCredentialConfigured
             | CredentialRetrievalError::ConfigNotFound
             | CredentialRetrievalError::ConfigReadError,
-        ) => Ok(RegistryAuth::Anonymous),
+        ) => Ok(Credentials::Anonymous),
         // What helpers say of a host that they do not know, word for word (docker-credential-helpers, `IsErrCredentialsNotFound`).
         Err(CredentialRetrievalError::HelperFailure { stdout, .. })
             if stdout.contains("credentials not found") =>
         {
-            Ok(RegistryAuth::Anonymous)
+            Ok(Credentials::Anonymous)
         }
         // Nobody knows what it has printed: a secret, perhaps.
         Err(CredentialRetrievalError::HelperFailure { helper, .. }) => Err(format!("{helper} has failed")),
@@ -79,7 +97,7 @@ fn of_docker(host: &str) -> Result<RegistryAuth, String> {
 mod tests {
     use super::*;
 
-    fn of(content: &str) -> Result<RegistryAuth, String> {
+    fn of(content: &str) -> Result<Credentials, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), content).unwrap();
         of_file(&file.path().to_owned())
@@ -87,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_file_has_user_and_password_in_one_line() {
-        let expected = RegistryAuth::Basic("clade".to_owned(), "a:b ".to_owned());
+        let expected = Credentials::Basic("clade".to_owned(), "a:b ".to_owned());
         assert_eq!(of("clade:a:b \n"), Ok(expected));
         for wrong in ["", "clade", ":secret", "clade:a\nb"] {
             assert!(of(wrong).is_err(), "{wrong:?}");
