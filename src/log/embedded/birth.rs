@@ -16,8 +16,10 @@ const NEW: &str = ".new";
 pub(super) fn make(dir: &Path, path: &Path, partitions: Option<u16>) -> Result<(), LogError> {
     let new = dir.join(format!("{FILE}.{}-{:08x}{NEW}", std::process::id(), fastrand::u32(..)));
     let made = make_at(dir, &new, partitions).and_then(|()| put(dir, &new, path));
-    // Left-overs of killed processes, and our own.
-    for old in unfinished(dir) {
+    // Once there is a log, files that killed processes have left are of no use to anybody. Before, another process may be
+    // about to give its file the name.
+    let old = if made.is_ok() { unfinished(dir) } else { vec![new] };
+    for old in old {
         // One that stays costs space only.
         let _ = std::fs::remove_file(old);
     }
@@ -49,8 +51,7 @@ fn put(dir: &Path, new: &Path, path: &Path) -> Result<(), LogError> {
     }
 }
 
-/// The files of `dir` that were being made. One that another process still makes may be among them: that process finds the log
-/// made.
+/// The files of `dir` that processes were making. Another process may still make one of them: it will find the log made.
 fn unfinished(dir: &Path) -> Vec<PathBuf> {
     let is_new =
         |name: &OsStr| name.to_str().is_some_and(|name| name.starts_with(FILE) && name.ends_with(NEW));
