@@ -47,6 +47,7 @@ pub fn main() -> std::process::ExitCode {
     cli::main()
 }
 
+// Two lists rather than a macro: rustfmt does not find the files of modules that a macro declares.
 #[cfg(not(feature = "internals"))]
 mod api;
 #[cfg(not(feature = "internals"))]

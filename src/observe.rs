@@ -13,12 +13,6 @@ use crate::record::{BuildConfigRecord, Claim, DeadLetterRecord, ImageRecord, Str
 pub enum Observation {
     /// An image. Its repositories and claims are added to the known ones; its `sequence` is ignored.
     Image(Box<ImageRecord>),
-    /// An image that no longer exists in any source.
-    #[cfg_attr(
-        not(feature = "internals"),
-        expect(dead_code, reason = "live sources name themselves; the rules are tested without one")
-    )]
-    ImageGone(Digest),
     /// An image that a live source, given first, does not have any more.
     ImageGoneFrom(String, Digest),
     /// A claim about the base of an image.

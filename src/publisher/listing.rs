@@ -79,16 +79,24 @@ impl Publisher {
         repository: &str,
         tags: Vec<ObservedTag>,
     ) -> Result<(), PublishError> {
+        let (_, gone) = self.observe_listed_tags(source, repository, tags)?;
+        gone.iter().try_for_each(|name| self.observe_tag_gone(source, name))
+    }
+
+    /// Publishes the listed tags of a repository. Returns the number of the source's tags that were published in it, and
+    /// those of them that the list leaves out.
+    pub(super) fn observe_listed_tags(
+        &mut self,
+        source: &str,
+        repository: &str,
+        tags: Vec<ObservedTag>,
+    ) -> Result<(usize, Vec<String>), PublishError> {
         let listed: HashSet<String> =
             tags.iter().map(|tag| Reference::tag_name(repository, &tag.tag)).collect();
-        for tag in tags {
-            self.observe_tag(tag)?;
-        }
-        let prefix = Reference::tag_name(repository, "");
-        for name in self.tags_of_source(source, &prefix, |name| !listed.contains(name)) {
-            self.observe_tag_gone(source, &name)?;
-        }
-        Ok(())
+        tags.into_iter().try_for_each(|tag| self.observe_tag(tag))?;
+        let all = self.tags_of_source(source, &Reference::tag_name(repository, ""), |_| true);
+        let count = all.len();
+        Ok((count, all.into_iter().filter(|name| !listed.contains(name)).collect()))
     }
 
     /// Handles an image that a source does not have any more. The image is removed unless another source has it.

@@ -148,7 +148,6 @@ impl Publisher {
     pub fn observe(&mut self, observation: Observation) -> Result<(), PublishError> {
         match observation {
             Observation::Image(image) => self.observe_image(*image)?,
-            Observation::ImageGone(digest) => self.observe_image_gone(digest),
             Observation::Claim(digest, claim) => {
                 self.pending.claims.entry(digest).or_default().insert(claim);
             }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{PublishError, Publisher};
 use crate::observe::Polled;
-use crate::oci::{Digest, Reference};
+use crate::oci::Digest;
 
 /// So many may always be deleted at once, or half of all.
 const FEW: usize = 3;
@@ -33,14 +33,9 @@ impl Publisher {
     ) -> Result<(), PublishError> {
         match seen {
             Polled::Repository(repository, tags) => {
-                let listed: HashSet<String> =
-                    tags.iter().map(|tag| Reference::tag_name(&repository, &tag.tag)).collect();
-                tags.into_iter().try_for_each(|tag| self.observe_tag(tag))?;
-                let prefix = Reference::tag_name(&repository, "");
-                let all = self.tags_of_source(source, &prefix, |_| true);
-                let gone: Vec<&String> = all.iter().filter(|name| !listed.contains(*name)).collect();
-                if self.is_believed(source, &repository, look, gone.len(), all.len()) {
-                    gone.into_iter().try_for_each(|name| self.observe_tag_gone(source, name))?;
+                let (all, gone) = self.observe_listed_tags(source, &repository, tags)?;
+                if self.is_believed(source, &repository, look, gone.len(), all) {
+                    gone.iter().try_for_each(|name| self.observe_tag_gone(source, name))?;
                 }
                 Ok(())
             }

@@ -8,7 +8,7 @@ use clade::record::image::Evidence;
 use clade::record::outdated::Standing;
 use clade::record::{Claim, Layer, State, TransitionRecord};
 
-use crate::support::{World, class, digest, image, transitions};
+use crate::support::{World, class, digest, image, image_gone, transitions};
 
 const CURRENT: State = State::Current;
 const OUTDATED: State = State::Outdated;
@@ -221,7 +221,7 @@ fn history_is_kept_after_the_old_images_are_pruned() {
         .process()
         .tag("base:1", &["v2"])
         .process()
-        .see(Observation::ImageGone(digest("v1")));
+        .see(image_gone("v1"));
     assert_eq!(world.state("app", "base"), Some((OUTDATED, digest("v1"))));
     world.images(&[("late", &["A", "L"])]);
     assert_eq!(world.state("late", "base"), Some((OUTDATED, digest("v1"))));
@@ -326,7 +326,7 @@ fn a_class_created_anew_under_an_old_name_has_another_generation() {
 #[test]
 fn an_image_that_is_deleted_is_in_no_answer() {
     let mut world = worked_example();
-    world.process().see(Observation::ImageGone(digest("app1")));
+    world.process().see(image_gone("app1"));
     assert!(!world.classifications().contains_key(&digest("app1").to_string()));
     assert!(!world.descendants("base@v1").contains(&digest("app1")));
     assert_eq!(explain(&mut world, "app1conf").equivalents, []);
@@ -346,7 +346,7 @@ fn a_transition_says_from_what_to_what_on_which_base_and_under_which_tags() {
         .process()
         .tag("base:1", &["v2"])
         .process()
-        .see(Observation::ImageGone(digest("app")))
+        .see(image_gone("app"))
         .process();
     let of_app: Vec<TransitionRecord> =
         transitions(&*world.log).into_iter().filter(|event| event.digest == digest("app")).collect();

@@ -5,7 +5,7 @@ use clade::oci::{LayerIdentity, Platform};
 use clade::publisher::{PublishError, Publisher};
 use clade::record::{ImageRecord, Layer};
 
-use crate::support::{class, digest, image, tag};
+use crate::support::{class, digest, image, image_gone, tag};
 
 /// Something that happens. Publishing it again changes nothing.
 #[derive(Debug, Clone)]
@@ -82,7 +82,7 @@ pub(crate) fn random_fact_among(images: usize, random: &mut fastrand::Rng, secon
 pub(crate) fn publish(publisher: &mut Publisher, fact: &Fact) -> Result<(), PublishError> {
     let done = match fact {
         Fact::Image(image) => publisher.observe(Observation::Image(image.clone())),
-        Fact::ImageGone(number) => publisher.observe(Observation::ImageGone(digest(&image_name(*number)))),
+        Fact::ImageGone(number) => publisher.observe(image_gone(&image_name(*number))),
         Fact::Tag { name, second, images } => {
             let names: Vec<String> = images.iter().map(|number| image_name(*number)).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();

@@ -19,7 +19,7 @@ use clade::record::{
     encode,
 };
 
-use crate::support::{World, digest, fold, image, transitions};
+use crate::support::{World, digest, fold, image, image_gone, transitions};
 
 const NEW_PARTITIONS: u16 = 5;
 const REBUILDS: TopicPartition = TopicPartition { topic: Topic::Rebuilds, partition: 0 };
@@ -178,7 +178,7 @@ fn a_migration_that_is_interrupted_anywhere_is_worked_on_by_nobody_and_finished_
         }
         // The old topics are worked on again, and what was copied is not all true any more.
         let mut publisher = Publisher::restore(SharedLog::clone(&old), clock).unwrap();
-        publisher.observe(Observation::ImageGone(digest("app 3"))).unwrap();
+        publisher.observe(image_gone("app 3")).unwrap();
         publisher.observe(Observation::Image(Box::new(image("late", &["os 1", "late"])))).unwrap();
         publisher.observe(Observation::Image(Box::new(image("app 4", &["php 0", "else"])))).unwrap();
         publisher.delete_class("php").unwrap();

@@ -25,7 +25,10 @@ pub(crate) fn digest(name: &str) -> Digest {
     Digest::of(name.as_bytes())
 }
 
-/// An image called `name`, of these layers, base first, for linux/amd64.
+/// The live source that has every [`image`].
+pub(crate) const SOURCE: &str = "test";
+
+/// An image called `name` of the live source, of these layers, base first, for linux/amd64.
 pub(crate) fn image(name: &str, layers: &[&str]) -> ImageRecord {
     ImageRecord {
         digest: digest(name),
@@ -40,10 +43,15 @@ pub(crate) fn image(name: &str, layers: &[&str]) -> ImageRecord {
             .iter()
             .map(|layer| Layer { digest: digest(layer), diff_id: None, size: None })
             .collect(),
-        sources: Vec::new(),
+        sources: vec![SOURCE.to_owned()],
         imported: false,
         claims: Vec::new(),
     }
+}
+
+/// The live source has the image no longer.
+pub(crate) fn image_gone(name: &str) -> Observation {
+    Observation::ImageGoneFrom(SOURCE.to_owned(), digest(name))
 }
 
 /// A tag that points at these images from `second` on; at nothing when there are none.

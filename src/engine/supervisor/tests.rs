@@ -8,6 +8,17 @@ fn supervised(log: &TroubledLog, options: &Options) -> Supervised {
     start(0, log.shared(), Work::Process(None), options.clone(), Bell::default()).unwrap()
 }
 
+/// The log, and a supervised processor that another process has just fenced.
+fn fenced() -> (TroubledLog, Supervised) {
+    let log = TroubledLog::new(1);
+    let of = supervised(&log, &Options::default());
+    wait_until("it is restored", || of.has_restored());
+    log.take_over(0);
+    log.publish(0, "image");
+    wait_until("it is fenced", || !of.has_restored());
+    (log, of)
+}
+
 fn images(of: &Supervised) -> u64 {
     of.status().images
 }
@@ -61,12 +72,7 @@ fn work_that_was_done_between_failures_makes_them_count_anew() {
 /// If it came back at once, two processes that both believe to have a partition would take it from one another for ever.
 #[test]
 fn a_worker_that_was_fenced_waits_before_it_takes_the_partition_back() {
-    let (log, options) = (TroubledLog::new(1), Options::default());
-    let of = supervised(&log, &options);
-    wait_until("it is restored", || of.has_restored());
-    log.take_over(0);
-    log.publish(0, "image");
-    wait_until("it is fenced", || !of.has_restored());
+    let (log, of) = fenced();
     let fenced = Instant::now();
     wait_until("it takes the partition back", || log.asked() == 2);
     // It was fenced a moment before that was seen.
@@ -76,12 +82,7 @@ fn a_worker_that_was_fenced_waits_before_it_takes_the_partition_back() {
 
 #[test]
 fn a_worker_that_is_told_to_stop_while_it_waits_takes_nothing_back() {
-    let (log, options) = (TroubledLog::new(1), Options::default());
-    let of = supervised(&log, &options);
-    wait_until("it is restored", || of.has_restored());
-    log.take_over(0);
-    log.publish(0, "image");
-    wait_until("it is fenced", || !of.has_restored());
+    let (log, of) = fenced();
     let told = Instant::now();
     drop(of);
     assert!(told.elapsed() < FENCED, "it has waited to the end");

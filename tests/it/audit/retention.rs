@@ -59,15 +59,17 @@ fn what_is_missing_at_the_beginning_and_was_not_pruned_is_found() {
     assert!(findings[0].problem.contains("no entry says that they were pruned"), "{findings:?}");
 }
 
+fn winter() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().unwrap()
+}
+
+fn summer() -> Timestamp {
+    "2026-07-01T00:00:00Z".parse().unwrap()
+}
+
 /// A pruning counts once a signed head covers the entry that says so: without a key anybody could have written it.
 #[test]
 fn a_pruning_that_nobody_has_signed_is_found_with_the_key() {
-    fn winter() -> Timestamp {
-        "2026-01-01T00:00:00Z".parse().unwrap()
-    }
-    fn summer() -> Timestamp {
-        "2026-07-01T00:00:00Z".parse().unwrap()
-    }
     let dir = tempfile::tempdir().unwrap();
     let (log, key) = (log_of(100), SigningKey::generate().unwrap());
     let signed = || options(dir.path(), small(Some(key.clone())));
@@ -89,12 +91,6 @@ fn a_pruning_that_nobody_has_signed_is_found_with_the_key() {
 
 #[test]
 fn a_pruning_by_the_holder_of_the_key_is_signed_at_once() {
-    fn winter() -> Timestamp {
-        "2026-01-01T00:00:00Z".parse().unwrap()
-    }
-    fn summer() -> Timestamp {
-        "2026-07-01T00:00:00Z".parse().unwrap()
-    }
     let dir = tempfile::tempdir().unwrap();
     let (log, key) = (log_of(100), SigningKey::generate().unwrap());
     let signed = || options(dir.path(), small(Some(key.clone())));
