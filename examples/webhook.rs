@@ -81,7 +81,7 @@ fn answer(stream: TcpStream, key: &[u8]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Whether a holder of the secret has signed these bytes a short time ago.
+/// Returns an error unless a holder of the secret has signed these bytes a short time ago.
 fn verified(headers: &HashMap<String, String>, body: &[u8], key: &[u8]) -> Result<(), String> {
     let header = |name: &str| headers.get(name).ok_or(format!("there is no {name}"));
     let (id, time) = (header("webhook-id")?, header("webhook-timestamp")?);

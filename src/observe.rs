@@ -21,9 +21,10 @@ pub enum Observation {
     ImageIndex(Digest, Vec<TagImage>),
     /// A present or earlier target of a tag: any part of its history.
     Tag(ObservedTag),
-    /// What an image stream says of one of its tags, by full name, beside where that points. It comes after the tag.
+    /// The facts beside the target that an image stream states about one of its tags, by full name. It comes after the
+    /// tag.
     StreamTag(String, StreamTag),
-    /// All tags that a repository of a live source has now: those of this source that are not among them are gone.
+    /// All tags that a repository of a live source has now. Other tags that this source has reported there are gone.
     Repository {
         /// The live source.
         source: String,
@@ -32,16 +33,16 @@ pub enum Observation {
         /// The tags.
         tags: Vec<ObservedTag>,
     },
-    /// What a source has that is asked again and again, since it tells nobody of what it deletes.
+    /// The result of a poll of a live source that does not report its deletions.
     Polled {
         /// The live source.
         source: String,
-        /// Counts how often all of it was looked at. What vanishes at once is believed when a later look sees it as well.
+        /// The number of the pass. The publisher deletes a large part only when a later pass does not see it either.
         look: u64,
-        /// What was seen.
+        /// The entries that the poll saw.
         seen: Polled,
     },
-    /// Everything that a live source has of one kind: what was published as its own and is not in it is gone.
+    /// Everything that a live source has of one kind. Other objects that were published as its own are gone.
     Listed(String, Listing),
     /// A BuildConfig.
     BuildConfig(Box<BuildConfigRecord>),
@@ -55,24 +56,24 @@ pub enum Observation {
     Group(GroupSpec),
     /// A group that is not declared any more.
     GroupGone(String),
-    /// An object that is no image, with its kind: skipped and counted.
+    /// An object that is no image, with its kind. The publisher skips and counts it.
     NotAnImage(&'static str),
     /// An input that could not be read.
     Unreadable(DeadLetterRecord),
 }
 
-/// What is seen of a source that is asked again and again.
+/// The entries that a poll saw.
 #[derive(Debug, Clone)]
 pub enum Polled {
-    /// All tags that a repository has. One without a moment is there, and where it points could not be found out.
+    /// All tags of a repository. A tag without items exists, but the source could not resolve it.
     Repository(String, Vec<ObservedTag>),
-    /// All repositories, and all images of those that could be seen.
+    /// All repositories and their images.
     Everything {
         /// The repositories.
         repositories: HashSet<String>,
-        /// The images of those that could be seen whole.
+        /// The images that the source knows.
         images: HashSet<Digest>,
-        /// The repositories that could not. What is known of their images stays.
+        /// The repositories that the source could not read whole. Images in them stay.
         unseen: HashSet<String>,
     },
 }

@@ -1,8 +1,8 @@
-//! What a child process says to its parent, and when it ends.
+//! The messages of a child process to its parent, and its end.
 
 use std::io::Read as _;
 
-/// Tells the parent of a moment.
+/// Sends a word to the parent.
 pub(crate) fn say(word: &str) {
     println!("{word}");
 }

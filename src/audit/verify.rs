@@ -142,7 +142,7 @@ fn conclude(
     let (first, last) = (segments.first().unwrap_or(&nothing), segments.last().unwrap_or(&nothing));
     if let Some(head) = checker.begins_after {
         match checker.pruned.get(&head).cloned() {
-            // Of a trail that is signed, only what a signed head covers is believed.
+            // In a signed trail, only an entry that a signed head covers counts.
             Some((seq, segment)) if !wanted.keys.is_empty() && report.signed_to.is_none_or(|to| seq > to) => {
                 checker.found_in(
                     first,

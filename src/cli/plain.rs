@@ -1,25 +1,25 @@
-//! Foreign text made harmless before it is printed: repositories, tags, claims, labels and messages are written by strangers.
-//! A character that ends a line, moves a cursor or turns text round is replaced.
+//! Makes foreign text harmless before it is printed, since strangers write repositories, tags, claims, labels and
+//! messages. It replaces a character that ends a line, moves a cursor or turns text round.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::CliError;
 
-/// Stands in the place of a character that was taken out.
+/// The character that takes the place of a harmful one.
 const REPLACEMENT: char = '\u{fffd}';
 
-/// The text in one line, without what a terminal acts on.
+/// Returns the text in one line, without characters that a terminal acts on.
 pub(super) fn plain(text: &str) -> String {
     text.chars().map(|char| if is_harmful(char) { REPLACEMENT } else { char }).collect()
 }
 
-/// The same of a text of several lines, which stay lines.
+/// Returns the text without such characters, but keeps the ends of its lines.
 pub(super) fn plain_lines(text: &str) -> String {
     text.chars().map(|char| if is_harmful(char) && char != '\n' { REPLACEMENT } else { char }).collect()
 }
 
-/// An answer with all of its texts made harmless, for people.
+/// Returns an answer for people: all of its texts are harmless.
 pub(super) fn plain_answer<T: DeserializeOwned>(answer: Value) -> Result<T, CliError> {
     serde_json::from_value(plain_value(answer)).map_err(|error| {
         CliError::Failed(format!(
@@ -32,7 +32,7 @@ fn plain_value(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(plain(&text)),
         Value::Array(items) => items.into_iter().map(plain_value).collect(),
-        // As deep as the answers of the API are, which serde_json bounds as well.
+        // The recursion is as deep as the answers of the API, which serde_json bounds as well.
         Value::Object(members) => {
             members.into_iter().map(|(name, value)| (plain(&name), plain_value(value))).collect()
         }
@@ -40,7 +40,8 @@ fn plain_value(value: Value) -> Value {
     }
 }
 
-/// Control characters, ends of lines and paragraphs, and what changes the direction of text (UAX #9) or cannot be seen.
+/// Returns `true` for control characters, ends of lines and paragraphs, and characters that change the direction of
+/// text (UAX #9) or cannot be seen.
 fn is_harmful(char: char) -> bool {
     char.is_control()
         || matches!(char,

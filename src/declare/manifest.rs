@@ -84,7 +84,7 @@ impl Manifest {
     /// The manifests in an object: itself, or the items of a `List`, which may be lists as well.
     pub fn read(value: serde_json::Value) -> Result<Vec<Self>, ManifestError> {
         let mut found = Vec::new();
-        // What is still to be read, the next one last: an object, its place and the number of lists that it is in.
+        // The objects to read, the next one last: each with its place and the number of lists that it is in.
         let mut rest = vec![(value, String::new(), 0)];
         while let Some((value, place, lists)) = rest.pop() {
             let object: Object = serde_json::from_value(value).map_err(|error| ManifestError::Fields {

@@ -100,7 +100,7 @@ impl Watched for ImageStream {
                 other => others.push(other),
             }
         }
-        // What is said of a tag comes after the tag.
+        // The facts about a tag come after the tag.
         others.insert(0, Observation::Repository { source: source(), repository: object.key(), tags });
         Ok(others)
     }

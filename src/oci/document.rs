@@ -1,7 +1,7 @@
 //! Image indexes, manifests and configs, read as far as clade needs them.
 //!
-//! Own types instead of a library's: a registry holds documents of every age, and a field that clade does not need must
-//! not make one unreadable.
+//! clade has types of its own instead of a library's: a registry holds documents of every age, and a field that clade
+//! does not need must not make one unreadable.
 
 use std::collections::BTreeMap;
 
@@ -14,42 +14,42 @@ use super::{Digest, Platform};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
-    /// What the blob is.
+    /// The media type of the blob.
     #[serde(default, deserialize_with = "lenient::field")]
     pub media_type: String,
-    /// Its digest.
+    /// The digest of the blob.
     pub digest: Digest,
-    /// Its size in bytes.
+    /// The size of the blob in bytes.
     #[serde(default, deserialize_with = "lenient::field")]
     pub size: u64,
-    /// What it runs on, in an image index.
+    /// The platform of an image, in an image index.
     #[serde(default, deserialize_with = "lenient::field")]
     pub platform: Option<Platform>,
     /// Annotations.
     #[serde(default, deserialize_with = "lenient::texts")]
     pub annotations: BTreeMap<String, String>,
-    /// What an artifact is.
+    /// The type of an artifact.
     #[serde(default, deserialize_with = "lenient::field")]
     pub artifact_type: Option<String>,
 }
 
-/// An image index (manifest list) or an image manifest: which one, its fields tell.
+/// An image index (manifest list) or an image manifest. Its fields show which one it is.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
-    /// What it says it is.
+    /// The media type that the document states.
     #[serde(default, deserialize_with = "lenient::field")]
     pub media_type: Option<String>,
-    /// What an artifact is.
+    /// The type of an artifact.
     #[serde(default, deserialize_with = "lenient::field")]
     pub artifact_type: Option<String>,
-    /// Of an image index: its manifests.
+    /// The manifests of an image index.
     #[serde(default)]
     pub manifests: Option<Entries<Descriptor>>,
-    /// Of an image manifest: its config.
+    /// The config of an image manifest.
     #[serde(default)]
     pub config: Option<Descriptor>,
-    /// Of an image manifest: its layers, base first.
+    /// The layers of an image manifest, base first.
     #[serde(default)]
     pub layers: Entries<Descriptor>,
     /// Annotations.
@@ -72,13 +72,13 @@ pub struct Config {
     /// Version of the operating system.
     #[serde(rename = "os.version", default, deserialize_with = "lenient::field")]
     pub os_version: Option<String>,
-    /// Features of the operating system that it needs.
+    /// Features of the operating system that the image needs.
     #[serde(rename = "os.features", default, deserialize_with = "lenient::field")]
     pub os_features: Vec<String>,
-    /// When it was built.
+    /// The time of the build.
     #[serde(default, deserialize_with = "lenient::field")]
     pub created: Option<jiff::Timestamp>,
-    /// Its layers. What has none is the config of something else.
+    /// The layers. A config without them is no image config.
     #[serde(default)]
     pub rootfs: Option<RootFs>,
 }
@@ -92,7 +92,7 @@ pub struct RootFs {
 }
 
 impl Config {
-    /// What the image runs on. What it does not say is as it mostly is.
+    /// Returns the platform of the image. A field that the config leaves out has its usual value.
     pub fn platform(&self) -> Platform {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let usual = Platform::default();
@@ -116,14 +116,15 @@ pub const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 const CONFIGS: [&str; 2] =
     ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
 
-/// The annotation of what BuildKit attaches to an image.
+/// The annotation of the documents that BuildKit attaches to an image.
 const ATTACHED: &str = "vnd.docker.reference.type";
-/// The config of a build cache; as an index of layers it lies beside them.
+/// The config of a build cache. If the cache is an index of layers, its config is an entry beside them.
 const CACHE: &str = "application/vnd.buildkit.cacheconfig";
-/// Words in the media types of what is attached to images: signatures, attestations, bills of materials.
+/// Words in the media types of documents that are attached to images: signatures, attestations, bills of materials.
 const ATTACHMENTS: [&str; 7] = ["in-toto", "cosign", "dsse", "sigstore", "spdx", "cyclonedx", "notary"];
 
-/// Why a descriptor leads to no image, judged by itself (docs/concepts.md, section 3, "Not images"). `None` for one that may.
+/// Returns the reason why a descriptor leads to no image, judged by itself (docs/concepts.md, section 3, "Not images").
+/// Returns `None` if it may lead to one.
 pub fn not_an_image(descriptor: &Descriptor) -> Option<&'static str> {
     if descriptor.annotations.contains_key(ATTACHED)
         || descriptor.platform.as_ref().is_some_and(Platform::is_unknown)
@@ -140,7 +141,7 @@ pub fn not_an_image(descriptor: &Descriptor) -> Option<&'static str> {
     descriptor.annotations.get(REF_NAME).and_then(|name| not_an_image_tag(name))
 }
 
-/// Why a manifest is no image. `None` for one that is, or may be an index of images.
+/// Returns the reason why a manifest is no image. Returns `None` for one that is, or may be an index of images.
 pub fn not_an_image_manifest(manifest: &Manifest) -> Option<&'static str> {
     if let Some(manifests) = &manifest.manifests {
         let is_cache = |entry: &Descriptor| entry.media_type.starts_with(CACHE);
@@ -162,8 +163,8 @@ pub fn not_an_image_manifest(manifest: &Manifest) -> Option<&'static str> {
     not_an_image_layers(manifest.layers.good().map(|layer| layer.media_type.as_str()))
 }
 
-/// Why something whose layers have these media types is no image: layers are file systems, and what is attached to images
-/// is kept in the same form.
+/// Returns the reason why something whose layers have these media types is no image: the layers of an image are file
+/// systems, and attachments of images have the same form.
 pub fn not_an_image_layers<'a>(media_types: impl Iterator<Item = &'a str>) -> Option<&'static str> {
     let is_attachment =
         |told: &str| told.ends_with("json") || ATTACHMENTS.iter().any(|word| told.contains(word));
@@ -172,7 +173,8 @@ pub fn not_an_image_layers<'a>(media_types: impl Iterator<Item = &'a str>) -> Op
     media_types.all(is_attachment).then_some("attestation, signature or bill of materials")
 }
 
-/// Why something with this config is no image: Docker before 1.12 gave configs any type, so the config itself has to tell.
+/// Returns the reason why something with this config is no image: Docker before 1.12 gave configs any type, so only the
+/// config itself can show it.
 pub fn not_an_image_config(manifest: &Manifest, config: &Config) -> Option<&'static str> {
     let told = manifest.config.as_ref().map_or("", |config| config.media_type.as_str());
     (config.rootfs.is_none() && is_any_type(told)).then_some("artifact: its config is no image config")
@@ -182,13 +184,14 @@ fn is_image_config(media_type: &str) -> bool {
     CONFIGS.contains(&media_type)
 }
 
-/// Whether a media type says nothing of what it is that of.
+/// Returns `true` if a media type does not show the kind of content.
 fn is_any_type(media_type: &str) -> bool {
     matches!(media_type, "" | "application/octet-stream" | "application/json")
         || media_type.starts_with("text/")
 }
 
-/// Whether a document is a manifest of Docker's schema 1, which has no config, and whose digest is not that of its text.
+/// Returns `true` for a manifest of Docker's schema 1, which has no config, and whose digest is not the digest of its
+/// text.
 pub fn is_schema_1(content: &[u8]) -> bool {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -199,7 +202,8 @@ pub fn is_schema_1(content: &[u8]) -> bool {
     serde_json::from_slice::<Marks>(content).is_ok_and(|marks| marks.schema_version == 1)
 }
 
-/// Why a tag names no image: cosign keeps signatures, attestations and SBOMs under `sha256-<digest>.sig` and so on.
+/// Returns the reason why a tag names no image: cosign keeps signatures, attestations and SBOMs under
+/// `sha256-<digest>.sig` and so on.
 pub fn not_an_image_tag(name: &str) -> Option<&'static str> {
     let tag = name.rsplit([':', '/']).next().unwrap_or(name);
     let (digest, kind) = tag.strip_prefix("sha256-")?.split_once('.')?;

@@ -1,7 +1,7 @@
-//! Reading what strangers wrote: null is the same as absent, a value of no use costs no more than itself, and an entry
-//! that is none costs no other one.
+//! Lenient reading of foreign JSON: null is the same as absent, an unusable value costs no more than itself, and an
+//! unusable entry costs no other one.
 //!
-//! For JSON alone: each value is first kept as the text that it stands as.
+//! It reads JSON alone, since it first keeps each value as its text.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,25 +11,25 @@ use serde::de::{DeserializeOwned, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// Reads a field whose absence is no harm: null and anything of a wrong kind are its default.
+/// Reads a field whose absence does no harm: null and a value of a wrong type become the default.
 pub fn field<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(from: D) -> Result<T, D::Error> {
     let raw = Option::<Box<RawValue>>::deserialize(from)?;
     Ok(raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default())
 }
 
-/// Reads a field that is needed where it is: null is its default, and a wrong kind is an error.
+/// Reads a field that must be valid if it is there: null becomes the default, and a wrong type is an error.
 pub fn or_null<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
 }
 
-/// Reads labels or annotations: an entry that is no text is left out, and what is no map has no entry.
+/// Reads labels or annotations: leaves out an entry that is no text, and reads anything but a map as an empty one.
 pub fn texts<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
     let entries: BTreeMap<String, Box<RawValue>> = field(from)?;
     let text = |raw: &RawValue| serde_json::from_str::<String>(raw.get()).ok();
     Ok(entries.into_iter().filter_map(|(name, raw)| Some((name, text(&raw)?))).collect())
 }
 
-/// A list whose entries are read one by one: each is a value, or what is wrong with it.
+/// A list whose entries are read one by one: each is a value, or the error in it.
 #[derive(Debug, Clone)]
 pub struct Entries<T>(pub Vec<Result<T, String>>);
 
@@ -40,12 +40,12 @@ impl<T> Default for Entries<T> {
 }
 
 impl<T> Entries<T> {
-    /// The entries that could be read.
+    /// Returns the entries that could be read.
     pub fn good(&self) -> impl Iterator<Item = &T> {
         self.0.iter().filter_map(|entry| entry.as_ref().ok())
     }
 
-    /// The entries that could be read, and what is wrong with the first of the others.
+    /// Returns the entries that could be read, and the error in the first of the others.
     pub fn split(self) -> (Vec<T>, Option<String>) {
         let mut first = None;
         let mut good = Vec::with_capacity(self.0.len());

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What an image runs on. `linux/amd64` unless said otherwise.
+/// The platform that an image runs on. The default is `linux/amd64`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Platform {
     /// Operating system, a `GOOS` value.
@@ -16,10 +16,10 @@ pub struct Platform {
     /// Variant of the architecture, as `v8` of `arm64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
-    /// Version of the operating system, told for Windows.
+    /// Version of the operating system, as images for Windows state it.
     #[serde(rename = "os.version", default, skip_serializing_if = "Option::is_none")]
     pub os_version: Option<String>,
-    /// Features of the operating system that it needs, as `win32k`; sorted.
+    /// Features of the operating system that the image needs, as `win32k`; sorted.
     #[serde(rename = "os.features", default, skip_serializing_if = "Vec::is_empty")]
     pub os_features: Vec<String>,
 }
@@ -31,13 +31,13 @@ impl Default for Platform {
 }
 
 impl Platform {
-    /// A platform without variant and version.
+    /// Returns a platform without variant and version.
     pub fn new(os: &str, architecture: &str) -> Self {
         let (os, architecture) = (os.to_owned(), architecture.to_owned());
         Self { os, architecture, variant: None, os_version: None, os_features: Vec::new() }
     }
 
-    /// Features in the one order in which they are compared.
+    /// Returns features in the one order in which they are compared.
     pub fn features(mut told: Vec<String>) -> Vec<String> {
         told.retain(|feature| !feature.is_empty());
         told.sort_unstable();
@@ -45,13 +45,13 @@ impl Platform {
         told
     }
 
-    /// Whether it is that of an attestation, which runs on nothing.
+    /// Returns `true` for the platform of an attestation, which runs on nothing.
     pub fn is_unknown(&self) -> bool {
         self.os == "unknown" && matches!(self.architecture.as_str(), "unknown" | "")
     }
 
-    /// How close the other is: 3 if both are equal, 2 if they are but for `os.version`, 1 if they are but for that and
-    /// `os.features`, else 0.
+    /// Returns the closeness of the other platform: 3 if both are equal, 2 if only `os.version` differs, 1 if
+    /// `os.features` and perhaps `os.version` differ, else 0.
     pub fn closeness(&self, other: &Self) -> u8 {
         let is_same =
             self.os == other.os && self.architecture == other.architecture && self.variant == other.variant;
@@ -63,7 +63,8 @@ impl Platform {
         }
     }
 
-    /// Whether this is one of the platforms that `asked` names: what `asked` leaves out is not compared.
+    /// Returns `true` if this is one of the platforms that `asked` names. Parts that `asked` leaves out are not
+    /// compared.
     pub fn matches(&self, asked: &Self) -> bool {
         self.os == asked.os
             && self.architecture == asked.architecture
@@ -90,7 +91,7 @@ impl fmt::Display for Platform {
     }
 }
 
-/// Why a text is not a platform.
+/// The error of a text that is no platform.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("platform {0:?} is not os/architecture[/variant][:os.version][+feature], as linux/arm64/v8")]
 pub struct PlatformError(String);

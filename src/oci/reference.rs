@@ -7,11 +7,11 @@ use super::digest::{Digest, DigestError};
 
 /// A repository with a tag, a digest, both or none.
 ///
-/// The name is kept as it was written: no registry is added to it. [`Reference::familiar`] compares what Docker takes
-/// as equal.
+/// The name stays as it was written: no registry is added to it. [`Reference::familiar`] makes names equal that Docker
+/// takes as equal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference {
-    /// The name, with the registry's host in front where it was written.
+    /// The name, with the registry's host in front if it was written.
     pub repository: String,
     /// The tag.
     pub tag: Option<String>,
@@ -19,7 +19,7 @@ pub struct Reference {
     pub digest: Option<Digest>,
 }
 
-/// Why a text is not a reference.
+/// The error of a text that is no reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
     /// The repository is missing or has characters that no registry accepts.
@@ -34,12 +34,12 @@ pub enum ReferenceError {
 }
 
 impl Reference {
-    /// The full name of a tag of this repository.
+    /// Returns the full name of a tag of this repository.
     pub fn tag_name(repository: &str, tag: &str) -> String {
         format!("{repository}:{tag}")
     }
 
-    /// The repository as Docker abbreviates it: `docker.io/library/php` and `library/php` are `php`.
+    /// Returns the repository as Docker abbreviates it: `docker.io/library/php` and `library/php` are `php`.
     pub fn familiar(repository: &str) -> &str {
         let name = ["docker.io/", "index.docker.io/", "registry-1.docker.io/"]
             .iter()
@@ -48,7 +48,8 @@ impl Reference {
         name.strip_prefix("library/").unwrap_or(name)
     }
 
-    /// Every way to write a name of Docker Hub, with its tag or without, the given one first; of another registry that alone.
+    /// Returns every way to write a name of Docker Hub, with its tag or without, the given one first. Returns a name of
+    /// another registry alone.
     pub fn spellings(name: &str) -> Vec<String> {
         let familiar = Self::familiar(name);
         let mut all = vec![name.to_owned()];
@@ -101,20 +102,20 @@ impl fmt::Display for Reference {
     }
 }
 
-/// Whether `tag` is a tag (distribution-spec: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`).
+/// Returns `true` if `tag` is a tag (distribution-spec: `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`).
 pub fn is_tag(tag: &str) -> bool {
     tag.len() <= 128
         && tag.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
         && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-/// Whether a repository's name begins with a registry's host.
+/// Returns `true` if the name of a repository begins with a registry's host.
 pub fn has_host(repository: &str) -> bool {
     let host = repository.split_once('/').map(|(host, _)| host);
     host.is_some_and(|host| host.contains(['.', ':']) || host == "localhost")
 }
 
-/// Whether `name` can be a repository. The host in front may have upper case and a port.
+/// Returns `true` if `name` can be a repository. The host in front may have upper case and a port.
 pub fn is_repository(name: &str) -> bool {
     let (host, path) = name.split_once('/').filter(|_| has_host(name)).unwrap_or(("", name));
     let path_is_good = path.split('/').all(|part| {

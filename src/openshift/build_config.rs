@@ -93,7 +93,7 @@ struct BuildConfigStatus {
     last_version: u64,
 }
 
-/// Whether an annotation holds a BuildConfig.
+/// Returns `true` if an annotation pauses the BuildConfig.
 fn build_is_paused(annotations: &BTreeMap<String, String>) -> bool {
     annotations.get(PAUSED).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }

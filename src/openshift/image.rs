@@ -9,7 +9,7 @@ use crate::oci::lenient::{self, Entries};
 use crate::oci::{Digest, LayerIdentity, Platform, Reference};
 use crate::record::{DeadLetterRecord, ImageRecord, Layer, TagImage, Timestamp};
 
-/// Where a layer list begins.
+/// The annotation with the order of the layers.
 const LAYERS_ORDER: &str = "image.openshift.io/dockerLayersOrder";
 
 #[derive(Deserialize)]
@@ -28,7 +28,7 @@ pub(super) struct Image {
     docker_image_manifests: Entries<ImageManifest>,
 }
 
-/// The part of `docker10` metadata that is needed; its fields are capitalised.
+/// The part of the `docker10` metadata that clade needs; its fields are capitalised.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase")]
 struct DockerImage {
@@ -123,7 +123,7 @@ pub(super) fn observations(image: Image) -> Result<Vec<Observation>, String> {
     }))])
 }
 
-/// What an image runs on. What is not said is as it mostly is.
+/// Returns the platform of an image. A field that the metadata leaves out has its usual value.
 fn platform(told: &DockerImage) -> Platform {
     let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let usual = Platform::default();
@@ -136,7 +136,8 @@ fn platform(told: &DockerImage) -> Platform {
     }
 }
 
-/// A manifest list: tags are resolved through it, its manifests are images of their own.
+/// Returns the observations from a manifest list: tags are resolved through it, and its manifests are images of their
+/// own.
 fn of_manifests(digest: Digest, manifests: Entries<ImageManifest>) -> Vec<Observation> {
     let (manifests, problem) = manifests.split();
     let mut observations = Vec::new();

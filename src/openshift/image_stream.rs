@@ -28,7 +28,7 @@ struct ImageStreamSpec {
     tags: Entries<TagReference>,
 }
 
-/// What a tag is to follow.
+/// The declaration of a tag, with the object that the tag follows.
 #[derive(Deserialize)]
 struct TagReference {
     name: String,
@@ -58,7 +58,8 @@ struct NamedTagEvents {
 struct TagEvent {
     #[serde(default, deserialize_with = "lenient::field")]
     created: Option<Timestamp>,
-    /// Empty for a tag that only names where an image is (`oc tag --reference`), or that was not imported yet.
+    /// Empty for a tag that only names the place of an image (`oc tag --reference`), or whose image was not imported
+    /// yet.
     #[serde(default, deserialize_with = "lenient::field")]
     image: String,
 }
@@ -103,12 +104,12 @@ pub(super) fn observations(stream: ImageStream) -> Vec<Observation> {
     observations
 }
 
-/// What the tag pointed at, oldest first. The first event is the current one, whatever it says of when it was made: a tag that
-/// is set to another takes that one's time over. So each comes after the one that it followed.
+/// Returns the targets of a tag, oldest first. The first event is the current one, whatever its time: a tag that is set
+/// to another tag takes over the time of that one. Each target therefore gets a time after that of the one before it.
 fn moments(events: Vec<TagEvent>) -> Vec<TagItem> {
     let mut moments: Vec<TagItem> = Vec::with_capacity(events.len());
     for event in events.into_iter().rev() {
-        // What names a place and no image leads to none that is known.
+        // An event that names a place and no image leads to no known image.
         let digest: Option<Digest> = event.image.parse().ok();
         let images = digest.map(|digest| TagImage { digest, platform: None }).into_iter().collect();
         let mut since = event.created.unwrap_or(Timestamp::UNIX_EPOCH);
@@ -117,7 +118,7 @@ fn moments(events: Vec<TagEvent>) -> Vec<TagItem> {
             Some(before) if before.since >= since => {
                 since = before.since.checked_add(Duration::from_secs(1)).unwrap_or(before.since);
             }
-            // It leads nowhere from its beginning on: there is nothing to tell.
+            // The tag leads nowhere from its beginning on, so there is nothing to report.
             None if digest.is_none() => continue,
             _ => {}
         }
@@ -126,7 +127,7 @@ fn moments(events: Vec<TagEvent>) -> Vec<TagItem> {
     moments
 }
 
-/// The tag that a tag of this stream follows: of the same stream unless another is named.
+/// Returns the tag that a tag of this stream follows: one of the same stream, unless another stream is named.
 fn followed(tag: &TagReference, repository: &str) -> Option<String> {
     let from = tag.from.as_ref().filter(|from| from.kind == ReferenceKind::ImageStreamTag)?;
     let namespace = repository.split_once('/').map(|(namespace, _)| namespace).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! OpenShift's objects, as its API server and `oc get … -o json` give them, to observations.
+//! Converts OpenShift's objects, as its API server and `oc get … -o json` return them, to observations.
 
 mod build_config;
 mod image;
@@ -24,7 +24,7 @@ struct Metadata {
     annotations: BTreeMap<String, String>,
 }
 
-/// What an object of this kind says, or what is wrong with it.
+/// Returns the observations from an object of this kind, or the error in it.
 pub fn observations(kind: &str, json: &str) -> Result<Vec<Observation>, String> {
     let malformed = |error: serde_json::Error| error.to_string();
     match kind {
@@ -37,7 +37,7 @@ pub fn observations(kind: &str, json: &str) -> Result<Vec<Observation>, String> 
     }
 }
 
-/// What a BuildConfig says, or what is wrong with it.
+/// Returns the record of a BuildConfig, or the error in it.
 pub fn build_config(json: &str) -> Result<BuildConfigRecord, String> {
     let read: build_config::BuildConfig = serde_json::from_str(json).map_err(|error| error.to_string())?;
     Ok(read.record())

@@ -7,8 +7,8 @@
 //!                             └ compared with what is published: nothing is written twice
 //! ```
 //!
-//! Sources may repeat observations in any order; the publisher recognises what is published already and leaves it out.
-//! So an import can be repeated after a crash, and a relist of a live source costs no records.
+//! Sources may repeat observations in any order: the publisher recognises what is published already and leaves it out.
+//! An import can therefore be repeated after a crash, and a relist of a live source costs no records.
 
 mod cache;
 mod catalog;

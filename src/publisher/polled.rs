@@ -1,5 +1,6 @@
-//! What a source has that is asked again and again. It tells nobody of what it deletes, and what it leaves out by mistake
-//! looks the same: a part of it that vanishes at once is believed when a later look sees it as well.
+//! The observations of polled sources. Such a source does not report its deletions, and a list that leaves an entry out
+//! by mistake looks the same. So the publisher deletes a large part that vanishes at once only when a later poll does
+//! not see it either.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -7,10 +8,11 @@ use super::{PublishError, Publisher};
 use crate::observe::Polled;
 use crate::oci::Digest;
 
-/// So many may always be deleted at once, or half of all.
+/// This many entries may always vanish at once, or half of all. But all tags of a repository are always a large part.
 const FEW: usize = 3;
 
-/// What is not believed yet: by source and repository, the look that missed it. The source itself is an empty name.
+/// The deletions that the publisher does not believe yet: by source and repository, the poll that missed the entries.
+/// An empty repository stands for the images of the source.
 pub(super) type Doubts = HashMap<(String, String), u64>;
 
 impl Publisher {
@@ -20,7 +22,7 @@ impl Publisher {
         Self { doubts, ..self }
     }
 
-    /// The deletions that are not believed yet.
+    /// Returns the deletions that the publisher does not believe yet.
     pub(super) fn doubts(&self) -> &Doubts {
         &self.doubts
     }
@@ -64,7 +66,7 @@ impl Publisher {
         listed: &HashSet<Digest>,
         unseen: &HashSet<String>,
     ) -> Result<(), PublishError> {
-        // Tags that are not believed to be gone still need their images.
+        // The tags that the publisher does not delete yet still need their images.
         let mut doubts = self.doubts.iter();
         if doubts.any(|((of, repository), since)| of == source && !repository.is_empty() && *since >= look) {
             return Ok(());
@@ -87,7 +89,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Whether so many of so many are gone: if they are few, or an earlier look has missed them as well.
+    /// Returns `true` if the publisher believes the deletion of `gone` of `all` entries: they are few, or an earlier
+    /// poll has missed entries as well.
     fn is_believed(&mut self, source: &str, repository: &str, look: u64, gone: usize, all: usize) -> bool {
         let key = (source.to_owned(), repository.to_owned());
         let is_much = match repository {

@@ -74,7 +74,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// What an image stream says of its tag, which was told before.
+    /// Observes the facts that an image stream states about a tag. The tag was observed before.
     pub(super) fn observe_stream_tag(&mut self, name: &str, of: StreamTag) -> Result<(), PublishError> {
         if let Some(mut tag) = self.tag(name)?.filter(|tag| tag.stream != of) {
             tag.stream = of;

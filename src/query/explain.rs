@@ -143,7 +143,7 @@ fn verdict(image: &ImageView<'_>, classes: &[ClassStanding], bases: &[Base], cla
         return "has no layers: based on nothing, and nothing is based on it".to_owned();
     }
     if let [base, ..] = bases {
-        // Of the tags of the base, the one that the makers of the image name, if they name one.
+        // The tag of the base that the makers of the image name, or else the first one.
         let is_claimed = |tag: &&String| {
             let name = Reference::familiar(tag);
             claims.iter().any(|of| of.claim.name.as_deref().map(Reference::familiar) == Some(name))

@@ -70,7 +70,7 @@ impl Automatic {
                 Err(mpsc::error::TryRecvError::Empty) => break,
                 Err(mpsc::error::TryRecvError::Disconnected) => {
                     let why = self.why_ended();
-                    // The next look at all classes finds what is missed meanwhile.
+                    // The next check of all classes finds the records that are missed meanwhile.
                     *self = Self::start(SharedLog::clone(&context.rebuilds.shared.log))?;
                     return Err(why);
                 }
@@ -198,9 +198,9 @@ async fn start(context: &Context, class: &str) -> Result<bool, RebuildError> {
 }
 
 impl Rebuilds {
-    /// The targets that rebuilds for this version of a class have begun, and whether their builds succeeded. Returns
-    /// `None` while one of these rebuilds is under way. A policy builds nothing twice, and does not continue a rebuild
-    /// that somebody has cancelled.
+    /// Returns the targets that rebuilds for this version of a class have begun, and for each whether its build has
+    /// succeeded. Returns `None` while one of these rebuilds is under way. A policy builds nothing twice, and does not
+    /// continue a rebuild that somebody has cancelled.
     pub(super) fn begun_for(
         &self,
         class: &ClassRecord,

@@ -67,12 +67,12 @@ impl Book {
         self.records.get(id).map(|record| self.with_targets(record))
     }
 
-    /// All rebuilds, in no particular order.
+    /// Returns all rebuilds, in no particular order.
     pub(super) fn iter(&self) -> impl Iterator<Item = Rebuild<'_>> {
         self.records.values().map(|record| self.with_targets(record))
     }
 
-    /// Targets without a rebuild.
+    /// Returns the targets without a rebuild.
     pub(super) fn orphans(&self) -> impl Iterator<Item = RebuildsKey> {
         let orphaned = self.targets.iter().filter(|(id, _)| !self.records.contains_key(*id));
         orphaned.flat_map(|(id, of)| of.keys().map(|target| RebuildsKey::Target(id.clone(), target.clone())))
@@ -82,7 +82,7 @@ impl Book {
         Rebuild { record, targets: self.targets.get(&record.id).unwrap_or(&NONE) }
     }
 
-    /// The rebuilds that are not over, in the order in which their builds begin: by priority, then by age.
+    /// Returns the rebuilds that are not over, in the order in which their builds begin: by priority, then by age.
     pub(super) fn active(&self) -> Vec<Rebuild<'_>> {
         let is_active = |rebuild: &Rebuild<'_>| {
             rebuild.record.state != RebuildState::Finished
@@ -103,18 +103,19 @@ impl Rebuild<'_> {
         self.targets.values().all(|target| target.state.is_final())
     }
 
-    /// The first wave with a target that is not final.
+    /// Returns the first wave with a target that is not final.
     pub(super) fn wave(&self) -> Option<u32> {
         self.wave_of(false).or_else(|| self.wave_of(true))
     }
 
-    /// The first such wave, only among the targets that the sink is notified of (`is_told`) or only among the others.
+    /// Returns the first such wave, only among the targets that the sink is notified of (`is_told`) or only among the
+    /// others.
     pub(super) fn wave_of(&self, is_told: bool) -> Option<u32> {
         let left = self.targets.values().filter(|target| !target.state.is_final());
         left.filter(|target| (target.action == Action::Notify) == is_told).map(|target| target.wave).min()
     }
 
-    /// The number of failed builds. Failures of builds that others start do not stop clade's.
+    /// Returns the number of failed builds. Failures of builds that others start do not stop clade's.
     pub(super) fn failed_builds(&self) -> u32 {
         let failed = |of: &&TargetRecord| of.state == TargetState::Failed && of.action != Action::Notify;
         u32::try_from(self.targets.values().filter(failed).count()).unwrap_or(u32::MAX)

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::log::{Log, LogError, TopicPartition, for_each};
 use crate::record::{BuildConfigRecord, Topic, decode};
 
-/// All BuildConfigs, by namespace and name. It reads the whole topic: there are some thousands at most, and only plans
-/// need them.
+/// Returns all BuildConfigs, by namespace and name. It reads the whole topic: there are some thousands at most, and
+/// only plans need them.
 pub fn build_configs(log: &dyn Log) -> Result<Vec<BuildConfigRecord>, LogError> {
     let mut found = BTreeMap::new();
     for_each(log, TopicPartition { topic: Topic::Buildconfigs, partition: 0 }, |stored| {

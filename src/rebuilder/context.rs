@@ -80,7 +80,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 impl Context {
-    /// The cluster that has the BuildConfigs.
+    /// Returns the cluster that has the BuildConfigs.
     pub(super) fn cluster(&self) -> Result<&Cluster, BuildError> {
         let none =
             || BuildError::Refused("this clade works with no cluster: start it with --kubernetes".to_owned());
@@ -161,7 +161,7 @@ impl Context {
         blocking(move || Ok(question(&Query::new(view.snapshot())))).await
     }
 
-    /// The time of the next attempt, after this many.
+    /// Returns the time of the next attempt, after this many.
     pub(super) fn later(&self, attempts: u32) -> Timestamp {
         let policy = Policy::new(self.options.retry_after, LATEST);
         after(policy.wait(attempts, fastrand::f64()))

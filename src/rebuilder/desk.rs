@@ -36,7 +36,7 @@ pub(super) fn conclude(book: &Book, busy: &HashSet<Place>, now: Timestamp) -> Ve
     records
 }
 
-/// Targets that will never be built: a base was not built, or the rebuild was cancelled.
+/// Returns the targets that will never be built: a base was not built, or the rebuild was cancelled.
 fn skips(rebuild: &Rebuild<'_>, busy: &HashSet<Place>, now: Timestamp) -> Vec<TargetRecord> {
     // For targets that the sink was notified of, nothing runs here.
     let is_told = |target: &TargetRecord| {
@@ -99,7 +99,7 @@ fn advance(rebuild: &Rebuild<'_>, active: &[Rebuild<'_>], now: Timestamp) -> Opt
     })
 }
 
-/// The rebuild that has begun the next targets of this one, if this one has nothing under way itself.
+/// Returns the rebuild that has begun the next targets of this one, if this one has nothing under way itself.
 fn holder<'a>(rebuild: &Rebuild<'_>, active: &[Rebuild<'a>]) -> Option<&'a RebuildRecord> {
     if rebuild.progress().running > 0 {
         return None;
@@ -127,7 +127,7 @@ pub(super) fn may_begin(rebuild: &RebuildRecord, target: &TargetRecord, now: Tim
         && (target.action == Action::Trigger || rebuild.request.limits.is_open(now))
 }
 
-/// Targets whose builds may begin now, those of the most urgent rebuild first.
+/// Returns the targets whose builds may begin now, those of the most urgent rebuild first.
 pub(super) fn begin(book: &Book, caps: Caps, busy: &HashSet<Place>, now: Timestamp) -> Vec<Place> {
     let mut running = Running::default();
     for rebuild in book.active() {
@@ -209,7 +209,7 @@ impl Running {
     }
 }
 
-/// Targets whose build has to be looked at.
+/// Returns the targets whose builds are under way and have to be checked.
 pub(super) fn look(book: &Book, busy: &HashSet<Place>) -> Vec<Place> {
     let of = |rebuild: Rebuild<'_>| -> Vec<Place> {
         let is_begun =
@@ -220,9 +220,9 @@ pub(super) fn look(book: &Book, busy: &HashSet<Place>) -> Vec<Place> {
     book.active().into_iter().flat_map(of).filter(|place| !busy.contains(place)).collect()
 }
 
-/// The time from which a build of this target contains everything that it is rebuilt for, in whole seconds, as the API
-/// server's times. A build that a base triggers may begin as soon as the base is pushed, which is before the build of
-/// the base has ended.
+/// Returns the time from which a build of this target contains everything that it is rebuilt for, in whole seconds, as
+/// the API server's times. A build that a base triggers may begin as soon as the base is pushed, which is before the
+/// build of the base has ended.
 pub(super) fn ready_at(rebuild: &Rebuild<'_>, target: &TargetRecord) -> Timestamp {
     let is_watched = |base: &Target| target.action == Action::Trigger && target.triggered_by.contains(base);
     let there = target.after.iter().filter_map(|name| {

@@ -76,7 +76,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Writes a plan down. From then on it is carried out.
+    /// Writes a plan down. The worker carries it out from then on.
     pub(super) fn start(
         &mut self,
         plan: Plan,

@@ -1,4 +1,4 @@
-//! Looks at the result of a build that was started, or that a trigger starts.
+//! Checks the result of a build that was started, or that a trigger starts.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::record::{State, Target, TargetRecord};
 /// Longest wait until the index has the image of a complete build.
 const UNTIL_KNOWN: Duration = Duration::from_secs(30);
 
-/// Looks at a target that is starting or running.
+/// Checks a target that is starting or running.
 pub(super) async fn look(context: &Context, place: &Place) -> Result<(), RebuildError> {
     let Some(known) = context.read(place).await? else { return Ok(()) };
     let next = match (&known.target.target, known.target.state) {

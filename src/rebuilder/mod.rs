@@ -157,7 +157,7 @@ struct Means {
 }
 
 impl Shared {
-    /// A role is a single value, so it is valid even after a panic of the holder.
+    /// Returns the role. It is a single value, so it is valid even after a panic of the holder.
     fn role(&self) -> MutexGuard<'_, Role> {
         self.role.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -183,7 +183,7 @@ impl Rebuilds {
         self.means(STARTED_HERE).map(drop)
     }
 
-    /// Writes a plan down. It is carried out from then on. Blocks.
+    /// Writes a plan down. The worker carries it out from then on. Blocks.
     pub fn start(&self, plan: Plan, started: Started) -> Result<RebuildRecord, RebuildError> {
         let means = self.means(STARTED_HERE)?;
         if plan.cost.notified > 0 && !means.sink {
@@ -228,7 +228,7 @@ impl Rebuilds {
         Ok(item)
     }
 
-    /// All rebuilds, newest first. Blocks.
+    /// Returns all rebuilds, newest first. Blocks.
     pub fn list(&self) -> Result<Vec<RebuildItem>, RebuildError> {
         self.see(|book| {
             let item = |of: book::Rebuild<'_>| RebuildItem {
@@ -242,13 +242,13 @@ impl Rebuilds {
         })
     }
 
-    /// One rebuild with its targets. Blocks.
+    /// Returns one rebuild with its targets. Blocks.
     pub fn get(&self, id: &str) -> Result<RebuildItem, RebuildError> {
         self.see(|book| item_of(book, id))
     }
 
-    /// The means of this process, or an error unless it carries out rebuilds. `how` advises on how to use another
-    /// process.
+    /// Returns the means of this process, or an error unless it carries out rebuilds. `how` advises on how to use
+    /// another process.
     fn means(&self, how: &str) -> Result<Means, RebuildError> {
         match *self.shared.role() {
             Role::CarriesOut(means) => Ok(means),

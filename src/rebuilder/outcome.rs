@@ -1,4 +1,4 @@
-//! Computes the next state of a target from what was seen of it. It sends and writes nothing.
+//! Computes the next state of a target from the state of its build. It sends and writes nothing.
 
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ pub(super) fn unclear(known: &Known, problem: &str) -> TargetRecord {
     changed(target, TargetState::Starting, message)
 }
 
-/// Returns a target that cannot be seen now. clade looks again, until the time limit of a build is over.
+/// Returns a target whose state clade cannot read now. clade tries again, until the time limit of a build is over.
 pub(super) fn unseen(known: &Known, error: &BuildError) -> TargetRecord {
     let target = &known.target;
     let message = format!("what became of it cannot be seen: {error}");

@@ -41,7 +41,7 @@ pub(super) async fn post(
             context.metrics.builds_begun.inc();
             context.write(running(target, &build, "")).await
         }
-        // The next look shows whether the build was started.
+        // The next check shows whether the build was started.
         Err(BuildError::Unknown(problem)) => context.write(unclear(known, &problem)).await,
         Err(BuildError::NotNow(problem)) => context.write(failed(context, known, &problem)).await,
         // The API server has accepted this request before, or another one, or refuses it.
@@ -53,7 +53,7 @@ pub(super) async fn post(
     }
 }
 
-/// Looks whether a request with an unknown result has started a build, and repeats it if not.
+/// Checks whether a request with an unknown result has started a build, and repeats it if not.
 pub(super) async fn look_at_request(
     context: &Context,
     known: &Known,

@@ -19,7 +19,7 @@ pub struct SinkConfig {
     pub key: Option<Vec<u8>>,
 }
 
-/// The sink: its receiver has tags rebuilt that no BuildConfig builds.
+/// The sink: its receiver rebuilds tags that no BuildConfig builds.
 pub struct Sink {
     http: http::Client,
     config: SinkConfig,

@@ -25,7 +25,7 @@ struct Requested<'a> {
     rebuild: &'a str,
     class: &'a str,
     wave: u32,
-    /// The number of the notification: an earlier build has failed or did not come.
+    /// The number of the notification. It is above 1 if an earlier build has failed or did not come.
     attempt: u32,
     /// The base version of its image.
     #[serde(skip_serializing_if = "Option::is_none")]

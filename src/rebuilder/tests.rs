@@ -22,7 +22,7 @@ fn target(number: usize) -> Target {
     Target::BuildConfig { namespace: format!("ns{}", number % 3), name: format!("b{number}") }
 }
 
-/// A plan in which each target is built on some of those before it.
+/// Returns a plan in which each target is built on some of those before it.
 fn plan(bases: &[Vec<usize>], limits: serde_json::Value) -> Plan {
     let mut waves: Vec<u32> = Vec::new();
     let mut targets = Vec::new();

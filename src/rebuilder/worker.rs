@@ -1,4 +1,4 @@
-//! Carries out rebuilds: starts the builds that may begin, and looks at those under way, several at once.
+//! Carries out rebuilds: starts the builds that may begin, and checks those under way, several at once.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -64,7 +64,7 @@ struct Worker {
     tasks: JoinSet<Result<(), RebuildError>>,
     /// The target of each task.
     places: HashMap<tokio::task::Id, Place>,
-    /// The time of the last look at each target.
+    /// The time of the last check of each target.
     looked: HashMap<Place, Instant>,
     /// The targets that were to begin and did not.
     held: HashMap<Place, Held>,
@@ -107,7 +107,7 @@ impl Worker {
         }
     }
 
-    /// Handles the end of a task. A failed write is retried at the next look.
+    /// Handles the end of a task. A failed write is retried at the next check.
     fn end(
         &mut self,
         ended: Result<(tokio::task::Id, Result<(), RebuildError>), tokio::task::JoinError>,
@@ -127,7 +127,7 @@ impl Worker {
         }
     }
 
-    /// Applies all conclusions, starts the builds that may begin, and looks at those under way.
+    /// Applies all conclusions, starts the builds that may begin, and checks those under way.
     async fn step(&mut self) -> Result<(), RebuildError> {
         let busy: HashSet<Place> = self.places.values().cloned().collect();
         let (rebuilds, caps) = (self.context.rebuilds.clone(), self.context.options.caps);
@@ -151,7 +151,7 @@ impl Worker {
             })
         })
         .await?;
-        // Looking at very many builds would keep the API server busy, so the interval grows with their number.
+        // Checks of very many builds would keep the API server busy, so the interval grows with their number.
         let every = self.context.options.look_every.max(Duration::from_millis(10) * count(to_look.len()));
         self.looked.retain(|_, at| at.elapsed() < every);
         let is_trying: HashSet<&Place> = self.places.values().chain(&to_begin).collect();

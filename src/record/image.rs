@@ -85,7 +85,8 @@ pub enum Evidence {
 }
 
 impl ImageRecord {
-    /// The chain of its non-empty layers. An empty one is known by either of its digests: its compressed forms are many.
+    /// Returns the chain of the non-empty layers. Either digest of a layer can show that it is empty, since an empty
+    /// layer has many compressed forms.
     pub fn chain(&self) -> LayerChain {
         let is_empty = |layer: &Layer| {
             is_empty_layer(&layer.digest) || layer.diff_id.as_ref().is_some_and(is_empty_layer)

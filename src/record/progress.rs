@@ -26,8 +26,8 @@ pub struct ProgressRecord {
     /// others that once had their names. Absent before anything was processed, and in the first records of the format.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lineage: Option<u64>,
-    /// The processors that the partition has had, oldest first: the last sixteen. Tells this history from another one that
-    /// began like it, as a log that was restored from a backup has.
+    /// The last sixteen processors of the partition, oldest first. They distinguish this history from another one that
+    /// began like it, such as that of a log that was restored from a backup.
     #[serde(default, skip_serializing_if = "Lives::is_empty")]
     #[schemars(with = "Vec<Life>")]
     pub lives: Lives,
@@ -37,13 +37,13 @@ pub struct ProgressRecord {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Life {
-    /// Chosen by chance, below 2^53.
+    /// A random number below 2^53.
     pub id: u64,
     /// The sequence of its first batch.
     pub from: u64,
 }
 
-/// So many processors are remembered. A snapshot that is older than the last of them is of no use.
+/// Processors that a partition remembers, at most. A snapshot by a processor that is forgotten is of no use.
 const MOST_LIVES: usize = 16;
 
 /// The last processors of a partition, oldest first.
@@ -55,10 +55,10 @@ pub struct Lives {
 }
 
 impl Lives {
-    /// None.
+    /// No processors.
     pub const NONE: Self = Self { lives: [Life { id: 0, from: 0 }; MOST_LIVES], count: 0 };
 
-    /// Adds a processor; the oldest of seventeen is forgotten.
+    /// Adds a processor, and forgets the oldest of seventeen.
     pub fn push(&mut self, life: Life) {
         if self.count == MOST_LIVES {
             self.lives.rotate_left(1);
@@ -93,8 +93,9 @@ impl From<Lives> for Vec<Life> {
 }
 
 impl ProgressRecord {
-    /// Returns `true` if the history of `self` contains the batch that `earlier` was committed with. A history that was cut off there and
-    /// went on otherwise does not; nor does one that has forgotten the processor of that batch.
+    /// Returns `true` if the history of `self` contains the batch that `earlier` was committed with. A history that was
+    /// cut off before that batch and went on otherwise does not contain it; nor does one that has forgotten the
+    /// processor of that batch.
     pub fn continues(&self, earlier: &Self) -> bool {
         let Some(life) = earlier.lives.all().last() else { return false };
         let mut later = self.lives.all().iter().skip_while(|known| *known != life).skip(1);
@@ -104,7 +105,7 @@ impl ProgressRecord {
             && later.next().is_none_or(|next| earlier.sequence < next.from)
     }
 
-    /// Of a partition of which nothing was processed.
+    /// Returns the progress of a partition of which nothing was processed.
     pub const fn beginning(partition: u16, partitions: u16) -> Self {
         Self {
             partition,
@@ -141,7 +142,7 @@ impl Value for ProgressRecord {
 mod tests {
     use super::*;
 
-    /// The progress after `batches` batches of each of these processors in turn.
+    /// Returns the progress after `batches` batches of each of these processors in turn.
     fn history(lives: &[(u64, u64)]) -> ProgressRecord {
         let mut progress = ProgressRecord::beginning(0, 1);
         for (id, batches) in lives {

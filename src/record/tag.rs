@@ -27,16 +27,16 @@ pub struct TagRecord {
     /// image that the tag points at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<TagItem>,
-    /// What an image stream says of it beside where it points.
+    /// The facts beside the target that an image stream states about the tag.
     #[serde(flatten)]
     pub stream: StreamTag,
-    /// Whether this is the record in the home partition, the one with the history.
+    /// `true` for the record in the home partition, the one with the history.
     #[serde(default)]
     pub home: bool,
 }
 
-/// Names under which OpenShift's own registry is reached inside a cluster: `…/NAMESPACE/STREAM:TAG` is the tag of an image
-/// stream there.
+/// The names under which clients inside a cluster reach OpenShift's own registry: `…/NAMESPACE/STREAM:TAG` is the tag
+/// of an image stream there.
 pub const INTERNAL_REGISTRIES: [&str; 4] = [
     "image-registry.openshift-image-registry.svc:5000",
     "image-registry.openshift-image-registry.svc.cluster.local:5000",
@@ -44,19 +44,19 @@ pub const INTERNAL_REGISTRIES: [&str; 4] = [
     "docker-registry.default.svc.cluster.local:5000",
 ];
 
-/// What an image stream says of a tag.
+/// The facts beside the target that an image stream states about a tag.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamTag {
-    /// The tag that it follows, by its full name (`oc tag --alias`, `spec.tags[].from`).
+    /// The tag that this tag follows, by its full name (`oc tag --alias`, `spec.tags[].from`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<String>,
-    /// What OpenShift's own registry is called where its stream is (`status.dockerImageRepository`).
+    /// The names of OpenShift's own registry in the cluster of the stream (`status.dockerImageRepository`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub registries: Vec<String>,
 }
 
-/// What a tag pointed at from one moment on.
+/// The target of a tag from one moment on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TagItem {
@@ -83,7 +83,7 @@ pub struct TagImage {
 }
 
 impl StreamTag {
-    /// Whether the registry of the tag's stream is called so.
+    /// Returns `true` if the registry of the tag's stream has this name.
     pub fn is_in(&self, registry: &str) -> bool {
         INTERNAL_REGISTRIES.contains(&registry) || self.registries.iter().any(|name| name == registry)
     }

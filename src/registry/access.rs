@@ -1,4 +1,5 @@
-//! Being let in: a user and password with each request, or a token for each repository, as the registry wants it.
+//! Authentication at a registry: user and password with each request, or a token for each repository, as the registry
+//! demands.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -13,14 +14,14 @@ use super::credentials::{self, Credentials};
 use crate::http::{self, RequestBuilder, StatusCode, with_causes};
 use crate::oci::lenient;
 
-/// A token service may be another host than the registry.
+/// The time that a registry or a token service has to answer. A token service may be another host than the registry.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// More than any token has.
+/// Bytes of a token service's answer, at most. No token is that long.
 const LONGEST_TOKEN: usize = 1 << 20;
-/// So much is told of what a token service says: it may be a page for browsers.
+/// Characters of a token service's answer that an error quotes, at most: the answer may be a page for browsers.
 const MOST_WORDS: usize = 200;
 
-/// What a request is about, as far as it matters for being let in.
+/// The subject of a request, as far as authentication needs it.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Scope<'a> {
     /// The list of repositories.
@@ -29,7 +30,7 @@ pub(super) enum Scope<'a> {
     Repository(&'a str),
 }
 
-/// What a request carries.
+/// The credentials that one request carries.
 #[derive(Clone)]
 pub(super) enum Pass {
     Nothing,
@@ -47,7 +48,7 @@ impl Pass {
     }
 }
 
-/// How one registry lets us in.
+/// The access to one registry.
 pub(super) struct Access {
     http: http::Client,
     host: String,
@@ -57,19 +58,19 @@ pub(super) struct Access {
     known: Mutex<Known>,
 }
 
-/// What was found out so far.
+/// The facts learned so far.
 #[derive(Default)]
 struct Known {
     credentials: Option<Credentials>,
-    /// What the registry wants for a repository, if that is a token.
+    /// The challenge for repositories, if the registry demands tokens.
     challenge: Option<Challenge>,
-    /// Whether the registry takes the password itself, for whatever is asked.
+    /// `true` if the registry takes the password itself with each request.
     takes_password: bool,
     /// Tokens, by repository.
     tokens: HashMap<String, String>,
 }
 
-/// What a token service says.
+/// The answer of a token service.
 #[derive(Deserialize)]
 struct Said {
     #[serde(default, deserialize_with = "lenient::field")]
@@ -83,8 +84,8 @@ impl Access {
         Self { http, host: host.to_owned(), base: base.to_owned(), file, known: Mutex::default() }
     }
 
-    /// What a request carries at first: what is known, or can be known, to be wanted. Who has no credentials carries
-    /// nothing unless asked.
+    /// Returns the pass for the first attempt of a request. With credentials, it first asks the registry what it
+    /// demands, if that is not known yet. Without credentials, the pass is `Nothing` unless a token is known.
     pub(super) async fn pass(&self, scope: Scope<'_>) -> Result<Pass, RegistryError> {
         if let Some(pass) = self.known_pass(scope) {
             return Ok(pass);
@@ -92,7 +93,8 @@ impl Access {
         match (self.credentials().await?, scope) {
             (Credentials::Basic(user, password), Scope::Catalog) => Ok(Pass::Password(user, password)),
             (Credentials::Basic(user, password), Scope::Repository(_)) => {
-                // Who came as nobody might be let in and see less. Asked for nothing, a registry says what it wants.
+                // A registry may admit an anonymous client and show it less. A request for `/v2/` makes it say what it
+                // demands.
                 let known = self.known().challenge.clone();
                 let wanted = match known {
                     Some(known) => Some(known),
@@ -124,7 +126,7 @@ impl Access {
         }
     }
 
-    /// What a request carries after it was refused with this challenge.
+    /// Returns the pass for a request that the registry has refused with this challenge.
     pub(super) async fn ask(
         &self,
         scope: Scope<'_>,
@@ -139,7 +141,7 @@ impl Access {
         }
     }
 
-    /// The challenge of a registry that is asked for nothing; none if it wants no token.
+    /// Asks the registry for its challenge with a request for `/v2/`. Returns `None` if it demands no token.
     async fn greet(&self) -> Result<Option<Challenge>, RegistryError> {
         let greeting = self.http.get(format!("{}/v2/", self.base)).timeout(PATIENCE).send();
         let answer = greeting.await.map_err(|error| self.unreachable(with_causes(error)))?;
@@ -147,7 +149,7 @@ impl Access {
         Ok(Challenge::of(answer.headers()).filter(|_| wants))
     }
 
-    /// A token of the service that the challenge names.
+    /// Gets a token from the service that the challenge names.
     async fn token(&self, scope: Scope<'_>, challenge: &Challenge) -> Result<Pass, RegistryError> {
         let wanted = match scope {
             Scope::Repository(name) => format!("repository:{name}:pull"),
@@ -196,8 +198,8 @@ impl Access {
         Ok(Pass::Token(token))
     }
 
-    /// The error for what is refused whatever we carry. Everything is found out anew the next time: a password may have
-    /// been changed.
+    /// Returns the error for a request that the registry refuses whatever it carries. Forgets all facts about the
+    /// access, since the password may have been changed.
     pub(super) fn refused(&self, scope: Scope<'_>, said: &str) -> RegistryError {
         let Known { credentials, .. } = std::mem::take(&mut *self.known());
         let who = match (&credentials, &self.file) {
@@ -234,7 +236,7 @@ impl Access {
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
-        // Each change is one assignment: what a thread that panicked has left is whole.
+        // Each assignment leaves the facts valid, so they can be used after a thread has panicked.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

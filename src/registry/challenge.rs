@@ -1,9 +1,9 @@
-//! What a registry wants of those that it does not let in: the challenge of a token service (RFC 6750, as Docker's
-//! specification uses it).
+//! The challenge of a registry that refuses a request: it names a token service (RFC 6750, as Docker's specification
+//! uses it).
 
 use crate::http::header::{HeaderMap, WWW_AUTHENTICATE};
 
-/// Where tokens are given, and for what.
+/// The address of a token service, and the service and scope of its tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Challenge {
     pub(super) realm: String,
@@ -12,7 +12,7 @@ pub(super) struct Challenge {
 }
 
 impl Challenge {
-    /// The challenge in these headers; none if no token is wanted.
+    /// Reads the challenge from the headers of an answer. Returns `None` if they demand no token.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         headers.get_all(WWW_AUTHENTICATE).iter().find_map(|value| Self::read(value.to_str().ok()?))
     }
@@ -37,7 +37,8 @@ impl Challenge {
         (found.realm.starts_with("https://") || found.realm.starts_with("http://")).then_some(found)
     }
 
-    /// Whether a password may go there: by TLS, or where the registry itself is spoken to without.
+    /// Returns `true` if the password may go to the token service: with TLS, or to the registry's own host if the
+    /// registry itself has no TLS.
     pub(super) fn may_have_a_password(&self, registry: &str) -> bool {
         let host = |address: &str| address.split('/').nth(2).map(str::to_owned);
         self.realm.starts_with("https://")

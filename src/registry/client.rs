@@ -1,8 +1,8 @@
-//! Asking a registry: one request at a time, at its pace, again where that may help, and never more of an answer than
-//! there can be of a good one.
+//! The HTTP client of a registry. It keeps to the registry's pace, retries where that may help, and never reads more of
+//! an answer than a valid one can have.
 //!
-//! The requests are our own, since the answers of oci-client have no headers: neither the link to the next page of a list
-//! nor the time after which to ask again can be seen through it, and it reads without a limit.
+//! clade sends the requests itself, since oci-client does not return the headers of an answer: it hides the link to the
+//! next page of a list and the time after which to retry, and it reads without a limit.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ use crate::http::{self, Method, StatusCode, with_causes};
 use crate::oci::lenient;
 use crate::retry::Policy;
 
-/// What is refused for the moment is asked for so often.
+/// Attempts of a request that fails for the moment, at most.
 const ATTEMPTS: u32 = 4;
-/// The waits between them.
+/// The waits between the attempts.
 const RETRY: Policy = Policy::new(Duration::from_millis(750), Duration::from_secs(3));
-/// A registry that wants to be left alone for longer is asked again nevertheless, or a mistake of its would be the end.
+/// The longest pause that a registry can demand. A longer one, demanded by mistake, would stop the watcher.
 const LONGEST_REST: Duration = Duration::from_secs(60);
-/// Where a certificate in PEM ends.
+/// The end of a certificate in PEM.
 const END: &str = "-----END CERTIFICATE-----";
 const CONNECTING: Duration = Duration::from_secs(10);
 const ANSWERING: Duration = Duration::from_secs(60);
@@ -32,18 +32,18 @@ const ANSWERING: Duration = Duration::from_secs(60);
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
-    /// None if there is more of it than was wanted.
+    /// `None` if the body is longer than the request allows.
     pub(super) body: Option<Vec<u8>>,
 }
 
 /// A request.
 pub(super) struct Request<'a> {
     pub(super) method: Method,
-    /// Behind the host, with parameters.
+    /// The path behind the host, with parameters.
     pub(super) path: String,
     pub(super) accept: &'static str,
     pub(super) scope: Scope<'a>,
-    /// How many bytes of an answer are wanted.
+    /// Bytes of the body, at most.
     pub(super) most: u64,
 }
 
@@ -77,7 +77,7 @@ impl Client {
         let cannot = |error| {
             RegistryError::Config(format!("cannot make a client of {}: {}", config.host, with_causes(error)))
         };
-        // Docker Hub's registry has another name than its images.
+        // The registry of Docker Hub has another host than the names of its images.
         let server = if config.host == "docker.io" { "index.docker.io" } else { &config.host };
         let base = format!("{}://{server}", if config.plain_http { "http" } else { "https" });
         let http = http.build().map_err(cannot)?;
@@ -90,7 +90,8 @@ impl Client {
         })
     }
 
-    /// The answer, whatever its status, unless it only says that we should ask again later or are not let in.
+    /// Sends a request and returns the answer, whatever its status. Only a refusal (401) and a temporary status after
+    /// all attempts are errors.
     pub(super) async fn ask(&self, request: &Request<'_>) -> Result<Answer, RegistryError> {
         let mut pass = self.access.pass(request.scope).await?;
         let mut has_asked_in = false;
@@ -103,7 +104,7 @@ impl Client {
             drop(turn);
             let (error, rest) = match sent {
                 Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => {
-                    // Once: a token expires, and a registry says only now that it wants one.
+                    // Only once: a token expires, or the registry says only in this answer that it demands one.
                     if std::mem::replace(&mut has_asked_in, true) {
                         return Err(self.access.refused(request.scope, &said(&answer)));
                     }
@@ -156,7 +157,7 @@ impl Client {
         Ok(Answer { status: response.status(), headers, body: Some(body) })
     }
 
-    /// The error for an answer with a status that is of no use.
+    /// Returns the error for an answer with a status that clade cannot use.
     pub(super) fn status(&self, request: &Request<'_>, answer: &Answer) -> RegistryError {
         let said = said(answer);
         RegistryError::Status {
@@ -178,7 +179,7 @@ fn is_temporary(status: StatusCode) -> bool {
         || status == StatusCode::REQUEST_TIMEOUT
 }
 
-/// Whether an error is told as a registry tells it.
+/// Returns `true` if the answer has errors in the format of a registry.
 pub(super) fn is_of_registry(answer: &Answer) -> bool {
     errors(answer).is_some_and(|body| !body.errors.is_empty())
 }
@@ -201,7 +202,7 @@ fn errors(answer: &Answer) -> Option<Errors> {
     answer.body.as_deref().and_then(|body| serde_json::from_slice(body).ok())
 }
 
-/// What the registry says of an error, in a line.
+/// Returns the error messages of the registry, in one line.
 pub(super) fn said(answer: &Answer) -> String {
     let errors = errors(answer).map(|body| body.errors).unwrap_or_default();
     let words: Vec<String> =

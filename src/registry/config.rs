@@ -1,4 +1,4 @@
-//! Which registry is watched, and how.
+//! The settings of the watcher of one registry.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -7,28 +7,28 @@ use std::time::Duration;
 use super::{Pattern, RegistryError};
 use crate::oci::reference::is_repository;
 
-/// One registry as it is to be watched.
+/// The settings for one registry.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Its host, with a port if it has one: what its repositories' full names begin with.
+    /// The host, with a port if it has one. The full names of its repositories begin with it.
     pub host: String,
-    /// Speak HTTP without TLS.
+    /// `true` for HTTP without TLS.
     pub plain_http: bool,
-    /// Also trust the certificates that these authorities, in PEM, have signed.
+    /// A file with additional certificate authorities, in PEM, that clade trusts.
     pub ca_certificate: Option<PathBuf>,
-    /// A file with `user:password`. Without it, what `docker login` has left counts.
+    /// A file with `user:password`. Without it, clade uses the login that `docker login` has stored.
     pub credentials: Option<PathBuf>,
-    /// Which repositories; if none is named, all that the registry lists.
+    /// The repositories to watch. If none is named, all that the registry lists.
     pub repositories: Vec<Pattern>,
-    /// Which tags; if none is named, all.
+    /// The tags to watch. If none is named, all.
     pub tags: Vec<Pattern>,
-    /// How long after a pass the next begins.
+    /// The time between the end of a pass and the start of the next.
     pub poll: Duration,
-    /// How fast it may be asked.
+    /// Requests per second, at most.
     pub requests_per_second: u32,
 }
 
-/// `HOST`, `HOST:PORT`, or the same behind `https://` or `http://`, the latter for no TLS.
+/// Reads `HOST`, `HOST:PORT`, or either behind `https://` or `http://`. `http://` means no TLS.
 impl FromStr for Config {
     type Err = RegistryError;
 
@@ -57,9 +57,9 @@ impl FromStr for Config {
     }
 }
 
-/// Whether a repository can have this name in a registry. It becomes a part of addresses.
+/// Returns `true` if a repository in a registry can have this name. The name becomes a part of addresses.
 pub(super) fn is_name(name: &str) -> bool {
-    // With a host in front nothing of the name is taken for one.
+    // The host in front keeps `is_repository` from taking a part of the name for a host.
     is_repository(&format!("localhost/{name}"))
 }
 

@@ -1,4 +1,5 @@
-//! Who we are to a registry: a file with user and password, or what `docker login` has left, credential helpers included.
+//! The credentials for a registry, from a file with user and password or from `docker login`, credential helpers
+//! included.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,9 +9,9 @@ use docker_credential::{CredentialRetrievalError, DockerCredential, get_credenti
 
 use super::RegistryError;
 
-/// A credential helper may ask a service far away.
+/// The time that a credential helper has to answer. It may ask a service far away.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Docker Hub's name among the logins, for historical reasons.
+/// Docker Hub's host, and its name among the logins, which has historical reasons.
 const DOCKER_HUB: (&str, &str) = ("docker.io", "https://index.docker.io/v1/");
 
 /// Who clade is to a registry. Printing it hides the password.
@@ -31,7 +32,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Looks the credentials up.
+/// Finds the credentials for a host. The result hides the password when it is printed.
 pub(super) async fn find(host: &str, file: Option<&Path>) -> Result<Credentials, RegistryError> {
     let (name, file) = (host.to_owned(), file.map(Path::to_owned));
     let reading = tokio::task::spawn_blocking(move || match file {
@@ -57,11 +58,11 @@ fn of_file(path: &PathBuf) -> Result<Credentials, String> {
     }
 }
 
-/// Whether docker has a configuration, readable or not.
+/// Returns `true` if docker has a configuration file, readable or not.
 fn has_config() -> bool {
     let dir = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
     let dir = dir.or_else(|| std::env::home_dir().map(|home| home.join(".docker")));
-    // What cannot even be looked for is taken to be there.
+    // If the check itself fails, the file counts as present.
     dir.is_some_and(|dir| dir.join("config.json").try_exists().unwrap_or(true))
 }
 
@@ -81,13 +82,14 @@ fn of_docker(host: &str) -> Result<Credentials, String> {
             | CredentialRetrievalError::ConfigNotFound
             | CredentialRetrievalError::ConfigReadError,
         ) => Ok(Credentials::Anonymous),
-        // What helpers say of a host that they do not know, word for word (docker-credential-helpers, `IsErrCredentialsNotFound`).
+        // The message of a helper that does not know the host, word for word (docker-credential-helpers,
+        // `IsErrCredentialsNotFound`).
         Err(CredentialRetrievalError::HelperFailure { stdout, .. })
             if stdout.contains("credentials not found") =>
         {
             Ok(Credentials::Anonymous)
         }
-        // Nobody knows what it has printed: a secret, perhaps.
+        // The error does not quote the helper's output, which may contain a secret.
         Err(CredentialRetrievalError::HelperFailure { helper, .. }) => Err(format!("{helper} has failed")),
         Err(error) => Err(format!("docker's login for {host} cannot be used: {error}")),
     }

@@ -1,4 +1,4 @@
-//! What a tag leads to in a registry: its digest, and the documents behind it, each compared with its digest.
+//! Reads from a registry the digest of a tag and the documents behind it, and compares each document with its digest.
 
 use std::sync::Arc;
 
@@ -20,32 +20,32 @@ const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vn
                          application/vnd.docker.distribution.manifest.v2+json";
 const DIGEST: &str = "docker-content-digest";
 
-/// What leads to a manifest: a tag, or an index.
+/// A reference to a manifest or an index, from a tag or from an index.
 #[derive(Debug, Clone)]
 pub(super) struct Lead {
     pub(super) digest: Digest,
-    /// What the index says that it is.
+    /// The media type that the index states.
     pub(super) media_type: Option<String>,
-    /// What the index and those above it say of all that is in them.
+    /// The annotations of the index and of the indexes above it, which hold for all entries.
     inherited: Arc<Annotations>,
-    /// What the index says of it.
+    /// The annotations of the entry in the index.
     annotations: Annotations,
 }
 
 impl Lead {
-    /// A manifest of which nothing is said.
+    /// Returns a reference that has only a digest.
     pub(super) fn to(digest: Digest) -> Self {
         Self { digest, media_type: None, inherited: Arc::default(), annotations: Annotations::new() }
     }
 
-    /// What is said of it.
+    /// Returns the claim that the annotations of the reference make.
     pub(super) fn claim(&self) -> Option<Claim> {
         let mut annotations = (*self.inherited).clone();
         annotations.extend(self.annotations.clone());
         manifest::claim(&annotations)
     }
 
-    /// Whether it may be an index.
+    /// Returns `true` if the document may be an index.
     pub(super) fn may_be_index(&self) -> bool {
         let told = self.media_type.as_deref().unwrap_or_default();
         !told.contains("image.manifest.") && !told.contains("distribution.manifest.v2")
@@ -56,30 +56,30 @@ impl Lead {
 pub(super) enum Entry {
     Lead(Lead),
     NotAnImage(&'static str),
-    /// Why it is no entry.
+    /// An entry that clade cannot read, with the reason.
     Unreadable(String),
 }
 
-/// What a manifest is.
+/// The document behind a digest.
 pub(super) enum Document {
     Image(Box<ImageRecord>),
-    /// What its manifests are.
+    /// An index with its entries.
     Index(Vec<Entry>),
     NotAnImage(&'static str),
-    /// Why, and what it is instead.
+    /// A document that clade cannot read: the reason, and the content if there is any.
     Unreadable(String, Option<Vec<u8>>),
-    /// The registry does not give it, at least not now, and what it says.
+    /// A document that the registry does not deliver, at least not now, with the reason.
     Withheld(String),
 }
 
-/// Why there is no document.
+/// The reason why there is no document.
 enum Missing {
     Withheld(String),
     Unreadable(String),
     NotAnImage(&'static str),
 }
 
-/// Where a tag points.
+/// The target of a tag.
 pub(super) enum Pointed {
     At(Digest),
     /// The registry has no such tag.
@@ -87,7 +87,7 @@ pub(super) enum Pointed {
 }
 
 impl Client {
-    /// What the tag points at now.
+    /// Asks the registry for the current target of a tag.
     pub(super) async fn digest(&self, repository: &str, tag: &str) -> Result<Pointed, RegistryError> {
         let mut request = self.manifest(repository, tag);
         request.method = Method::HEAD;
@@ -100,12 +100,14 @@ impl Client {
         {
             return Ok(Pointed::At(digest));
         }
-        // HEAD is refused, or tells nothing, where GET is answered. Then the content tells.
+        // The registry refuses HEAD, or its answer has no digest. Then GET gives it, in its headers or as the digest of
+        // its content.
         request.method = Method::GET;
         let answer = self.ask(&request).await?;
         match answer.status {
             StatusCode::OK => {}
-            // Only from a registry: an ingress that misses it says 404 as well.
+            // Only an error in the format of a registry counts: an ingress that cannot find the registry answers 404 as
+            // well.
             StatusCode::NOT_FOUND if is_of_registry(&answer) => return Ok(Pointed::Nowhere),
             _ => return Err(self.status(&request, &answer)),
         }
@@ -182,7 +184,7 @@ impl Client {
         }))
     }
 
-    /// The content, or why there is none for us.
+    /// Reads the content, or returns the reason why the registry does not deliver it.
     async fn content(&self, request: &Request<'_>) -> Result<Result<Vec<u8>, Missing>, RegistryError> {
         let answer = match self.ask(request).await {
             Ok(answer) => answer,
@@ -213,7 +215,7 @@ impl Client {
         }
     }
 
-    /// The name of a repository with the registry in front.
+    /// Returns the name of a repository with the registry's host in front.
     pub(super) fn full_name(&self, repository: &str) -> String {
         format!("{}/{repository}", self.host)
     }
@@ -229,7 +231,7 @@ impl Missing {
     }
 }
 
-/// The entries of an index. What is said of all is kept once.
+/// Returns the entries of an index. They share one copy of the inherited annotations.
 fn entries(manifests: Entries<Descriptor>, annotations: Annotations) -> Vec<Entry> {
     let inherited = Arc::new(annotations);
     let entry = |(number, entry): (usize, Result<Descriptor, String>)| match entry {

@@ -1,73 +1,73 @@
-//! What can go wrong with a registry.
+//! Errors of a registry.
 
-/// Why something could not be had of a registry.
+/// The reason why clade could not get something from a registry.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// It cannot be watched as it is configured.
+    /// clade cannot watch the registry with these settings.
     #[error("{0}")]
     Config(String),
-    /// It cannot be reached, or does not answer.
+    /// clade cannot reach the registry, or gets no answer.
     #[error("{host} cannot be reached: {problem}")]
     Unreachable {
         /// The registry.
         host: String,
-        /// The system's word.
+        /// The message of the system.
         problem: String,
     },
-    /// One of its answers breaks off, or does not come.
+    /// An answer of the registry breaks off, or does not come.
     #[error("{host} does not answer {path} to its end: {problem}")]
     Broken {
         /// The registry.
         host: String,
-        /// What was asked for.
+        /// The path of the request.
         path: String,
-        /// What happened.
+        /// The cause.
         problem: String,
     },
-    /// It does not let us in.
+    /// The registry refuses access.
     #[error("{host} does not let us in{to}: {problem}")]
     Refused {
         /// The registry.
         host: String,
-        /// Where to, as ` to team/app`; empty for everything.
+        /// The place, as ` to team/app`; empty for the whole registry.
         to: String,
-        /// Which credentials were used, and what the registry said.
+        /// The credentials that clade used, and the message of the registry.
         problem: String,
     },
-    /// It answers with an error.
+    /// The registry answers with an error.
     #[error("{host} answers {status} to {path}{problem}")]
     Status {
         /// The registry.
         host: String,
         /// The status.
         status: u16,
-        /// What was asked for.
+        /// The path of the request.
         path: String,
-        /// What it said, with a colon in front; may be empty.
+        /// The message of the registry, with a colon in front; may be empty.
         problem: String,
     },
-    /// It answers with something that it should not.
+    /// The registry answers with something malformed.
     #[error("{host} answers to {path} with what is no answer: {problem}")]
     Malformed {
         /// The registry.
         host: String,
-        /// What was asked for.
+        /// The path of the request.
         path: String,
-        /// What is wrong.
+        /// The defect.
         problem: String,
     },
-    /// It does not list its repositories.
+    /// The registry does not list its repositories.
     #[error("{host} does not list its repositories ({problem}): name them with --registry-repository")]
     NoCatalog {
         /// The registry.
         host: String,
-        /// What it said.
+        /// The status and the message of its answer.
         problem: String,
     },
 }
 
 impl RegistryError {
-    /// Whether it is of no use to go on with other repositories.
+    /// Returns `true` if requests for other repositories would fail as well.
     pub(super) fn is_everywhere(&self) -> bool {
         match self {
             Self::Config(_) | Self::Unreachable { .. } | Self::NoCatalog { .. } => true,
@@ -76,8 +76,8 @@ impl RegistryError {
         }
     }
 
-    /// Whether it is the registry's word that this one thing is not for us: asking again at once is of no use, and what
-    /// else there is can be found out.
+    /// Returns `true` if the registry refuses this one thing: a retry at once is of no use, and clade can read
+    /// everything else.
     pub(super) fn is_refusal(&self) -> bool {
         match self {
             Self::Status { status, .. } => (400..500).contains(status),

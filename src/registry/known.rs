@@ -1,4 +1,5 @@
-//! What is known of a repository: its tags, and what their digests lead to. So little that it can be kept of all of them.
+//! The facts that the watcher keeps about a repository: its tags, and the documents that their digests lead to. They
+//! are small enough to keep them for all repositories.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,49 +9,50 @@ use crate::observe::ObservedTag;
 use crate::oci::{Digest, Platform};
 use crate::record::{TagImage, TagItem, Timestamp};
 
-/// What a manifest was found to be. Digests tell their content: it is never read again.
+/// The kind of a document. The content of a digest never changes, so clade never reads it again.
 #[derive(Debug, Clone)]
 pub(super) enum Known {
     /// An image for this platform.
     Image(Arc<Platform>),
-    /// An image index, and what it has of images and of other indexes.
+    /// An image index with its images and inner indexes.
     Index(Box<[Digest]>),
-    /// Anything that is no image.
+    /// A document that is no image.
     Nothing,
-    /// What cannot be read.
+    /// A document that clade cannot read.
     Unreadable,
-    /// What the registry did not give, and may give later.
+    /// A document that the registry did not deliver, and may deliver later.
     Withheld(Box<Lead>),
 }
 
-/// A repository.
+/// The facts about one repository.
 #[derive(Debug, Default)]
 pub(super) struct Repository {
-    /// Its tags, each with its digest and the moment at which it was first seen with it.
+    /// The tags, each with its digest and the time at which the watcher first saw the tag with this digest.
     pub(super) tags: HashMap<String, (Digest, Timestamp)>,
     pub(super) manifests: HashMap<Digest, Known>,
-    /// Tags that name no images, as those of signatures.
+    /// The number of tags that name no images, such as those of signatures.
     pub(super) left_out: usize,
-    /// The tags that are listed and were not found when they were last looked at.
+    /// The tags that the registry listed and did not find in the last poll.
     pub(super) missing: BTreeSet<String>,
-    /// The tags that are listed and of which it could not be found out where they point.
+    /// The tags that the registry listed and that no poll could resolve.
     pub(super) unresolved: BTreeSet<String>,
-    /// Why it is not for us, as it was told.
+    /// The refusal of this repository that the watcher has logged.
     pub(super) refusal: Option<String>,
-    /// Whether what is known was told as a whole.
+    /// `true` once the watcher has reported the whole repository.
     pub(super) is_told: bool,
-    /// Whether something of it could not be had when it was last looked at, so that there may be images that are not known.
+    /// `true` if the last poll could not read everything, so that the repository may have unknown images.
     pub(super) is_partial: bool,
-    /// Whether the last look missed tags that were there before.
+    /// `true` if the last poll did not see all tags that an earlier one saw.
     pub(super) has_lost: bool,
-    /// Whether it is to be told as a whole once more: what vanished is believed when it is told by a second look.
+    /// `true` if the watcher reports the whole repository once more: the publisher deletes a large part only after a
+    /// second report.
     pub(super) is_to_confirm: bool,
-    /// Whether the registry does not have it.
+    /// `true` if the registry does not have the repository.
     pub(super) is_absent: bool,
 }
 
 impl Repository {
-    /// What is known to be below a digest, which is left out if anything is not.
+    /// Returns the known documents below a digest, its own included, or `None` if any of them is unknown.
     fn below(&self, digest: &Digest) -> Option<Vec<(Digest, &Known)>> {
         let mut found = Vec::new();
         let (mut open, mut seen) = (vec![*digest], HashSet::new());
@@ -60,7 +62,7 @@ impl Repository {
             }
             let known = self.manifests.get(&digest)?;
             if let Known::Index(inside) = known {
-                // The first is looked at first.
+                // The last one is popped first, so the reverse order keeps the order of the index.
                 open.extend(inside.iter().rev());
             }
             found.push((digest, known));
@@ -68,7 +70,7 @@ impl Repository {
         Some(found)
     }
 
-    /// The images that a digest leads to; none if not everything below it is known.
+    /// Returns the images that a digest leads to, or `None` if any document below it is unknown.
     pub(super) fn images(&self, digest: &Digest) -> Option<Vec<TagImage>> {
         let image = |(digest, known): (Digest, &Known)| match known {
             Known::Image(platform) => Some(TagImage { digest, platform: Some((**platform).clone()) }),
@@ -77,11 +79,12 @@ impl Repository {
         Some(self.below(digest)?.into_iter().filter_map(image).collect())
     }
 
-    /// The tag as it is told; none if it leads to no image, or not everything below it is known.
+    /// Returns the tag as the watcher reports it, or `None` if it leads to no image or any document below it is
+    /// unknown.
     pub(super) fn observed(&self, host: &str, repository: &str, tag: &str) -> Option<ObservedTag> {
         let (digest, since) = self.tags.get(tag)?;
         let images = self.images(digest)?;
-        // What cannot be read may be an image. The tag has moved there, in any case.
+        // A document that clade cannot read may be an image. The tag has moved there in any case.
         let may_be = matches!(self.manifests.get(digest), Some(Known::Unreadable | Known::Withheld(_)));
         (may_be || !images.is_empty()).then(|| ObservedTag {
             source: Some(host.to_owned()),
@@ -102,7 +105,7 @@ impl Repository {
         self.manifests.retain(|digest, _| tagged.contains(digest));
     }
 
-    /// What the registry did not give, to be asked for again.
+    /// Returns the documents that the registry did not deliver, so that the watcher requests them again.
     pub(super) fn withheld(&self) -> Vec<Lead> {
         let lead = |known: &Known| match known {
             Known::Withheld(lead) => Some((**lead).clone()),
@@ -111,20 +114,20 @@ impl Repository {
         self.manifests.values().filter_map(lead).collect()
     }
 
-    /// The image indexes with what each leads to.
+    /// Returns the image indexes with the images that each leads to.
     pub(super) fn indexes(&self) -> impl Iterator<Item = (Digest, Vec<TagImage>)> {
         let indexes = self.manifests.iter().filter(|(_, known)| matches!(known, Known::Index(_)));
         indexes.filter_map(|(digest, _)| Some((*digest, self.images(digest)?)))
     }
 
-    /// The digests of what is or may be an image.
+    /// Returns the digests of all documents that are or may be images.
     pub(super) fn all_images(&self) -> impl Iterator<Item = Digest> {
         let may_be = |known: &Known| !matches!(known, Known::Index(_) | Known::Nothing);
         self.manifests.iter().filter(move |(_, known)| may_be(known)).map(|(digest, _)| *digest)
     }
 }
 
-/// The platforms of all images: there are few, and a million images share them.
+/// The platforms of all images. There are few, and a million images share them.
 #[derive(Default)]
 pub(super) struct Platforms(Mutex<HashSet<Arc<Platform>>>);
 

@@ -1,5 +1,5 @@
-//! The lists of a registry: its repositories, and a repository's tags. Page by page, and whole or not at all: what is missing
-//! from a list counts as deleted.
+//! The lists of a registry: its repositories, and the tags of a repository. clade reads a list page by page and uses it
+//! only as a whole, since an entry that is missing from a list counts as deleted.
 
 use std::collections::BTreeSet;
 
@@ -16,15 +16,15 @@ use crate::oci::lenient::Entries;
 use crate::oci::reference::is_tag;
 use crate::source::manifest::MAX_DOCUMENT;
 
-/// Entries of a page. Some registries give fewer and none takes more.
+/// Entries of a page. Some registries return fewer, and none accepts more.
 const PAGE: usize = 1_000;
-/// More pages than any registry has: a link that leads in a circle is an error.
+/// Pages of a list, at most. No registry has as many: links that lead in a circle are an error.
 const MOST_PAGES: usize = 100_000;
-/// And more bytes than all of them have: a million long names.
+/// Bytes of a list, at most. A million long names have fewer.
 const LONGEST_LIST: usize = 256 << 20;
 
-/// A page of a list. It is one only if it has the member that it is for; null there is a list without an entry, as Go writes
-/// it, and an entry that is no name is left out.
+/// A page of a list. It is valid only if it has the member that it is for. `null` there is an empty list, as Go writes
+/// it, and clade leaves out an entry that is no name.
 #[derive(Deserialize)]
 struct Catalog {
     repositories: Entries<String>,
@@ -38,7 +38,8 @@ struct Tags {
 }
 
 impl Tags {
-    /// The entries, if they are those of this repository. Some registries leave a part of its name out, and some all of it.
+    /// Returns the entries if they belong to this repository. Some registries leave out a part of its name, and some
+    /// all of it.
     fn of(self, repository: &str) -> Result<Entries<String>, String> {
         match &self.name {
             Some(name) if name.ends_with(repository) || repository.ends_with(name.as_str()) => Ok(self.tags),
@@ -50,7 +51,7 @@ impl Tags {
 }
 
 impl Client {
-    /// The names of all repositories.
+    /// Lists the names of all repositories.
     pub(super) async fn catalog(&self) -> Result<BTreeSet<String>, RegistryError> {
         let names = self.pages("/v2/_catalog", Scope::Catalog, |page: Catalog| Ok(page.repositories)).await;
         match names {
@@ -63,7 +64,7 @@ impl Client {
         }
     }
 
-    /// The tags of a repository; none if there is no such repository.
+    /// Lists the tags of a repository. Returns `None` if there is no such repository.
     pub(super) async fn tags(&self, repository: &str) -> Result<Option<BTreeSet<String>>, RegistryError> {
         let first = format!("/v2/{repository}/tags/list");
         let names =
@@ -71,7 +72,7 @@ impl Client {
         Ok(names.map(|names| self.only(names, is_tag)))
     }
 
-    /// The entries of all pages, or none if there is no such list.
+    /// Reads the entries of all pages. Returns `None` if there is no such list.
     async fn pages<T: DeserializeOwned>(
         &self,
         first: &str,
@@ -87,7 +88,8 @@ impl Client {
             let answer = self.ask(&request).await?;
             match answer.status {
                 StatusCode::OK => {}
-                // Only from a registry: an ingress that misses it says 404 as well.
+                // Only an error in the format of a registry counts: an ingress that cannot find the registry answers
+                // 404 as well.
                 StatusCode::NOT_FOUND if names.is_empty() && is_of_registry(&answer) => return Ok(None),
                 _ => return Err(self.status(&request, &answer)),
             }
@@ -105,7 +107,8 @@ impl Client {
             names.extend(page);
             path = match (next(&answer.headers), last) {
                 (Some(link), _) => link.map_err(|problem| self.malformed(&request.path, problem))?,
-                // A full page without a link: some leave the link out, some know no pages and have told all.
+                // A full page without a link: some registries leave the link out, others have no pages and have sent
+                // everything.
                 (None, Some(last)) if is_full && names.len() > before => {
                     let parameters = [("n", PAGE.to_string()), ("last", last)];
                     let parameters = serde_urlencoded::to_string(parameters).unwrap_or_default();
@@ -122,7 +125,7 @@ impl Client {
         Err(self.malformed(first, "its pages have no end".to_owned()))
     }
 
-    /// Names become parts of addresses: those that a registry cannot have are left out.
+    /// Leaves out the names that a registry cannot have, since names become parts of addresses.
     fn only(&self, names: BTreeSet<String>, is_good: fn(&str) -> bool) -> BTreeSet<String> {
         let (good, bad): (BTreeSet<_>, BTreeSet<_>) = names.into_iter().partition(|name| is_good(name));
         if let Some(first) = bad.first() {
@@ -145,7 +148,7 @@ fn read<T: DeserializeOwned>(answer: &Answer) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| error.to_string())
 }
 
-/// Where the next page is: a path of the same registry, wherever the link leads to.
+/// Returns the path of the next page. The host of the link does not matter: the page is in the same registry.
 fn next(headers: &HeaderMap) -> Option<Result<String, String>> {
     let links = headers.get_all(LINK).iter().filter_map(|link| link.to_str().ok());
     let link = links.flat_map(|links| links.split(',')).find(|link| {

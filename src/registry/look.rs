@@ -1,4 +1,4 @@
-//! Looking at one repository: which tags it has, where each leads, and what is there that was not known.
+//! One poll of a repository: the tags that it has, the target of each, and the documents that are not known yet.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -16,21 +16,21 @@ use crate::oci::document::not_an_image_tag;
 use crate::record::{DeadLetterRecord, Timestamp};
 use crate::source::manifest::MAX_DEPTH;
 
-/// Requests that are prepared at once; how many run, the client's pace says.
+/// Requests that a poll prepares at once. The pace of the client decides how many run.
 const AT_ONCE: usize = 8;
 
-/// What a look came to.
+/// The result of a poll.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// Everything is as it was.
+    /// Nothing has changed.
     Unchanged,
-    /// Something was told.
+    /// The poll has reported a change.
     Changed,
-    /// Something could not be found out. What could was told, and the rest counts as it was.
+    /// A part of the poll has failed and stays as it was. The poll has reported the rest.
     Failed(RegistryError),
 }
 
-/// One look.
+/// One poll of a repository.
 pub(super) struct Look<'a> {
     pub(super) client: &'a Client,
     pub(super) platforms: &'a Platforms,
@@ -39,29 +39,29 @@ pub(super) struct Look<'a> {
     pub(super) name: &'a str,
     pub(super) repository: &'a mut Repository,
     pub(super) sink: &'a mut Sink,
-    /// Counts the looks at the whole registry.
+    /// The number of the pass that the poll belongs to.
     pub(super) number: u64,
 }
 
-/// Where tags point.
+/// The targets of tags.
 #[derive(Default)]
 struct Digests {
-    /// Those that are there. None where that could not be found out and was not known.
+    /// The tags that exist. The digest is `None` if neither this poll nor an earlier one could resolve the tag.
     found: BTreeMap<String, Option<Digest>>,
-    /// Those that are listed and were not found.
+    /// The tags that the registry lists and did not find.
     missing: BTreeSet<String>,
     failure: Option<RegistryError>,
 }
 
-/// What came of reading documents.
+/// The result of reading documents.
 struct Documents {
     failure: Option<RegistryError>,
-    /// Whether one was given that had been withheld.
+    /// `true` if the registry has delivered a document that it withheld before.
     has_come: bool,
 }
 
 impl Look<'_> {
-    /// Looks at all tags. What is not listed is gone, whatever else cannot be found out.
+    /// Polls all tags. A tag that the registry does not list is gone, even if other parts of the poll fail.
     pub(super) async fn at_all(&mut self) -> Result<Outcome, Closed> {
         let listed = match self.client.tags(self.name).await {
             Ok(listed) => listed,
@@ -113,7 +113,8 @@ impl Look<'_> {
         Ok(failure.map_or(Outcome::Changed, Outcome::Failed))
     }
 
-    /// The registry says that the repository is not for us: what is known of it stays, and the others are looked at.
+    /// Handles a refusal of the repository. Its facts stay as they are, and the watcher goes on with the other
+    /// repositories.
     fn refused(&mut self, error: &RegistryError) -> Outcome {
         let error = error.to_string();
         self.repository.is_partial = true;
@@ -124,7 +125,7 @@ impl Look<'_> {
         Outcome::Unchanged
     }
 
-    /// Looks at one tag, which has just been pushed; at all if it is not there.
+    /// Polls one tag, which has just been pushed. Polls all tags if the registry does not have it.
     pub(super) async fn at_one(&mut self, tag: &str) -> Result<Outcome, Closed> {
         if !any_matches(self.patterns, tag) || not_an_image_tag(tag).is_some() {
             return Ok(Outcome::Unchanged);
@@ -138,7 +139,7 @@ impl Look<'_> {
             return Ok(Outcome::Unchanged);
         }
         if let Some(failure) = self.documents([Lead::to(to)]).await?.failure {
-            // What was read is known from now on, and not read again.
+            // The watcher never reads these documents again, so it hands them on now.
             self.sink.hand_on().await?;
             return Ok(Outcome::Failed(failure));
         }
@@ -148,7 +149,7 @@ impl Look<'_> {
             self.repository.forget_untagged();
         }
         if !self.tell_one(tag).await? && self.repository.is_told {
-            // It was an image, perhaps, and is none any more.
+            // The tag may have led to an image before, so the report of all tags must remove it.
             self.tell_all().await?;
         }
         self.sink.hand_on().await?;
@@ -159,7 +160,7 @@ impl Look<'_> {
         self.repository.tags.get(tag).map(|(digest, _)| *digest)
     }
 
-    /// The tags that are to be looked at. New ones that name no images are told of.
+    /// Returns the listed tags that the poll resolves. Reports the new ones that name no images.
     async fn wanted(&mut self, listed: BTreeSet<String>) -> Result<Vec<String>, Closed> {
         let listed = listed.into_iter().filter(|tag| any_matches(self.patterns, tag));
         let (left_out, wanted): (Vec<_>, Vec<_>) = listed.partition(|tag| not_an_image_tag(tag).is_some());
@@ -172,7 +173,7 @@ impl Look<'_> {
         Ok(wanted)
     }
 
-    /// Where the tags point. What cannot be found out of one is left as it was, with the reason.
+    /// Asks the registry for the targets of the tags. A tag that cannot be resolved keeps its earlier target.
     async fn digests(&self, tags: Vec<String>) -> Digests {
         let (client, name) = (self.client, self.name);
         let ask = |tag: String| async move {
@@ -188,7 +189,8 @@ impl Look<'_> {
         while let Some((tag, digest)) = asking.next().await {
             match digest {
                 Ok(Pointed::At(digest)) => drop(of.found.insert(tag, Some(digest))),
-                // It may be on its way, or gone. The second time it is gone.
+                // The push may still be under way, or the tag is gone. It counts as gone if a second poll does not find
+                // it.
                 Ok(Pointed::Nowhere) => {
                     if self.repository.missing.contains(&tag) {
                         of.found.remove(&tag);
@@ -212,14 +214,14 @@ impl Look<'_> {
         of
     }
 
-    /// Reads all that is not known below these, one level after another: indexes, then their images. What an index
-    /// is, is remembered only once all of it is known.
+    /// Reads all unknown documents below these references, one level after another: indexes, then their images.
+    /// Remembers an index only once all of its content is known.
     async fn documents(&mut self, leads: impl IntoIterator<Item = Lead>) -> Result<Documents, Closed> {
         let (mut failure, mut has_come) = (None, false);
         let mut indexes: Vec<(Digest, Vec<Digest>)> = Vec::new();
         let mut level: HashMap<Digest, Lead> = HashMap::new();
         for lead in leads {
-            // What was said of it where it was found first is kept.
+            // If several references lead to one document, the first one counts, with its annotations.
             level.entry(lead.digest).or_insert(lead);
         }
         for depth in 0..=MAX_DEPTH {
@@ -278,7 +280,7 @@ impl Look<'_> {
                 self.repository.manifests.insert(digest, known);
             }
         }
-        // Those inside of others were read after them.
+        // Inner indexes were read after the outer ones, so they come first here.
         for (digest, inside) in indexes.into_iter().rev() {
             if inside.iter().all(|inside| self.repository.manifests.contains_key(inside)) {
                 self.repository.manifests.insert(digest, Known::Index(inside.into()));
@@ -288,7 +290,7 @@ impl Look<'_> {
             }
         }
         if has_come {
-            // What has come may be in indexes that were told without it.
+            // Indexes that were reported earlier may contain the documents that have now been delivered.
             let told: Vec<_> = self.repository.indexes().filter(|(_, images)| !images.is_empty()).collect();
             for (digest, images) in told {
                 self.sink.put(Observation::ImageIndex(digest, images)).await?;
@@ -301,7 +303,7 @@ impl Look<'_> {
         self.repository.manifests.get(digest).is_some_and(|known| !matches!(known, Known::Withheld(_)))
     }
 
-    /// What lies in an index. What is not known of it is put into the next level.
+    /// Returns the content of an index. Puts the unknown part of it into the next level.
     async fn inside(
         &mut self,
         index: Digest,
@@ -328,7 +330,7 @@ impl Look<'_> {
             }
             inside.push(lead.digest);
             if self.repository.manifests.contains_key(&lead.digest) {
-                // It is not read again, and what is claimed of it here may be new.
+                // clade does not read the document again, but the claim of this index may be new.
                 if let Some(claim) = lead.claim() {
                     self.sink.put(Observation::Claim(lead.digest, claim)).await?;
                 }
@@ -349,18 +351,18 @@ impl Look<'_> {
         self.letter(digest, reason, value).await
     }
 
-    /// A dead letter for what this digest is called by.
+    /// Reports a dead letter about the document with this digest.
     async fn letter(&mut self, digest: Digest, reason: String, value: Option<&[u8]>) -> Result<(), Closed> {
         let place = format!("{}@{digest}", self.client.full_name(self.name));
         self.sink.put(Observation::Unreadable(DeadLetterRecord::new(place, None, reason, value))).await
     }
 
-    /// Remembers where a tag points, and since when if that is new.
+    /// Remembers the target of a tag, and the time if the target is new.
     fn set(&mut self, tag: String, to: Digest) {
         if self.points_at(&tag) == Some(to) {
             return;
         }
-        // No finer than other sources tell it.
+        // In whole seconds, as other sources report it.
         let now = Timestamp::now();
         let since = Timestamp::from_second(now.as_second()).unwrap_or(now);
         self.repository.tags.insert(tag, (to, since));
@@ -385,7 +387,7 @@ impl Look<'_> {
         self.sink.hand_on().await
     }
 
-    /// Tells of a tag if it leads to an image, and whether it does.
+    /// Reports a tag if it leads to an image. Returns `true` if it does.
     async fn tell_one(&mut self, tag: &str) -> Result<bool, Closed> {
         let full_name = self.client.full_name(self.name);
         let Some(observed) = self.repository.observed(&self.client.host, &full_name, tag) else {

@@ -1,13 +1,14 @@
-//! OCI registries as live sources: everything is looked at once, then again and again, and at once where the registry tells
-//! of a change.
+//! OCI registries as live sources. The watcher polls a registry again and again, and at once if the registry announces
+//! a change.
 //!
 //! ```text
-//!   names ─► tags ─► HEAD each: its digest ─► what is not known: index ─► manifests ─► configs (diff IDs) ─► observations
+//!   names ─► tags ─► HEAD each: its digest ─► unknown ones: index ─► manifests ─► configs (diff IDs) ─► observations
 //! ```
 //!
-//! What a digest leads to never changes, so it is read once: afterwards a tag that has not moved costs one request. What is
-//! missing from a list counts as deleted once the list was read whole: a registry that is away, slow or refuses us loses
-//! nothing, and an image that it refuses hides no other. What vanishes as a whole is believed when it is seen a second time.
+//! The content of a digest never changes, so clade reads it once: afterwards a tag that has not moved costs one
+//! request. An entry that is missing from a list counts as deleted only if clade has read the whole list. So a registry
+//! that is away, slow or refuses access loses nothing, and an image that it refuses hides no other. If a large part
+//! vanishes at once, clade deletes it only after a second poll has confirmed it.
 
 mod access;
 mod challenge;
@@ -36,8 +37,8 @@ use crate::observe::Observation;
 use known::Platforms;
 use watcher::{Shared, Watcher};
 
-/// Watches a registry until nobody takes observations any more. What goes wrong meanwhile is told and tried again, ever more
-/// rarely; only what cannot be watched as it is configured ends it with an error.
+/// Watches a registry until the receiver of observations is closed. Errors meanwhile are logged, and the watcher
+/// retries ever more rarely. Returns an error only if clade cannot watch the registry with these settings.
 pub async fn watch(
     config: Config,
     notified: mpsc::Receiver<Notice>,

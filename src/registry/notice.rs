@@ -1,6 +1,7 @@
-//! What a registry tells when something was pushed or deleted: the webhooks of Docker's distribution, of Harbor and of Quay.
+//! The notifications that a registry sends after a push or a deletion: the webhooks of Docker's distribution, of Harbor
+//! and of Quay.
 //!
-//! A notice is a hint where to look, and never believed further: whoever can send one can make us look, and nothing else.
+//! A notice is only a hint where to poll. Whoever can send one can make clade poll, and nothing else.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use super::config::is_name;
 use crate::oci::reference::is_tag;
 
-/// A place to look at.
+/// A repository or a tag to poll.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Notice {
     /// The repository's name in the registry.
@@ -17,20 +18,20 @@ pub struct Notice {
     pub tag: Option<String>,
 }
 
-/// Why what was sent is no notification.
+/// The reason why a body is no notification.
 #[derive(Debug, thiserror::Error)]
 pub enum NoticeError {
     /// It is not JSON, or has other fields.
     #[error("the notification is malformed: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// It has none of the forms.
+    /// It has none of the known forms.
     #[error(
         "a notification has \"events\" (Docker's distribution), \"event_data\" (Harbor) or \"docker_url\" (Quay)"
     )]
     Unknown,
 }
 
-/// Where to look after this notification: each place once.
+/// Returns the places to poll after a notification, each once.
 pub fn read(body: &[u8]) -> Result<Vec<Notice>, NoticeError> {
     let value: Value = serde_json::from_slice(body)?;
     let has = |field: &str| value.get(field).is_some();
@@ -120,7 +121,7 @@ impl Harbor {
         match self.kind.as_str() {
             "PUSH_ARTIFACT" => {
                 let tags = self.event_data.resources.into_iter().filter_map(|resource| {
-                    // Of what was pushed without a tag Harbor tells the digest here.
+                    // For a push without a tag, Harbor puts the digest here.
                     resource.tag.filter(|tag| is_tag(tag))
                 });
                 let notices: Vec<_> =
@@ -141,7 +142,7 @@ struct Quay {
     updated_tags: Option<Tags>,
 }
 
-/// A list, or in earlier versions a map to the images.
+/// A list of tags, or in earlier versions a map from tags to images.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Tags {
@@ -151,7 +152,7 @@ enum Tags {
 
 impl Quay {
     fn notices(self) -> Vec<Notice> {
-        // With the registry's host in front.
+        // The URL begins with the registry's host.
         let repository = self.docker_url.split_once('/').map_or("", |(_, path)| path).to_owned();
         let tags = match self.updated_tags {
             Some(Tags::List(tags)) => tags,

@@ -1,17 +1,17 @@
-//! How fast a registry is asked: so many requests a second, so many at once, and not before it wants to be asked again.
+//! The pace of requests to a registry: a limit per second, a limit at once, and the pauses that the registry demands.
 
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-/// Requests at once: enough to hide the way there and back, few enough for a small registry.
+/// Requests at once: enough to hide the round trip, few enough for a small registry.
 const AT_ONCE: usize = 8;
 
 /// The pace of one registry.
 pub(super) struct Pace {
     interval: Duration,
-    /// When the next request may begin.
+    /// The time at which the next request may begin.
     next: Mutex<Instant>,
     at_once: Semaphore,
 }
@@ -25,16 +25,16 @@ impl Pace {
         }
     }
 
-    /// Waits for a request's turn. It lasts as long as what is returned.
+    /// Waits for the turn of a request. The turn lasts until the caller drops the permit.
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        // Never closed.
+        // The semaphore is never closed.
         let permit = self.at_once.acquire().await.ok();
         loop {
             let at = {
                 let mut next = self.next.lock().await;
                 let now = Instant::now();
                 if *next <= now {
-                    // Time in which nobody asked is not saved up.
+                    // Unused time is not saved up.
                     *next = now + self.interval;
                     return permit;
                 }
@@ -44,7 +44,7 @@ impl Pace {
         }
     }
 
-    /// Nobody asks before this time has passed.
+    /// Delays all further requests by this time.
     pub(super) async fn rest(&self, time: Duration) {
         let mut next = self.next.lock().await;
         *next = (*next).max(Instant::now() + time);

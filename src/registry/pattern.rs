@@ -8,18 +8,18 @@ use std::str::FromStr;
 pub struct Pattern(String);
 
 impl Pattern {
-    /// The one name that it matches, if it is no more than a name.
+    /// Returns the one name that the pattern matches, if it has no `*`.
     pub fn name(&self) -> Option<&str> {
         (!self.0.contains('*')).then_some(&*self.0)
     }
 
-    /// Whether the name is as the pattern says.
+    /// Returns `true` if the pattern matches the name.
     pub fn matches(&self, name: &str) -> bool {
         let mut parts = self.0.split('*');
         let Some(rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
         let Some(last) = parts.next_back() else { return rest.is_empty() };
         let Some(mut rest) = rest.strip_suffix(last) else { return false };
-        // What stands between two stars is taken where it comes first: that leaves the most for the others.
+        // The first place of a part between two stars is the best: it leaves the most text for the other parts.
         parts.all(|part| match rest.find(part) {
             Some(at) => {
                 rest = &rest[at + part.len()..];
@@ -38,7 +38,7 @@ impl FromStr for Pattern {
     }
 }
 
-/// Whether one of the patterns matches; if there are none, everything does.
+/// Returns `true` if one of the patterns matches the name, or if there are no patterns.
 pub(super) fn any_matches(patterns: &[Pattern], name: &str) -> bool {
     patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(name))
 }

@@ -1,17 +1,17 @@
-//! Handing on what was seen.
+//! Hands observations on in portions.
 
 use tokio::sync::mpsc::Sender;
 
 use crate::observe::Observation;
 
-/// Observations are handed on in such portions: bounds what a large repository takes of memory.
+/// Observations in a portion. The limit bounds the memory that a large repository takes.
 const PORTION: usize = 256;
 
-/// Nobody takes observations any more: the end of watching, and no error.
+/// The receiver of observations is closed. The watcher ends, and this is no error.
 #[derive(Debug)]
 pub(super) struct Closed;
 
-/// Where observations go. They arrive in the order in which they were put in.
+/// The sender of observations. They arrive in the order in which the watcher puts them in.
 pub(super) struct Sink {
     out: Sender<Vec<Observation>>,
     portion: Vec<Observation>,
@@ -27,7 +27,7 @@ impl Sink {
         if self.portion.len() >= PORTION { self.hand_on().await } else { Ok(()) }
     }
 
-    /// Hands on what there is. Waits while whoever takes it has enough.
+    /// Hands on the collected observations. Waits while the channel is full.
     pub(super) async fn hand_on(&mut self) -> Result<(), Closed> {
         if self.portion.is_empty() {
             return Ok(());

@@ -1,10 +1,10 @@
-//! Looking at everything again and again, and at once where the registry tells of a change.
+//! Polls all repositories again and again, and one of them at once if the registry announces a change.
 //!
 //! ```text
 //!             every poll            each repository
 //!   names ──► the pass's queue ──┐
 //!                                ├──► looks, several at once ──► observations
-//!   notices ──► their queue ─────┘              └──► after a pass without a mistake: what there is as a whole
+//!   notices ──► their queue ─────┘              └──► after a pass: all repositories and images
 //! ```
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -24,18 +24,18 @@ use super::{Config, RegistryError};
 use crate::observe::{Observation, Polled};
 use crate::retry::{self, Backoff, Policy};
 
-/// Repositories that are looked at at once.
+/// Repositories that the watcher polls at once.
 const LOOKS: usize = 8;
-/// Notices that wait. Of more, the next pass sees what they would have told.
+/// Notices that wait, at most. The next pass sees what further ones would announce.
 const NOTICES: usize = 1_024;
-/// With so many repositories failed one after another the others are left for the next pass.
+/// After this many failures in a row, the watcher leaves the other repositories for the next pass.
 const MOST_FAILURES: usize = 20;
-/// So often what has changed is told as a whole.
+/// Reports of the whole registry after each change.
 const TELLINGS: u8 = 2;
 /// The waits after a pass that failed.
 const RETRY: Policy = Policy::new(Duration::from_secs(2), Duration::from_secs(300));
 
-/// What all looks have in common.
+/// The parts that all polls share.
 pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) platforms: Platforms,
@@ -43,16 +43,16 @@ pub(super) struct Shared {
     pub(super) out: mpsc::Sender<Vec<Observation>>,
 }
 
-/// What is to do.
+/// A job of the watcher.
 #[allow(clippy::large_enum_variant, reason = "there are few at a time, and they move seldom")]
 enum Job {
-    /// Find out which repositories there are.
+    /// List the repositories.
     Names,
-    /// Look at one, or at one of its tags.
+    /// Poll a repository, or one of its tags.
     Look { name: String, tag: Option<String>, repository: Repository, number: u64 },
 }
 
-/// What was done.
+/// The result of a job.
 #[allow(clippy::large_enum_variant, reason = "there are few at a time, and they move seldom")]
 enum Done {
     Names(Result<BTreeSet<String>, RegistryError>),
@@ -81,7 +81,7 @@ async fn work(shared: &Shared, job: Job) -> Result<Done, Closed> {
 }
 
 impl Shared {
-    /// The repositories that are to be watched and exist, as far as can be told without looking at each.
+    /// Returns the repositories to watch. Only a poll shows that a repository with a given name does not exist.
     async fn names(&self) -> Result<BTreeSet<String>, RegistryError> {
         let patterns = &self.config.repositories;
         let named = patterns.iter().filter_map(|pattern| pattern.name().map(str::to_owned));
@@ -97,18 +97,18 @@ impl Shared {
 /// A pass that is under way.
 #[derive(Default)]
 struct Pass {
-    /// Whether it is known which repositories there are, or cannot be known.
+    /// `true` once the list of repositories has been read or has failed.
     is_listed: bool,
-    /// Not looked at yet.
+    /// The repositories that the pass has not polled yet.
     queue: VecDeque<String>,
-    /// Being looked at.
+    /// The repositories that the pass polls now.
     under_way: HashSet<String>,
-    /// Those that there are; none if that could not be found out.
+    /// The repositories that exist. `None` if the list has failed.
     names: Option<BTreeSet<String>>,
-    /// Those that failed, and how many of them without another that did not.
+    /// The number of failures, and of those since the last success.
     failures: usize,
     in_a_row: usize,
-    /// The first that was left for the next pass.
+    /// The first repository that the pass left for the next one.
     left: Option<String>,
     first_failure: Option<RegistryError>,
 }
@@ -129,19 +129,19 @@ impl Pass {
     }
 }
 
-/// Everything that is known of a registry, and what is being done about it.
+/// The facts about one registry, and the work under way.
 pub(super) struct Watcher {
     repositories: HashMap<String, Repository>,
-    /// Being looked at: what is known of them is not here.
+    /// The repositories that a job polls now. Their facts are in the job, not in `repositories`.
     busy: HashSet<String>,
     notices: VecDeque<Notice>,
     pass: Option<Pass>,
-    /// How often everything that there is is to be told as a whole, until something changes again: what vanished is believed
-    /// when it is told by a second look.
+    /// The number of reports of the whole registry that are still due, until something changes again: the publisher
+    /// deletes a large part only after a second report.
     to_tell: u8,
-    /// Counts the passes.
+    /// The number of the pass. A second poll of a repository between two passes gets a number of its own.
     number: u64,
-    /// Where the next pass begins, if the last one was not finished.
+    /// The repository at which the next pass begins, if the last pass left some out.
     begin_at: Option<String>,
     passes: Backoff,
 }
@@ -162,7 +162,7 @@ impl Default for Watcher {
 }
 
 impl Watcher {
-    /// Runs until nobody takes observations any more.
+    /// Runs until the receiver of observations is closed.
     pub(super) async fn run(mut self, shared: &Shared, mut notified: mpsc::Receiver<Notice>) -> Closed {
         let mut working = FuturesUnordered::new();
         let mut next_pass = Instant::now();
@@ -196,8 +196,8 @@ impl Watcher {
         }
     }
 
-    /// What is to do next. At the end of a pass nothing new is begun: what there is as a whole is told at a moment at which
-    /// all is known.
+    /// Returns the next job. At the end of a pass no job begins, so that the report of the whole registry falls into a
+    /// moment without work under way.
     fn next(&mut self) -> Option<Job> {
         if self.pass.as_ref().is_some_and(Pass::is_over) {
             return None;
@@ -252,7 +252,7 @@ impl Watcher {
                     pass.under_way.remove(&name);
                     match &mut pass.names {
                         Some(names) if repository.is_absent => drop(names.remove(&name)),
-                        // Also one that was pushed for the first time after the names were listed.
+                        // The first push to this repository may have come after the list.
                         Some(names) => drop(names.insert(name.clone())),
                         None => {}
                     }
@@ -262,12 +262,12 @@ impl Watcher {
                 }
                 match (outcome, &mut self.pass) {
                     (Outcome::Failed(error), Some(pass)) => pass.fail(error),
-                    // The next pass looks there again.
+                    // The next pass polls it again.
                     (Outcome::Failed(error), None) => tracing::warn!("{error}"),
                     _ => {}
                 }
                 if std::mem::take(&mut repository.has_lost) && self.pass.is_none() {
-                    // The registry has told of it. A second look does not wait for the next pass.
+                    // The registry has announced the deletion, so the second poll does not wait for the next pass.
                     self.number += 1;
                     self.notices.push_back(Notice { repository: name.clone(), tag: None });
                 }
@@ -276,7 +276,7 @@ impl Watcher {
         }
     }
 
-    /// Tells what there is as a whole, as far as it could be found out; returns after which time to look again.
+    /// Reports the whole registry, as far as the pass could read it. Returns the time until the next pass.
     async fn conclude(&mut self, pass: Pass, shared: &Shared) -> Result<Duration, Closed> {
         let registry = &shared.client.host;
         self.begin_at = pass.left;
@@ -303,10 +303,10 @@ impl Watcher {
         Ok(retry::spread(shared.config.poll))
     }
 
-    /// Tells that these are all repositories, and which images they have, if that is news.
+    /// Reports all repositories and their images, if that is news.
     async fn tell(&mut self, names: BTreeSet<String>, shared: &Shared) -> Result<(), Closed> {
         let known = self.repositories.len();
-        // Those that are listed and are not there stay known as such: they are no news each time.
+        // Repositories that are listed and absent stay known as absent, so that they are not news in each pass.
         self.repositories.retain(|name, of| of.is_absent || names.contains(name));
         if self.repositories.len() < known {
             self.to_tell = TELLINGS;

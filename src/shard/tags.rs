@@ -23,7 +23,7 @@ pub struct Tag {
     pub digest: Digest,
     /// The images that it resolves to.
     pub images: Vec<TagImage>,
-    /// What its image stream says of it.
+    /// The facts beside the target that an image stream states about the tag.
     pub stream: StreamTag,
 }
 

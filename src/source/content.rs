@@ -1,9 +1,9 @@
 //! The kinds of file that clade reads.
 
-/// What a file holds, in the order in which it is best read.
+/// The content of a file, in the best order to read files in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Content {
-    /// JSON lines with declared bases: known first, an image is written once with what is claimed of it.
+    /// JSON lines with declared bases. They come first, so that each image is written once, together with its claims.
     Claims,
     /// JSON lines with images.
     Images,

@@ -1,4 +1,4 @@
-//! One file: plain or gzip, JSON lines or JSON objects.
+//! Reads one file: plain or gzip, JSON lines or JSON objects.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -9,16 +9,16 @@ use flate2::read::MultiGzDecoder;
 use super::content::Content;
 use super::{Sink, SourceError, history, kubernetes, text, unreadable};
 
-/// A line or document may be this long; what is longer is no record of an image.
+/// Bytes of a line and of a document, at most. A longer one is no record of an image.
 const MAX_LINE: u64 = 64 << 20;
 const MAX_DOCUMENT: u64 = 2 << 30;
-/// So much of a file tells what it holds.
+/// Bytes at the beginning of a file that show its content.
 const SNIFFED: u64 = 64 << 10;
 
-/// As `oc` and as compact JSON print it.
+/// The kind of an image object, as `oc` and as compact JSON print it.
 const IMAGE_KIND: [&str; 2] = ["\"kind\": \"Image\"", "\"kind\":\"Image\""];
 
-/// Words by which the JSON of other tools is known.
+/// Words that show the JSON of other tools.
 const OTHERS: [(&str, &str); 8] = [
     (
         "\"RepoTags\"",
@@ -33,18 +33,18 @@ const OTHERS: [(&str, &str); 8] = [
     ("\"predicateType\"", "an attestation (in-toto)"),
 ];
 
-/// What a file turned out to be.
+/// The kind of a file.
 pub(super) enum Found {
     Read(Content),
-    /// Something that clade does not read, and what, if it is known.
+    /// Something that clade does not read, and its description if it is known.
     Other(Option<&'static str>),
 }
 
-/// What the file holds, by its beginning.
+/// Finds out the kind of a file by its beginning.
 pub(super) fn sniff(path: &Path) -> Result<Found, SourceError> {
     let cannot = |error| SourceError::Unreadable { path: path.to_owned(), error };
     let mut beginning = Vec::new();
-    // A file cut off right here is told when it is read; its beginning may do.
+    // If the file is cut off right here, `read` reports that. Its beginning may be enough here.
     let read = open(path, Box::new(|_| {})).map(|file| file.take(SNIFFED).read_to_end(&mut beginning));
     if let Err(error) = read.and_then(|read| read)
         && beginning.is_empty()
@@ -63,12 +63,13 @@ pub(super) fn sniff(path: &Path) -> Result<Found, SourceError> {
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let content = match history::kind_of_line(first) {
         Some(content) => Some(content),
-        // The first line may be a broken one: another of the beginning may tell.
+        // The first line may be broken, so another line of the beginning may show the content.
         None if IMAGE_KIND.iter().any(|kind| text.contains(kind)) => Some(Content::ImageObjects),
         None if text.contains("\"kind\"") => Some(Content::Objects),
         None => text.lines().find_map(history::kind_of_line),
     };
-    // Or it is longer than what was looked at. What has many lines, of which none is a record, is one document of something.
+    // Or the line is longer than the beginning. A file with many lines, none of which is a record, is one document of
+    // another kind.
     let is_one_line = beginning.len() as u64 == SNIFFED && text.lines().nth(1).is_none();
     let content = content.or_else(|| history::kind_of_beginning(text).filter(|_| is_one_line));
     Ok(content.map_or_else(other, Found::Read))
@@ -147,7 +148,7 @@ fn open<'a>(path: &Path, advance: Box<dyn Fn(u64) + 'a>) -> std::io::Result<Box<
     }
 }
 
-/// Tells how much of a file was read, as it stands on disk.
+/// Reports how many bytes of a file on disk were read.
 struct Counted<'a> {
     file: File,
     advance: Box<dyn Fn(u64) + 'a>,

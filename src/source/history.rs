@@ -13,7 +13,7 @@ use crate::oci::{Digest, LayerIdentity};
 use crate::record::image::Evidence;
 use crate::record::{Claim, ImageRecord, Layer, TagImage, TagItem};
 
-/// The fields that tell one kind of line from another.
+/// The fields that distinguish the kinds of lines.
 #[derive(Deserialize)]
 struct Marks {
     #[serde(default)]
@@ -35,12 +35,12 @@ impl Marks {
     }
 }
 
-/// What kind of line it is; `None` for none of these.
+/// Returns the kind of a line, or `None` for another line.
 pub(super) fn kind_of_line(line: &str) -> Option<Content> {
     serde_json::from_str::<Marks>(line.trim()).ok()?.content()
 }
 
-/// What kind of line begins so, of one too long to be looked at whole.
+/// Returns the kind of a line by its beginning, for a line that is too long to be read here.
 pub(super) fn kind_of_beginning(text: &str) -> Option<Content> {
     let fields = [
         ("\"layers\"", Content::Images),
@@ -50,7 +50,7 @@ pub(super) fn kind_of_beginning(text: &str) -> Option<Content> {
     fields.into_iter().find_map(|(field, content)| text.contains(field).then_some(content))
 }
 
-/// What a line says, or what is wrong with it.
+/// Returns the observation from a line, or the error in it.
 pub(super) fn read(line: &[u8]) -> Result<Observation, String> {
     let marks: Marks =
         serde_json::from_slice(line).map_err(|error| format!("the line is not a JSON object: {error}"))?;
@@ -72,7 +72,7 @@ pub(super) fn read(line: &[u8]) -> Result<Observation, String> {
     observation(line?)
 }
 
-/// What a line says.
+/// Returns the observation from a line, or the error in it.
 pub(super) fn observation(line: Line) -> Result<Observation, String> {
     match line {
         Line::Image(line) => image(line),
@@ -123,7 +123,7 @@ fn tag(line: TagLine) -> Result<Observation, String> {
             .into_iter()
             .map(|manifest| TagImage { digest: manifest.digest, platform: manifest.platform })
             .collect(),
-        // The tag leads nowhere from here on, whether its list or its manifest is what is missing.
+        // The tag leads nowhere from here on, whether its list or its manifest is missing.
         "gone" | "missing-from-registry" => Vec::new(),
         other => return Err(format!("the event {other:?} is none of set, gone and missing-from-registry")),
     };
@@ -134,7 +134,7 @@ fn tag(line: TagLine) -> Result<Observation, String> {
         ("set", None, None) => {
             return Err("a set event names neither an index_digest nor a manifest".to_owned());
         }
-        // Several manifests and no digest of their list: the list is told by its content.
+        // Several manifests and no digest of their list: a digest of their digests stands for the list.
         ("set", None, Some(_)) => {
             Some(Digest::of(&images.iter().flat_map(|image| image.digest.text()).collect::<Vec<_>>()))
         }

@@ -43,7 +43,7 @@ pub(super) fn read(path: &Path, document: &[u8], sink: &mut Sink<'_>) -> Result<
             }
         }
     }
-    // Image streams last: their tags may point at manifest lists that stand behind them.
+    // Image streams come last: their tags may point at manifest lists that stand behind them.
     objects.sort_by_key(|object| object.kind == "ImageStream");
     for object in objects {
         let seen = if object.lists > MOST_LISTS && object.kind.ends_with("List") {
@@ -62,7 +62,7 @@ pub(super) fn read(path: &Path, document: &[u8], sink: &mut Sink<'_>) -> Result<
     Ok(())
 }
 
-/// Lists may lie in one another this deep. More is a mistake or an attack.
+/// Levels of lists in one another, at most. More is a mistake or an attack.
 const MOST_LISTS: usize = 8;
 
 struct Object<'a> {
@@ -70,13 +70,14 @@ struct Object<'a> {
     name: String,
     place: String,
     raw: &'a RawValue,
-    /// In how many lists it lies.
+    /// The number of lists that the object is in.
     lists: usize,
 }
 
-/// The object itself, or the items of a list, which may be lists as well. Items of a typed list may leave their kind out.
+/// Collects the object itself, or the items of a list, which may be lists as well. Items of a typed list may leave
+/// their kind out.
 fn expand<'a>(raw: &'a RawValue, place: &str, objects: &mut Vec<Object<'a>>) {
-    // What is still to be looked at, the next one last; its kind is the one that its list says.
+    // The objects to expand, the next one last. Each has the kind that its list states.
     let mut rest =
         vec![Object { kind: String::new(), name: String::new(), place: place.to_owned(), raw, lists: 0 }];
     while let Some(object) = rest.pop() {
@@ -105,7 +106,7 @@ fn expand<'a>(raw: &'a RawValue, place: &str, objects: &mut Vec<Object<'a>>) {
 mod tests {
     use super::*;
 
-    /// The places of dead letters, and what they say.
+    /// Returns the places of dead letters, and their reasons.
     fn letters(document: &str) -> Vec<(String, String)> {
         let mut letters = Vec::new();
         read(Path::new("x.json"), document.as_bytes(), &mut |seen| {
@@ -118,7 +119,7 @@ mod tests {
         letters
     }
 
-    /// They were read by recursion, and ended the process.
+    /// clade once read them by recursion, which ended the process.
     #[test]
     fn lists_too_deep_in_one_another_are_a_dead_letter_with_its_place() {
         for times in [10, 50_000] {

@@ -15,7 +15,7 @@ use crate::oci::reference::{has_host, is_tag};
 use crate::oci::{Digest, Reference};
 use crate::record::{ImageRecord, TagImage, TagItem, Timestamp};
 
-/// Reads a layout. What is wrong in it becomes dead letters.
+/// Reads a layout. Errors in it become dead letters.
 pub(super) fn read(dir: &Path, sink: &mut Sink<'_>) -> Result<(), SourceError> {
     let path = dir.join("index.json");
     let cannot = |error| SourceError::Unreadable { path: path.clone(), error };
@@ -56,7 +56,7 @@ struct Layout<'a, 'b> {
     since: Timestamp,
     sink: &'a mut Sink<'b>,
     repository: String,
-    /// What each manifest and index that was read leads to: however many ways lead there, it is read once.
+    /// The images that each manifest and index leads to. It is read once, however many ways lead there.
     read: HashMap<Digest, Rc<[TagImage]>>,
 }
 
@@ -75,7 +75,7 @@ impl Layout<'_, '_> {
         if let Some(known) = self.read.get(&descriptor.digest).cloned() {
             let mut annotations = inherited.clone();
             annotations.extend(manifest::kept(&descriptor.annotations));
-            // What is claimed of it here may be new.
+            // The claim of this descriptor may be new.
             if let (Some(claim), [image]) = (manifest::claim(&annotations), &known[..])
                 && image.digest == descriptor.digest
             {
@@ -84,7 +84,7 @@ impl Layout<'_, '_> {
             return Ok(known);
         }
         if depth > MAX_DEPTH {
-            // Another way there may be shorter.
+            // Another way there may be shorter, so the result is not kept.
             let reason =
                 format!("image indexes lie in one another more than {MAX_DEPTH} deep: is there a circle?");
             self.bad(&descriptor.digest.to_string(), reason)?;
@@ -101,7 +101,7 @@ impl Layout<'_, '_> {
         Ok(images)
     }
 
-    /// The images that a descriptor leads to, or why it cannot be read.
+    /// Returns the images that a descriptor leads to, or the reason why it cannot be read.
     fn images(
         &mut self,
         descriptor: &Descriptor,
@@ -188,12 +188,12 @@ impl Layout<'_, '_> {
         Ok(())
     }
 
-    /// The content that is called so. Whether it is so, whoever reads it compares.
+    /// Reads the blob with this digest. The caller compares the content with the digest.
     fn blob(&self, digest: &Digest) -> Result<Vec<u8>, String> {
         let path = self.path(digest);
         let cannot =
             |error: &dyn std::fmt::Display| format!("cannot read the blob {}: {error}", path.display());
-        // Anything else may never end.
+        // Anything but a file may never end.
         if std::fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
             return Err(cannot(&"it is no file"));
         }
@@ -217,8 +217,8 @@ impl Layout<'_, '_> {
     }
 }
 
-/// The repository and tag that a descriptor is called by: its name may be a tag alone or a whole reference. An error is the
-/// name that is neither.
+/// Returns the repository and the tag that a descriptor names: the name may be a tag alone or a whole reference. The
+/// tag is an error if the name is neither.
 fn name_of(descriptor: &Descriptor, default: &str) -> (String, Result<Option<String>, String>) {
     let full = descriptor.annotations.get("io.containerd.image.name");
     let name = descriptor.annotations.get(REF_NAME);
@@ -234,7 +234,7 @@ fn name_of(descriptor: &Descriptor, default: &str) -> (String, Result<Option<Str
         return (default.to_owned(), Ok(Some(name.clone())));
     }
     match name.parse::<Reference>() {
-        // A digest is no tag, and none is missing.
+        // A digest is no tag, and the image needs none.
         Ok(Reference { repository, digest: Some(_), .. }) => (repository, Ok(None)),
         Ok(Reference { repository, .. }) if has_host(&repository) => {
             (repository, Ok(Some("latest".to_owned())))
@@ -248,7 +248,7 @@ fn name_of(descriptor: &Descriptor, default: &str) -> (String, Result<Option<Str
     }
 }
 
-/// The repository that images without a full name are in: the folder's name.
+/// Returns the repository of images without a full name: the name of the folder.
 fn repository_of(dir: &Path) -> String {
     let folder = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     let name = folder.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();

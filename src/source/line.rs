@@ -5,41 +5,41 @@ use serde::{Deserialize, Serialize};
 use crate::oci::{Digest, Platform, lenient};
 use crate::record::Timestamp;
 
-/// One line. What it is, its fields tell.
+/// One line. Its fields show its kind.
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
 pub enum Line {
     /// An image.
     Image(ImageLine),
-    /// Something that happened to a tag.
+    /// An event of a tag.
     Tag(TagLine),
-    /// What an image's Dockerfile says of its base.
+    /// The base that an image's Dockerfile declares.
     Claim(ClaimLine),
 }
 
 /// An image.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ImageLine {
-    /// Where it was seen.
+    /// The repository in which the image was seen.
     pub repository: String,
     /// Digest of the platform's manifest.
     pub digest: Digest,
-    /// What it runs on.
+    /// The platform.
     #[serde(default, deserialize_with = "lenient::field")]
     pub platform: Platform,
     /// Media type of the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::field")]
     pub media_type: Option<String>,
-    /// Digest of its config.
+    /// Digest of the config.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::field")]
     pub config_digest: Option<Digest>,
-    /// When it was built.
+    /// The time of the build.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::field")]
     pub created: Option<Timestamp>,
-    /// Its layers, base first, as stored.
+    /// The layers, base first, as stored.
     #[serde(deserialize_with = "lenient::or_null")]
     pub layers: Vec<LayerLine>,
-    /// Digests of the uncompressed layers; with them the chain is one of diff IDs.
+    /// Digests of the uncompressed layers. With them the chain consists of diff IDs.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::or_null")]
     pub diff_ids: Vec<Digest>,
 }
@@ -54,10 +54,10 @@ pub struct LayerLine {
     pub size: Option<u64>,
 }
 
-/// Something that happened to a tag.
+/// An event of a tag.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TagLine {
-    /// When.
+    /// The time of the event.
     pub seen: Timestamp,
     /// The tag's repository.
     pub repository: String,
@@ -65,10 +65,10 @@ pub struct TagLine {
     pub tag: String,
     /// `set`, `gone` or `missing-from-registry`.
     pub event: String,
-    /// Digest of the image index, of a tag with several platforms.
+    /// Digest of the image index, for a tag with several platforms.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::or_null")]
     pub index_digest: Option<Digest>,
-    /// The images that it leads to from then on.
+    /// The images that the tag leads to from then on.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::or_null")]
     pub manifests: Vec<ManifestLine>,
 }
@@ -76,14 +76,14 @@ pub struct TagLine {
 /// One image of a tag.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ManifestLine {
-    /// What it runs on.
+    /// The platform.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::field")]
     pub platform: Option<Platform>,
     /// Digest of the platform's manifest.
     pub digest: Digest,
 }
 
-/// What an image's Dockerfile says of its base.
+/// The base that an image's Dockerfile declares.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ClaimLine {
     /// The image.

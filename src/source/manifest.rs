@@ -1,4 +1,4 @@
-//! From an image's manifest and config to its record: the same wherever they lie, in a folder or in a registry.
+//! Converts an image's manifest and config to its record, in the same way for a folder and for a registry.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use crate::oci::{Digest, LayerIdentity};
 use crate::record::image::Evidence;
 use crate::record::{Claim, ImageRecord, Layer};
 
-/// An index, manifest or config may be this large; registries accept 4 MiB.
+/// Bytes of an index, manifest or config, at most. Registries accept 4 MiB.
 pub const MAX_DOCUMENT: u64 = 16 << 20;
-/// Indexes may lie in one another this deep. More is a mistake or an attack.
+/// Levels of indexes in one another, at most. More is a mistake or an attack.
 pub const MAX_DEPTH: usize = 8;
 
-/// Why a manifest of schema 1 is not read: it has no diff IDs, and its digest leaves out the signatures that stand in it.
+/// The error of a manifest of schema 1: it has no diff IDs, and its digest leaves out the signatures that stand in it.
 const SCHEMA_1: &str = "it is a manifest of Docker's schema 1, which clade does not read: push the image again with a current \
                         tool, which writes schema 2";
 
@@ -24,7 +24,7 @@ const LONGEST_NAME: usize = 1_024;
 /// Annotations, by name.
 pub type Annotations = BTreeMap<String, String>;
 
-/// A document, read as JSON after its content was compared with its digest.
+/// Compares the content of a document with its digest, and reads it as JSON.
 pub fn read<T: DeserializeOwned>(digest: &Digest, content: &[u8]) -> Result<T, String> {
     let actual = Digest::of(content);
     if actual != *digest {
@@ -37,20 +37,20 @@ pub fn read<T: DeserializeOwned>(digest: &Digest, content: &[u8]) -> Result<T, S
     serde_json::from_slice(content).map_err(|error| format!("the blob {digest} is malformed: {error}"))
 }
 
-/// The content without the byte order mark that some editors write in front of UTF-8.
+/// Returns the content without the byte order mark that some editors write in front of UTF-8.
 pub(super) fn without_mark(content: &[u8]) -> &[u8] {
     content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content)
 }
 
-/// A manifest or an index, read as [`read`] does. One of schema 1 is told as that.
+/// Reads a manifest or an index as [`read`] does. Schema 1 has an error of its own.
 pub fn manifest(digest: &Digest, content: &[u8]) -> Result<Manifest, String> {
     let manifest: Manifest = read(digest, content)?;
     let has_nothing = manifest.config.is_none() && manifest.manifests.is_none();
     if has_nothing && is_schema_1(content) { Err(SCHEMA_1.to_owned()) } else { Ok(manifest) }
 }
 
-/// What of annotations is needed further down: what they claim of the base. Nothing else is kept, since an index may have many
-/// manifests. A name that no image can have claims nothing.
+/// Returns the annotations that claim a base. clade keeps no others, since an index may have many manifests. A value
+/// that is too long for a name of an image claims nothing.
 pub fn kept(annotations: &Annotations) -> Annotations {
     let is_kept =
         |name: &str, value: &str| [BASE_NAME, BASE_DIGEST].contains(&name) && value.len() <= LONGEST_NAME;
@@ -58,7 +58,8 @@ pub fn kept(annotations: &Annotations) -> Annotations {
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// What holds for a manifest: what was said of the indexes that it is in, of its descriptor, and by itself.
+/// Returns the annotations that hold for a manifest: those of the indexes that it is in, those of its descriptor, and
+/// its own.
 pub fn annotations(inherited: &Annotations, descriptor: &Annotations, manifest: &Manifest) -> Annotations {
     let mut annotations = inherited.clone();
     annotations.extend(kept(descriptor));
@@ -66,19 +67,19 @@ pub fn annotations(inherited: &Annotations, descriptor: &Annotations, manifest: 
     annotations
 }
 
-/// What annotations claim of the base.
+/// Returns the claim that annotations make about the base.
 pub fn claim(annotations: &Annotations) -> Option<Claim> {
     let (name, digest) = (annotations.get(BASE_NAME).cloned(), annotations.get(BASE_DIGEST).cloned());
     (name.is_some() || digest.is_some()).then_some(Claim { evidence: Evidence::Annotation, name, digest })
 }
 
-/// Where an image's config is.
+/// Returns the descriptor of an image's config.
 pub fn config(manifest: &Manifest) -> Result<&Descriptor, String> {
     manifest.config.as_ref().ok_or_else(|| "the manifest has no config".to_owned())
 }
 
-/// The image with this digest, as its manifest and config tell of it. Which source has it, and in which repository, is
-/// for the caller to add.
+/// Returns the record of the image with this digest, from its manifest and config. The caller adds its sources and
+/// repositories.
 pub fn image(
     digest: Digest,
     media_type: Option<String>,
@@ -95,7 +96,7 @@ pub fn image(
             diff_ids.len()
         ));
     }
-    // A layer is known by its diff ID; what cannot be read of its descriptor is not needed.
+    // The diff ID identifies a layer. clade does not need the part of a descriptor that cannot be read.
     let layers = layers.iter().zip(diff_ids).map(|(layer, diff_id)| Layer {
         digest: layer.as_ref().map_or(*diff_id, |layer| layer.digest),
         diff_id: Some(*diff_id),

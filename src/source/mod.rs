@@ -1,4 +1,4 @@
-//! Sources: from files and folders to observations. What a file is, its content tells, not its name.
+//! Sources: from files and folders to observations. The content of a file shows its kind, not its name.
 
 mod content;
 mod file;
@@ -18,7 +18,7 @@ pub use walk::{Input, find};
 use crate::observe::Observation;
 use crate::record::DeadLetterRecord;
 
-/// Where observations go. An error ends the reading.
+/// The receiver of observations. An error ends the reading.
 pub type Sink<'a> = dyn FnMut(Observation) -> Result<(), SinkError> + 'a;
 
 /// The error of a [`Sink`].
@@ -27,13 +27,13 @@ pub type Sink<'a> = dyn FnMut(Observation) -> Result<(), SinkError> + 'a;
 pub struct SinkError(Box<dyn std::error::Error + Send + Sync>);
 
 impl SinkError {
-    /// An error of whoever takes the observations.
+    /// Wraps an error of the receiver of observations.
     pub fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self(error.into())
     }
 }
 
-/// Why a source could not be read at all. What is wrong inside it becomes dead letters instead.
+/// The reason why a source could not be read at all. Errors inside it become dead letters instead.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The file or folder cannot be read.
@@ -41,10 +41,10 @@ pub enum SourceError {
     Unreadable {
         /// The path.
         path: PathBuf,
-        /// The system's word.
+        /// The error of the system.
         error: std::io::Error,
     },
-    /// There is nothing in it that clade reads.
+    /// The file or folder has nothing that clade reads.
     #[error(
         "{} has nothing to import{}: expected JSON lines of images or tags, `oc get … -o json` lists, or an OCI image \
          layout",
@@ -56,7 +56,7 @@ pub enum SourceError {
     Sink(#[from] SinkError),
 }
 
-/// Reads one input. `advance` is told how many bytes of it were read.
+/// Reads one input. Calls `advance` with the number of bytes at each read.
 pub fn read(input: &Input, advance: &dyn Fn(u64), sink: &mut Sink<'_>) -> Result<(), SourceError> {
     match input {
         Input::Layout(dir) => layout::read(dir, sink),
@@ -64,12 +64,12 @@ pub fn read(input: &Input, advance: &dyn Fn(u64), sink: &mut Sink<'_>) -> Result
     }
 }
 
-/// What a line of a history says, or what is wrong with it.
+/// Returns the observation from a line of a history, or the error in it.
 pub fn observe(line: line::Line) -> Result<Observation, String> {
     history::observation(line)
 }
 
-/// What a line of a history says as it stands in a file, or what is wrong with it.
+/// Returns the observation from a line of a history as it stands in a file, or the error in it.
 #[cfg(feature = "internals")]
 pub fn observe_line(line: &[u8]) -> Result<Observation, String> {
     history::read(line)
@@ -81,7 +81,7 @@ pub fn observe_objects(path: &Path, document: &[u8], sink: &mut Sink<'_>) -> Res
     kubernetes::read(path, document, sink)
 }
 
-/// A dead letter for a place in a file.
+/// Returns a dead letter for a place in a file.
 fn unreadable(path: &Path, place: &str, reason: String, value: Option<&[u8]>) -> Observation {
     Observation::Unreadable(DeadLetterRecord::new(format!("{}:{place}", path.display()), None, reason, value))
 }

@@ -1,8 +1,9 @@
-//! Text as it stands in files: with a byte order mark or without, in UTF-8 or in UTF-16 as Windows PowerShell writes it.
+//! The encodings of text in files: with a byte order mark or without, in UTF-8 or in UTF-16 as Windows PowerShell
+//! writes it.
 
 use std::io::{BufRead, BufReader, Cursor, Read, Result};
 
-/// The text as UTF-8, without a byte order mark.
+/// Returns the text as UTF-8, without a byte order mark.
 pub(super) fn utf8<'a>(mut reader: impl BufRead + 'a) -> Result<Box<dyn BufRead + 'a>> {
     let mut beginning = Vec::new();
     reader.by_ref().take(3).read_to_end(&mut beginning)?;
@@ -20,18 +21,18 @@ pub(super) fn utf8<'a>(mut reader: impl BufRead + 'a) -> Result<Box<dyn BufRead 
     })
 }
 
-/// Turns UTF-16 into UTF-8. What is none becomes the sign for that.
+/// Converts UTF-16 to UTF-8. Invalid units become the replacement character.
 struct Utf16<R> {
     reader: R,
     is_big: bool,
-    /// The first of two units that are one character.
+    /// The first of two units that form one character.
     half: Option<u16>,
-    /// What was turned and not read yet.
+    /// The converted text that was not read yet.
     ready: Vec<u8>,
 }
 
 impl<R: Read> Utf16<R> {
-    /// The next unit; none at the end.
+    /// Reads the next unit. Returns `None` at the end.
     fn unit(&mut self) -> Result<Option<u16>> {
         let mut bytes = [0; 2];
         let mut read = 0;

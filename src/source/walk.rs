@@ -1,4 +1,4 @@
-//! Finding what there is to read.
+//! Finds the inputs in files and folders.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -7,22 +7,22 @@ use super::SourceError;
 use super::content::Content;
 use super::file::{Found, sniff};
 
-/// Something that can be read.
+/// An input that clade can read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// An OCI image layout.
     Layout(PathBuf),
     /// A file of records or objects.
     File {
-        /// Where it is.
+        /// The path.
         path: PathBuf,
-        /// Its size.
+        /// The size in bytes.
         bytes: u64,
     },
 }
 
 impl Input {
-    /// How much there is to read, for progress. A layout is not measured.
+    /// Returns the size of the input in bytes, for progress. A layout is not measured and counts as 0.
     pub fn bytes(&self) -> u64 {
         match self {
             Self::Layout(_) => 0,
@@ -31,10 +31,10 @@ impl Input {
     }
 }
 
-/// The inputs in these files and folders, images before the tags that point at them, since that saves work.
+/// Finds the inputs in these files and folders. Images come before the tags that point at them, since that saves work.
 ///
-/// A file that was named must be readable and something that clade reads; of a folder, what is not is passed over. Links are
-/// followed, and what they lead to is read once, however many lead there.
+/// A file that was named must be readable and something that clade reads. In a folder, clade passes over other files.
+/// It follows links, and reads their target once, however many lead there.
 pub fn find(paths: &[PathBuf]) -> Result<Vec<Input>, SourceError> {
     let mut found: Vec<(Content, Input)> = Vec::new();
     let mut walked = HashSet::new();
@@ -42,7 +42,7 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<Input>, SourceError> {
         let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, error))?;
         let (before, mut other) = (found.len(), None);
         if metadata.is_dir() {
-            // Named twice it is read twice: nobody asks for that by mistake.
+            // A folder that is named twice is read twice: nobody asks for that by mistake.
             walked.clear();
             walk(path, &mut walked, &mut found)?;
         } else {

@@ -65,7 +65,7 @@ fn write(place: &Place, steps: &[Step]) {
     let mut copies = Copies::new(Steps::default());
     let mut expected = Steps::default();
     for step in steps {
-        // How long a writer waits is no matter of right or wrong: it waits for one turn of the readers.
+        // The time that a writer waits does not matter for correctness. Here it waits for one turn of the readers.
         let mut turns = 0;
         let mut wait = || {
             turns += 1;

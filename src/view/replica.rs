@@ -43,7 +43,7 @@ impl Copy for Committed {
                     return;
                 }
                 for change in &changes {
-                    // What was refused the first time is refused again.
+                    // A change that was refused the first time is refused again.
                     let _ = self.shard.apply(change);
                 }
                 self.shard.catch_up();

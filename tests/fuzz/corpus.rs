@@ -1,4 +1,4 @@
-//! The seeds of each target: its folder in `tests/fuzz/corpus`, and what the project has anyway.
+//! The seeds of each target: its folder in `tests/fuzz/corpus`, and files that the project has anyway.
 
 use std::path::Path;
 
@@ -33,7 +33,7 @@ impl Corpus {
             "records" => seeds.extend(examples(&root.join("topics"))),
             _ => {}
         }
-        // Chance takes the same ones on every machine.
+        // The order is the same on every machine, and so are the random choices.
         seeds.sort_unstable();
         seeds.dedup();
         Self { seeds }
@@ -45,7 +45,7 @@ fn files(folder: &Path, found: &mut Vec<Vec<u8>>) {
     found.extend(entries.map(|entry| std::fs::read(entry.unwrap().path()).unwrap()));
 }
 
-/// The examples of every topic: its name, a key and a value, each in a line.
+/// Returns the examples of every topic: its name, a key and a value, each in a line.
 fn examples(topics: &Path) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(topics).unwrap() {

@@ -1,6 +1,6 @@
-//! The targets under LLVM's fuzzer, which keeps whatever reaches new code and goes on from there: `make fuzz`.
+//! The targets under LLVM's fuzzer, which keeps every input that reaches new code and goes on from there: `make fuzz`.
 //!
-//! `guided.sh` builds it with what the fuzzer needs to see. Without that it is an empty program.
+//! `guided.sh` builds it with the counters that the fuzzer needs. Without them it is an empty program.
 
 #![cfg_attr(fuzzing, no_main)]
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test states what it expects")]
@@ -10,7 +10,7 @@ mod corpus;
 #[cfg(fuzzing)]
 mod targets;
 
-/// The target that `CLADE_FUZZ` names.
+/// Returns the target that `CLADE_FUZZ` names.
 #[cfg(fuzzing)]
 fn target() -> &'static targets::Target {
     static TARGET: std::sync::OnceLock<&targets::Target> = std::sync::OnceLock::new();
@@ -23,7 +23,7 @@ fn target() -> &'static targets::Target {
 #[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(
     init: {
-        // The seeds lie beside what the fuzzer finds, in the folder that it is given.
+        // The seeds lie beside the inputs that the fuzzer finds, in the folder that it is given.
         let folder = std::path::PathBuf::from(std::env::var("CLADE_FUZZ_CORPUS").unwrap());
         std::fs::create_dir_all(&folder).unwrap();
         for (number, seed) in corpus::Corpus::of(target().name).seeds.iter().enumerate() {

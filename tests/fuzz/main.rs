@@ -1,8 +1,9 @@
-//! Decoders of foreign bytes, each on inputs that were made from seeds by chance: `make test` runs some of them, `make soak`
-//! many, and LLVM's fuzzer beside them (`guided.rs`).
+//! Tests decoders of foreign bytes on inputs that are made from seeds by chance: `make test` runs some of them, `make
+//! soak` runs many, and LLVM's fuzzer beside them (`guided.rs`).
 //!
-//! `CLADE_FUZZ_ROUNDS=2000 cargo test --test fuzz` runs more rounds, `CLADE_FUZZ=openshift:17 cargo test --test fuzz` one
-//! again: that round of that target. An input that failed once stays in the corpus, as a file with a name that says why.
+//! `CLADE_FUZZ_ROUNDS=2000 cargo test --test fuzz` runs more rounds. `CLADE_FUZZ=openshift:17 cargo test --test fuzz`
+//! repeats one: that round of that target. An input that failed once stays in the corpus, as a file whose name says
+//! why.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test states what it expects")]
 
@@ -16,19 +17,20 @@ use std::time::{Duration, Instant};
 use corpus::Corpus;
 use targets::{TARGETS, Target};
 
-/// Each has a thread of its own, which is named after it: all that is known of a process that was aborted.
+/// Rounds of a target. Each has a thread of its own, which is named after it: an aborted process leaves nothing but
+/// that name.
 const ROUNDS: u64 = 20;
 const INPUTS: usize = 200;
-/// As large as that of the threads that read foreign bytes in the program (Rust's and tokio's default).
+/// Bytes of a stack, as of the threads that read foreign bytes in the program (Rust's and tokio's default).
 const STACK: usize = 2 << 20;
-/// No input that is tried here is worth so much time, on whatever machine.
+/// The time that an input may take, on whatever machine.
 const SLOWEST: Duration = Duration::from_secs(20);
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-/// The rounds to run of a target.
+/// Returns the rounds to run of a target.
 fn rounds(target: &Target) -> std::ops::Range<u64> {
     match std::env::var("CLADE_FUZZ") {
         Ok(only) => match only.split_once(':') {
@@ -43,7 +45,7 @@ fn rounds(target: &Target) -> std::ops::Range<u64> {
     }
 }
 
-/// Runs the target on one input. What fails is kept and told.
+/// Runs the target on one input. Keeps a failing input and reports it.
 fn try_one(target: &Target, name: &str, input: &[u8]) {
     let begun = Instant::now();
     let is_fine = catch_unwind(AssertUnwindSafe(|| (target.run)(input))).is_ok();
@@ -60,7 +62,7 @@ fn try_one(target: &Target, name: &str, input: &[u8]) {
     );
 }
 
-/// Whether it ran to its end.
+/// Returns `true` if `run` has ended without a panic.
 fn in_thread(name: &str, run: impl FnOnce() + Send) -> bool {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK);
@@ -68,7 +70,8 @@ fn in_thread(name: &str, run: impl FnOnce() + Send) -> bool {
     })
 }
 
-/// One test for all: their names come from the table. Each round begins with its number as seed, so that it can be run alone.
+/// Tests all targets in one test, since their names come from the table. Each round has its number as seed, so that it
+/// can be run alone.
 #[test]
 fn no_decoder_of_foreign_bytes_panics_aborts_or_blows_its_input_up() {
     let begun = Instant::now();
@@ -101,7 +104,7 @@ fn no_decoder_of_foreign_bytes_panics_aborts_or_blows_its_input_up() {
     assert!(failed.is_empty(), "see above: {failed:?}");
 }
 
-/// A target that refuses whatever it is given tests nothing.
+/// A target that refuses all inputs tests nothing.
 #[test]
 fn every_target_has_seeds_that_it_reads_whole() {
     for target in TARGETS {

@@ -1,11 +1,11 @@
-//! Inputs made from seeds: changed bytes, pieces of other seeds, JSON with other values and members, and deep nesting.
+//! Makes inputs from seeds: changed bytes, pieces of other seeds, JSON with other values and members, and deep nesting.
 
 use fastrand::Rng;
 use serde_json::Value;
 
 use crate::corpus::Corpus;
 
-/// No input gets longer than this by chance.
+/// Bytes of an input, at most.
 const LONGEST: usize = 1 << 20;
 
 const TOKENS: &[&str] = &[
@@ -50,7 +50,7 @@ const TOKENS: &[&str] = &[
     "\0",
 ];
 
-/// What can be put around anything, over and over again.
+/// Pairs that can be put around anything, over and over again.
 const SHELLS: &[(&str, &str)] = &[
     ("[", "]"),
     ("{\"a\":", "}"),
@@ -65,7 +65,7 @@ const SHELLS: &[(&str, &str)] = &[
     ("(", ")"),
 ];
 
-/// An input.
+/// Makes an input from a seed.
 pub(crate) fn input(random: &mut Rng, corpus: &Corpus) -> Vec<u8> {
     let mut input = seed(random, corpus).to_vec();
     for _ in 0..random.usize(1..6) {
@@ -91,10 +91,10 @@ fn seed<'a>(random: &mut Rng, corpus: &'a Corpus) -> &'a [u8] {
     &corpus.seeds[random.usize(0..corpus.seeds.len())]
 }
 
-/// A range of the input.
+/// Returns a range of the input.
 fn range(random: &mut Rng, input: &[u8]) -> std::ops::Range<usize> {
     let from = random.usize(0..=input.len());
-    // Mostly short.
+    // Most ranges are short.
     let most = if random.u8(0..4) == 0 { input.len() - from } else { (input.len() - from).min(16) };
     from..from + random.usize(0..=most)
 }
@@ -158,7 +158,7 @@ fn nest(random: &mut Rng, input: &mut Vec<u8>) {
     *input = whole;
 }
 
-/// A run of digits becomes another number.
+/// Replaces a run of digits by another number.
 fn change_number(random: &mut Rng, input: &mut Vec<u8>) {
     let digits: Vec<usize> = (0..input.len()).filter(|at| input[*at].is_ascii_digit()).collect();
     let Some(at) = random.choice(digits) else { return };
@@ -177,11 +177,11 @@ fn change_number(random: &mut Rng, input: &mut Vec<u8>) {
     input.splice(at..end, numbers[random.usize(0..numbers.len())].bytes());
 }
 
-/// Some value in the JSON becomes another, or some member another member.
+/// Changes some value in the JSON, or its members or items.
 fn change_json(random: &mut Rng, corpus: &Corpus, input: &mut Vec<u8>) {
     let line_at = input.iter().rposition(|byte| *byte == b'\n').filter(|at| *at + 1 < input.len());
     let begin = line_at.map_or(0, |at| at + 1);
-    // A whole document of several lines, or the last line.
+    // The JSON is a whole document of several lines, or the last line.
     let (begin, mut value) = match serde_json::from_slice::<Value>(input) {
         Ok(value) => (0, value),
         Err(_) => match serde_json::from_slice::<Value>(&input[begin..]) {
@@ -223,7 +223,7 @@ fn change_json(random: &mut Rng, corpus: &Corpus, input: &mut Vec<u8>) {
     serde_json::to_writer(&mut *input, &value).unwrap();
 }
 
-/// A value somewhere in this one.
+/// Returns a value somewhere in this one.
 fn pick<'a>(random: &mut Rng, value: &'a mut Value) -> &'a mut Value {
     let children = match value {
         Value::Array(items) => items.len(),

@@ -1,7 +1,7 @@
-//! What is fuzzed: every place where bytes that somebody else has written become values of ours.
+//! The fuzzed decoders: every place where bytes that somebody else has written become values of clade.
 //!
-//! A target says whether it could read its input. It panics where a promise is broken: what is written again reads as the same
-//! value, and what comes of an input is not out of proportion to it.
+//! A target returns `true` if it could read its input. It panics if a promise is broken: a value that is written again
+//! reads as the same value, and the result is in proportion to the input.
 
 mod audit;
 mod documents;
@@ -15,11 +15,11 @@ pub(crate) use records::shards;
 /// One decoder, or several that see the same bytes.
 pub(crate) struct Target {
     pub(crate) name: &'static str,
-    /// Whether the input could be read.
+    /// Reads the input. Returns `true` if that succeeds.
     pub(crate) run: fn(&[u8]) -> bool,
 }
 
-/// All of them.
+/// All targets.
 pub(crate) const TARGETS: &[Target] = &[
     Target { name: "apply", run: documents::apply },
     Target { name: "audit-head", run: audit::head },
@@ -43,13 +43,13 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "start", run: questions::start },
 ];
 
-/// What came of an input is not more than so many times as large, and a little.
+/// Checks that the output is not more than `times` as large as the input, and a little.
 pub(crate) fn in_proportion(input: &[u8], output: usize, times: usize) {
     let most = times * input.len() + 4_096;
     assert!(output <= most, "{} bytes became {output}, more than {most}", input.len());
 }
 
-/// The parts of an input, one a line; the last is the rest.
+/// Returns the parts of an input, one a line; the last is the rest.
 pub(crate) fn parts<const N: usize>(input: &[u8]) -> Option<[&[u8]; N]> {
     let mut parts = input.splitn(N, |byte| *byte == b'\n');
     let found: Vec<&[u8]> = parts.by_ref().collect();

@@ -1,4 +1,4 @@
-//! The documents say what the program does, and everything that they name exists.
+//! Tests that the documents describe the program, and that everything that they name exists.
 //!
 //! `CLADE_BLESS=1 cargo test --test it documents` writes the generated pages anew; `git diff` then shows the changes.
 
@@ -17,7 +17,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Compares with a file of the repository that is made from the program.
+/// Compares with a file of the repository that is generated from the program.
 fn expect(path: &str, found: &str) {
     let path = root().join(path);
     if std::env::var_os("CLADE_BLESS").is_some() {

@@ -1,4 +1,4 @@
-//! What registries answer, right and wrong, and what the registry source makes of it: against a made-up server.
+//! Tests the registry source with right and wrong answers of a made-up server.
 
 use std::time::{Duration, Instant};
 
@@ -130,7 +130,7 @@ async fn documents_that_are_no_good_become_dead_letters_with_their_place() {
     assert!(reason(damaged).contains("was changed or damaged"), "{}", reason(damaged));
     assert!(reason(huge).contains("is larger than"), "{}", reason(huge));
     assert!(reason(fewer).contains("the registry does not have"), "{}", reason(fewer));
-    // What was published of them before is not taken back: they are there, after all.
+    // The images that were published before stay: they exist after all.
     assert_eq!(seen.listed_images().len(), 4);
     let none = |tag: &str| (tag.to_owned(), 0);
     let tags = seen.repository("a").unwrap();

@@ -1,4 +1,4 @@
-//! Files and folders as people have them, whole and broken, through the same way that `clade import` takes.
+//! Tests the import of files and folders as people have them, whole and broken, in the way of `clade import`.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -26,7 +26,7 @@ struct Bench {
     files: tempfile::TempDir,
 }
 
-/// What came of an import.
+/// The result of an import.
 struct Imported {
     engine: Engine,
     counts: Counts,
@@ -48,7 +48,7 @@ impl Bench {
         self.file(name, lines.iter().map(|line| line.to_string() + "\n").collect::<String>())
     }
 
-    /// A blob of an image layout; returns its descriptor.
+    /// Adds a blob of an image layout. Returns its descriptor.
     fn blob(&self, layout: &str, media_type: &str, content: &Value) -> Value {
         let content = serde_json::to_vec(content).unwrap();
         let digest = Digest::of(&content);
@@ -84,7 +84,7 @@ impl Imported {
         items.into_iter().map(|item| item.digest).collect()
     }
 
-    /// Where each dead letter stood, without the folder, and why.
+    /// Returns the place of each dead letter, without the folder, and its reason.
     fn dead_letters(&self) -> Vec<(String, String)> {
         let mut letters = Vec::new();
         for partition in 0..self.engine.log().partitions() {
@@ -236,7 +236,7 @@ fn an_image_of_ten_thousand_layers_is_one_and_one_of_twenty_thousand_is_a_dead_l
 #[test]
 fn digests_chosen_to_look_alike_are_told_apart() {
     let bench = Bench::new();
-    // The first sixteen bytes are the same: all that the directory of images looks at.
+    // The first sixteen bytes are the same: the directory of images compares no more.
     let alike = |last: u32| {
         let mut bytes = [7; 32];
         bytes[28..].copy_from_slice(&last.to_le_bytes());

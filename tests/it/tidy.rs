@@ -1,9 +1,10 @@
-//! What ARCHITECTURE.md promises of the source itself.
+//! Tests the promises of ARCHITECTURE.md about the source itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// What each module may import of this crate. Tiers from the vocabulary to the shell; no circle is possible.
+/// The modules of this crate that each module may import. Tiers from the vocabulary to the shell; no circle is
+/// possible.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("oci", &[]),
     ("record", &["oci"]),
@@ -135,7 +136,7 @@ const IMPURE: &[&str] = &[
     "fastrand",
 ];
 
-/// Client libraries, and the one module that knows each.
+/// Client libraries, and the one module that uses each.
 const CLIENTS: &[(&str, &str)] = &[
     ("arc_swap", "view"),
     ("axum", "api"),
@@ -200,7 +201,7 @@ fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The files below `src`, without comments; `lib.rs` and `main.rs` belong to no module.
+/// Returns the files below `src`, without comments; `lib.rs` and `main.rs` belong to no module.
 fn sources() -> Vec<Source> {
     let mut paths = Vec::new();
     files(&root().join("src"), &mut paths);
@@ -252,7 +253,7 @@ fn every_module_imports_only_from_the_tiers_above_it() {
     }
 }
 
-/// The units that stand beside one another in a folder, each with those that it names: files, and folders as wholes.
+/// Returns the units of a folder, each with the units that it names. A unit is a file, or a folder as a whole.
 fn neighbours(folder: &Path, of_root: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut paths = Vec::new();
     files(folder, &mut paths);
@@ -288,7 +289,7 @@ fn neighbours(folder: &Path, of_root: &str) -> BTreeMap<String, BTreeSet<String>
     names
 }
 
-/// A way from a unit back to itself.
+/// Returns a way from a unit back to itself, if there is one.
 fn circle(names: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     fn walk(at: &str, way: &mut Vec<String>, names: &BTreeMap<String, BTreeSet<String>>) -> bool {
         way.push(at.to_owned());

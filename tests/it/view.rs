@@ -25,7 +25,7 @@ fn publish(replica: &mut Replica, number: u64) {
     replica.publish(vec![change], progress);
 }
 
-/// What readers see: how many images, and up to where they were read.
+/// Returns the number of images that readers see, and the offset up to which images were read.
 fn seen(view: &Arc<View>) -> (usize, u64) {
     let snapshot = view.snapshot();
     let committed = snapshot.partition(0).unwrap();

@@ -1,6 +1,6 @@
 //! Turns each record of the log into exactly one entry, even a record that cannot be read.
 //!
-//! So an offset in the trail proves that everything before it is there.
+//! An offset in the trail therefore proves that everything before it is there.
 
 mod catalog;
 mod classifications;

@@ -1,5 +1,5 @@
-//! Making a log: under another name, which becomes its own only when the file is whole. A process that is killed meanwhile leaves
-//! a file behind that nobody opens, and that the next one removes.
+//! Creates a log under another name, and gives it its own name only when the file is whole. A process that is killed
+//! meanwhile leaves a file behind that nobody opens, and that the next process removes.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use redb::Database;
 use super::meta::{FILE, cannot_open, check_meta};
 use crate::log::LogError;
 
-/// The end of the names of files that are being made.
+/// The end of the names of unfinished files.
 const NEW: &str = ".new";
 
-/// Makes the log at `path` in `dir`, unless another process is faster.
+/// Creates the log at `path` in `dir`, unless another process is faster.
 pub(super) fn make(dir: &Path, path: &Path, partitions: Option<u16>) -> Result<(), LogError> {
     let new = dir.join(format!("{FILE}.{}-{:08x}{NEW}", std::process::id(), fastrand::u32(..)));
     let made = make_at(dir, &new, partitions).and_then(|()| put(dir, &new, path));
@@ -31,7 +31,7 @@ fn make_at(dir: &Path, new: &Path, partitions: Option<u16>) -> Result<(), LogErr
     check_meta(&database, new, partitions).map(drop)
 }
 
-/// Gives the file its name, if no file has it: a link, unlike a renaming, never replaces one.
+/// Gives the file its name, if no file has that name: a link, unlike a renaming, never replaces a file.
 fn put(dir: &Path, new: &Path, path: &Path) -> Result<(), LogError> {
     let linked = std::fs::hard_link(new, path).or_else(|error| match error.kind() {
         // Some file systems have no links.

@@ -4,10 +4,10 @@ use clade::audit::{Anchor, Checker, Line, PublicKey, Replay, SignedHead, open_li
 
 use super::in_proportion;
 
-/// A line.
+/// Reads a line.
 pub(crate) fn line(input: &[u8]) -> bool {
     let text = String::from_utf8_lossy(input);
-    // What a person hands over with it.
+    // Anchors and keys, which a person hands over with a trail.
     let _ = text.parse::<Anchor>();
     let _ = text.parse::<PublicKey>();
     let Ok(sealed) = open_line(input) else { return false };
@@ -15,7 +15,7 @@ pub(crate) fn line(input: &[u8]) -> bool {
     in_proportion(input, again.len(), 8);
     let read = open_line(again.trim_ascii_end()).unwrap();
     assert_eq!(read.claimed, read.actual);
-    // Times are written in milliseconds: from then on nothing is lost.
+    // Times are written in milliseconds, so a second writing loses nothing.
     assert_eq!(written(&read.line), again);
     true
 }
@@ -31,7 +31,7 @@ fn written(line: &Line) -> Vec<u8> {
     bytes
 }
 
-/// A segment: its lines are checked and played back.
+/// Checks and replays the lines of a segment.
 pub(crate) fn segment(input: &[u8]) -> bool {
     let (mut checker, mut replay) = (Checker::default(), Replay::default());
     checker.begin("audit-00000000000000000001.jsonl");
@@ -41,7 +41,7 @@ pub(crate) fn segment(input: &[u8]) -> bool {
         }
     }
     checker.end(b"");
-    // Lines that were changed are read as well: who looks at them does.
+    // Changed lines are replayed as well, as a person who examines them does.
     for line in input.split(|byte| *byte == b'\n') {
         if let Ok(sealed) = open_line(line)
             && let Line::Entry(entry) = sealed.line
@@ -49,13 +49,13 @@ pub(crate) fn segment(input: &[u8]) -> bool {
             replay.take(&entry);
         }
     }
-    // Each line can be a finding, and so many are kept.
+    // Each line can be a finding, and the checker keeps this many.
     assert!(checker.findings.len() <= 1_000);
     checker.findings.iter().for_each(|finding| in_proportion(input, finding.problem.len(), 2));
     checker.entries > 0
 }
 
-/// The head of a segment.
+/// Reads the head of a segment.
 pub(crate) fn head(input: &[u8]) -> bool {
     let Ok(head) = SignedHead::parse(input) else { return false };
     assert_eq!(head.text(), input);

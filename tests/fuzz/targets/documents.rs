@@ -1,4 +1,4 @@
-//! Documents of registries, and what people and registries send to the API.
+//! Documents of registries, and bodies that people and registries send to the API.
 
 use clade::declare::Manifest as Declared;
 use clade::oci::Digest;
@@ -8,7 +8,7 @@ use clade::source::manifest::{Annotations, annotations, image};
 
 use super::{in_proportion, parts};
 
-/// An image index or manifest.
+/// Reads an image index or manifest.
 pub(crate) fn manifest(input: &[u8]) -> bool {
     let Ok(manifest) = serde_json::from_slice::<Manifest>(input) else { return false };
     let _ = not_an_image_manifest(&manifest);
@@ -20,7 +20,7 @@ pub(crate) fn manifest(input: &[u8]) -> bool {
     true
 }
 
-/// A manifest in one line and its config behind it.
+/// Reads a manifest in one line and its config behind it.
 pub(crate) fn config(input: &[u8]) -> bool {
     let Some([manifest, config]) = parts(input) else { return false };
     let Ok(config) = serde_json::from_slice::<Config>(config) else { return false };
@@ -33,7 +33,7 @@ pub(crate) fn config(input: &[u8]) -> bool {
     true
 }
 
-/// What `clade apply` reads, and what the API makes of it.
+/// Reads the input as `clade apply` and the API do.
 pub(crate) fn apply(input: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(input) else { return false };
     let Ok(objects) = clade::cli::objects(text) else { return false };
@@ -42,11 +42,11 @@ pub(crate) fn apply(input: &[u8]) -> bool {
     !read.is_empty() && read.iter().all(Result::is_ok)
 }
 
-/// A registry's webhook.
+/// Reads the webhook of a registry.
 pub(crate) fn notice(input: &[u8]) -> bool {
     let Ok(notices) = notice::read(input) else { return false };
     let size = |notice: &notice::Notice| notice.repository.len() + notice.tag.as_ref().map_or(0, String::len);
-    // The name of the repository goes with each tag, which has a byte and quotes.
+    // Each notice repeats the name of the repository; its tag takes a byte and quotes.
     assert!(notices.len() <= input.len() / 4);
     assert!(notices.iter().all(|notice| size(notice) <= input.len()));
     !notices.is_empty()

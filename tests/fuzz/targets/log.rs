@@ -5,7 +5,7 @@ use clade::shard::{Shard, ShardSnapshot};
 
 use super::in_proportion;
 
-/// A record as it stands in the file of the embedded log.
+/// Reads a record as it stands in the file of the embedded log.
 pub(crate) fn frame(input: &[u8]) -> bool {
     let Ok((timestamp, record)) = frame::decode(input) else { return false };
     assert_eq!(frame::timestamp(input), Ok(timestamp));
@@ -15,7 +15,7 @@ pub(crate) fn frame(input: &[u8]) -> bool {
     true
 }
 
-/// A shard as it stands in a snapshot, behind its checksum.
+/// Reads a shard as it stands in a snapshot, behind its checksum.
 pub(crate) fn snapshot(input: &[u8]) -> bool {
     let Ok(snapshot) = rmp_serde::from_slice::<ShardSnapshot>(input) else { return false };
     let Ok(mut shard) = Shard::from_snapshot(snapshot) else { return false };

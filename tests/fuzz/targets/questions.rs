@@ -9,7 +9,7 @@ use clade::subscribe::Start;
 
 use super::{in_proportion, parts};
 
-/// A name of an image; the parts that such a name can have; a pattern of names.
+/// Reads a name of an image, the parts that such a name can have, and a pattern of names.
 pub(crate) fn reference(input: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(input) else { return false };
     for part in text.split_whitespace() {
@@ -33,7 +33,7 @@ pub(crate) fn reference(input: &[u8]) -> bool {
     true
 }
 
-/// The parameters of a question, as a URL has them.
+/// Reads the parameters of a question, as a URL has them.
 pub(crate) fn filters(input: &[u8]) -> bool {
     let of_images = serde_urlencoded::from_bytes::<clade::query::Filter>(input);
     if let Ok(filter) = &of_images {
@@ -50,7 +50,7 @@ pub(crate) fn filters(input: &[u8]) -> bool {
     of_images.is_ok_and(|filter| !filter.is_empty()) || of_events.is_ok_and(|filter| !filter.is_empty())
 }
 
-/// A selector, and the labels that it is asked about, each in a line.
+/// Reads a selector and the labels that it is applied to, each in a line.
 pub(crate) fn selector(input: &[u8]) -> bool {
     let Some([selector, labels]) = parts(input) else { return false };
     let Ok(selector) = serde_json::from_slice::<Selector>(selector) else { return false };
@@ -62,7 +62,7 @@ pub(crate) fn selector(input: &[u8]) -> bool {
     true
 }
 
-/// Where a subscription begins.
+/// Reads the start of a subscription.
 pub(crate) fn start(input: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(input) else { return false };
     let now: Timestamp = "2026-02-01T12:00:00Z".parse().unwrap();

@@ -1,4 +1,4 @@
-//! Records: on Kafka, whoever may write to a topic has written them.
+//! Records: on Kafka, anybody who may write to a topic can have written them.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use clade::shard::{Change, Shard};
 
 use super::{in_proportion, parts};
 
-/// A record's topic, key and value, each in a line.
+/// Reads a record: its topic, key and value, each in a line.
 pub(crate) fn records(input: &[u8]) -> bool {
     let Some([topic, key, value]) = parts(input) else { return false };
     let Some(topic) = Topic::ALL.into_iter().find(|known| known.name().as_bytes() == topic) else {
@@ -32,7 +32,7 @@ pub(crate) fn records(input: &[u8]) -> bool {
     }
 }
 
-/// What is written anew reads as the same, and so does what is written of that.
+/// Checks that a value that is written again reads as the same value.
 fn read<V: Value>(record: &Record) -> bool {
     let Ok(Some(value)) = decode::<V>(record) else { return false };
     let again = encode(record.key.clone(), &value).unwrap();
@@ -43,7 +43,7 @@ fn read<V: Value>(record: &Record) -> bool {
     true
 }
 
-/// Keys and headers, one a line.
+/// Reads keys and headers, one a line.
 pub(crate) fn keys(input: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(input) else { return false };
     let mut read = 0;
@@ -64,8 +64,8 @@ pub(crate) fn keys(input: &[u8]) -> bool {
     read > 0
 }
 
-/// Records that a shard takes in: one a line, its topic, a space and its value. Nothing that a stranger writes stops it, and a
-/// snapshot of it is the same shard.
+/// Applies records to shards: one a line, its topic, a space and its value. No record of a stranger stops a shard, and
+/// a snapshot restores the same shard.
 pub(crate) fn shard(input: &[u8]) -> bool {
     let (shards, taken) = shards(input);
     for shard in &shards {
@@ -77,7 +77,7 @@ pub(crate) fn shard(input: &[u8]) -> bool {
     taken > 0
 }
 
-/// The shards that have taken these lines in, and how many they took.
+/// Returns the shards after these lines, and the number of records that they took.
 pub(crate) fn shards(input: &[u8]) -> (Vec<Shard>, usize) {
     const PARTITIONS: u16 = 2;
     let mut shards: Vec<Shard> = (0..PARTITIONS).map(|number| Shard::new(number, PARTITIONS)).collect();

@@ -8,7 +8,7 @@ use clade::source::{Input, observe_line, observe_objects, read};
 
 use super::{in_proportion, parts};
 
-/// How much an observation says, as records have it.
+/// Returns the size of an observation, as records have it.
 fn size(seen: &Observation) -> usize {
     match seen {
         Observation::Image(record) => serde_json::to_vec(record).unwrap().len(),
@@ -22,7 +22,7 @@ fn is_readable(seen: &Observation) -> bool {
     !matches!(seen, Observation::Unreadable(_) | Observation::NotAnImage(_))
 }
 
-/// A line of a history.
+/// Reads lines of a history.
 pub(crate) fn lines(input: &[u8]) -> bool {
     let mut all = true;
     for line in input.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
@@ -37,12 +37,12 @@ pub(crate) fn lines(input: &[u8]) -> bool {
     all
 }
 
-/// An object of OpenShift: its kind in a line, and its JSON.
+/// Reads an object of OpenShift: its kind in a line, and its JSON.
 pub(crate) fn openshift(input: &[u8]) -> bool {
     let Some([kind, json]) = parts(input) else { return false };
     let (Ok(kind), Ok(json)) = (std::str::from_utf8(kind), std::str::from_utf8(json)) else { return false };
     match clade::openshift::observations(kind, json) {
-        // The repository goes with every tag of a stream, so it is not quite in proportion.
+        // Every tag of a stream repeats the repository, so only each observation alone is in proportion.
         Ok(seen) => {
             seen.iter().for_each(|seen| in_proportion(input, size(seen), 8));
             !seen.is_empty()
@@ -54,7 +54,7 @@ pub(crate) fn openshift(input: &[u8]) -> bool {
     }
 }
 
-/// A file of Kubernetes objects, as `oc get -o json` prints it.
+/// Reads a file of Kubernetes objects, as `oc get -o json` prints it.
 pub(crate) fn objects(input: &[u8]) -> bool {
     let (mut seen, mut all) = (0, true);
     observe_objects(Path::new("objects.json"), input, &mut |observation| {
@@ -69,7 +69,8 @@ pub(crate) fn objects(input: &[u8]) -> bool {
     seen > 0 && all
 }
 
-/// An OCI image layout: its index in the first line, a blob in each other. `$2` is the digest of the blob in line 2, and so on.
+/// Reads an OCI image layout: its index in the first line, a blob in each other. `$2` is the digest of the blob in line
+/// 2, and so on.
 pub(crate) fn layout(input: &[u8]) -> bool {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("layout");
@@ -98,7 +99,7 @@ pub(crate) fn layout(input: &[u8]) -> bool {
     read(&Input::Layout(dir), &|_| {}, &mut |observation| {
         seen += 1;
         all &= is_readable(&observation);
-        // Documents lie in one another, and each may be named often, but not without end.
+        // Documents may lie in one another, and an index may name one often, but a layout must have an end.
         assert!(seen <= 100_000, "a layout of {} bytes has no end", input.len());
         Ok(())
     })

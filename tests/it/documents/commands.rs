@@ -1,4 +1,4 @@
-//! Commands that documents show: they exist, and their reference is the program's own help.
+//! Tests the commands that documents show: they exist, and their reference is the program's own help.
 
 use super::help::{all, run};
 use super::markdown::documents;
@@ -23,7 +23,7 @@ fn the_reference_of_commands_is_the_programs_help() {
     assert!(String::from_utf8(run(&["completion", "bash"]).stdout).unwrap().contains("clade"));
 }
 
-/// The command lines of a block of a shell: of a script all lines, of a session those behind `$`.
+/// Returns the command lines of a block of a shell: all lines of a script, and those behind `$` of a session.
 fn lines_of(language: &str, text: &str) -> Vec<String> {
     let text = text.replace("\\\n", " ");
     let mut lines = Vec::new();
@@ -52,7 +52,7 @@ fn lines_of(language: &str, text: &str) -> Vec<String> {
     lines
 }
 
-/// The arguments of each clade in a line.
+/// Returns the arguments of each call of clade in a line.
 fn calls(line: &str) -> Vec<Vec<String>> {
     let mut line = format!("{line} ");
     for operator in ["&&", "||", "$(", "| ", "; ", "& ", ") "] {
@@ -62,7 +62,7 @@ fn calls(line: &str) -> Vec<Vec<String>> {
         let command = part.split(" #").next().unwrap_or_default();
         let mut words = Vec::new();
         for word in command.split_whitespace() {
-            // What comes behind is where it is read from or written to.
+            // Redirections follow the arguments.
             if word.starts_with(['>', '<']) || word.starts_with("2>") {
                 break;
             }
@@ -74,7 +74,7 @@ fn calls(line: &str) -> Vec<Vec<String>> {
         .map(words)
         .filter_map(|words| {
             let at = words.iter().position(|word| word == "clade")?;
-            // Before it stand variables, or what runs it elsewhere.
+            // Only variables, or a program that runs clade elsewhere, may stand before it.
             let is_called = words[..at].iter().all(|word| word.contains('='))
                 || words[..at].ends_with(&["--".to_owned()]);
             is_called.then(|| words[at + 1..].to_vec())

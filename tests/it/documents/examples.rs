@@ -1,4 +1,4 @@
-//! The programs in `examples/` do what they say.
+//! Tests that the programs in `examples/` do what they say.
 
 use std::io::{BufRead as _, BufReader, Lines};
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use super::help::{clade, run};
 use super::reference::{Running, eventually};
 
-/// The program, which `cargo test` builds; where only some tests are built, it is built now.
+/// Returns the path of an example. `cargo test` builds it; if only some tests were built, this function builds it.
 fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
@@ -24,7 +24,7 @@ fn example(name: &str) -> PathBuf {
     path
 }
 
-/// A data directory with a made-up registry whose year is over.
+/// Returns a data directory with a made-up registry whose year is over.
 fn registry() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let output = run(&["demo", "--images", "800", "--data-dir", dir.path().to_str().unwrap()]);
@@ -59,7 +59,7 @@ fn the_examples_subscribe_and_ask() {
     assert!(!refused.status.success() && told.contains("404") && told.contains("nobody"), "{told}");
 }
 
-/// The receiver, and what it prints.
+/// The receiver, and its output.
 struct Receiver(Child, Lines<BufReader<ChildStdout>>);
 
 impl Drop for Receiver {
@@ -70,7 +70,7 @@ impl Drop for Receiver {
 }
 
 impl Receiver {
-    /// Starts it; the address at which it listens.
+    /// Starts the receiver. Returns it with the address at which it listens.
     fn start(secret: &Path) -> (Self, String) {
         let mut command = Command::new(example("webhook"));
         let mut child = command.arg("127.0.0.1:0").arg(secret).stdout(Stdio::piped()).spawn().unwrap();

@@ -9,7 +9,7 @@ pub(super) struct Help {
     pub(super) text: String,
 }
 
-/// The program without anything of the environment that it would show or obey.
+/// Returns the program without the variables of the environment that it would show or obey.
 pub(super) fn clade(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clade"));
     command.args(arguments).env_remove("COLUMNS");
@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &[&str]) -> Output {
     clade(arguments).output().unwrap()
 }
 
-/// Of the program and of all its commands, in the order in which the program lists them.
+/// Returns the help of the program and of all its commands, in the order in which the program lists them.
 pub(super) fn all() -> Vec<Help> {
     let mut helps = Vec::new();
     walk(Vec::new(), &mut helps);
@@ -47,7 +47,7 @@ fn walk(words: Vec<String>, helps: &mut Vec<Help>) {
     }
 }
 
-/// The names in the section "Commands:".
+/// Returns the names in the section "Commands:".
 fn commands(help: &str) -> Vec<String> {
     let listed =
         help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
@@ -60,7 +60,7 @@ const COMMON: [&str; 6] = ["--data-dir", "--server", "--token-file", "--verbose"
 const COMMON_SECTIONS: [&str; 2] = ["Apache Kafka:", "OpenTelemetry:"];
 
 impl Help {
-    /// Without what every command has.
+    /// Returns the help without the options that every command has.
     pub(super) fn own(&self) -> String {
         if self.words.is_empty() {
             return self.text.clone();
@@ -81,14 +81,14 @@ impl Help {
         while kept.contains("\n\n\n") {
             kept = kept.replace("\n\n\n", "\n\n");
         }
-        // A section whose first entry, or whose every entry, is left out.
+        // The first entry of a section, or every entry, may be left out.
         kept = kept.replace("Options:\n\n ", "Options:\n ").replace("Options:\n\n", "");
         let kept = kept.trim_end();
         kept.strip_suffix("Options:").unwrap_or(kept).trim_end().to_owned() + "\n"
     }
 }
 
-/// The long name of the option whose entry a line begins.
+/// Returns the long name of the option whose entry a line begins.
 fn option(line: &str) -> Option<&str> {
     let entry = line.trim_start();
     if line.len() - entry.len() > 6 || !entry.starts_with('-') {

@@ -1,4 +1,4 @@
-//! Paths, links and anchors lead somewhere.
+//! Tests that paths, links and anchors lead somewhere.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ fn every_link_leads_to_a_file_and_a_heading() {
     }
 }
 
-/// Without `..` and `.`.
+/// Returns the path without `..` and `.`.
 fn normal(path: &Path) -> PathBuf {
     let mut parts: Vec<&std::ffi::OsStr> = Vec::new();
     for part in path {
@@ -59,7 +59,7 @@ fn normal(path: &Path) -> PathBuf {
 fn every_path_that_a_document_names_exists() {
     let sources = sources();
     for document in documents() {
-        // What is replaced may name what was deleted.
+        // A decision that was replaced may name deleted files.
         if document.text.contains("Status: replaced") {
             continue;
         }
@@ -87,7 +87,7 @@ fn every_path_that_a_comment_names_exists() {
         for comment in text.lines().filter_map(|line| line.trim_start().strip_prefix("//")) {
             let shown = file.display();
             for path in paths_in(comment).into_iter().filter(|path| path.contains('/') || is_page(path)) {
-                // A file of the same folder, or of the module above it, may be named shortly.
+                // A file of the same folder, or of the module above it, may have a short name.
                 let mut from: Vec<&Path> = file.ancestors().take_while(|dir| *dir != root()).collect();
                 from.push(root());
                 let is_there = from.iter().any(|dir| dir.join(&path).exists());
@@ -103,19 +103,19 @@ fn every_path_that_a_comment_names_exists() {
     }
 }
 
-/// The numbers of the sections of the concepts.
+/// Returns the numbers of the sections of the concepts.
 fn sections() -> BTreeSet<String> {
     let concepts = super::document("docs/concepts.md");
     let headings = concepts.text.lines().filter_map(|line| line.strip_prefix("## "));
     headings.filter_map(|title| Some(title.split_once(". ")?.0.to_owned())).collect()
 }
 
-/// A document at the root.
+/// Returns `true` for a document at the root.
 fn is_page(path: &str) -> bool {
     path.strip_suffix(".md").is_some_and(|name| name.bytes().all(|c| c.is_ascii_uppercase()))
 }
 
-/// The names of the source files.
+/// Returns the names of the source files.
 fn sources() -> BTreeSet<String> {
     let mut found = Vec::new();
     for folder in ["src", "tests/it", "examples"] {
@@ -124,7 +124,7 @@ fn sources() -> BTreeSet<String> {
     found.iter().filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect()
 }
 
-/// What in a text is meant as a path of this repository.
+/// Returns the words of a text that are paths of this repository.
 fn paths_in(text: &str) -> Vec<String> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "_-./{},*".contains(c);
     let mut paths = Vec::new();
@@ -145,7 +145,7 @@ fn paths_in(text: &str) -> Vec<String> {
     paths
 }
 
-/// Braces with two names are two paths.
+/// Returns one path for each name in braces.
 fn alternatives(path: &str) -> Vec<String> {
     match path.split_once('{').and_then(|(head, rest)| Some((head, rest.split_once('}')?))) {
         Some((head, (names, tail))) => names.split(',').map(|name| format!("{head}{name}{tail}")).collect(),

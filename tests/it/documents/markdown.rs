@@ -6,7 +6,7 @@ use super::root;
 
 /// One Markdown file.
 pub(crate) struct Document {
-    /// Its path in the repository.
+    /// The path in the repository.
     pub(crate) name: String,
     pub(crate) text: String,
 }
@@ -18,7 +18,7 @@ pub(crate) struct Block {
     pub(crate) text: String,
 }
 
-/// All of them, sorted by path.
+/// Returns all Markdown files, sorted by path.
 pub(crate) fn documents() -> Vec<Document> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(root()).unwrap() {
@@ -48,7 +48,7 @@ pub(super) fn files(dir: &Path, found: &mut Vec<PathBuf>) {
 }
 
 impl Document {
-    /// The lines outside of blocks.
+    /// Returns the lines outside of blocks.
     fn prose(&self) -> String {
         let mut is_inside = false;
         let mut prose = String::new();
@@ -63,7 +63,7 @@ impl Document {
         prose
     }
 
-    /// The blocks, without their indentation.
+    /// Returns the blocks, without their indentation.
     pub(crate) fn blocks(&self) -> Vec<Block> {
         let mut blocks = Vec::new();
         let mut open: Option<(usize, Block)> = None;
@@ -86,7 +86,7 @@ impl Document {
         blocks
     }
 
-    /// The code spans outside of blocks. A span may go over the end of a line, but not of a paragraph.
+    /// Returns the code spans outside of blocks. A span may go over the end of a line, but not of a paragraph.
     pub(super) fn spans(&self) -> Vec<String> {
         let prose = self.prose();
         let of = |paragraph: &str| {
@@ -97,7 +97,7 @@ impl Document {
         prose.replace("|\n", "|\n\n").split("\n\n").flat_map(of).collect()
     }
 
-    /// The targets of links.
+    /// Returns the targets of links.
     pub(super) fn links(&self) -> Vec<String> {
         let prose = self.prose();
         let inline = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
@@ -107,7 +107,7 @@ impl Document {
         inline.chain(references).map(|target| target.trim().to_owned()).collect()
     }
 
-    /// What a link can lead to within the file, as GitHub names headings.
+    /// Returns the anchors of the headings, as GitHub names them.
     pub(super) fn anchors(&self) -> Vec<String> {
         let prose = self.prose();
         let headings = prose.lines().filter(|line| line.starts_with('#'));

@@ -1,4 +1,4 @@
-//! The reference: metrics, errors and variables are those of the program.
+//! Tests that the reference has the metrics, errors and variables of the program.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -11,7 +11,7 @@ use super::help::clade;
 use super::markdown::files;
 use super::{document, expect, root};
 
-/// `clade run` on a data directory.
+/// A process of `clade run` on a data directory.
 pub(super) struct Running {
     child: Child,
     pub(super) url: String,
@@ -44,7 +44,7 @@ impl Drop for Running {
     }
 }
 
-/// Looks again until it is so.
+/// Calls `look` until it returns a value, for a minute at most.
 pub(super) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -57,7 +57,7 @@ pub(super) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
     }
 }
 
-/// The words of the source that pass, without those of comments and tests.
+/// Returns the words of the source that `is_meant` accepts, without those of comments and tests.
 fn literals(folder: &str, is_meant: impl Fn(&str) -> bool) -> BTreeSet<String> {
     let mut found = Vec::new();
     files(&root().join(folder), &mut found);
@@ -104,7 +104,8 @@ fn the_reference_of_metrics_is_what_a_process_serves() {
     }
 }
 
-/// The codes of the API's errors. `CODES` in the source has them; before there is one, they are agreed here.
+/// Returns the codes of the API's errors. `CODES` in the source has them; before there is one, this list is the
+/// agreement.
 fn codes() -> Vec<String> {
     let source = std::fs::read_to_string(root().join("src/api/error.rs")).unwrap();
     let Some((_, rest)) = source.split_once("CODES") else {
@@ -149,7 +150,7 @@ fn every_path_of_the_api_is_documented() {
     }
     assert!(paths.len() > 15, "{paths:?}");
     for path in paths {
-        // Changes of a rebuild are written in short.
+        // The page writes the changes of a rebuild in short.
         let short = path.rsplit_once('/').map(|(_, last)| format!("…/{last}")).unwrap_or_default();
         let is_there = page.text.contains(&path) || page.text.contains(&short) || path.ends_with("{change}");
         assert!(is_there, "docs/reference/api.md lacks {path}");
@@ -166,7 +167,7 @@ fn every_variable_of_the_environment_is_documented() {
     let variables = literals("src", is_variable);
     assert!(variables.contains("CLADE_DATA_DIR"), "{variables:?}");
     for variable in variables {
-        // One can be the beginning of another.
+        // A variable can be the beginning of another.
         let is_there = page.text.contains(&format!("`{variable}`"));
         assert!(is_there, "docs/reference/configuration.md lacks {variable}");
     }

@@ -1,4 +1,4 @@
-//! Registries that keep something to themselves, for a while or for good.
+//! Tests of registries that refuse something, for a while or for good.
 
 use serde_json::json;
 

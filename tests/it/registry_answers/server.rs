@@ -1,4 +1,4 @@
-//! A registry that answers what it was told to, and what is seen of it.
+//! A made-up registry with given answers, and the observations from it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -38,17 +38,17 @@ impl Answer {
     }
 }
 
-/// A registry that answers what it is told to; 404 to all else. `GET /path?parameters` is what it is asked.
+/// A registry that gives these answers, and 404 to all other requests. A request is written as `GET /path?parameters`.
 #[derive(Clone, Default)]
 pub(super) struct Server(Arc<Mutex<Answers>>);
 
 #[derive(Default)]
 struct Answers {
     address: String,
-    /// The last stays; those before it are given once each.
+    /// The answers to each request. The last one stays; the registry gives those before it once each.
     answers: HashMap<String, Vec<Answer>>,
     asked: Vec<String>,
-    /// A token that each request needs, by repository.
+    /// `true` if each request needs a token of its repository.
     tokens: bool,
 }
 
@@ -71,7 +71,7 @@ impl Server {
         self
     }
 
-    /// What it answers to this.
+    /// Returns the first answer to this request.
     pub(super) fn answer_to(&self, to: &str) -> Answer {
         self.0.lock().unwrap().answers[to][0].clone()
     }
@@ -80,7 +80,7 @@ impl Server {
         self.0.lock().unwrap().asked.iter().filter(|asked| asked.starts_with(beginning)).count()
     }
 
-    /// From now on each request needs a token of its repository.
+    /// Makes the registry demand a token of its repository with each request.
     pub(super) fn wants_tokens(&self) {
         self.0.lock().unwrap().tokens = true;
     }
@@ -110,7 +110,7 @@ impl Server {
         digest
     }
 
-    /// An image of these layers.
+    /// Adds an image of these layers.
     pub(super) fn image(&self, repository: &str, layers: &[&str]) -> Digest {
         let diff_ids: Vec<Digest> = layers.iter().map(|layer| digest(layer)).collect();
         let config = json!({"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": diff_ids}});
@@ -125,12 +125,12 @@ impl Server {
         self.manifest(repository, &json!({"mediaType": MANIFEST, "config": config, "layers": layers}))
     }
 
-    /// Everything that is seen in one pass.
+    /// Returns everything that one pass observes.
     pub(super) async fn pass(&self) -> Seen {
         self.passes_until(2, Seen::is_whole).await
     }
 
-    /// Everything that is seen until it is as it should be, or so many passes have begun.
+    /// Returns everything that is observed until it is enough, or until this many passes have begun.
     pub(super) async fn passes_until(&self, most: usize, is_enough: impl Fn(&Seen) -> bool) -> Seen {
         let mut config: Config = format!("http://{}", self.address()).parse().unwrap();
         config.requests_per_second = 1_000;
@@ -139,7 +139,7 @@ impl Server {
         let (_notices, notified) = mpsc::channel(4);
         let watching = tokio::spawn(watch(config, notified, out));
         let mut seen = Seen { host: self.address(), observations: Vec::new() };
-        // A pass that fails is followed by another: by then all of the first was seen.
+        // Another pass follows a failed one: by then everything of the first was observed.
         while !is_enough(&seen) && self.passes() < most {
             let next = tokio::time::timeout(Duration::from_millis(100), observations.recv()).await;
             seen.observations.extend(next.ok().flatten().into_iter().flatten());
@@ -176,7 +176,8 @@ async fn answer(State(server): State<Server>, request: Request) -> Response<Body
     response.body(Body::from(body)).unwrap()
 }
 
-/// A registry with tokens, as Docker's specification has them, gives a token for the repository in the scope, and wants it.
+/// Answers as a registry with tokens, as Docker's specification has them: it gives a token for the repository in the
+/// scope, and demands it.
 fn refusal(state: &Answers, asked: &str, authorization: Option<String>) -> Option<Answer> {
     if !state.tokens {
         return None;
@@ -202,7 +203,7 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Whether everything that there is was told, and nothing of it could not be seen.
+    /// Returns `true` if the whole registry was reported, and no repository in it could not be read.
     pub(super) fn is_whole(&self) -> bool {
         self.everything().is_some_and(|(_, _, unseen)| unseen.is_empty())
     }
@@ -216,12 +217,12 @@ impl Seen {
         })
     }
 
-    /// The same before everything was told.
+    /// Returns the same, or nothing before the whole registry was reported.
     pub(super) fn unseen_or_none(&self) -> Vec<String> {
         self.everything().map(|_| self.unseen()).unwrap_or_default()
     }
 
-    /// The repositories that are there and could not be seen.
+    /// Returns the repositories that exist and could not be read whole.
     pub(super) fn unseen(&self) -> Vec<String> {
         let unseen = self.everything().unwrap().2;
         let mut names: Vec<String> = unseen.iter().map(|name| self.short(name)).collect();
@@ -229,7 +230,7 @@ impl Seen {
         names
     }
 
-    /// The images that were told of.
+    /// Returns the images that were observed.
     pub(super) fn images(&self) -> Vec<Digest> {
         let image = |seen: &Observation| match seen {
             Observation::Image(image) => Some(image.digest),
@@ -238,12 +239,12 @@ impl Seen {
         self.observations.iter().filter_map(image).collect()
     }
 
-    /// All images that there are.
+    /// Returns all images of the last report of the whole registry.
     pub(super) fn listed_images(&self) -> Vec<Digest> {
         self.everything().unwrap().1.iter().copied().collect()
     }
 
-    /// All repositories that there are.
+    /// Returns all repositories of the last report of the whole registry.
     pub(super) fn listed_repositories(&self) -> Vec<String> {
         let mut names: Vec<String> =
             self.everything().unwrap().0.iter().map(|name| self.short(name)).collect();
@@ -251,7 +252,7 @@ impl Seen {
         names
     }
 
-    /// The tags of a repository that was told as a whole, with how many images each has.
+    /// Returns the tags of a repository that was reported as a whole, with the number of images of each.
     pub(super) fn repository(&self, name: &str) -> Option<Vec<(String, usize)>> {
         let images = |tag: &ObservedTag| tag.items.first().map_or(0, |item| item.images.len());
         self.observations.iter().rev().find_map(|seen| match seen {
@@ -264,7 +265,7 @@ impl Seen {
         })
     }
 
-    /// Where something could not be read, without the registry, and why.
+    /// Returns the places that could not be read, without the registry, and the reasons.
     pub(super) fn unreadable(&self) -> Vec<(String, String)> {
         let letter = |seen: &Observation| match seen {
             Observation::Unreadable(letter) => Some((self.short(&letter.origin), letter.reason.clone())),

@@ -1,4 +1,4 @@
-//! Registries that answer in a way that the specification does not have, and whose content is sound all the same.
+//! Tests of registries whose answers differ from the specification, and whose content is sound all the same.
 
 use clade::observe::Observation;
 use clade::oci::Digest;
@@ -97,7 +97,7 @@ fn not_images(seen: &Seen) -> Vec<&'static str> {
     seen.observations.iter().filter_map(what).collect()
 }
 
-/// A manifest with a config and layers of these media types.
+/// Adds a manifest with a config and layers of these media types.
 fn manifest(server: &Server, config: (&str, &Value), layers: &[&str]) -> Digest {
     let content = Answer::json(config.1);
     let digest_of = Digest::of(&content.2);

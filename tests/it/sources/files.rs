@@ -38,7 +38,7 @@ fn a_document_of_another_tool_is_one_thing_that_is_not_read() {
         bench.file("other.json", serde_json::to_vec_pretty(&document).unwrap());
         let error = clade::source::find(&[bench.files.path().join("other.json")]).unwrap_err().to_string();
         assert!(error.contains(what), "{error}");
-        // In a folder it keeps nothing from being read.
+        // In a folder, such a file does not keep others from being read.
         let imported = bench.lines("images.jsonl", &[image_line("app", &["A"])]).import();
         assert_eq!((imported.images(), imported.dead_letters()), (1, Vec::new()));
     }

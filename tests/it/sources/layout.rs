@@ -10,7 +10,7 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
-/// Writes an image into a layout; returns the descriptor of its manifest.
+/// Writes an image into a layout. Returns the descriptor of its manifest.
 fn layout_image(bench: &Bench, layers: &[&str], annotations: &Value) -> Value {
     let diff_ids: Vec<Digest> = layers.iter().map(|layer| digest(layer)).collect();
     let config =
@@ -66,7 +66,8 @@ fn a_broken_layout_tells_each_fault_and_the_rest_is_imported() {
     let missing = json!({"mediaType": MANIFEST, "digest": digest("missing"), "size": 1});
     let wrong = json!({"mediaType": MANIFEST, "digest": digest("wrong"), "size": 1});
     bench.file(&format!("layout/blobs/sha256/{}", digest("wrong").hex()), "{}");
-    // An index cannot contain its own digest; one whose blob is not checked could. Nested deeper than anybody nests:
+    // An index cannot contain its own digest; one whose blob is not checked could. These indexes lie deeper in one
+    // another than anybody nests them.
     let mut deep = good.clone();
     for _ in 0..12 {
         deep = bench.blob("layout", INDEX, &json!({"schemaVersion": 2, "manifests": [deep]}));

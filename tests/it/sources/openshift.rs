@@ -8,7 +8,7 @@ use super::{Bench, Imported};
 use crate::support::{class, digest};
 use crate::workers::publisher;
 
-/// A stream whose tag has moved from `old` to a manifest list of two platforms.
+/// Returns a stream whose tag has moved from `old` to a manifest list of two platforms.
 fn openshift() -> Vec<Value> {
     let layers = |names: &[&str]| -> Vec<Value> {
         names.iter().map(|name| json!({"name": digest(name), "size": 1})).collect()
