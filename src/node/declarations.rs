@@ -32,11 +32,11 @@ impl Declarations {
         };
         self.wait_for_readers()?;
         let snapshot = engine.view().snapshot();
-        let mut catalogs = snapshot.shards().map(crate::shard::Shard::catalog);
-        Ok(!catalogs.any(|catalog| match key {
-            CatalogKey::Class(name) | CatalogKey::Version(name, _) => catalog.class(name).is_some(),
-            CatalogKey::Group(name) => catalog.group(name).is_some(),
-        }))
+        let is_known = snapshot.shards().any(|shard| match key {
+            CatalogKey::Class(name) | CatalogKey::Version(name, _) => shard.catalog().class(name).is_some(),
+            CatalogKey::Group(name) => shard.catalog().group(name).is_some(),
+        });
+        Ok(!is_known)
     }
 }
 
