@@ -22,13 +22,13 @@ type Stamps = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
 /// Imports the files at the start, and again whenever one of them changes. It never ends by itself.
 pub(super) async fn watch(publishing: Publishing, paths: Vec<PathBuf>) -> Result<(), NodeError> {
-    let mut seen = Stamps::new();
+    let mut seen: Option<Stamps> = None;
     let mut backoff = Backoff::new(RETRY);
     let mut again = Instant::now();
     loop {
         let stamps = stamps(&paths);
-        if stamps != seen || backoff.failures() > 0 && Instant::now() >= again {
-            seen = stamps;
+        if seen.as_ref() != Some(&stamps) || backoff.failures() > 0 && Instant::now() >= again {
+            seen = Some(stamps);
             let (publishing, paths) = (publishing.clone(), paths.clone());
             let taken = tokio::task::spawn_blocking(move || take_in_changed(&publishing, &paths));
             match taken.await.map_err(|error| NodeError::Ended(error.to_string()))? {
@@ -38,9 +38,12 @@ pub(super) async fn watch(publishing: Publishing, paths: Vec<PathBuf>) -> Result
                 }
                 Err(error @ NodeError::Publish(PublishError::Ended)) => return Err(error),
                 Err(error) => {
-                    let wait = backoff.failed().wait;
-                    again = Instant::now() + wait;
-                    eprintln!("warning: {error}; trying again in {} s, or when it changes", wait.as_secs());
+                    let failed = backoff.failed();
+                    again = Instant::now() + failed.wait;
+                    if failed.is_logged() {
+                        let seconds = failed.wait.as_secs_f64().ceil();
+                        eprintln!("warning: {error}; trying again in {seconds} s, or when it changes");
+                    }
                 }
             }
         }

@@ -71,7 +71,10 @@ impl Sources {
         cluster: Option<&Cluster>,
     ) -> (Vec<Service>, Router) {
         let (out, observations) = channel();
-        let mut services = vec![Service::new("files", files::watch(publishing.clone(), self.files))];
+        let mut services = Vec::new();
+        if !self.files.is_empty() {
+            services.push(Service::new("files", files::watch(publishing.clone(), self.files)));
+        }
         if !self.registries.is_empty() || cluster.is_some() {
             services.push(Service::new("feed", feed(publishing.clone(), observations)));
         }

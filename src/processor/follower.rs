@@ -16,8 +16,8 @@ use std::ops::ControlFlow;
 
 /// Time limit for the processor to commit what a snapshot is to contain: it commits many times a second.
 const COMMITTED: Duration = Duration::from_secs(2);
-/// Interval at which the replica looks for that commit.
-const LOOK: Duration = Duration::from_millis(50);
+/// Interval at which the replica looks for that commit. On Kafka each look opens a reader.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Follows the inputs of one partition and publishes its conclusions to readers.
 pub struct Follower {

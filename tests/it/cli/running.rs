@@ -52,6 +52,19 @@ fn while_clade_runs_it_takes_in_what_is_added_to_its_sources() {
 }
 
 #[test]
+fn a_source_that_is_missing_at_the_start_is_reported() {
+    let shell = Shell::empty();
+    let missing = shell.path("not there");
+    let mut command = shell.command(&["run", "--listen", "127.0.0.1:0", "--from", &missing]);
+    let mut running = Running(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+    let lines = BufReader::new(running.0.stderr.take().unwrap()).lines();
+    let (out, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| out.send(line)));
+    let next = || told.recv_timeout(Duration::from_secs(60)).expect("clade reports the missing source");
+    while !next().contains(&format!("cannot read {missing}")) {}
+}
+
+#[test]
 fn a_run_that_was_killed_is_no_obstacle_to_the_next() {
     let shell = Shell::new();
     drop(shell.serve(&[]));
