@@ -42,6 +42,10 @@ fn is_asked_as_local(request: &Request) -> bool {
     else {
         return false;
     };
+    // A host has no user: whoever reads `x@127.0.0.1` otherwise than clade does must not pass.
+    if authority.as_str().contains('@') {
+        return false;
+    }
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
@@ -121,6 +125,8 @@ mod tests {
             Some("evil.example"),
             Some("10.0.0.1"),
             Some("localhost.evil.example"),
+            Some("evil.example@127.0.0.1"),
+            Some("@localhost"),
         ];
         for host in others {
             assert_eq!(answer_as(host, None, here, None).await, StatusCode::UNAUTHORIZED, "{host:?}");
