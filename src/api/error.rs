@@ -21,6 +21,7 @@ pub const CODES: &[&str] = &[
     "ambiguous",
     "too-large",
     "not-ready",
+    "busy",
     "internal",
 ];
 
@@ -35,7 +36,8 @@ pub struct ErrorBody {
 }
 
 /// An error with its status, code and text.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
 pub struct ApiError {
     status: StatusCode,
     code: &'static str,
@@ -65,6 +67,13 @@ impl ApiError {
     /// The request is valid, but it is too early.
     pub fn unavailable(problem: impl ToString) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, problem)
+    }
+
+    /// The request is valid, but too many others are being carried out. Nothing was done.
+    pub(super) fn busy() -> Self {
+        let problem = "this clade answers as many requests of this kind as it can, and as many wait for their turn: ask \
+                       again soon";
+        Self { code: "busy", ..Self::unavailable(problem) }
     }
 
     /// An error that is not the fault of the caller.

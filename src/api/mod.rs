@@ -12,16 +12,16 @@ mod answers;
 mod client;
 mod error;
 mod identity;
+mod limits;
 mod notify;
 mod probe;
 mod read;
 mod rebuild;
 mod restored;
 mod routes;
+mod server;
 mod stream;
 mod write;
-
-use std::net::SocketAddr;
 
 pub use axum::Router;
 
@@ -34,11 +34,7 @@ pub use identity::identified;
 pub use notify::notifications;
 pub use probe::{Status, probes};
 pub use routes::{Api, router};
-
-/// Serves requests until the listener fails.
-pub async fn serve(listener: tokio::net::TcpListener, router: Router) -> std::io::Result<()> {
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
-}
+pub use server::serve;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test states what it expects")]

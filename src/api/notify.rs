@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
@@ -16,6 +16,9 @@ use tokio::sync::mpsc::Sender;
 use super::error::ApiError;
 use crate::http::signature::{hmac, is_hmac};
 use crate::registry::{Notice, notice};
+
+/// Bytes of a notification: everybody may send one, and the signature is over all of it.
+const MOST: usize = 256 << 10;
 
 const SIGNATURE: &str = "x-hub-signature-256";
 
@@ -36,7 +39,9 @@ struct Taken {
 /// Accepts notifications of registries from senders that know the secret, and passes the places on.
 pub fn notifications(secret: &[u8], to: Vec<Sender<Notice>>) -> Router {
     let state = Arc::new(Notified { secret: secret.to_owned(), to });
-    Router::new().route("/v1/registries/notify", post(notify)).with_state(state)
+    Router::new()
+        .route("/v1/registries/notify", post(notify).layer(DefaultBodyLimit::max(MOST)))
+        .with_state(state)
 }
 
 async fn notify(

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Json;
+use axum::Extension;
 use axum::extract::{Query as Params, State};
-use serde::Deserialize;
-use tokio::task::spawn_blocking;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
 
 use super::Ask;
 use super::error::ApiError;
-use crate::query::answer::{ClassItem, Explanation, GroupItem, ImageItem, List, TagItem, Usage};
+use super::limits::{Gate, Limits};
+use crate::query::answer::List;
 use crate::query::{Filter, Query, RefError};
 use crate::record::State as ImageState;
 
@@ -92,62 +93,74 @@ fn cut<T>(mut items: Vec<T>, limit: Option<usize>) -> List<T> {
     List::new(items)
 }
 
-type Answer<T> = Result<Json<T>, ApiError>;
+type Answer = Result<Response, ApiError>;
+type Bounds = Extension<Arc<Limits>>;
 
-/// Answers a query on a blocking thread: a large answer must not delay other requests.
-async fn ask<T: Send + 'static>(
+/// Answers a query.
+async fn ask<T: Serialize>(
+    limits: &Limits,
+    gate: &Gate,
     asked: Arc<dyn Ask>,
     question: impl FnOnce(Query) -> Result<T, RefError> + Send + 'static,
-) -> Answer<T> {
-    let answer = spawn_blocking(move || question(Query::new(asked.snapshot()))).await;
-    Ok(Json(answer.map_err(ApiError::internal)??))
+) -> Answer {
+    limits.answer(gate, move || question(Query::new(asked.snapshot()))).await
 }
 
 pub(super) async fn images(
     State(asked): State<Arc<dyn Ask>>,
+    Extension(limits): Bounds,
     Params(params): Params<ListParams>,
-) -> Answer<List<ImageItem>> {
+) -> Answer {
     let limit = params.limit;
-    ask(asked, move |query| query.list_images(&params.filter()).map(|items| cut(items, limit))).await
+    let list = move |query: Query| query.list_images(&params.filter()).map(|items| cut(items, limit));
+    ask(&limits, &limits.lists, asked, list).await
 }
 
 pub(super) async fn tags(
     State(asked): State<Arc<dyn Ask>>,
+    Extension(limits): Bounds,
     Params(params): Params<ListParams>,
-) -> Answer<List<TagItem>> {
+) -> Answer {
     let limit = params.limit.unwrap_or(usize::MAX);
-    ask(asked, move |query| query.list_tags(&params.filter(), limit).map(List::new)).await
+    let list = move |query: Query| query.list_tags(&params.filter(), limit).map(List::new);
+    ask(&limits, &limits.lists, asked, list).await
 }
 
 pub(super) async fn classes(
     State(asked): State<Arc<dyn Ask>>,
+    Extension(limits): Bounds,
     Params(params): Params<NameParams>,
-) -> Answer<List<ClassItem>> {
-    ask(asked, move |query| query.list_classes(params.name.as_deref()).map(List::new)).await
+) -> Answer {
+    let list = move |query: Query| query.list_classes(params.name.as_deref()).map(List::new);
+    ask(&limits, &limits.questions, asked, list).await
 }
 
 pub(super) async fn groups(
     State(asked): State<Arc<dyn Ask>>,
+    Extension(limits): Bounds,
     Params(params): Params<NameParams>,
-) -> Answer<List<GroupItem>> {
-    ask(asked, move |query| query.list_groups(params.name.as_deref()).map(List::new)).await
+) -> Answer {
+    let list = move |query: Query| query.list_groups(params.name.as_deref()).map(List::new);
+    ask(&limits, &limits.questions, asked, list).await
 }
 
 pub(super) async fn ancestors(
     State(asked): State<Arc<dyn Ask>>,
+    Extension(limits): Bounds,
     Params(params): Params<RelatedParams>,
-) -> Answer<List<ImageItem>> {
-    ask(asked, move |query| {
+) -> Answer {
+    let list = move |query: Query| {
         query.ancestors(&params.reference, &params.filter()).map(|items| cut(items, params.limit))
-    })
-    .await
+    };
+    ask(&limits, &limits.lists, asked, list).await
 }
 
 pub(super) async fn descendants(
     State(asked): State<Arc<dyn Ask>>,
+    Extension(limits): Bounds,
     Params(params): Params<RelatedParams>,
-) -> Answer<List<ImageItem>> {
-    ask(asked, move |query| {
+) -> Answer {
+    let list = move |query: Query| {
         let limit = params.limit.unwrap_or(usize::MAX);
         let mut items = Vec::new();
         query.descendants(&params.reference, &params.filter(), |item| {
@@ -157,20 +170,23 @@ pub(super) async fn descendants(
             items.len() < limit
         })?;
         Ok(List::new(items))
-    })
-    .await
+    };
+    ask(&limits, &limits.lists, asked, list).await
 }
 
 pub(super) async fn explain(
     State(asked): State<Arc<dyn Ask>>,
+    Extension(limits): Bounds,
     Params(params): Params<ExplainParams>,
-) -> Answer<List<Explanation>> {
-    ask(asked, move |query| query.explain(&params.reference).map(List::new)).await
+) -> Answer {
+    let explain = move |query: Query| query.explain(&params.reference).map(List::new);
+    ask(&limits, &limits.questions, asked, explain).await
 }
 
 pub(super) async fn usage(
     State(asked): State<Arc<dyn Ask>>,
+    Extension(limits): Bounds,
     Params(params): Params<UsageParams>,
-) -> Answer<Usage> {
-    ask(asked, move |query| query.usage(&params.class)).await
+) -> Answer {
+    ask(&limits, &limits.lists, asked, move |query: Query| query.usage(&params.class)).await
 }

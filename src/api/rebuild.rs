@@ -2,62 +2,67 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
-use tokio::task::spawn_blocking;
+use axum::response::Response;
+use axum::{Extension, Json};
 
 use super::error::ApiError;
+use super::limits::Limits;
 use super::{Asking, Command};
-use crate::plan::Plan;
 use crate::query::answer::List;
-use crate::rebuilder::{Change, RebuildItem};
+use crate::rebuilder::Change;
 use crate::record::rebuild::RebuildRequest;
 
-type Answer<T> = Result<Json<T>, ApiError>;
+type Answer = Result<Response, ApiError>;
 type Rebuilds = State<Arc<dyn Command>>;
+type Bounds = Extension<Arc<Limits>>;
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
-) -> Answer<T> {
-    spawn_blocking(work).await.map_err(ApiError::internal)?.map(Json)
-}
-
-pub(super) async fn plan(State(command): Rebuilds, Json(request): Json<RebuildRequest>) -> Answer<Plan> {
-    blocking(move || command.plan(request)).await
+pub(super) async fn plan(
+    State(command): Rebuilds,
+    Extension(limits): Bounds,
+    Json(request): Json<RebuildRequest>,
+) -> Answer {
+    limits.answer(&limits.lists, move || command.plan(request)).await
 }
 
 pub(super) async fn start(
     State(command): Rebuilds,
+    Extension(limits): Bounds,
     Json(request): Json<RebuildRequest>,
-) -> Answer<RebuildItem> {
-    blocking(move || command.start(request)).await
+) -> Answer {
+    limits.answer(&limits.commands, move || command.start(request)).await
 }
 
-pub(super) async fn list(State(command): Rebuilds) -> Answer<List<RebuildItem>> {
-    blocking(move || Ok(List::new(command.list()?))).await
+pub(super) async fn list(State(command): Rebuilds, Extension(limits): Bounds) -> Answer {
+    limits.answer(&limits.lists, move || command.list().map(List::new)).await
 }
 
-pub(super) async fn show(State(command): Rebuilds, Path(id): Path<String>) -> Answer<RebuildItem> {
-    blocking(move || command.get(&id)).await
+pub(super) async fn show(
+    State(command): Rebuilds,
+    Extension(limits): Bounds,
+    Path(id): Path<String>,
+) -> Answer {
+    limits.answer(&limits.questions, move || command.get(&id)).await
 }
 
-pub(super) async fn pause(rebuilds: Rebuilds, id: Path<String>, by: Json<Asking>) -> Answer<RebuildItem> {
-    change(rebuilds, id, by, Change::Pause).await
+pub(super) async fn pause(rebuilds: Rebuilds, bounds: Bounds, id: Path<String>, by: Json<Asking>) -> Answer {
+    change(rebuilds, bounds, id, by, Change::Pause).await
 }
 
-pub(super) async fn resume(rebuilds: Rebuilds, id: Path<String>, by: Json<Asking>) -> Answer<RebuildItem> {
-    change(rebuilds, id, by, Change::Resume).await
+pub(super) async fn resume(rebuilds: Rebuilds, bounds: Bounds, id: Path<String>, by: Json<Asking>) -> Answer {
+    change(rebuilds, bounds, id, by, Change::Resume).await
 }
 
-pub(super) async fn cancel(rebuilds: Rebuilds, id: Path<String>, by: Json<Asking>) -> Answer<RebuildItem> {
-    change(rebuilds, id, by, Change::Cancel).await
+pub(super) async fn cancel(rebuilds: Rebuilds, bounds: Bounds, id: Path<String>, by: Json<Asking>) -> Answer {
+    change(rebuilds, bounds, id, by, Change::Cancel).await
 }
 
 async fn change(
     State(command): Rebuilds,
+    Extension(limits): Bounds,
     Path(id): Path<String>,
     Json(Asking { by }): Json<Asking>,
     change: Change,
-) -> Answer<RebuildItem> {
-    blocking(move || command.change(&id, change, by.as_deref())).await
+) -> Answer {
+    limits.answer(&limits.commands, move || command.change(&id, change, by.as_deref())).await
 }

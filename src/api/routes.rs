@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{MethodFilter, MethodRouter, delete, get, on, post};
 
+use super::limits::Limits;
 use super::{Ask, Command, Declare, Router, allowed, error, read, rebuild, restored, stream, write};
 use crate::api::ApiError;
 
@@ -20,6 +23,9 @@ pub struct Api {
     /// The token with which users may declare and command from other machines.
     pub token: Option<Arc<str>>,
 }
+
+/// Bytes of a body that anybody may send: every connection may have one.
+const SMALL: usize = 256 << 10;
 
 const ONLY_PUBLISHES: &str = "this clade only publishes: ask one that serves (clade serve), with --server";
 
@@ -64,7 +70,12 @@ const ROUTES: &[Route] = &[
     Route("/v1/classes", DELETE, Handler::Declare(|| delete(write::delete_class)), Commanders),
     Route("/v1/groups", DELETE, Handler::Declare(|| delete(write::delete_group)), Commanders),
     Route("/v1/rebuilds", GET, Handler::Command(|| get(rebuild::list)), Anybody),
-    Route("/v1/rebuilds/plan", POST, Handler::Command(|| post(rebuild::plan)), Anybody),
+    Route(
+        "/v1/rebuilds/plan",
+        POST,
+        Handler::Command(|| post(rebuild::plan).layer(DefaultBodyLimit::max(SMALL))),
+        Anybody,
+    ),
     Route("/v1/rebuilds/{id}", GET, Handler::Command(|| get(rebuild::show)), Anybody),
     Route("/v1/rebuilds", POST, Handler::Command(|| post(rebuild::start)), Commanders),
     Route("/v1/rebuilds/{id}/pause", POST, Handler::Command(|| post(rebuild::pause)), Commanders),
@@ -96,7 +107,8 @@ pub fn router(api: &Api) -> Router {
         };
         router.route(path, routes)
     };
-    ROUTES.iter().fold(Router::new(), add).layer(map_response(error::as_json)).fallback(error::no_path)
+    let routes = ROUTES.iter().fold(Router::new(), add).layer(Extension(Arc::new(Limits::new())));
+    routes.layer(map_response(error::as_json)).fallback(error::no_path)
 }
 
 /// The same routes, refused until the process has read the whole log once.

@@ -3,67 +3,70 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query as Params, State};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use http_body_util::StreamBody;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::Ask;
 use super::error::ApiError;
+use super::limits::{Gate, Limits, PIECE};
 use crate::log::SharedLog;
 use crate::query::lineage::each;
 use crate::record::{State as ImageState, Timestamp, Topic};
-use crate::subscribe::{Events, Filter, Form, Next, Start, SubscribeError, Subscription};
+use crate::subscribe::{Events, Filter, Form, Next, Start, Subscription};
+use crate::view::Snapshot;
 
 /// Pieces of an answer that may wait for a slow reader, at most; each is a few dozen lines.
 const PIECES: usize = 16;
-const PIECE_BYTES: usize = 64 << 10;
-/// Interval at which a subscription checks whether its reader is still there.
-const LOOK: Duration = Duration::from_millis(500);
+/// Time for which one read of a subscription waits for events.
+const LOOK: Duration = Duration::from_millis(20);
+/// Pause of a subscription after a read without an event.
+const REST: Duration = Duration::from_millis(150);
 
-/// Runs `produce` on a thread of its own; its output becomes the body. `false` from [`Lines`] means that the reader is
-/// gone.
-fn lines(produce: impl FnOnce(&mut Lines) + Send + 'static) -> impl IntoResponse {
-    let (sender, receiver) = mpsc::channel::<Bytes>(PIECES);
-    tokio::task::spawn_blocking(move || {
-        let mut lines = Lines { sender, piece: Vec::new() };
-        produce(&mut lines);
-        lines.flush();
-    });
-    let frames = ReceiverStream::new(receiver)
+/// Marks an answer that has no end, so that its connection has no time limit.
+#[derive(Clone, Copy)]
+pub(super) struct Endless;
+
+type Bounds = Extension<Arc<Limits>>;
+
+/// An answer whose body is what comes through the channel.
+fn lines(pieces: mpsc::Receiver<Bytes>) -> Response {
+    let frames = ReceiverStream::new(pieces)
         .map(|piece| Ok::<_, std::convert::Infallible>(http_body::Frame::data(piece)));
-    ([("content-type", "application/x-ndjson")], Body::new(StreamBody::new(frames)))
+    ([("content-type", "application/x-ndjson")], Body::new(StreamBody::new(frames))).into_response()
 }
 
-struct Lines {
-    sender: mpsc::Sender<Bytes>,
-    piece: Vec<u8>,
+pub(super) async fn lineage(
+    State(asked): State<Arc<dyn Ask>>,
+    Extension(limits): Bounds,
+) -> Result<Response, ApiError> {
+    let place = limits.exports.enter().await?;
+    let (sender, pieces) = mpsc::channel(PIECES);
+    tokio::task::spawn_blocking(move || {
+        export(asked.snapshot(), &sender);
+        drop(place);
+    });
+    Ok(lines(pieces))
 }
 
-impl Lines {
-    fn put(&mut self, line: &impl Serialize) -> bool {
-        if serde_json::to_writer(&mut self.piece, line).is_err() {
+/// Sends the lineage of every image, until the reader is gone.
+fn export(snapshot: Snapshot, to: &mpsc::Sender<Bytes>) {
+    let mut piece = Vec::new();
+    let send = |piece: &mut Vec<u8>| to.blocking_send(std::mem::take(piece).into()).is_ok();
+    each(snapshot, |line| {
+        if serde_json::to_writer(&mut piece, &line).is_err() {
             return false;
         }
-        self.put_line(b"\n")
-    }
-
-    fn put_line(&mut self, line: &[u8]) -> bool {
-        self.piece.extend_from_slice(line);
-        self.piece.len() < PIECE_BYTES || self.flush()
-    }
-
-    fn flush(&mut self) -> bool {
-        self.piece.is_empty() || self.sender.blocking_send(std::mem::take(&mut self.piece).into()).is_ok()
-    }
-}
-
-pub(super) async fn lineage(State(asked): State<Arc<dyn Ask>>) -> impl IntoResponse {
-    lines(move |lines| each(asked.snapshot(), |line| lines.put(&line)))
+        piece.push(b'\n');
+        piece.len() < PIECE || send(&mut piece)
+    });
+    send(&mut piece);
 }
 
 /// The parameters of a subscription: filter, start, whether it follows, and the output form.
@@ -90,9 +93,10 @@ impl Default for SubscribeParams {
 
 pub(super) async fn subscribe(
     State(asked): State<Arc<dyn Ask>>,
+    Extension(limits): Bounds,
     Path(topic): Path<String>,
     Params(params): Params<SubscribeParams>,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Response, ApiError> {
     let topic = Topic::ALL.into_iter().find(|known| known.name() == topic).ok_or_else(|| {
         ApiError::invalid(format!(
             "there is no topic {topic:?}; subscribe to classifications, outdated, rebuilds, catalog or dead-letters"
@@ -104,30 +108,70 @@ pub(super) async fn subscribe(
     let subscription =
         Subscription::of(topic).filter(filter).start(Start::parse(&from, Timestamp::now())?).follow(follow);
     let log = SharedLog::clone(asked.log());
+    let place = limits.subscriptions.enter().await?;
     // An invalid subscription is reported before the answer begins.
-    let events = tokio::task::spawn_blocking(move || subscription.open(&*log));
-    let events = events.await.map_err(ApiError::internal)??;
-    Ok(lines(move |lines| {
-        if let Err(error) = forward(events, output, lines) {
+    let events = limits.reads.run(move || subscription.open(&*log)).await??;
+    let (sender, pieces) = mpsc::channel(1);
+    tokio::spawn(async move {
+        if let Err(error) = forward(events, output, &sender, &limits.reads).await {
             tracing::warn!(%topic, %error, "a subscription has ended");
         }
-    }))
+        drop(place);
+    });
+    let answer = lines(pieces);
+    Ok(if follow { (Extension(Endless), answer).into_response() } else { answer })
 }
 
-/// Writes the events of the topic, until the reader is gone or has all events that it wanted.
-fn forward(mut events: Events, form: Form, lines: &mut Lines) -> Result<(), SubscribeError> {
+/// Sends the events of the topic, until the reader is gone or has all events that it wanted. It needs a thread only while
+/// it reads the log.
+async fn forward(
+    mut events: Events,
+    form: Form,
+    to: &mpsc::Sender<Bytes>,
+    reads: &Gate,
+) -> Result<(), ApiError> {
     let mut wait = LOOK;
+    loop {
+        let read = move || {
+            let read = read(&mut events, form, wait);
+            (events, read)
+        };
+        let (again, read) = reads.run(read).await?;
+        events = again;
+        let Read { piece, is_at_end } = read?;
+        wait = if piece.is_empty() { Duration::ZERO } else { LOOK };
+        if !piece.is_empty() && to.send(piece.into()).await.is_err() || is_at_end {
+            return Ok(());
+        }
+        if wait.is_zero() {
+            tokio::select! {
+                () = to.closed() => return Ok(()),
+                () = tokio::time::sleep(REST) => {}
+            }
+        }
+    }
+}
+
+/// The lines of the events that one read has found.
+struct Read {
+    piece: Vec<u8>,
+    is_at_end: bool,
+}
+
+/// Reads events until a piece is full or none is there.
+fn read(events: &mut Events, form: Form, mut wait: Duration) -> Result<Read, ApiError> {
+    let mut piece = Vec::new();
     loop {
         match events.next_within(wait)? {
             Next::Event(event) => {
-                if !event.line(form).is_ok_and(|line| lines.put_line(&line)) {
-                    return Ok(());
-                }
+                piece.extend(event.line(form).map_err(ApiError::internal)?);
                 wait = Duration::ZERO;
             }
-            Next::Quiet if !lines.flush() || lines.sender.is_closed() => return Ok(()),
-            Next::Quiet => wait = LOOK,
-            Next::End => return Ok(()),
+            Next::Quiet => return Ok(Read { piece, is_at_end: false }),
+            Next::End => return Ok(Read { piece, is_at_end: true }),
+        }
+        if piece.len() >= PIECE {
+            return Ok(Read { piece, is_at_end: false });
         }
     }
 }

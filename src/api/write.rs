@@ -3,21 +3,24 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Query as Params, State};
+use axum::response::Response;
+use axum::{Extension, Json};
 use serde::Deserialize;
-use tokio::task::spawn_blocking;
 
 use super::error::ApiError;
-use super::{Applied, Declare, Kind};
+use super::limits::Limits;
+use super::{Declare, Kind};
 use crate::declare::{Manifest, ManifestError};
 
-type Answer<T> = Result<Json<T>, ApiError>;
+type Answer = Result<Response, ApiError>;
+type Bounds = Extension<Arc<Limits>>;
 
 pub(super) async fn apply(
     State(declare): State<Arc<dyn Declare>>,
+    Extension(limits): Bounds,
     Json(objects): Json<Vec<serde_json::Value>>,
-) -> Answer<Vec<Applied>> {
+) -> Answer {
     // All are parsed before any is applied: a mistake in the last changes nothing.
     let manifests: Result<Vec<Vec<Manifest>>, ManifestError> =
         objects.into_iter().map(Manifest::read).collect();
@@ -25,7 +28,7 @@ pub(super) async fn apply(
     if let Some(twice) = repeated(&manifests) {
         return Err(ApiError::invalid(format!("{twice} is declared twice")));
     }
-    spawn_blocking(move || declare.apply(manifests)).await.map_err(ApiError::internal)?.map(Json)
+    limits.answer(&limits.commands, move || declare.apply(manifests)).await
 }
 
 fn repeated(manifests: &[Manifest]) -> Option<String> {
@@ -49,18 +52,25 @@ pub(super) struct Named {
 
 pub(super) async fn delete_class(
     State(declare): State<Arc<dyn Declare>>,
+    bounds: Bounds,
     Params(named): Params<Named>,
-) -> Answer<Applied> {
-    delete(declare, Kind::Class, named).await
+) -> Answer {
+    delete(declare, bounds, Kind::Class, named).await
 }
 
 pub(super) async fn delete_group(
     State(declare): State<Arc<dyn Declare>>,
+    bounds: Bounds,
     Params(named): Params<Named>,
-) -> Answer<Applied> {
-    delete(declare, Kind::Group, named).await
+) -> Answer {
+    delete(declare, bounds, Kind::Group, named).await
 }
 
-async fn delete(declare: Arc<dyn Declare>, kind: Kind, Named { name }: Named) -> Answer<Applied> {
-    spawn_blocking(move || declare.delete(kind, name)).await.map_err(ApiError::internal)?.map(Json)
+async fn delete(
+    declare: Arc<dyn Declare>,
+    Extension(limits): Bounds,
+    kind: Kind,
+    Named { name }: Named,
+) -> Answer {
+    limits.answer(&limits.commands, move || declare.delete(kind, name)).await
 }

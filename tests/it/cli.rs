@@ -12,6 +12,7 @@ mod demo;
 mod errors;
 mod running;
 mod shell;
+mod strangers;
 mod subscribe;
 
 use shell::Shell;

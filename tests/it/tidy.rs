@@ -151,6 +151,7 @@ const CLIENTS: &[(&str, &str)] = &[
     ("futures_util", "registry"),
     ("hashbrown", "index"),
     ("hmac_sha256", "http"),
+    ("hyper", "api"),
     ("hyper_util", "api"),
     ("http_body", "api"),
     ("indicatif", "cli"),
@@ -174,6 +175,7 @@ const CLIENTS: &[(&str, &str)] = &[
     ("serde_saphyr", "cli"),
     ("sha2", "oci"),
     ("strsim", "query"),
+    ("tokio_io_timeout", "api"),
     ("tower", "api"),
     ("tracing_subscriber", "cli"),
 ];

@@ -1,0 +1,191 @@
+//! Bounds what the API does at once, so that no number of clients can take all threads or all memory of the process.
+//!
+//! Questions, commands and subscriptions have bounds of their own: whoever fills one does not stop the others. The
+//! health check and the metrics need none of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::error::ApiError;
+
+/// Time that a request may wait for its turn.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Memory for answers that clients have not taken yet, in KiB.
+const UNTAKEN: u32 = 64 << 10;
+/// What an answer counts for at least, so that their number has a bound too, in KiB.
+const LEAST: u32 = 256;
+/// The size of the pieces in which an answer is sent.
+pub(super) const PIECE: usize = 64 << 10;
+
+/// Admits some requests of a kind at once, and lets some others wait.
+pub(super) struct Gate {
+    places: Arc<Semaphore>,
+    waiting: Semaphore,
+}
+
+impl Gate {
+    fn new(places: usize, waiting: usize) -> Self {
+        Self { places: Arc::new(Semaphore::new(places)), waiting: Semaphore::new(waiting) }
+    }
+
+    /// Takes a place, and waits for one for a few seconds if others may still wait.
+    pub(super) async fn enter(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Ok(place);
+        }
+        let _waiting = self.waiting.try_acquire().map_err(|_| ApiError::busy())?;
+        let place = tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
+        place.map_err(|_| ApiError::busy())?.map_err(ApiError::internal)
+    }
+
+    /// Runs blocking work at a place.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let place = self.enter().await?;
+        let work = move || {
+            let done = work();
+            drop(place);
+            done
+        };
+        tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)
+    }
+}
+
+/// The bounds of a process.
+pub(super) struct Limits {
+    /// Questions whose answers are lists: each may keep a core busy for seconds.
+    pub(super) lists: Gate,
+    /// Other questions.
+    pub(super) questions: Gate,
+    /// Declarations and commands.
+    pub(super) commands: Gate,
+    /// Exports: each keeps the state of the index as it was when it began.
+    pub(super) exports: Gate,
+    /// Subscriptions.
+    pub(super) subscriptions: Gate,
+    /// Reads of the log for subscriptions.
+    pub(super) reads: Gate,
+    untaken: Arc<Semaphore>,
+}
+
+impl Limits {
+    pub(super) fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Self {
+            lists: Gate::new(cores, 32),
+            questions: Gate::new(16, 64),
+            commands: Gate::new(16, 64),
+            exports: Gate::new(4, 0),
+            subscriptions: Gate::new(100, 0),
+            // A subscription waits as long as it must: there are no more of them than subscriptions.
+            reads: Gate::new(8, 100),
+            untaken: Arc::new(Semaphore::new(UNTAKEN as usize)),
+        }
+    }
+
+    /// Answers with what `work` returns, as JSON. It runs on a blocking thread, which also writes the JSON: a large answer
+    /// must not delay the health check.
+    pub(super) async fn answer<T: Serialize, E: Into<ApiError> + Send + 'static>(
+        &self,
+        gate: &Gate,
+        work: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> Result<Response, ApiError> {
+        let work = move || serde_json::to_vec(&work().map_err(E::into)?).map_err(ApiError::internal);
+        // The place is kept until there is memory for the answer: no more answers than places wait for it.
+        let place = gate.enter().await?;
+        let json: Result<Vec<u8>, ApiError> =
+            tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)?;
+        let answer = self.taken_in_pieces(json?.into()).await;
+        drop(place);
+        answer
+    }
+
+    async fn taken_in_pieces(&self, json: Bytes) -> Result<Response, ApiError> {
+        let headers =
+            [(CONTENT_TYPE, "application/json".to_owned()), (CONTENT_LENGTH, json.len().to_string())];
+        if json.len() <= PIECE {
+            return Ok((headers, json).into_response());
+        }
+        let size = u32::try_from(json.len() >> 10).unwrap_or(u32::MAX).clamp(LEAST, UNTAKEN);
+        let memory = Arc::clone(&self.untaken).acquire_many_owned(size);
+        let memory = tokio::time::timeout(PATIENCE, memory).await;
+        let memory = memory.map_err(|_| ApiError::busy())?.map_err(ApiError::internal)?;
+        let pieces = Pieces { left: json, _memory: memory };
+        Ok((headers, Body::new(StreamBody::new(tokio_stream::iter(pieces)))).into_response())
+    }
+}
+
+/// An answer in pieces.
+struct Pieces {
+    left: Bytes,
+    _memory: OwnedSemaphorePermit,
+}
+
+impl Iterator for Pieces {
+    type Item = Result<Frame<Bytes>, std::convert::Infallible>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let piece = self.left.split_to(PIECE.min(self.left.len()));
+        // A copy: a piece that waits to be sent must not keep the whole answer.
+        (!piece.is_empty()).then(|| Ok(Frame::data(Bytes::copy_from_slice(&piece))))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
+mod tests {
+    use axum::body::to_bytes;
+    use axum::http::StatusCode;
+
+    use super::*;
+
+    async fn of(limits: &Limits, bytes: usize) -> Result<Response, ApiError> {
+        limits.answer(&limits.questions, move || Ok::<_, ApiError>("a".repeat(bytes))).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_that_nobody_takes_have_a_bound_in_memory() {
+        let limits = Limits::new();
+        let mut untaken = Vec::new();
+        for _ in 0..8 {
+            untaken.push(of(&limits, 8 << 20).await);
+        }
+        let (taken, refused): (Vec<_>, Vec<_>) = untaken.into_iter().partition(Result::is_ok);
+        // With its quotes, each is a little more than 8 MiB.
+        assert_eq!((taken.len(), refused.len()), (8, 0));
+        let refused = of(&limits, 1 << 20).await.unwrap_err().into_response();
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(of(&limits, 1000).await.is_ok(), "a small answer needs no memory");
+        for response in taken {
+            let body = to_bytes(response.unwrap().into_body(), usize::MAX).await.unwrap();
+            assert_eq!(body.len(), (8 << 20) + 2);
+        }
+        assert!(
+            of(&limits, 100 << 20).await.is_ok(),
+            "an answer may be larger than the memory: it is alone then"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_too_long_or_finds_too_many_waiting_is_told_to_come_again() {
+        let gate = Gate::new(1, 1);
+        let place = gate.enter().await.unwrap();
+        let waiting = gate.enter();
+        tokio::pin!(waiting);
+        assert!(tokio::time::timeout(PATIENCE / 2, &mut waiting).await.is_err(), "it waits");
+        assert!(gate.enter().await.is_err(), "a second one does not");
+        assert!(waiting.await.is_err(), "it does not wait for ever");
+        drop(place);
+        assert!(gate.enter().await.is_ok());
+    }
+}

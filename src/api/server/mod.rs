@@ -1,0 +1,148 @@
+//! Serves connections, with a bound on their number and on the time that each may take.
+//!
+//! axum's own server has no such bounds: whoever opens connections and says nothing would end all answers, the health
+//! check included. Here the connection that has waited longest for its client makes room for a new one.
+
+mod connections;
+mod watched;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
+use tower::ServiceExt as _;
+
+use super::Router;
+use super::stream::Endless;
+use connections::{Connections, Number, Phase};
+use watched::Watched;
+
+/// Time within which a client must take some of the answer that waits for it.
+const STALLED: Duration = Duration::from_secs(30);
+/// Interval at which connections that are overdue are closed.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Pause after a failure to accept a connection: there may be no file left for it until another is closed.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Bytes of a connection that may wait to be sent.
+const UNSENT: usize = 64 << 10;
+/// The answer when all connections are busy.
+const BUSY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
+
+/// Serves requests for as long as it is polled. Dropping it closes all connections.
+pub async fn serve(listener: TcpListener, router: Router) -> std::io::Result<()> {
+    let connections = Shared::default();
+    let mut tasks = JoinSet::new();
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => connect(&connections, &mut tasks, stream, peer, &router),
+                Err(error) => {
+                    tracing::debug!(%error, "cannot accept a connection");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            },
+            _ = sweep.tick() => connections.lock().sweep(Instant::now()),
+            Some(_) = tasks.join_next() => {}
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Connections>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of a connection. Dropping it frees the place.
+struct Place {
+    connections: Shared,
+    number: Number,
+}
+
+impl Place {
+    fn enter(&self, phase: Phase) {
+        self.connections.lock().enter(self.number, phase, Instant::now());
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.connections.lock().remove(self.number);
+    }
+}
+
+fn connect(
+    connections: &Shared,
+    tasks: &mut JoinSet<()>,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    router: &Router,
+) {
+    let admitted = connections.lock().admit(peer.ip().to_canonical(), Instant::now());
+    let Some((number, closed)) = admitted else {
+        tasks.spawn(async move {
+            let _ = tokio::time::timeout(SWEEP, stream.write_all(BUSY)).await;
+        });
+        return;
+    };
+    let place = Arc::new(Place { connections: connections.clone(), number });
+    let router = router.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            () = converse(stream, peer, place, router) => {}
+            // The other end of the channel is in the table, and is dropped to close the connection.
+            _ = closed => {}
+        }
+    });
+}
+
+/// Answers the requests of a connection until one side closes it.
+async fn converse(stream: TcpStream, peer: SocketAddr, place: Arc<Place>, router: Router) {
+    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(STALLED));
+    let answer = service_fn(|request| answer(request, peer, Arc::clone(&place), router.clone()));
+    let served =
+        http1::Builder::new().max_buf_size(UNSENT).serve_connection(TokioIo::new(Box::pin(stream)), answer);
+    if let Err(error) = served.await {
+        tracing::debug!(%peer, %error, "a connection has ended");
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    place: Arc<Place>,
+    router: Router,
+) -> Result<Response, Infallible> {
+    // Until the request has come whole, its connection waits for the client.
+    let mut request = request.map(|body| {
+        let is_whole = body.is_end_stream();
+        let body = Watched::new(Body::new(body), Arc::clone(&place), Phase::Answering);
+        if is_whole { Body::empty() } else { Body::new(body) }
+    });
+    request.extensions_mut().insert(ConnectInfo(peer));
+    let response = router.oneshot(request).await?;
+    place.enter(match response.extensions().get::<Endless>() {
+        Some(Endless) => Phase::Following,
+        None => Phase::Answering,
+    });
+    Ok(response.map(|body| Body::new(Watched::new(body, place, Phase::Waiting))))
+}
