@@ -23,6 +23,9 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time limit until an answer begins: a declaration waits while sources are imported.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// Time limit until the next piece of an answer that has begun.
+const PIECE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// A client of the API. Its calls block.
 pub struct Client {
     runtime: Runtime,
@@ -145,7 +148,7 @@ impl Client {
     fn json<T: DeserializeOwned>(&self, method: Method, path: &str, body: Body) -> Result<T, ClientError> {
         self.runtime.block_on(async {
             let response = self.request(method, path, body).await?;
-            let body = response.into_body().collect().await.map_err(ClientError::failed)?.to_bytes();
+            let body = whole(response.into_body()).await?;
             serde_json::from_slice(&body).map_err(|error| {
                 ClientError::Failed(format!(
                     "the answer cannot be read ({error}): is the running clade of another version?"
@@ -186,7 +189,7 @@ impl Client {
         if status.is_success() {
             return Ok(response);
         }
-        let body = response.into_body().collect().await.map_err(ClientError::failed)?.to_bytes();
+        let body = whole(response.into_body()).await?;
         let Ok(ErrorBody { error, .. }) = serde_json::from_slice(&body) else {
             // A server between here and clade has answered, which does not know what clade has done.
             let text = String::from_utf8_lossy(&body);
@@ -201,7 +204,44 @@ impl Client {
     }
 }
 
+/// Reads all of an answer. A server that stalls in the middle of it must not hold a command for ever.
+async fn whole(mut body: Body) -> Result<Vec<u8>, ClientError> {
+    let mut read = Vec::new();
+    loop {
+        let stalled = |_| {
+            let seconds = PIECE_TIMEOUT.as_secs();
+            ClientError::Failed(format!("the answer broke off: nothing more came within {seconds} s"))
+        };
+        match tokio::time::timeout(PIECE_TIMEOUT, body.frame()).await.map_err(stalled)? {
+            Some(frame) => {
+                read.extend(frame.map_err(ClientError::failed)?.into_data().unwrap_or_default());
+            }
+            None => return Ok(read),
+        }
+    }
+}
+
 fn with(path: &str, parameters: &impl Serialize) -> Result<String, ClientError> {
     let parameters = serde_urlencoded::to_string(parameters).map_err(ClientError::failed)?;
     Ok(if parameters.is_empty() { path.to_owned() } else { format!("{path}?{parameters}") })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
+mod tests {
+    use axum::body::Bytes;
+    use http_body_util::StreamBody;
+    use tokio_stream::StreamExt as _;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_breaks_off_is_an_error() {
+        let piece = |text: &'static str| Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from(text)));
+        let begun = || tokio_stream::iter([piece("{"), piece("\"items\"")]);
+        let stalling = Body::new(StreamBody::new(begun().chain(tokio_stream::pending())));
+        let told = whole(stalling).await.unwrap_err().to_string();
+        assert!(told.contains("broke off"), "{told}");
+        assert_eq!(whole(Body::new(StreamBody::new(begun()))).await.unwrap(), b"{\"items\"");
+    }
 }

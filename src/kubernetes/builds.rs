@@ -16,6 +16,9 @@ use crate::record::BuildConfigRecord;
 
 /// The annotation that names the rebuild of a build.
 const REBUILD: &str = "clade.dev/rebuild";
+/// The annotation with the time of the rebuild's plan: another clade, or another data directory, may give a rebuild the
+/// same name.
+const PLANNED: &str = "clade.dev/rebuild-planned";
 /// The annotation with the number of the attempt.
 const ATTEMPT: &str = "clade.dev/attempt";
 /// The label that finds the builds of a BuildConfig. Its value is cut to the length of a label value.
@@ -40,12 +43,33 @@ pub struct BuildNow {
     pub message: String,
     /// The number of the build among those of its BuildConfig, from 1.
     pub number: Option<u64>,
-    /// The rebuild and the attempt that the build was started for.
-    pub begun_for: Option<(String, u32)>,
+    /// The rebuild that the build was started for, if clade started it.
+    pub begun_for: Option<BegunFor>,
     /// The image that the build has pushed.
     pub image: Option<Digest>,
     /// `true` if the build repeats another build, with the very images that that one was built on.
     pub is_clone: bool,
+}
+
+/// The rebuild that a build was started for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BegunFor {
+    /// The name of the rebuild.
+    pub rebuild: String,
+    /// The time at which the rebuild was planned. clade 0.1 did not write it.
+    pub planned: Option<Timestamp>,
+    /// The number of the attempt.
+    pub attempt: u32,
+}
+
+impl BuildNow {
+    /// Returns `true` if the build was started for this very rebuild, and not for another of the same name.
+    pub fn is_begun_for(&self, rebuild: &str, planned: Timestamp) -> bool {
+        self.begun_for.as_ref().is_some_and(|of| {
+            let is_planned_then = of.planned.map_or(self.created >= planned, |time| time == planned);
+            of.rebuild == rebuild && is_planned_then
+        })
+    }
 }
 
 /// The phase of a build.
@@ -90,6 +114,8 @@ pub struct BuildRequest<'a> {
     pub last_version: u64,
     /// The rebuild.
     pub rebuild: &'a str,
+    /// The time at which the rebuild was planned.
+    pub planned: Timestamp,
     /// The number of the attempt of this rebuild at this BuildConfig.
     pub attempt: u32,
     /// The reason for people, written on the build.
@@ -170,8 +196,11 @@ pub async fn instantiate(cluster: &Cluster, request: &BuildRequest<'_>) -> Resul
     let label =
         if is_label { request.rebuild.to_owned() } else { Digest::of(request.rebuild.as_bytes()).short() };
     let label = label.replace(':', "-");
-    let annotations =
-        BTreeMap::from([(REBUILD, request.rebuild.to_owned()), (ATTEMPT, request.attempt.to_string())]);
+    let annotations = BTreeMap::from([
+        (REBUILD, request.rebuild.to_owned()),
+        (PLANNED, request.planned.to_string()),
+        (ATTEMPT, request.attempt.to_string()),
+    ]);
     let body = json!({
         "kind": "BuildRequest",
         "apiVersion": format!("{}/{}", BuildConfig::GROUP, BuildConfig::VERSION),
@@ -199,7 +228,11 @@ fn build_now(object: Raw<BuildKind>) -> Result<BuildNow, BuildError> {
         .get(REBUILD)
         .filter(|_| !is_clone)
         .zip(annotations.get(ATTEMPT).and_then(|attempt| attempt.parse().ok()))
-        .map(|(rebuild, attempt)| (rebuild.clone(), attempt));
+        .map(|(rebuild, attempt)| BegunFor {
+            rebuild: rebuild.clone(),
+            planned: annotations.get(PLANNED).and_then(|time| time.parse().ok()),
+            attempt,
+        });
     // The client library has another version of the type.
     let created = object
         .metadata
@@ -245,5 +278,39 @@ fn failed(error: &kube::Error) -> BuildError {
             BuildError::Refused(status.message.clone())
         }
         other => BuildError::Unknown(told(other)),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
+mod tests {
+    use super::*;
+
+    fn build(created: &str, annotations: serde_json::Value) -> BuildNow {
+        let object = json!({
+            "apiVersion": "build.openshift.io/v1",
+            "kind": "Build",
+            "metadata": {"name": "app-1", "creationTimestamp": created, "annotations": annotations},
+        });
+        build_now(serde_json::from_str(&object.to_string()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_build_of_another_rebuild_of_the_same_name_is_not_its_own() {
+        let planned: Timestamp = "2026-11-01T10:00:00.5Z".parse().unwrap();
+        let of = |time: Option<&str>, created: &str| {
+            let mut annotations = json!({REBUILD: "rhel7-1", ATTEMPT: "1"});
+            if let Some(time) = time {
+                annotations[PLANNED] = json!(time);
+            }
+            build(created, annotations)
+        };
+        let own = of(Some("2026-11-01T10:00:00.5Z"), "2026-11-01T10:00:01Z");
+        assert!(own.is_begun_for("rhel7-1", planned) && !own.is_begun_for("rhel7-2", planned));
+        assert!(!of(Some("2026-10-01T10:00:00Z"), "2026-11-01T10:00:01Z").is_begun_for("rhel7-1", planned));
+        // clade 0.1 wrote no time.
+        assert!(of(None, "2026-11-01T10:00:01Z").is_begun_for("rhel7-1", planned));
+        assert!(!of(None, "2026-10-01T10:00:01Z").is_begun_for("rhel7-1", planned));
+        assert!(!build("2026-11-01T10:00:01Z", json!({})).is_begun_for("rhel7-1", planned));
     }
 }

@@ -52,7 +52,7 @@ async fn prepare(
     }
     let builds = kubernetes::builds_of(context.cluster()?, namespace, name).await?;
     if let Some(build) = builds.iter().find(|build| is_adequate(build, known)) {
-        return Ok(TargetRecord { attempts: target.attempts + 1, ..adopted(target, build) });
+        return Ok(TargetRecord { attempts: target.attempts + 1, ..adopted(known, build) });
     }
     if target.action == Action::Trigger {
         let waiting = changed(target, TargetState::Running, "waits for its ImageChange trigger");

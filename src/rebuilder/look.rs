@@ -154,7 +154,7 @@ async fn look_for_trigger(
         Err(error) => return Some(unseen(known, &error)),
     };
     if let Some(build) = builds.iter().find(|build| is_adequate(build, known)) {
-        return Some(TargetRecord { attempts: target.attempts + 1, ..adopted(target, build) });
+        return Some(TargetRecord { attempts: target.attempts + 1, ..adopted(known, build) });
     }
     let patience = context.options.trigger_patience;
     target.started.filter(|at| is_over(*at, patience)).map(|_| {

@@ -45,10 +45,11 @@ pub(super) fn running(target: &TargetRecord, build: &BuildNow, message: &str) ->
 }
 
 /// Returns the target as built by a build that somebody else has started.
-pub(super) fn adopted(target: &TargetRecord, build: &BuildNow) -> TargetRecord {
+pub(super) fn adopted(known: &Known, build: &BuildNow) -> TargetRecord {
+    let target = &known.target;
     let message = match (&build.begun_for, target.action) {
-        (Some((rebuild, _)), _) if *rebuild == target.rebuild => String::new(),
-        (Some((rebuild, _)), _) => format!("built by {rebuild}"),
+        _ if build.is_begun_for(&target.rebuild, known.planned) => String::new(),
+        (Some(of), _) => format!("built by {}", of.rebuild),
         (None, Action::Trigger) => "built by its trigger".to_owned(),
         (None, _) => "somebody else has begun a build on the new base already".to_owned(),
     };

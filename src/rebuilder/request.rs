@@ -29,6 +29,7 @@ pub(super) async fn post(
         name,
         last_version: target.last_version.unwrap_or_default(),
         rebuild: &target.rebuild,
+        planned: known.planned,
         attempt: target.attempts,
         message: &known.message,
     };
@@ -126,8 +127,11 @@ enum Begun {
 async fn begun(context: &Context, known: &Known, namespace: &str, name: &str) -> Result<Begun, BuildError> {
     let target = &known.target;
     let builds = kubernetes::builds_of(context.cluster()?, namespace, name).await?;
-    let own = (target.rebuild.clone(), target.attempts);
-    if let Some(build) = builds.iter().find(|build| build.begun_for.as_ref() == Some(&own)) {
+    let is_own = |build: &&kubernetes::BuildNow| {
+        build.is_begun_for(&target.rebuild, known.planned)
+            && build.begun_for.as_ref().is_some_and(|of| of.attempt == target.attempts)
+    };
+    if let Some(build) = builds.iter().find(is_own) {
         return Ok(Begun::Known(Box::new(running(target, build, ""))));
     }
     let now = kubernetes::build_config(context.cluster()?, namespace, name).await?;
@@ -137,7 +141,7 @@ async fn begun(context: &Context, known: &Known, namespace: &str, name: &str) ->
     }
     let is_anothers = builds.iter().any(|build| build.number == Some(last_version + 1));
     let next = match builds.iter().find(|build| is_adequate(build, known)) {
-        Some(build) if is_anothers => adopted(target, build),
+        Some(build) if is_anothers => adopted(known, build),
         // Somebody else was faster, with a build that does not serve: it is this target's turn again.
         None if is_anothers => TargetRecord {
             attempts: target.attempts.saturating_sub(1),

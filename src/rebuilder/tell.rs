@@ -49,7 +49,8 @@ pub(super) async fn tell(context: &Context, known: &Known) -> Result<(), Rebuild
         let error = BuildError::Refused("this clade has no sink: start it with --sink".to_owned());
         return context.write(refused(target, error)).await;
     };
-    let id = format!("{}/{}#{}", target.rebuild, target.target, target.attempts);
+    // With the time of the plan: another data directory may give a rebuild the same name.
+    let id = format!("{}@{}/{}#{}", target.rebuild, known.planned, target.target, target.attempts);
     let data = Requested {
         tag,
         rebuild: &target.rebuild,
