@@ -45,6 +45,7 @@ use crate::telemetry::Telemetry;
 pub fn main() -> ExitCode {
     let args = parse();
     log_to_stderr(args.verbose);
+    keep_files_private();
     match dispatch(args) {
         Ok(()) => ExitCode::SUCCESS,
         // The reader of our output has closed it, which is no error.
@@ -63,6 +64,13 @@ fn parse() -> Args {
     let is_plugin = Path::new(&called).file_stem().is_some_and(|name| name == "kubectl-clade");
     let command = if is_plugin { Args::command().bin_name("kubectl clade") } else { Args::command() };
     Args::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
+/// Files that clade makes are for its user and group: names of images and who commands what are nobody else's business.
+/// A stricter mask of the user stays.
+fn keep_files_private() {
+    let mask = rustix::process::umask(rustix::fs::Mode::RWXO | rustix::fs::Mode::WGRP);
+    rustix::process::umask(mask | rustix::fs::Mode::RWXO | rustix::fs::Mode::WGRP);
 }
 
 /// Log lines go to stderr; standard output is for answers.

@@ -174,3 +174,25 @@ fn only_variables_of_their_own_prefix_are_properties_of_kafka() {
     assert_eq!(output.status.code(), Some(1), "{error}");
     assert!(error.contains("the Kafka property sasl.pasword") && !error.contains("hidden-word"), "{error}");
 }
+
+#[test]
+fn nobody_else_on_the_machine_reads_the_files_that_clade_makes() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let shell = Shell::new();
+    let key = shell.path("key.pem");
+    shell.ok(&["audit", "keygen", &key]);
+    let mode = |path: &str| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&key), mode(&format!("{key}.pub"))), (0o600, 0o644));
+    let mut found = vec![shell.dir.path().join("data")];
+    let mut files = 0;
+    while let Some(path) = found.pop() {
+        let metadata = std::fs::metadata(&path).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o027, 0, "{}", path.display());
+        files += 1;
+        if metadata.is_dir() {
+            found.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    assert!(files > 1, "{files}");
+}

@@ -172,6 +172,7 @@ const CLIENTS: &[(&str, &str)] = &[
     ("redb", "log"),
     ("reqwest", "http"),
     ("rmp_serde", "snapshot"),
+    ("rustix", "cli"),
     ("serde_saphyr", "cli"),
     ("sha2", "oci"),
     ("strsim", "query"),

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::{archive, entries};
@@ -35,6 +35,8 @@ pub(super) fn keygen(args: &KeygenArgs) -> Result<(), CliError> {
 fn write(path: &Path, mode: u32, content: &[u8]) -> Result<(), CliError> {
     let write = || {
         let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
+        // The mask of the process does not apply to a public key.
+        file.set_permissions(std::fs::Permissions::from_mode(mode))?;
         file.write_all(content)?;
         file.sync_all()
     };
