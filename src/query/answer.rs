@@ -343,11 +343,11 @@ pub struct Newer {
     pub class: String,
     /// The base version of the image.
     pub version: Digest,
-    /// The time at which the class's current version became current.
+    /// The time at which the class's current image for the platform became current.
     pub since: Timestamp,
     /// The class's current image for the platform, if it has one.
     pub current: Option<Digest>,
-    /// The number of versions after the base version of the image.
+    /// The number of moves of the class after the base version of the image that gave the platform another image.
     pub versions_behind: u32,
 }
 

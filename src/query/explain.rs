@@ -8,7 +8,7 @@ use super::items::{bases, bases_at, equivalents, image_item};
 use super::reference::RefError;
 use crate::class::Class;
 use crate::index::NodeId;
-use crate::oci::{Digest, LayerChain, Reference};
+use crate::oci::{Digest, LayerChain, Platform, Reference};
 use crate::record::{Claim, State};
 use crate::shard::{ImageView, Shard};
 
@@ -30,7 +30,8 @@ impl Query {
         let descendants = image.node.map_or(0, |node| {
             u64::from(shard.index().count(node)) - shard.index().images_at(node).count() as u64
         });
-        let newer: Vec<Newer> = item.classes.iter().filter_map(|standing| newer(shard, standing)).collect();
+        let newer: Vec<Newer> =
+            item.classes.iter().filter_map(|of| newer(shard, &image.platform, of)).collect();
         let claims: Vec<ClaimItem> = image
             .claims
             .iter()
@@ -107,24 +108,35 @@ fn layers(shard: &Shard, image: &ImageView<'_>) -> Vec<LayerItem> {
     items
 }
 
-fn newer(shard: &Shard, standing: &ClassStanding) -> Option<Newer> {
+/// Counts the moves of the class that gave the image's platform another image. A base that is pushed for one platform only
+/// leaves the images of the others as far behind as they were.
+fn newer(shard: &Shard, platform: &Platform, standing: &ClassStanding) -> Option<Newer> {
     if standing.state == State::Current {
         return None;
     }
     let class = shard.catalog().class(&standing.name)?;
-    let current = class.current()?;
     let built_on = class
         .versions()
         .filter(|version| version.images.iter().any(|image| image.digest == standing.version));
     let built_on = built_on.map(|version| version.since).max()?;
-    Some(Newer {
+    let mut newer = Newer {
         class: standing.name.clone(),
         version: standing.version,
-        since: current.since,
+        since: class.current()?.since,
         current: standing.current,
-        versions_behind: u32::try_from(class.versions().filter(|version| version.since > built_on).count())
-            .unwrap_or(u32::MAX),
-    })
+        versions_behind: 0,
+    };
+    let mut last = Some(standing.version);
+    let mut later: Vec<_> = class.versions().filter(|version| version.since > built_on).collect();
+    later.sort_unstable_by_key(|version| (version.since, version.number));
+    for version in later {
+        let image = version.image_for(platform);
+        if image != last {
+            newer.versions_behind += 1;
+            (newer.since, last) = (version.since, image);
+        }
+    }
+    Some(newer)
 }
 
 fn verdict(image: &ImageView<'_>, classes: &[ClassStanding], bases: &[Base], claims: &[ClaimItem]) -> String {

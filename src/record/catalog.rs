@@ -96,6 +96,15 @@ pub struct VersionRecord {
     pub images: Vec<ImageChain>,
 }
 
+impl VersionRecord {
+    /// The image for this platform. `None` if the version has none.
+    pub fn image_for(&self, platform: &Platform) -> Option<Digest> {
+        // Windows images differ in `os.version` from one version to the next. Of two as close the first counts.
+        let closest = self.images.iter().rev().max_by_key(|image| image.platform.closeness(platform));
+        closest.filter(|image| image.platform.closeness(platform) > 0).map(|image| image.digest)
+    }
+}
+
 /// The chain of one platform's image. It is enough to recognise the images built on it after the image itself is
 /// pruned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

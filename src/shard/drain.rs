@@ -309,9 +309,6 @@ impl Subject<'_> {
 impl Class {
     /// The image of the current version for this platform. `None` if that version has none.
     pub fn current_for(&self, platform: &Platform) -> Option<Digest> {
-        let images = &self.current()?.images;
-        // Windows images differ in `os.version` from one version to the next. Of two as close the first counts.
-        let closest = images.iter().rev().max_by_key(|image| image.platform.closeness(platform));
-        closest.filter(|image| image.platform.closeness(platform) > 0).map(|image| image.digest)
+        self.current()?.image_for(platform)
     }
 }

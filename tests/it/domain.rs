@@ -186,6 +186,35 @@ fn a_class_on_a_tag_of_several_platforms_has_one_version_with_a_chain_for_each()
     assert_eq!(status.history, []);
 }
 
+#[test]
+fn a_move_that_gave_the_platform_no_other_image_puts_nobody_further_behind() {
+    let mut world = World::new();
+    let arm = |name: &str, layers: &[&str]| {
+        let mut image = image(name, layers);
+        image.platform = Platform::new("linux", "arm64");
+        Observation::Image(Box::new(image))
+    };
+    world
+        .images(&[("amd 1", &["A"]), ("amd 2", &["B"]), ("amd 3", &["C"]), ("amd app", &["A", "X"])])
+        .see(arm("arm 1", &["P"]))
+        .see(arm("arm 2", &["Q"]))
+        .see(arm("arm app", &["P", "X"]))
+        .class("base", "base:1");
+    for version in [["amd 1", "arm 1"], ["amd 2", "arm 1"], ["amd 2", "arm 2"], ["amd 3", "arm 2"]] {
+        world.tag("base:1", &version).process();
+    }
+    let mut behind = |app: &str| {
+        let newer = explain(&mut world, app).newer.remove(0);
+        (newer.versions_behind, newer.current, newer.since.to_string())
+    };
+    assert_eq!(behind("arm app"), (1, Some(digest("arm 2")), "1970-01-01T00:03:00Z".to_owned()));
+    assert_eq!(behind("amd app"), (2, Some(digest("amd 3")), "1970-01-01T00:04:00Z".to_owned()));
+    // Without an image for the platform there is one move more.
+    world.tag("base:1", &["amd 3"]);
+    let newer = explain(&mut world, "arm app").newer.remove(0);
+    assert_eq!((newer.versions_behind, newer.current), (2, None));
+}
+
 // Section 4: classes.
 
 #[test]
