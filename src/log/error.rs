@@ -20,7 +20,7 @@ pub enum LogError {
     /// No broker answers.
     #[error("{0}")]
     Unreachable(String),
-    /// The storage failed: disk full, no permission, damaged file.
+    /// The storage failed: disk full, no permission.
     #[error("{text}")]
     Storage {
         /// The action, the place and the failure.
@@ -29,6 +29,9 @@ pub enum LogError {
         #[source]
         cause: Option<Cause>,
     },
+    /// What stands in the file is not what was written. Another attempt finds the same.
+    #[error("{0}")]
+    Damaged(String),
     /// The log was closed while the caller used it.
     #[error("the log is closed")]
     Closed,

@@ -1,0 +1,98 @@
+//! What a partition should have: so that records that are missing are noticed.
+
+use redb::{ReadableTable, ReadableTableMetadata as _, Table};
+
+use super::fault::Fault;
+use super::tables::{EXTENTS, RECORDS, number, topic};
+use crate::checksum;
+use crate::log::{Offset, TopicPartition};
+
+/// The extent of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Extent {
+    /// The offset of the next record.
+    pub(super) end: Offset,
+    /// The number of records appended since the last compaction.
+    pub(super) since: u64,
+    /// The number of records that stand in the file.
+    pub(super) live: u64,
+}
+
+type Row = (u64, u64, u64, u32);
+type Rows<'txn> = Table<'txn, (u8, u16), Row>;
+
+impl Extent {
+    /// The number of records that compactions have removed. It never gets smaller.
+    pub(super) fn removed(&self) -> u64 {
+        self.end.saturating_sub(self.live)
+    }
+
+    /// The number of records that the last compaction has left.
+    pub(super) fn kept(&self) -> u64 {
+        self.live.saturating_sub(self.since)
+    }
+
+    fn checksum(&self, (topic, partition): (u8, u16)) -> u32 {
+        let Self { end, since, live } = self;
+        let numbers = [end.to_le_bytes(), since.to_le_bytes(), live.to_le_bytes()].concat();
+        checksum::of(&[&[topic], &partition.to_le_bytes(), &numbers])
+    }
+
+    fn decode(at: (u8, u16), (end, since, live, written): Row) -> Result<Self, Fault> {
+        let extent = Self { end, since, live };
+        if extent.checksum(at) == written {
+            return Ok(extent);
+        }
+        let (number, partition) = at;
+        let name = topic(number).map_or_else(|| format!("topic {number}"), |topic| topic.to_string());
+        Err(Fault::damaged(format_args!("the entry of {name}[{partition}] has another checksum")))
+    }
+}
+
+fn place(of: TopicPartition) -> (u8, u16) {
+    (number(of.topic), of.partition)
+}
+
+/// The extent of a partition; an empty one if it has none.
+pub(super) fn get(rows: &impl ReadableTable<(u8, u16), Row>, of: TopicPartition) -> Result<Extent, Fault> {
+    let row = rows.get(place(of))?.map(|row| row.value());
+    row.map_or(Ok(Extent::default()), |row| Extent::decode(place(of), row))
+}
+
+pub(super) fn put(rows: &mut Rows<'_>, of: TopicPartition, extent: Extent) -> Result<(), Fault> {
+    put_at(rows, place(of), extent)
+}
+
+pub(super) fn put_at(rows: &mut Rows<'_>, at: (u8, u16), extent: Extent) -> Result<(), Fault> {
+    let Extent { end, since, live } = extent;
+    rows.insert(at, (end, since, live, extent.checksum(at)))?;
+    Ok(())
+}
+
+/// The extents of all partitions that have one. redb keeps the number of entries of a table apart from them, so entries
+/// that are missing are noticed.
+pub(super) fn all(read: &redb::ReadTransaction) -> Result<Vec<(TopicPartition, Extent)>, Fault> {
+    let rows = read.open_table(EXTENTS)?;
+    let (mut found, mut live, mut all) = (0, 0, Vec::new());
+    for row in rows.iter()? {
+        let (at, row) = row?;
+        let (number, partition) = at.value();
+        let extent = Extent::decode((number, partition), row.value())?;
+        found += 1;
+        live += extent.live;
+        if let Some(topic) = topic(number) {
+            all.push((TopicPartition { topic, partition }, extent));
+        }
+    }
+    if found != rows.len()? {
+        return Err(Fault::damaged(format_args!(
+            "it has the entries of {found} partitions instead of {}",
+            rows.len()?
+        )));
+    }
+    let records = read.open_table(RECORDS)?.len()?;
+    if live != records {
+        return Err(Fault::damaged(format_args!("it says that it has {records} records, and had {live}")));
+    }
+    Ok(all)
+}
