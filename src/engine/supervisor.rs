@@ -172,7 +172,7 @@ fn supervise(partition: u16, log: &SharedLog, work: &Work, options: &Options, st
             error,
             ProcessorError::Partitions { .. }
                 | ProcessorError::Log(
-                    LogError::Incompatible(_) | LogError::Configuration(_) | LogError::Damaged(_)
+                    LogError::Incompatible(_) | LogError::Configuration(_) | LogError::Damaged { .. }
                 )
         );
         if is_final || failures >= FAILURES {

@@ -1,5 +1,7 @@
 //! The errors of a log.
 
+use std::path::{Path, PathBuf};
+
 use super::{MAX_RECORD_BYTES, TopicPartition};
 
 /// The error of a library or of the operating system behind one of ours.
@@ -30,11 +32,25 @@ pub enum LogError {
         cause: Option<Cause>,
     },
     /// What stands in the file is not what was written. Another attempt finds the same.
-    #[error("{0}")]
-    Damaged(String),
+    #[error(
+        "{} is damaged: {problem}; `clade log check --data-dir {}` lists all damages; put a backup of the file in its place, or \
+         move it away and import again",
+        .file.display(),
+        dir(.file).display()
+    )]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong, and where in it.
+        problem: String,
+    },
     /// The log was closed while the caller used it.
     #[error("the log is closed")]
     Closed,
+}
+
+fn dir(file: &Path) -> &Path {
+    file.parent().unwrap_or(file)
 }
 
 impl LogError {

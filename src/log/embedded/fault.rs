@@ -58,10 +58,5 @@ pub(super) fn is_damage(error: &Error) -> bool {
 
 /// The error of a damaged file.
 pub(super) fn damaged(path: &Path, what: impl Display) -> LogError {
-    let dir = path.parent().unwrap_or(path).display();
-    LogError::Damaged(format!(
-        "{} is damaged: {what}; `clade log check --data-dir {dir}` lists all damages; put a backup of the file in its \
-         place, or move it away and import again",
-        path.display()
-    ))
+    LogError::Damaged { file: path.to_owned(), problem: what.to_string() }
 }

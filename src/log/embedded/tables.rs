@@ -10,7 +10,7 @@ pub(super) type Key = (u8, u16, u64);
 
 /// Maps (topic, partition, offset) to the framed record.
 pub(super) const RECORDS: TableDefinition<'_, Key, &[u8]> = TableDefinition::new("records");
-/// Maps (topic, partition) to an [`Extent`](super::extent::Extent) with its checksum.
+/// Maps (topic, partition) to an extent with its checksum.
 pub(super) const EXTENTS: TableDefinition<'_, (u8, u16), (u64, u64, u64, u32)> =
     TableDefinition::new("extents");
 /// Maps a name to a number: `format`, `partitions`, and `check`, the checksum of both.

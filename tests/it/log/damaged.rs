@@ -138,7 +138,8 @@ fn an_error_of_a_damaged_record_says_where_it_is_and_what_to_do() {
     std::fs::write(&path, bytes).unwrap();
     let log = EmbeddedLog::open(dir.path(), Options::default()).unwrap();
     let told = |result: Result<(), LogError>| {
-        let Err(LogError::Damaged(told)) = result else { panic!("{result:?}") };
+        let Err(error @ LogError::Damaged { .. }) = result else { panic!("{result:?}") };
+        let told = error.to_string();
         assert!(told.contains("the record images[1]@1 is not what was written"), "{told}");
         let check = format!("`clade log check --data-dir {}`", dir.path().display());
         assert!(told.contains(&path.display().to_string()) && told.contains(&check), "{told}");
