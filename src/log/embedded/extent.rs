@@ -96,3 +96,71 @@ pub(super) fn all(read: &redb::ReadTransaction) -> Result<Vec<(TopicPartition, E
     }
     Ok(all)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::log::embedded::tables::key;
+    use crate::log::embedded::{EmbeddedLog, Options};
+    use crate::log::{Log as _, LogError, Record, for_each, for_each_from};
+    use crate::record::Topic;
+
+    const IMAGES: TopicPartition = TopicPartition { topic: Topic::Images, partition: 1 };
+
+    fn open(dir: &Path) -> Result<EmbeddedLog, LogError> {
+        EmbeddedLog::open(dir, Options::default())
+    }
+
+    /// A log of three records.
+    fn made(dir: &Path) -> EmbeddedLog {
+        let log = open(dir).unwrap();
+        let record = |key: u8| Record { key: key.to_string(), value: Some(vec![key]), headers: Vec::new() };
+        let batch = (0..3).map(|key| (IMAGES, record(key))).collect();
+        log.writer("test").unwrap().append(batch).unwrap();
+        log
+    }
+
+    fn problem<T>(result: Result<T, LogError>) -> String {
+        match result.map(drop) {
+            Err(LogError::Damaged { problem, .. }) => problem,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_missing_is_noticed_by_whoever_reads_all_and_by_the_next_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = made(dir.path());
+        let lost = log.shared.store.write("test", |transaction| {
+            transaction.open_table(RECORDS)?.remove(key(IMAGES, 1))?;
+            Ok(())
+        });
+        assert!(lost.is_ok());
+        assert_eq!(problem(for_each(&log, IMAGES, |_| {})), "of the 3 records of images[1], 2 are found");
+        assert_eq!(problem(log.compact()), "of the 3 records of images[1], 2 are found");
+        for_each_from(&log, IMAGES, 2, |_| std::ops::ControlFlow::Continue(())).unwrap();
+        drop(log);
+        assert_eq!(problem(open(dir.path())), "it says that it has 2 records, and had 3");
+    }
+
+    #[test]
+    fn an_entry_of_a_partition_that_has_changed_is_noticed_at_the_start() {
+        for change in [(4, 3, 3), (3, 2, 3), (3, 3, 2)] {
+            let dir = tempfile::tempdir().unwrap();
+            let log = made(dir.path());
+            let changed = log.shared.store.write("test", |transaction| {
+                let mut rows = transaction.open_table(EXTENTS)?;
+                let (end, since, live) = change;
+                let checksum = get(&rows, IMAGES)?.checksum(place(IMAGES));
+                rows.insert(place(IMAGES), (end, since, live, checksum))?;
+                Ok(())
+            });
+            assert!(changed.is_ok());
+            drop(log);
+            assert_eq!(problem(open(dir.path())), "the entry of images[1] has another checksum");
+        }
+    }
+}

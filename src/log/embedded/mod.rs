@@ -6,6 +6,7 @@
 //! ```
 
 mod birth;
+mod check;
 mod compaction;
 mod extent;
 mod fault;
@@ -14,6 +15,7 @@ mod guard;
 mod lock;
 mod meta;
 mod open;
+mod overlay;
 mod store;
 mod tables;
 mod upgrade;
@@ -27,6 +29,7 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+pub use check::{Checked, CheckedPartition, Damage, check};
 pub use open::Options;
 
 use super::positional::{self, Positional, PositionalReader, Seen};
