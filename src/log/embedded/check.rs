@@ -19,8 +19,6 @@ use crate::log::{LogError, Offset, TopicPartition};
 const LISTED: usize = 100;
 /// Size of redb's page cache. Each page is read once or twice.
 const CACHE_BYTES: usize = 64 << 20;
-/// Bytes between two reports of the progress.
-const STEP: u64 = 4 << 20;
 
 /// The result of a check.
 #[derive(Debug, Default)]
@@ -108,11 +106,7 @@ pub fn check(
     let mut checked = Checked { bytes, ..Checked::default() };
     // Every page is read for its records, and once more for redb's own checksums.
     let whole = bytes * 2;
-    let told = Box::new(move |read: u64| {
-        if read % STEP < 4096 {
-            told(read.min(whole), whole);
-        }
-    });
+    let told = Box::new(move |read: u64| told(read.min(whole), whole));
     let overlay = Overlay::open(&path, told).map_err(cannot_read)?;
     let opened = Store::open(
         &path,
