@@ -92,7 +92,9 @@ pub(super) fn all(read: &redb::ReadTransaction) -> Result<Vec<(TopicPartition, E
     }
     let records = read.open_table(RECORDS)?.len()?;
     if live != records {
-        return Err(Fault::damaged(format_args!("it says that it has {records} records, and had {live}")));
+        return Err(Fault::damaged(format_args!(
+            "redb counts {records} records in it, where {live} should be"
+        )));
     }
     Ok(all)
 }
@@ -140,10 +142,11 @@ mod tests {
         });
         assert!(lost.is_ok());
         assert_eq!(problem(for_each(&log, IMAGES, |_| {})), "of the 3 records of images[1], 2 are found");
-        assert_eq!(problem(log.compact()), "of the 3 records of images[1], 2 are found");
+        let all = "redb counts 2 records in it, where 3 should be";
+        assert_eq!(problem(log.compact()), all);
         for_each_from(&log, IMAGES, 2, |_| std::ops::ControlFlow::Continue(())).unwrap();
         drop(log);
-        assert_eq!(problem(open(dir.path())), "it says that it has 2 records, and had 3");
+        assert_eq!(problem(open(dir.path())), all);
     }
 
     #[test]

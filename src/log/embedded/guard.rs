@@ -68,7 +68,7 @@ mod tests {
             told.starts_with("/data/log.redb is damaged: redb cannot make sense of it (the page)"),
             "{told}"
         );
-        assert!(told.contains("`clade log check`") && told.contains("backup"), "{told}");
+        assert!(told.contains("`clade log check --data-dir /data`") && told.contains("backup"), "{told}");
         assert_eq!(guarded(Path::new("x"), || Ok(1)).unwrap(), 1);
     }
 }

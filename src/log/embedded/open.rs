@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use redb::Database;
 
+use super::fault::damaged;
 use super::meta::{FILE, cannot_open, prepare};
 use super::store::Store;
 use super::writer::{QUEUE, WriterThread};
@@ -46,6 +47,10 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
     })?;
     if !path.exists() {
         birth::make(dir, &path, options.partitions)?;
+    }
+    // A log is made under another name, so a file of this name that has nothing was cut off. redb would make a new one of it.
+    if std::fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
+        return Err(damaged(&path, "it is empty"));
     }
     let store = Store::open(
         &path,
