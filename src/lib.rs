@@ -53,6 +53,8 @@ mod api;
 #[cfg(not(feature = "internals"))]
 mod audit;
 #[cfg(not(feature = "internals"))]
+mod checksum;
+#[cfg(not(feature = "internals"))]
 mod class;
 #[cfg(not(feature = "internals"))]
 mod cli;
@@ -105,6 +107,8 @@ mod view;
 pub mod api;
 #[cfg(feature = "internals")]
 pub mod audit;
+#[cfg(feature = "internals")]
+pub mod checksum;
 #[cfg(feature = "internals")]
 pub mod class;
 #[cfg(feature = "internals")]

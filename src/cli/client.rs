@@ -8,6 +8,7 @@ use super::error::CliError;
 use super::progress;
 use crate::api::Client;
 use crate::engine::Engine;
+use crate::log::LogError;
 use crate::log::embedded::EmbeddedLog;
 use crate::log::kafka::{Config, KafkaLog};
 use crate::node::{Node, local};
@@ -51,11 +52,7 @@ impl Here<'_> {
     /// Returns a client for existing data.
     pub(super) fn open(self) -> Result<Client, CliError> {
         if !local::exists(self.dir) {
-            return Err(CliError::NotFound(format!(
-                "there is no data in {}: import something first (`clade import`, or `clade demo` to look around), or name \
-                 another directory with --data-dir",
-                self.dir.display()
-            )));
+            return Err(nothing_in(self.dir));
         }
         self.open_or_create()
     }
@@ -78,6 +75,15 @@ impl Here<'_> {
     }
 }
 
+/// The error of a directory without data.
+pub(super) fn nothing_in(dir: &Path) -> CliError {
+    CliError::NotFound(format!(
+        "there is no data in {}: import something first (`clade import`, or `clade demo` to look around), or name \
+         another directory with --data-dir",
+        dir.display()
+    ))
+}
+
 /// A client of workers that were started for this command.
 pub(super) fn here(engine: Arc<Engine>, telemetry: &Telemetry) -> Result<Client, CliError> {
     Ok(Client::of(Node::of(engine, telemetry)?.router(None, false))?)
@@ -96,8 +102,19 @@ fn of_whoever_serves(dir: &Path, token: Option<String>) -> std::io::Result<Optio
 /// `command` is shown to another command that waits for the directory.
 pub(super) fn open_log(dir: &Path, partitions: Option<u16>, command: &str) -> Result<EmbeddedLog, CliError> {
     let waiting = progress::spinner("opening the data directory");
-    let has_nobody_who_serves = || matches!(of_whoever_serves(dir, None), Ok(None));
-    let log = local::open_log(dir, partitions, &format!("clade {command}"), has_nobody_who_serves);
+    let log = local::open_log(dir, partitions, &format!("clade {command}"), || has_nobody_who_serves(dir));
     waiting.finish();
     Ok(log?)
+}
+
+/// Does something with a data directory that no other process may have. It waits as [`open_log`] does.
+pub(super) fn while_in_use<T>(
+    dir: &Path,
+    attempt: impl FnMut() -> Result<T, LogError>,
+) -> Result<T, CliError> {
+    Ok(local::while_in_use(dir, || has_nobody_who_serves(dir), attempt)?)
+}
+
+fn has_nobody_who_serves(dir: &Path) -> bool {
+    matches!(of_whoever_serves(dir, None), Ok(None))
 }

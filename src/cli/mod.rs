@@ -9,6 +9,7 @@ mod generate;
 mod get;
 mod import;
 mod kafka;
+mod log;
 mod manifests;
 mod otlp;
 mod output;
@@ -128,6 +129,12 @@ fn run_command(args: Args, cluster: Option<Config>, telemetry: &Telemetry) -> Re
         Command::Rebuilder(rebuilder) => services::rebuilder(args.kafka.required()?, &rebuilder, telemetry),
         Command::Auditor(auditor) => services::auditor(args.kafka.required()?, &dir, &auditor, telemetry),
         Command::Audit(asked) => audit::audit(&dir, &asked),
+        Command::Log(_) if cluster.is_some() => Err(CliError::Usage(
+            "clade log works on a data directory; the brokers of Apache Kafka check their own files: leave --kafka \
+             (CLADE_KAFKA) out"
+                .to_owned(),
+        )),
+        Command::Log(asked) => log::log(&dir, &asked),
         Command::Topics(asked) => topics::topics(args.kafka.required()?, &asked),
         Command::Apply(apply) => {
             let client = client::of(server, cluster, || here("apply").open_or_create())?;

@@ -171,7 +171,9 @@ fn supervise(partition: u16, log: &SharedLog, work: &Work, options: &Options, st
         let is_final = matches!(
             error,
             ProcessorError::Partitions { .. }
-                | ProcessorError::Log(LogError::Incompatible(_) | LogError::Configuration(_))
+                | ProcessorError::Log(
+                    LogError::Incompatible(_) | LogError::Configuration(_) | LogError::Damaged { .. }
+                )
         );
         if is_final || failures >= FAILURES {
             *state.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());

@@ -1,5 +1,7 @@
 //! The errors of a log.
 
+use std::path::{Path, PathBuf};
+
 use super::{MAX_RECORD_BYTES, TopicPartition};
 
 /// The error of a library or of the operating system behind one of ours.
@@ -20,7 +22,7 @@ pub enum LogError {
     /// No broker answers.
     #[error("{0}")]
     Unreachable(String),
-    /// The storage failed: disk full, no permission, damaged file.
+    /// The storage failed: disk full, no permission.
     #[error("{text}")]
     Storage {
         /// The action, the place and the failure.
@@ -29,9 +31,26 @@ pub enum LogError {
         #[source]
         cause: Option<Cause>,
     },
+    /// What stands in the file is not what was written. Another attempt finds the same.
+    #[error(
+        "{} is damaged: {problem}; `clade log check --data-dir {}` lists all damages; put a backup of the file in its place, or \
+         move it away and import again",
+        .file.display(),
+        dir(.file).display()
+    )]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong, and where in it.
+        problem: String,
+    },
     /// The log was closed while the caller used it.
     #[error("the log is closed")]
     Closed,
+}
+
+fn dir(file: &Path) -> &Path {
+    file.parent().unwrap_or(file)
 }
 
 impl LogError {

@@ -52,11 +52,21 @@ pub fn open_log(
     is_passing: impl Fn() -> bool,
 ) -> Result<EmbeddedLog, LogError> {
     let options = Options { partitions, command: command.to_owned(), ..Options::default() };
+    while_in_use(dir, is_passing, || EmbeddedLog::open(dir, options.clone()))
+}
+
+/// Does something with a data directory that no other process may have. It waits for another command that has the directory
+/// while `is_passing` returns `true`.
+pub fn while_in_use<T>(
+    dir: &Path,
+    is_passing: impl Fn() -> bool,
+    attempt: impl FnMut() -> Result<T, LogError>,
+) -> Result<T, LogError> {
     let in_use = |error: &LogError| {
         let waits = matches!(error, LogError::InUse(_)) && is_passing();
         waits.then(|| format!("another command has {} open", dir.display()))
     };
-    retry::while_early(PATIENCE, AGAIN, || EmbeddedLog::open(dir, options.clone()), in_use)
+    retry::while_early(PATIENCE, AGAIN, attempt, in_use)
 }
 
 /// Starts the workers on the log of a data directory.

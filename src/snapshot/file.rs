@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use super::Unusable;
+use crate::checksum;
 
 /// The first bytes of a snapshot. The format follows.
 const MAGIC: [u8; 8] = *b"clade-ss";
@@ -27,7 +28,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, Unusable> {
     if number(8) != FORMAT {
         return Err(Unusable::OtherVersion(format!("with format {}", number(8))));
     }
-    if number(12) != crc32fast::hash(content) {
+    if number(12) != checksum::of(&[content]) {
         return Err(damaged("its checksum is another"));
     }
     bytes.drain(..HEAD);
@@ -42,7 +43,7 @@ pub(super) fn write(
 ) -> std::io::Result<()> {
     let mut bytes = vec![0; HEAD];
     content(&mut bytes).map_err(std::io::Error::other)?;
-    let checksum = crc32fast::hash(&bytes[HEAD..]);
+    let checksum = checksum::of(&[&bytes[HEAD..]]);
     bytes[..8].copy_from_slice(&MAGIC);
     bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
     bytes[12..HEAD].copy_from_slice(&checksum.to_le_bytes());

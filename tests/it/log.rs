@@ -9,6 +9,7 @@ use clade::log::{
 };
 use clade::record::{Record, Topic};
 
+mod damaged;
 mod embedded_only;
 
 const ALL: ReadLimit = ReadLimit { records: usize::MAX, bytes: usize::MAX };

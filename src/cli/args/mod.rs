@@ -3,6 +3,7 @@
 mod ask;
 mod audit;
 mod kubernetes;
+mod log;
 mod rebuild;
 mod registry;
 mod services;
@@ -25,6 +26,7 @@ pub(in crate::cli) use audit::{
     TrailArgs, VerifyArgs,
 };
 pub(in crate::cli) use kubernetes::{KubernetesArgs, LabellingArgs};
+pub(in crate::cli) use log::{CheckArgs, CheckFormat, LogArgs, LogCommand};
 pub(in crate::cli) use rebuild::{RebuildArgs, RebuildCommand, RebuildingArgs, StartRebuildArgs};
 pub(in crate::cli) use registry::RegistryArgs;
 pub(in crate::cli) use services::{
@@ -108,6 +110,8 @@ pub(in crate::cli) enum Command {
     Auditor(AuditorArgs),
     /// Verify, show and replay the audit trail
     Audit(AuditArgs),
+    /// Check the log of a data directory
+    Log(LogArgs),
     /// Compare the topics of Apache Kafka with what clade needs, or create them
     Topics(TopicsArgs),
     /// Declare image classes and groups

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use redb::Database;
 
-use super::meta::{FILE, cannot_open, check_meta};
+use super::meta::{FILE, cannot_open, prepare};
+use super::store::Store;
 use crate::log::LogError;
 
 /// The end of the names of unfinished files.
@@ -27,8 +28,8 @@ pub(super) fn make(dir: &Path, path: &Path, partitions: Option<u16>) -> Result<(
 }
 
 fn make_at(dir: &Path, new: &Path, partitions: Option<u16>) -> Result<(), LogError> {
-    let database = Database::builder().create(new).map_err(|error| cannot_open(dir, new, error))?;
-    check_meta(&database, new, partitions).map(drop)
+    let store = Store::open(new, || Database::builder().create(new), |error| cannot_open(dir, new, error))?;
+    prepare(&store, partitions).map(drop)
 }
 
 /// Gives the file its name, if no file has that name: a link, unlike a renaming, never replaces a file.

@@ -5,11 +5,16 @@
 //! apart, so none is ever used twice.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 
-use redb::{Database, ReadableDatabase};
+use redb::ReadTransaction;
 
+use super::extent::{self, Extent};
+use super::fault::Fault;
 use super::frame;
-use super::tables::{PARTITIONS, RECORDS, key, number, topic};
+use super::store::Store;
+use super::tables::{EXTENTS, RECORDS, key};
+use super::walk::{bad_record, walk};
 use crate::log::{LogError, Offset, TopicPartition};
 use crate::oci::Digest;
 use crate::record::Cleanup;
@@ -26,71 +31,61 @@ pub(super) fn is_due(since: u64, kept: u64) -> bool {
 }
 
 /// Compacts every partition.
-pub(super) fn compact_all(database: &Database, now: i64) -> Result<(), LogError> {
-    let partitions: Vec<TopicPartition> = {
-        let read = database.begin_read().map_err(storage)?;
-        let table = read.open_table(PARTITIONS).map_err(storage)?;
-        let keys = redb::ReadableTable::iter(&table).map_err(storage)?.filter_map(Result::ok);
-        keys.filter_map(|(key, _)| {
-            let (number, partition) = key.value();
-            Some(TopicPartition { topic: topic(number)?, partition })
-        })
-        .collect()
-    };
-    partitions.into_iter().try_for_each(|partition| compact(database, partition, now))
+pub(super) fn compact_all(store: &Store, now: i64) -> Result<(), LogError> {
+    let partitions = store.read("cannot compact", extent::all)?;
+    partitions.into_iter().try_for_each(|(partition, _)| compact(store, partition, now))
 }
 
-/// Compacts one partition, or drops the records beyond its retention.
-pub(super) fn compact(database: &Database, partition: TopicPartition, now: i64) -> Result<(), LogError> {
-    let (old, kept) = old_records(database, partition, now)?;
+/// Compacts one partition, or drops the records beyond its retention. A partition in which something is damaged stays as it
+/// is: what is left may help to repair it.
+pub(super) fn compact(store: &Store, partition: TopicPartition, now: i64) -> Result<(), LogError> {
+    let old =
+        store.read(format_args!("cannot compact {partition}"), |read| old_records(read, partition, now))?;
     for part in old.chunks(REMOVED_AT_ONCE) {
-        let transaction = database.begin_write().map_err(storage)?;
-        {
-            let mut records = transaction.open_table(RECORDS).map_err(storage)?;
-            for offset in part {
-                records.remove(key(partition, *offset)).map_err(storage)?;
-            }
-        }
-        transaction.commit().map_err(storage)?;
+        change(store, partition, part, |_| {})?;
     }
-    let transaction = database.begin_write().map_err(storage)?;
-    {
-        let mut partitions = transaction.open_table(PARTITIONS).map_err(storage)?;
-        let at = (number(partition.topic), partition.partition);
-        let end =
-            redb::ReadableTable::get(&partitions, at).map_err(storage)?.map_or(0, |value| value.value().0);
-        partitions.insert(at, (end, 0, kept)).map_err(storage)?;
-    }
-    transaction.commit().map_err(storage)
+    change(store, partition, &[], |extent| extent.since = 0)
 }
 
-/// Finds the offsets to remove, lowest first, so that a record goes before the tombstone that deletes it. Also returns
-/// the number of records that are left.
-fn old_records(
-    database: &Database,
+/// Removes records, and changes what is noted of the partition in the same transaction.
+fn change(
+    store: &Store,
     partition: TopicPartition,
-    now: i64,
-) -> Result<(Vec<Offset>, u64), LogError> {
+    old: &[Offset],
+    change: impl FnOnce(&mut Extent),
+) -> Result<(), LogError> {
+    let changed = store.write(format_args!("cannot compact {partition}"), |transaction| {
+        let mut records = transaction.open_table(RECORDS)?;
+        let mut extents = transaction.open_table(EXTENTS)?;
+        let mut extent = extent::get(&extents, partition)?;
+        for offset in old {
+            let was_there = records.remove(key(partition, *offset))?.is_some();
+            extent.live = extent.live.saturating_sub(u64::from(was_there));
+        }
+        change(&mut extent);
+        extent::put(&mut extents, partition, extent)
+    });
+    Ok(changed?)
+}
+
+/// Finds the offsets to remove, lowest first, so that a record goes before the tombstone that deletes it.
+fn old_records(read: &ReadTransaction, partition: TopicPartition, now: i64) -> Result<Vec<Offset>, Fault> {
     let horizon = now - partition.topic.retention_ms();
     let is_keyed = partition.topic.cleanup() == Cleanup::Compact;
-    let read = database.begin_read().map_err(storage)?;
-    let table = read.open_table(RECORDS).map_err(storage)?;
     // Half of a SHA-256 distinguishes keys, and bounds the memory of a key.
     let mut last: HashMap<[u8; 16], (Offset, bool)> = HashMap::new();
     let mut old = Vec::new();
-    let mut kept = 0_u64;
-    for entry in table.range(key(partition, 0)..=key(partition, Offset::MAX)).map_err(storage)? {
-        let (at, value) = entry.map_err(storage)?;
-        let (.., offset) = at.value();
-        let Ok((timestamp, record)) = frame::decode(value.value()) else { continue };
+    let mut found = 0;
+    walk(&read.open_table(RECORDS)?, partition, 0..Offset::MAX, |place @ (.., offset), bytes| {
+        let (timestamp, record) =
+            frame::decode(place, bytes).map_err(|problem| bad_record(partition, offset, problem))?;
+        found += 1;
         let is_past = timestamp < horizon;
         if !is_keyed {
             if is_past {
                 old.push(offset);
-            } else {
-                kept += 1;
             }
-            continue;
+            return Ok(ControlFlow::Continue(()));
         }
         let is_droppable = record.value.is_none() && is_past;
         let mut hash = [0; 16];
@@ -98,15 +93,13 @@ fn old_records(
         if let Some((before, _)) = last.insert(hash, (offset, is_droppable)) {
             old.push(before);
         }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    let live = extent::get(&read.open_table(EXTENTS)?, partition)?.live;
+    if found != live {
+        return Err(Fault::damaged(format_args!("of the {live} records of {partition}, {found} are found")));
     }
-    if is_keyed {
-        old.extend(last.values().filter(|(_, is_droppable)| *is_droppable).map(|(offset, _)| *offset));
-        kept = last.values().filter(|(_, is_droppable)| !is_droppable).count() as u64;
-    }
+    old.extend(last.values().filter(|(_, is_droppable)| *is_droppable).map(|(offset, _)| *offset));
     old.sort_unstable();
-    Ok((old, kept))
-}
-
-fn storage(error: impl Into<redb::Error>) -> LogError {
-    LogError::caused("cannot compact", error.into())
+    Ok(old)
 }

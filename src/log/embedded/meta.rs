@@ -2,66 +2,106 @@
 
 use std::path::Path;
 
-use redb::{Database, DatabaseError, ReadableTable as _};
+use redb::{DatabaseError, ReadTransaction, WriteTransaction};
 
-use super::tables::{META, PARTITIONS, RECORDS};
-use super::{LogError, lock};
+use super::fault::{Fault, damaged, is_damage};
+use super::store::Store;
+use super::tables::{EXTENTS, META, RECORDS};
+use super::{LogError, lock, upgrade};
+use crate::checksum;
 
 pub(super) const FILE: &str = "log.redb";
-const FORMAT: u64 = 1;
+/// Files of this format have extents and a checksum of what stands here. Records of both formats may stand in them.
+const FORMAT: u64 = 2;
+/// The format of files that have neither.
+const FIRST_FORMAT: u64 = 1;
 /// Few, since one machine has few cores; more than two, so that processors share partitions evenly.
 const DEFAULT_PARTITIONS: u16 = 4;
 
-/// Reads what the log was made with, or notes it in a new one. Returns the number of partitions.
-pub(super) fn check_meta(database: &Database, path: &Path, asked: Option<u16>) -> Result<u16, LogError> {
-    let storage = |error: redb::Error| LogError::caused(format!("cannot write {}", path.display()), error);
-    let mut transaction = database.begin_write().map_err(|error| storage(error.into()))?;
-    // As every other transaction: a file that is not closed properly must not need a long repair.
-    transaction.set_quick_repair(true);
-    let partitions = {
-        let mut meta = transaction.open_table(META).map_err(|error| storage(error.into()))?;
-        let stored = |meta: &redb::Table<'_, &str, u64>, name| {
-            meta.get(name)
-                .map(|value| value.map(|value| value.value()))
-                .map_err(|error| storage(error.into()))
-        };
-        match stored(&meta, "format")? {
-            None => {
-                meta.insert("format", FORMAT).map_err(|error| storage(error.into()))?;
-                let partitions = asked.unwrap_or(DEFAULT_PARTITIONS).max(1);
-                meta.insert("partitions", u64::from(partitions)).map_err(|error| storage(error.into()))?;
-                partitions
-            }
-            Some(FORMAT) => {
-                let stored = stored(&meta, "partitions")?.and_then(|stored| u16::try_from(stored).ok());
-                let stored = stored.filter(|stored| *stored > 0).ok_or_else(|| {
-                    LogError::Incompatible(format!(
-                        "{} does not say how many partitions it has",
-                        path.display()
-                    ))
-                })?;
-                if let Some(asked) = asked.filter(|asked| *asked != stored) {
-                    return Err(LogError::Incompatible(format!(
-                        "{} has {stored} partitions and cannot be opened with {asked}: leave --partitions out, or \
-                         import into a new data directory",
-                        path.display()
-                    )));
-                }
-                stored
-            }
-            Some(found) => {
-                return Err(LogError::Incompatible(format!(
-                    "{} has format {found}, and this version of clade reads format {FORMAT}: use the version that \
-                     wrote it, or import into a new data directory",
-                    path.display()
-                )));
-            }
+/// What a file says about itself.
+enum Found {
+    /// It has nothing yet.
+    New,
+    Log {
+        format: u64,
+        partitions: u16,
+    },
+}
+
+/// Reads what the log was made with, or notes it in a new one; brings a log of an older format to the present one. Returns
+/// the number of partitions.
+pub(super) fn prepare(store: &Store, asked: Option<u16>) -> Result<u16, LogError> {
+    match store.read("cannot read the log", |read| find(read, store.path()))? {
+        Found::New => {
+            let partitions = asked.unwrap_or(DEFAULT_PARTITIONS).max(1);
+            store.write("cannot write the new log", |transaction| {
+                note(transaction, partitions)?;
+                transaction.open_table(RECORDS)?;
+                transaction.open_table(EXTENTS)?;
+                Ok(())
+            })?;
+            Ok(partitions)
         }
+        Found::Log { partitions: stored, .. } if asked.is_some_and(|asked| asked != stored) => {
+            let asked = asked.unwrap_or_default();
+            Err(LogError::Incompatible(format!(
+                "{} has {stored} partitions and cannot be opened with {asked}: leave --partitions out, or import into a \
+                 new data directory",
+                store.path().display()
+            )))
+        }
+        Found::Log { format: FIRST_FORMAT, partitions } => {
+            store.write("cannot bring the log to the present format", |transaction| {
+                upgrade::count_records(transaction)?;
+                note(transaction, partitions)
+            })?;
+            Ok(partitions)
+        }
+        Found::Log { partitions, .. } => Ok(partitions),
+    }
+}
+
+fn find(read: &ReadTransaction, path: &Path) -> Result<Found, Fault> {
+    // A log is made in one transaction. So a file that has some of its tables has all of them, unless it is damaged.
+    if read.list_tables()?.next().is_none() {
+        return Ok(Found::New);
+    }
+    let meta = read.open_table(META)?;
+    let stored = |name: &str| -> Result<u64, Fault> {
+        let value = meta.get(name)?.map(|value| value.value());
+        value.ok_or_else(|| Fault::damaged(format_args!("it has lost its entry {name:?}")))
     };
-    transaction.open_table(RECORDS).map_err(|error| storage(error.into()))?;
-    transaction.open_table(PARTITIONS).map_err(|error| storage(error.into()))?;
-    transaction.commit().map_err(|error| storage(error.into()))?;
-    Ok(partitions)
+    let format = stored("format")?;
+    if format != FORMAT && format != FIRST_FORMAT {
+        return Err(Fault::Log(LogError::Incompatible(format!(
+            "{} has format {format}, and this version of clade reads the formats up to {FORMAT}: use the version that \
+             wrote it, or import into a new data directory",
+            path.display()
+        ))));
+    }
+    let partitions = stored("partitions")?;
+    if format == FORMAT && stored("check")? != check(partitions) {
+        return Err(Fault::damaged(format_args!(
+            "its number of partitions, {partitions}, has another checksum"
+        )));
+    }
+    match u16::try_from(partitions) {
+        Ok(partitions @ 1..) => Ok(Found::Log { format, partitions }),
+        _ => Err(Fault::damaged(format_args!("it has a number of partitions that cannot be: {partitions}"))),
+    }
+}
+
+fn note(transaction: &WriteTransaction, partitions: u16) -> Result<(), Fault> {
+    let partitions = u64::from(partitions);
+    let mut meta = transaction.open_table(META)?;
+    for (name, value) in [("format", FORMAT), ("partitions", partitions), ("check", check(partitions))] {
+        meta.insert(name, value)?;
+    }
+    Ok(())
+}
+
+fn check(partitions: u64) -> u64 {
+    u64::from(checksum::of(&[&FORMAT.to_le_bytes(), &partitions.to_le_bytes()]))
 }
 
 pub(super) fn cannot_open(dir: &Path, path: &Path, error: DatabaseError) -> LogError {
@@ -75,9 +115,15 @@ pub(super) fn cannot_open(dir: &Path, path: &Path, error: DatabaseError) -> LogE
             "{} is a redb file of format {version}, which this version of clade cannot read",
             path.display()
         )),
-        error => LogError::storage(format!(
-            "cannot open {}: {error}; if the file is damaged, move it away and import again",
-            path.display()
-        )),
+        error => {
+            let error = redb::Error::from(error);
+            if is_damage(&error) {
+                return damaged(path, error);
+            }
+            LogError::storage(format!(
+                "cannot open {}: {error}; if the file is damaged, put a backup in its place, or move it away and import again",
+                path.display()
+            ))
+        }
     }
 }

@@ -6,28 +6,39 @@
 //! ```
 
 mod birth;
+mod check;
 mod compaction;
+mod extent;
+mod fault;
 pub mod frame;
+mod guard;
 mod lock;
 mod meta;
 mod open;
+mod overlay;
+mod store;
 mod tables;
+mod upgrade;
+mod walk;
 mod writer;
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use redb::{Database, ReadableDatabase};
-
+pub use check::{Checked, CheckedPartition, Damage, check};
 pub use open::Options;
 
-use super::positional::{self, Positional, PositionalReader};
+use super::positional::{self, Positional, PositionalReader, Seen};
 use super::{Fetched, Log, LogError, Offset, ReadLimit, Reader, Stored, TopicPartition, Writer};
 use crate::record::Topic;
-use tables::{PARTITIONS, RECORDS, key};
+use fault::damaged;
+use store::Store;
+use tables::{EXTENTS, RECORDS};
+use walk::{bad_record, walk};
 use writer::{EmbeddedWriter, Request};
 
 /// The embedded log.
@@ -42,7 +53,7 @@ pub struct EmbeddedLog {
 pub(super) struct Shared {
     /// Dropped first: a process that finds the database unlocked writes its own owner file.
     _owner: lock::Owner,
-    database: Database,
+    store: Store,
     /// The committed end of every partition that has one. Held for a moment only, never over I/O.
     ends: Mutex<HashMap<TopicPartition, Offset>>,
     committed: Condvar,
@@ -69,14 +80,13 @@ impl EmbeddedLog {
 
     /// Deletes all records. The caller must not have opened a reader or a writer yet.
     pub fn clear(&self) -> Result<(), LogError> {
-        let failed = |error: redb::Error| LogError::caused("cannot empty the log", error);
-        let mut transaction = self.shared.database.begin_write().map_err(|error| failed(error.into()))?;
-        transaction.set_quick_repair(true);
-        transaction.delete_table(RECORDS).map_err(|error| failed(error.into()))?;
-        transaction.delete_table(PARTITIONS).map_err(|error| failed(error.into()))?;
-        transaction.open_table(RECORDS).map_err(|error| failed(error.into()))?;
-        transaction.open_table(PARTITIONS).map_err(|error| failed(error.into()))?;
-        transaction.commit().map_err(|error| failed(error.into()))?;
+        self.shared.store.write("cannot empty the log", |transaction| {
+            transaction.delete_table(RECORDS)?;
+            transaction.delete_table(EXTENTS)?;
+            transaction.open_table(RECORDS)?;
+            transaction.open_table(EXTENTS)?;
+            Ok(())
+        })?;
         self.shared.ends().clear();
         Ok(())
     }
@@ -94,6 +104,10 @@ impl EmbeddedLog {
 impl Shared {
     fn end(&self, of: TopicPartition) -> Offset {
         self.ends().get(&of).copied().unwrap_or(0)
+    }
+
+    fn extent(&self, of: TopicPartition) -> Result<extent::Extent, LogError> {
+        self.store.read(format_args!("cannot read {of}"), |read| extent::get(&read.open_table(EXTENTS)?, of))
     }
 
     fn ends(&self) -> std::sync::MutexGuard<'_, HashMap<TopicPartition, Offset>> {
@@ -135,47 +149,68 @@ impl Log for EmbeddedLog {
 
     /// Scans from the beginning: the clock may have been set back, so a binary search could be wrong.
     fn offset_at(&self, of: TopicPartition, timestamp: i64) -> Result<Offset, LogError> {
-        let storage = |error: redb::Error| LogError::caused(format!("cannot read {of}"), error);
         let end = self.shared.end(of);
-        let transaction = self.shared.database.begin_read().map_err(|error| storage(error.into()))?;
-        let table = transaction.open_table(RECORDS).map_err(|error| storage(error.into()))?;
-        for entry in table.range(key(of, 0)..key(of, end)).map_err(|error| storage(error.into()))? {
-            let (at, value) = entry.map_err(|error| storage(error.into()))?;
-            let (.., offset) = at.value();
-            let appended = frame::timestamp(value.value())
-                .map_err(|problem| LogError::storage(format!("{of}@{offset} is damaged: {problem}")))?;
-            if appended >= timestamp {
-                return Ok(offset);
-            }
-        }
-        Ok(end)
+        self.shared.store.read(format_args!("cannot read {of}"), |read| {
+            let mut found = end;
+            walk(&read.open_table(RECORDS)?, of, 0..end, |place @ (.., offset), frame| {
+                let appended =
+                    frame::timestamp(place, frame).map_err(|problem| bad_record(of, offset, problem))?;
+                if appended < timestamp {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                found = offset;
+                Ok(ControlFlow::Break(()))
+            })?;
+            Ok(found)
+        })
     }
 }
 
 impl Positional for Arc<Shared> {
     fn read_at(&self, from: TopicPartition, offset: Offset, limit: ReadLimit) -> Result<Fetched, LogError> {
         let end = self.end(from);
-        let storage = |error: redb::Error| LogError::caused(format!("cannot read {from}"), error);
-        let transaction = self.database.begin_read().map_err(|error| storage(error.into()))?;
-        let table = transaction.open_table(RECORDS).map_err(|error| storage(error.into()))?;
-        let mut fetched =
-            Fetched { partition: from.partition, records: Vec::new(), next: offset, at_end: true };
-        let mut bytes = 0;
-        for entry in table.range(key(from, offset)..key(from, end)).map_err(|error| storage(error.into()))? {
-            let (at, value) = entry.map_err(|error| storage(error.into()))?;
-            let (.., offset) = at.value();
-            let (timestamp, record) = frame::decode(value.value())
-                .map_err(|problem| LogError::storage(format!("{from}@{offset} is damaged: {problem}")))?;
-            bytes += record.bytes();
-            fetched.records.push(Stored { offset, timestamp, record });
-            fetched.next = offset + 1;
-            if fetched.records.len() >= limit.records || bytes >= limit.bytes {
+        self.store.read(format_args!("cannot read {from}"), |read| {
+            let mut fetched = Fetched {
+                partition: from.partition,
+                records: Vec::new(),
+                next: end.max(offset),
+                at_end: true,
+            };
+            let mut bytes = 0;
+            walk(&read.open_table(RECORDS)?, from, offset..end, |place @ (.., offset), frame| {
+                let (timestamp, record) =
+                    frame::decode(place, frame).map_err(|problem| bad_record(from, offset, problem))?;
+                bytes += record.bytes();
+                fetched.records.push(Stored { offset, timestamp, record });
+                if fetched.records.len() < limit.records && bytes < limit.bytes {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                fetched.next = offset + 1;
                 fetched.at_end = fetched.next >= end;
-                return Ok(fetched);
-            }
+                Ok(ControlFlow::Break(()))
+            })?;
+            Ok(fetched)
+        })
+    }
+
+    fn removed(&self, of: TopicPartition) -> Result<Option<u64>, LogError> {
+        Ok(Some(self.extent(of)?.removed()))
+    }
+
+    fn is_compared(&self, of: TopicPartition, next: Offset, seen: &Seen) -> Result<bool, LogError> {
+        let extent = self.extent(of)?;
+        if extent.removed() != seen.removed {
+            // A compaction has removed records meanwhile, perhaps before the reader came to them.
+            return Ok(true);
         }
-        fetched.next = end.max(offset);
-        Ok(fetched)
+        if extent.end != next {
+            return Ok(false);
+        }
+        if extent.live == seen.records {
+            return Ok(true);
+        }
+        let (found, live) = (seen.records, extent.live);
+        Err(damaged(self.store.path(), format_args!("of the {live} records of {of}, {found} are found")))
     }
 
     fn wait(&self, for_any: &[(TopicPartition, Offset)], timeout: Duration) {

@@ -1,17 +1,15 @@
 //! Opens the file, and reports every way in which that can fail.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 
-use redb::{Database, ReadableDatabase, ReadableTable};
+use redb::Database;
 
-use super::birth;
-use super::meta::{FILE, cannot_open, check_meta};
-use super::tables::{PARTITIONS, topic};
+use super::fault::damaged;
+use super::meta::{FILE, cannot_open, prepare};
+use super::store::Store;
 use super::writer::{QUEUE, WriterThread};
-use super::{EmbeddedLog, LogError, Shared, lock};
-use crate::log::TopicPartition;
+use super::{EmbeddedLog, LogError, Shared, birth, extent, lock};
 
 /// Size of redb's page cache. Reads pass through the log once; data that is read repeatedly is in memory elsewhere.
 const CACHE_BYTES: usize = 256 << 20;
@@ -50,26 +48,20 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
     if !path.exists() {
         birth::make(dir, &path, options.partitions)?;
     }
-    let database = Database::builder()
-        .set_cache_size(CACHE_BYTES)
-        .create(&path)
-        .map_err(|error| cannot_open(dir, &path, error))?;
-    let storage = |error: redb::Error| LogError::caused(format!("cannot read {}", path.display()), error);
-    let partitions = check_meta(&database, &path, options.partitions)?;
-    let mut ends = HashMap::new();
-    let read = database.begin_read().map_err(|error| storage(error.into()))?;
-    let table = read.open_table(PARTITIONS).map_err(|error| storage(error.into()))?;
-    for entry in table.iter().map_err(|error| storage(error.into()))? {
-        let (key, value) = entry.map_err(|error| storage(error.into()))?;
-        let ((number, partition), (end, ..)) = (key.value(), value.value());
-        if let Some(topic) = topic(number) {
-            ends.insert(TopicPartition { topic, partition }, end);
-        }
+    // A log is made under another name, so a file of this name that has nothing was cut off. redb would make a new one of it.
+    if std::fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
+        return Err(damaged(&path, "it is empty"));
     }
-    drop(table);
-    drop(read);
+    let store = Store::open(
+        &path,
+        || Database::builder().set_cache_size(CACHE_BYTES).create(&path),
+        |error| cannot_open(dir, &path, error),
+    )?;
+    let partitions = prepare(&store, options.partitions)?;
+    let extents = store.read("cannot read the log", extent::all)?;
+    let ends = extents.into_iter().map(|(partition, extent)| (partition, extent.end)).collect();
     let shared = Arc::new(Shared {
-        database,
+        store,
         ends: Mutex::new(ends),
         committed: Condvar::new(),
         epochs: Mutex::default(),

@@ -5,13 +5,20 @@ use redb::TableDefinition;
 use crate::log::{Offset, TopicPartition};
 use crate::record::Topic;
 
+/// The key of a record: topic, partition, offset.
+pub(super) type Key = (u8, u16, u64);
+
 /// Maps (topic, partition, offset) to the framed record.
-pub(super) const RECORDS: TableDefinition<'_, (u8, u16, u64), &[u8]> = TableDefinition::new("records");
-/// Maps (topic, partition) to (end, records appended since the last compaction, records left by it).
+pub(super) const RECORDS: TableDefinition<'_, Key, &[u8]> = TableDefinition::new("records");
+/// Maps (topic, partition) to an extent with its checksum.
+pub(super) const EXTENTS: TableDefinition<'_, (u8, u16), (u64, u64, u64, u32)> =
+    TableDefinition::new("extents");
+/// Maps a name to a number: `format`, `partitions`, and `check`, the checksum of both.
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+/// What files of format 1 have instead of [`EXTENTS`]: (topic, partition) to (end, records appended since the last
+/// compaction, records left by it).
 pub(super) const PARTITIONS: TableDefinition<'_, (u8, u16), (u64, u64, u64)> =
     TableDefinition::new("partitions");
-/// Maps a name to a number: `format` and `partitions`.
-pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// The number of a topic in the file. Never changed, never reused.
 pub(super) const fn number(topic: Topic) -> u8 {
@@ -32,6 +39,6 @@ pub(super) fn topic(number_in_file: u8) -> Option<Topic> {
     Topic::ALL.into_iter().find(|topic| number(*topic) == number_in_file)
 }
 
-pub(super) fn key(at: TopicPartition, offset: Offset) -> (u8, u16, u64) {
+pub(super) fn key(at: TopicPartition, offset: Offset) -> Key {
     (number(at.topic), at.partition, offset)
 }

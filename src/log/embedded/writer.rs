@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
-use redb::{Durability, ReadableTable, WriteTransaction};
+use redb::WriteTransaction;
 
-use super::tables::{PARTITIONS, RECORDS, key, number};
-use super::{Shared, compaction, frame};
+use super::fault::Fault;
+use super::tables::{EXTENTS, RECORDS, key};
+use super::{Shared, compaction, extent, frame};
 use crate::log::{AppendError, Batch, LogError, Offset, TopicPartition, Writer, check_sizes};
 
 /// Appends that may wait, at most. Each writer has one under way at a time, so there are never more appends than
@@ -72,8 +73,7 @@ impl WriterThread {
                 Ok(request) => request,
                 Err(RecvTimeoutError::Timeout) => {
                     if let Some(partition) = due.pop()
-                        && let Err(error) =
-                            compaction::compact(&self.shared.database, partition, (self.clock)())
+                        && let Err(error) = compaction::compact(&self.shared.store, partition, (self.clock)())
                     {
                         tracing::warn!(%partition, %error, "compaction failed");
                     }
@@ -84,7 +84,7 @@ impl WriterThread {
             match first {
                 Request::Close => return,
                 Request::Compact { reply } => {
-                    let result = compaction::compact_all(&self.shared.database, (self.clock)());
+                    let result = compaction::compact_all(&self.shared.store, (self.clock)());
                     let _ = reply.send(result);
                 }
                 Request::Append { .. } => {
@@ -95,8 +95,7 @@ impl WriterThread {
                     match rest {
                         Some(Request::Close) => return,
                         Some(Request::Compact { reply }) => {
-                            let _ =
-                                reply.send(compaction::compact_all(&self.shared.database, (self.clock)()));
+                            let _ = reply.send(compaction::compact_all(&self.shared.store, (self.clock)()));
                         }
                         _ => {}
                     }
@@ -135,17 +134,17 @@ impl WriterThread {
             }
             Vec::new()
         };
-        let begun = self.begin().and_then(|transaction| {
-            let due = self.write(&transaction, group, &mut waiting)?;
-            Ok((transaction, due))
-        });
-        let (transaction, (ends, due)) = match begun {
-            Ok(begun) => begun,
-            Err(error) => return fail(waiting, &|| AppendError::NotAppended(error.to_string())),
+        let written = self
+            .shared
+            .store
+            .write("cannot append", |transaction| self.write(transaction, group, &mut waiting));
+        let (ends, due) = match written {
+            Ok(written) => written,
+            Err(failed) if failed.is_unknown => {
+                return fail(waiting, &|| AppendError::Unknown(failed.error.to_string()));
+            }
+            Err(failed) => return fail(waiting, &|| AppendError::NotAppended(failed.error.to_string())),
         };
-        if let Err(error) = transaction.commit() {
-            return fail(waiting, &|| AppendError::Unknown(error.to_string()));
-        }
         self.shared.ends().extend(ends);
         self.shared.committed.notify_all();
         for (reply, result) in waiting {
@@ -154,20 +153,12 @@ impl WriterThread {
         due
     }
 
-    fn begin(&self) -> Result<WriteTransaction, redb::Error> {
-        let mut transaction = self.shared.database.begin_write()?;
-        transaction.set_durability(Durability::Immediate)?;
-        // Without it, redb walks through the whole file when it opens after a crash.
-        transaction.set_quick_repair(true);
-        Ok(transaction)
-    }
-
     fn write(
         &self,
         transaction: &WriteTransaction,
         group: Vec<Request>,
         waiting: &mut Vec<Waiting>,
-    ) -> Result<(Ends, Vec<TopicPartition>), redb::Error> {
+    ) -> Result<(Ends, Vec<TopicPartition>), Fault> {
         // All result channels are recorded before anything can fail, so that no writer waits for ever.
         let mut batches = Vec::with_capacity(group.len());
         for request in group {
@@ -184,7 +175,8 @@ impl WriterThread {
             let Ok(offsets) = result else { continue };
             for (to, record) in batch {
                 let end = ends.entry(to).or_insert_with(|| self.shared.ends().get(&to).copied().unwrap_or(0));
-                records.insert(key(to, *end), frame::encode(now, &record).as_slice())?;
+                let place = key(to, *end);
+                records.insert(place, frame::encode(place, now, &record).as_slice())?;
                 offsets.push(*end);
                 *end += 1;
                 *added.entry(to).or_default() += 1;
@@ -192,17 +184,18 @@ impl WriterThread {
         }
         drop(records);
         let mut due = Vec::new();
-        let mut partitions = transaction.open_table(PARTITIONS)?;
+        let mut extents = transaction.open_table(EXTENTS)?;
         for (partition, added) in added {
-            let at = (number(partition.topic), partition.partition);
-            let (_, since, kept) = partitions.get(at)?.map_or((0, 0, 0), |value| value.value());
-            let since = since + added;
-            partitions.insert(at, (ends[&partition], since, kept))?;
-            if compaction::is_due(since, kept) {
+            let mut extent = extent::get(&extents, partition)?;
+            extent.end = ends[&partition];
+            extent.since += added;
+            extent.live += added;
+            extent::put(&mut extents, partition, extent)?;
+            if compaction::is_due(extent.since, extent.kept()) {
                 due.push(partition);
             }
         }
-        drop(partitions);
+        drop(extents);
         Ok((ends, due))
     }
 }

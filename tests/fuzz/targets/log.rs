@@ -7,11 +7,12 @@ use super::in_proportion;
 
 /// Reads a record as it stands in the file of the embedded log.
 pub(crate) fn frame(input: &[u8]) -> bool {
-    let Ok((timestamp, record)) = frame::decode(input) else { return false };
-    assert_eq!(frame::timestamp(input), Ok(timestamp));
-    let bytes = frame::encode(timestamp, &record);
+    let place = (1, 2, 3);
+    let Ok((timestamp, record)) = frame::decode(place, input) else { return false };
+    assert_eq!(frame::timestamp(place, input), Ok(timestamp));
+    let bytes = frame::encode(place, timestamp, &record);
     in_proportion(input, bytes.len(), 1);
-    assert_eq!(frame::decode(&bytes), Ok((timestamp, record)));
+    assert_eq!(frame::decode(place, &bytes), Ok((timestamp, record)));
     true
 }
 

@@ -1,0 +1,95 @@
+//! `clade log`.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::args::{CheckArgs, CheckFormat, LogArgs, LogCommand};
+use super::client::{nothing_in, while_in_use};
+use super::error::CliError;
+use super::{output, progress};
+use crate::log::embedded::{self, Checked};
+use crate::node::local;
+
+pub(super) fn log(dir: &Path, args: &LogArgs) -> Result<(), CliError> {
+    let LogCommand::Check(check) = &args.command;
+    self::check(dir, check)
+}
+
+fn check(dir: &Path, args: &CheckArgs) -> Result<(), CliError> {
+    if !local::exists(dir) {
+        return Err(nothing_in(dir));
+    }
+    let checked = while_in_use(dir, || {
+        // redb reads on one thread at a time, and tells from within.
+        let bar = Mutex::new(progress::bytes(0, "checking"));
+        embedded::check(dir, "clade log check", move |done, of| {
+            bar.lock().unwrap_or_else(PoisonError::into_inner).set(done, of);
+        })
+    })?;
+    match args.output {
+        CheckFormat::Table => show(&checked)?,
+        CheckFormat::Json => {
+            let text = serde_json::to_string_pretty(&as_json(&checked)).map_err(CliError::failed)?;
+            writeln!(std::io::stdout().lock(), "{text}")?;
+        }
+    }
+    match checked.many() {
+        0 => Ok(()),
+        many => Err(CliError::Failed(format!(
+            "the log in {} is damaged: {many} damages; put a backup of log.redb in its place, or move it away and import \
+             again",
+            dir.display()
+        ))),
+    }
+}
+
+fn show(checked: &Checked) -> Result<(), CliError> {
+    let rows = checked.partitions.iter().map(|found| {
+        let numbers = [found.records, found.without_checksum, found.end, found.damages];
+        let mut row = vec![found.of.to_string()];
+        row.extend(numbers.map(|number| number.to_string()));
+        row
+    });
+    let header = ["PARTITION", "RECORDS", "WITHOUT CHECKSUM", "END", "DAMAGES"];
+    output::table(&header, rows.collect(), &[1, 2, 3, 4], "record")?;
+    output::lines(checked.damages.iter().map(|damage| format!("damaged: {damage}")))?;
+    if checked.more > 0 {
+        output::lines([format!("and {} more", checked.more)])?;
+    }
+    if checked.many() == 0 {
+        output::lines([format!("whole: {} bytes", checked.bytes)])?;
+    }
+    Ok(())
+}
+
+fn as_json(checked: &Checked) -> Value {
+    let partitions: Vec<Value> = checked
+        .partitions
+        .iter()
+        .map(|found| {
+            json!({
+                "topic": found.of.topic.to_string(), "partition": found.of.partition, "records": found.records,
+                "withoutChecksum": found.without_checksum, "end": found.end, "damages": found.damages,
+            })
+        })
+        .collect();
+    let damages: Vec<Value> = checked
+        .damages
+        .iter()
+        .map(|damage| {
+            json!({
+                "topic": damage.partition.map(|of| of.topic.to_string()),
+                "partition": damage.partition.map(|of| of.partition),
+                "offset": damage.offset,
+                "problem": damage.problem,
+            })
+        })
+        .collect();
+    json!({
+        "bytes": checked.bytes, "whole": checked.many() == 0, "partitions": partitions, "damages": damages,
+        "moreDamages": checked.more,
+    })
+}

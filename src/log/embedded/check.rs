@@ -1,0 +1,177 @@
+//! Checks a whole log: each record, the number of records of each partition, and each page of the file.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use redb::Database;
+
+use super::extent::{self, Extent};
+use super::meta::{FILE, cannot_open, prepare};
+use super::overlay::Overlay;
+use super::store::Store;
+use super::tables::RECORDS;
+use super::walk::walk;
+use super::{frame, lock};
+use crate::log::{LogError, Offset, TopicPartition};
+
+/// Damages that are listed, at most. Of a file that is all wrong nobody reads more.
+const LISTED: usize = 100;
+/// Size of redb's page cache. Each page is read once or twice.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// The result of a check.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// The size of the file in bytes.
+    pub bytes: u64,
+    /// The partitions that have or had records.
+    pub partitions: Vec<CheckedPartition>,
+    /// What is damaged, with its place. The file is whole if there is none.
+    pub damages: Vec<Damage>,
+    /// The number of damages that are not listed.
+    pub more: u64,
+}
+
+/// What was found of a partition.
+#[derive(Debug)]
+pub struct CheckedPartition {
+    /// The partition.
+    pub of: TopicPartition,
+    /// The number of records that are as they were written.
+    pub records: u64,
+    /// The number of those that an older version has written without a checksum: a change of their content is not
+    /// noticed.
+    pub without_checksum: u64,
+    /// The offset of the next record.
+    pub end: Offset,
+    /// The number of damages.
+    pub damages: u64,
+}
+
+/// Something that is not as it was written.
+#[derive(Debug)]
+pub struct Damage {
+    /// The partition, if the damage lies in one.
+    pub partition: Option<TopicPartition>,
+    /// The record, if it is a single one.
+    pub offset: Option<Offset>,
+    /// What is wrong.
+    pub problem: String,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.partition, self.offset) {
+            (Some(partition), Some(offset)) => write!(f, "{partition}@{offset}: {}", self.problem),
+            (Some(partition), None) => write!(f, "{partition}: {}", self.problem),
+            _ => f.write_str(&self.problem),
+        }
+    }
+}
+
+impl Checked {
+    /// The number of all damages.
+    pub fn many(&self) -> u64 {
+        self.damages.len() as u64 + self.more
+    }
+
+    fn add(&mut self, partition: Option<TopicPartition>, offset: Option<Offset>, problem: String) {
+        if self.damages.len() < LISTED {
+            self.damages.push(Damage { partition, offset, problem });
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Notes what a failure says about the file. Any other failure ends the check.
+    fn note(&mut self, partition: Option<TopicPartition>, failed: LogError) -> Result<(), LogError> {
+        let LogError::Damaged { problem, .. } = failed else { return Err(failed) };
+        self.add(partition, None, problem);
+        Ok(())
+    }
+}
+
+/// Checks the log in `dir`, without changing its file. `told` is called with the part that is done, of the whole. Blocks;
+/// the log is locked meanwhile.
+pub fn check(
+    dir: &Path,
+    command: &str,
+    told: impl Fn(u64, u64) + Send + Sync + 'static,
+) -> Result<Checked, LogError> {
+    let path = dir.join(FILE);
+    let cannot_read =
+        |error: std::io::Error| LogError::caused(format_args!("cannot read {}", path.display()), error);
+    let bytes = std::fs::metadata(&path).map_err(cannot_read)?.len();
+    let mut checked = Checked { bytes, ..Checked::default() };
+    // Every page is read for its records, and once more for redb's own checksums.
+    let whole = bytes * 2;
+    let told = Box::new(move |read: u64| told(read.min(whole), whole));
+    let overlay = Overlay::open(&path, told).map_err(cannot_read)?;
+    let opened = Store::open(
+        &path,
+        || Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(overlay),
+        |error| cannot_open(dir, &path, error),
+    );
+    let mut store = match opened {
+        Ok(store) => store,
+        Err(failed) => {
+            checked.note(None, failed)?;
+            return Ok(checked);
+        }
+    };
+    let _owner = lock::Owner::note(dir, command);
+    let extents = prepare(&store, None).and_then(|_| store.read("cannot read the log", extent::all));
+    match extents {
+        Ok(extents) => {
+            for (of, extent) in extents {
+                check_partition(&store, of, extent, &mut checked)?;
+            }
+        }
+        Err(failed) => checked.note(None, failed)?,
+    }
+    match store.check_integrity() {
+        Ok(true) => {}
+        Ok(false) => checked.add(
+            None,
+            None,
+            "redb's own check finds pages that are not as they were written; those that records stand on are named above"
+                .to_owned(),
+        ),
+        Err(failed) => checked.note(None, failed)?,
+    }
+    Ok(checked)
+}
+
+fn check_partition(
+    store: &Store,
+    of: TopicPartition,
+    extent: Extent,
+    checked: &mut Checked,
+) -> Result<(), LogError> {
+    let before = checked.many();
+    let (mut records, mut without_checksum, mut found) = (0, 0, 0);
+    let walked = store.read(format_args!("cannot read {of}"), |read| {
+        walk(&read.open_table(RECORDS)?, of, 0..extent.end, |place @ (.., offset), bytes| {
+            found += 1;
+            match frame::decode(place, bytes) {
+                Ok(_) => records += 1,
+                Err(problem) => checked.add(Some(of), Some(offset), problem.to_owned()),
+            }
+            without_checksum += u64::from(!frame::has_checksum(bytes));
+            Ok(ControlFlow::Continue(()))
+        })
+    });
+    match walked {
+        Err(failed) => checked.note(Some(of), failed)?,
+        Ok(()) if found != extent.live => checked.add(
+            Some(of),
+            None,
+            format!("{found} records are found where {} were written and not removed", extent.live),
+        ),
+        Ok(()) => {}
+    }
+    let damages = checked.many() - before;
+    checked.partitions.push(CheckedPartition { of, records, without_checksum, end: extent.end, damages });
+    Ok(())
+}

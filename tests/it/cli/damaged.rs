@@ -1,0 +1,109 @@
+//! Commands on a data directory whose log is damaged, and the check of one.
+
+use std::process::Output;
+
+use super::shell::Shell;
+use crate::support::digest;
+
+const FILE: &str = "data/log.redb";
+
+/// Changes a byte within every copy of this text in the log.
+fn damage(shell: &Shell, text: &str) {
+    let mut bytes = std::fs::read(shell.path(FILE)).unwrap();
+    let places: Vec<usize> = bytes
+        .windows(text.len())
+        .enumerate()
+        .filter_map(|(at, found)| (found == text.as_bytes()).then_some(at))
+        .collect();
+    assert!(!places.is_empty(), "{text} is not found");
+    for at in places {
+        // Another digit.
+        bytes[at + text.len() - 1] ^= 1;
+    }
+    std::fs::write(shell.path(FILE), bytes).unwrap();
+    let _ = std::fs::remove_dir_all(shell.path("data/snapshots"));
+}
+
+fn texts(output: Output) -> (i32, String, String) {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_log_that_is_whole_is_told_so_and_is_not_changed() {
+    let shell = Shell::new();
+    let before = std::fs::read(shell.path(FILE)).unwrap();
+    let told = shell.ok(&["log", "check"]);
+    assert!(told.contains("images[") && told.contains(&format!("whole: {} bytes", before.len())), "{told}");
+    let told = shell.json(&["log", "check", "-o", "json"]);
+    assert_eq!((&told["whole"], &told["damages"]), (&true.into(), &serde_json::json!([])));
+    let images = told["partitions"].as_array().unwrap().iter().filter(|row| row["topic"] == "images");
+    let records: u64 = images.map(|row| row["records"].as_u64().unwrap()).sum();
+    assert!(records >= 8, "{told}");
+    assert!(std::fs::read(shell.path(FILE)).unwrap() == before, "a check changes the file");
+}
+
+#[test]
+fn a_log_that_a_killed_process_has_left_is_whole() {
+    let shell = Shell::new();
+    drop(shell.serve(&["--from", &shell.path("registry")]));
+    let before = std::fs::read(shell.path(FILE)).unwrap();
+    assert!(shell.ok(&["log", "check"]).contains("whole:"));
+    assert!(std::fs::read(shell.path(FILE)).unwrap() == before, "a check changes the file");
+}
+
+#[test]
+fn a_damaged_record_is_listed_with_its_place_and_no_command_answers_from_it() {
+    let shell = Shell::new();
+    damage(&shell, &digest("app1conf").to_string());
+    let (code, out, told) = texts(shell.run(&["log", "check"]));
+    assert_eq!(code, 1, "{told}");
+    let is_listed =
+        |line: &str| line.starts_with("damaged: images[") && line.contains("its checksum is another");
+    assert!(out.lines().any(is_listed), "{out}");
+    assert!(told.contains("damages; put a backup of log.redb in its place"), "{told}");
+    let (code, out, _) = texts(shell.run(&["log", "check", "-o", "json"]));
+    let found: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &found["whole"]), (1, &false.into()));
+    assert!(
+        found["damages"].as_array().unwrap().iter().any(|damage| damage["topic"] == "images"
+            && damage["partition"].is_u64()
+            && damage["offset"].is_u64()),
+        "{found}"
+    );
+    let (code, told) = shell.fails(&["get", "images"]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains(&shell.path(FILE)) && told.contains("the record "), "{told}");
+    assert!(told.contains("`clade log check --data-dir ") && !told.contains("panicked"), "{told}");
+}
+
+#[test]
+fn a_log_with_pages_of_zeros_is_reported_and_nothing_panics() {
+    let shell = Shell::new();
+    let whole = std::fs::read(shell.path(FILE)).unwrap();
+    for page in 0..whole.len() / 4096 {
+        let mut bytes = whole.clone();
+        bytes[page * 4096..(page + 1) * 4096].fill(0);
+        if bytes == whole {
+            continue;
+        }
+        std::fs::write(shell.path(FILE), bytes).unwrap();
+        let (code, _, told) = texts(shell.run(&["log", "check"]));
+        assert!(code == 0 || code == 1, "page {page}: {code} {told}");
+        assert!(!told.contains("panicked"), "page {page}: {told}");
+    }
+}
+
+#[test]
+fn a_log_is_not_checked_while_clade_runs_on_it_nor_if_there_is_none() {
+    let shell = Shell::new();
+    let running = shell.serve(&[]);
+    let (code, told) = shell.fails(&["log", "check"]);
+    assert_eq!(code, 4, "{told}");
+    assert!(told.contains(&format!("process {} (clade run)", running.0.id())), "{told}");
+    assert!(running.stop());
+    let (code, told) = Shell::empty().fails(&["log", "check"]);
+    assert!(code == 3 && told.contains("there is no data in"), "{told}");
+    let (code, told) = shell.fails(&["log", "check", "--kafka", "127.0.0.1:1"]);
+    assert!(code == 2 && told.contains("clade log works on a data directory"), "{told}");
+}
