@@ -43,7 +43,9 @@ export CARGO_TARGET_DIR=$dir CARGO_PROFILE_DEV_OPT_LEVEL=0 CARGO_PROFILE_DEV_DEB
 
 # Exit codes 2 and 3 say that changes were not noticed, or that tests did not end.
 mutants() {
-  "${cargo_mutants[@]}" "$@" || [ $? -eq 2 ] || [ $? -eq 3 ]
+  local code=0
+  "${cargo_mutants[@]}" "$@" || code=$?
+  [ $code -eq 0 ] || [ $code -eq 2 ] || [ $code -eq 3 ]
 }
 cargo_mutants=("$1" mutants --dir "$core" --config .cargo/mutants.toml --in-place --output "$dir" --features internals
   --iterate "${@:2}")

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Memory for answers that clients have not taken yet, in KiB.
 const UNTAKEN: u32 = 64 << 10;
 /// What an answer counts for at least, so that their number has a bound too, in KiB.
-const LEAST: u32 = 256;
+const LEAST: u32 = 1 << 10;
 /// The size of the pieces in which an answer is sent.
 pub(super) const PIECE: usize = 64 << 10;
 
@@ -29,11 +29,16 @@ pub(super) const PIECE: usize = 64 << 10;
 pub(super) struct Gate {
     places: Arc<Semaphore>,
     waiting: Semaphore,
+    patience: Duration,
 }
 
 impl Gate {
     fn new(places: usize, waiting: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(places)), waiting: Semaphore::new(waiting) }
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+            waiting: Semaphore::new(waiting),
+            patience: PATIENCE,
+        }
     }
 
     /// Takes a place, and waits for one for a few seconds if others may still wait.
@@ -42,7 +47,7 @@ impl Gate {
             return Ok(place);
         }
         let _waiting = self.waiting.try_acquire().map_err(|_| ApiError::busy())?;
-        let place = tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
+        let place = tokio::time::timeout(self.patience, Arc::clone(&self.places).acquire_owned()).await;
         place.map_err(|_| ApiError::busy())?.map_err(ApiError::internal)
     }
 
@@ -80,7 +85,7 @@ pub(super) struct Limits {
 
 impl Limits {
     pub(super) fn new() -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(16);
         Self {
             lists: Gate::new(cores, 32),
             questions: Gate::new(16, 64),
@@ -88,7 +93,7 @@ impl Limits {
             exports: Gate::new(4, 0),
             subscriptions: Gate::new(100, 0),
             // A subscription waits as long as it must: there are no more of them than subscriptions.
-            reads: Gate::new(8, 100),
+            reads: Gate { patience: Duration::MAX, ..Gate::new(8, 100) },
             untaken: Arc::new(Semaphore::new(UNTAKEN as usize)),
         }
     }
@@ -100,14 +105,19 @@ impl Limits {
         gate: &Gate,
         work: impl FnOnce() -> Result<T, E> + Send + 'static,
     ) -> Result<Response, ApiError> {
-        let work = move || serde_json::to_vec(&work().map_err(E::into)?).map_err(ApiError::internal);
         // The place is kept until there is memory for the answer: no more answers than places wait for it.
-        let place = gate.enter().await?;
-        let json: Result<Vec<u8>, ApiError> =
-            tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)?;
-        let answer = self.taken_in_pieces(json?.into()).await;
-        drop(place);
-        answer
+        let (_place, json) = done(gate, work).await?;
+        self.taken_in_pieces(json).await
+    }
+
+    /// The same for a command. Its answer needs no share of the memory: a command that was carried out must not be answered
+    /// as if it were not.
+    pub(super) async fn command<T: Serialize, E: Into<ApiError> + Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> Result<Response, ApiError> {
+        let (_place, json) = done(&self.commands, work).await?;
+        Ok(([(CONTENT_TYPE, "application/json")], json).into_response())
     }
 
     async fn taken_in_pieces(&self, json: Bytes) -> Result<Response, ApiError> {
@@ -123,6 +133,20 @@ impl Limits {
         let pieces = Pieces { left: json, _memory: memory };
         Ok((headers, Body::new(StreamBody::new(tokio_stream::iter(pieces)))).into_response())
     }
+}
+
+/// Does the work at a place of the gate. The place belongs to the thread as long as it works, also if nobody waits for the
+/// answer any more.
+async fn done<T: Serialize, E: Into<ApiError> + Send + 'static>(
+    gate: &Gate,
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<(OwnedSemaphorePermit, Bytes), ApiError> {
+    let place = gate.enter().await?;
+    let work = move || {
+        let json = serde_json::to_vec(&work().map_err(E::into)?).map_err(ApiError::internal)?;
+        Ok((place, json.into_boxed_slice().into()))
+    };
+    tokio::task::spawn_blocking(work).await.map_err(ApiError::internal)?
 }
 
 /// An answer in pieces.
@@ -187,5 +211,23 @@ mod tests {
         assert!(waiting.await.is_err(), "it does not wait for ever");
         drop(place);
         assert!(gate.enter().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_thread_keeps_its_place_when_the_client_is_gone() {
+        let limits = Limits { questions: Gate::new(1, 0), ..Limits::new() };
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let work = move || {
+            let _ = begin.send(());
+            let _ = ended.recv();
+            Ok::<_, ApiError>(())
+        };
+        tokio::select! {
+            _ = limits.answer(&limits.questions, work) => panic!("it has not ended"),
+            _ = begun => {}
+        }
+        assert!(limits.questions.enter().await.is_err(), "its thread still works");
+        end.send(()).unwrap();
     }
 }

@@ -30,7 +30,7 @@ pub(super) async fn start(
     Extension(limits): Bounds,
     Json(request): Json<RebuildRequest>,
 ) -> Answer {
-    limits.answer(&limits.commands, move || command.start(request)).await
+    limits.command(move || command.start(request)).await
 }
 
 pub(super) async fn list(State(command): Rebuilds, Extension(limits): Bounds) -> Answer {
@@ -64,5 +64,5 @@ async fn change(
     Json(Asking { by }): Json<Asking>,
     change: Change,
 ) -> Answer {
-    limits.answer(&limits.commands, move || command.change(&id, change, by.as_deref())).await
+    limits.command(move || command.change(&id, change, by.as_deref())).await
 }

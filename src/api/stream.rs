@@ -29,17 +29,20 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Pause of a subscription after a read without an event.
 const REST: Duration = Duration::from_millis(150);
 
-/// Marks an answer that has no end, so that its connection has no time limit.
+/// Marks an answer that is made while its client reads, so that it has no time limit as a whole.
 #[derive(Clone, Copy)]
-pub(super) struct Endless;
+pub(super) struct Streamed;
+
+/// A piece of an answer, or the error after which it breaks off: its client must not take it for complete.
+type Piece = Result<Bytes, ApiError>;
 
 type Bounds = Extension<Arc<Limits>>;
 
 /// An answer whose body is what comes through the channel.
-fn lines(pieces: mpsc::Receiver<Bytes>) -> Response {
-    let frames = ReceiverStream::new(pieces)
-        .map(|piece| Ok::<_, std::convert::Infallible>(http_body::Frame::data(piece)));
-    ([("content-type", "application/x-ndjson")], Body::new(StreamBody::new(frames))).into_response()
+fn lines(pieces: mpsc::Receiver<Piece>) -> Response {
+    let frames = ReceiverStream::new(pieces).map(|piece| piece.map(http_body::Frame::data));
+    let body = Body::new(StreamBody::new(frames));
+    ([("content-type", "application/x-ndjson")], Extension(Streamed), body).into_response()
 }
 
 pub(super) async fn lineage(
@@ -56,9 +59,9 @@ pub(super) async fn lineage(
 }
 
 /// Sends the lineage of every image, until the reader is gone.
-fn export(snapshot: Snapshot, to: &mpsc::Sender<Bytes>) {
+fn export(snapshot: Snapshot, to: &mpsc::Sender<Piece>) {
     let mut piece = Vec::new();
-    let send = |piece: &mut Vec<u8>| to.blocking_send(std::mem::take(piece).into()).is_ok();
+    let send = |piece: &mut Vec<u8>| to.blocking_send(Ok(std::mem::take(piece).into())).is_ok();
     each(snapshot, |line| {
         if serde_json::to_writer(&mut piece, &line).is_err() {
             return false;
@@ -115,11 +118,11 @@ pub(super) async fn subscribe(
     tokio::spawn(async move {
         if let Err(error) = forward(events, output, &sender, &limits.reads).await {
             tracing::warn!(%topic, %error, "a subscription has ended");
+            let _ = sender.send(Err(error)).await;
         }
         drop(place);
     });
-    let answer = lines(pieces);
-    Ok(if follow { (Extension(Endless), answer).into_response() } else { answer })
+    Ok(lines(pieces))
 }
 
 /// Sends the events of the topic, until the reader is gone or has all events that it wanted. It needs a thread only while
@@ -127,23 +130,22 @@ pub(super) async fn subscribe(
 async fn forward(
     mut events: Events,
     form: Form,
-    to: &mpsc::Sender<Bytes>,
+    to: &mpsc::Sender<Piece>,
     reads: &Gate,
 ) -> Result<(), ApiError> {
-    let mut wait = LOOK;
     loop {
         let read = move || {
-            let read = read(&mut events, form, wait);
+            let read = read(&mut events, form);
             (events, read)
         };
         let (again, read) = reads.run(read).await?;
         events = again;
         let Read { piece, is_at_end } = read?;
-        wait = if piece.is_empty() { Duration::ZERO } else { LOOK };
-        if !piece.is_empty() && to.send(piece.into()).await.is_err() || is_at_end {
+        let rests = piece.is_empty() && events.has_caught_up();
+        if !piece.is_empty() && to.send(Ok(piece.into())).await.is_err() || is_at_end || to.is_closed() {
             return Ok(());
         }
-        if wait.is_zero() {
+        if rests {
             tokio::select! {
                 () = to.closed() => return Ok(()),
                 () = tokio::time::sleep(REST) => {}
@@ -159,8 +161,8 @@ struct Read {
 }
 
 /// Reads events until a piece is full or none is there.
-fn read(events: &mut Events, form: Form, mut wait: Duration) -> Result<Read, ApiError> {
-    let mut piece = Vec::new();
+fn read(events: &mut Events, form: Form) -> Result<Read, ApiError> {
+    let (mut piece, mut wait) = (Vec::new(), LOOK);
     loop {
         match events.next_within(wait)? {
             Next::Event(event) => {

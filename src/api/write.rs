@@ -28,7 +28,7 @@ pub(super) async fn apply(
     if let Some(twice) = repeated(&manifests) {
         return Err(ApiError::invalid(format!("{twice} is declared twice")));
     }
-    limits.answer(&limits.commands, move || declare.apply(manifests)).await
+    limits.command(move || declare.apply(manifests)).await
 }
 
 fn repeated(manifests: &[Manifest]) -> Option<String> {
@@ -72,5 +72,5 @@ async fn delete(
     kind: Kind,
     Named { name }: Named,
 ) -> Answer {
-    limits.answer(&limits.commands, move || declare.delete(kind, name)).await
+    limits.command(move || declare.delete(kind, name)).await
 }

@@ -274,4 +274,57 @@ mod tests {
         assert_eq!(change(class(1, 3, Some(2), "a"), class(1, 3, Some(0), "a")), (false, vec![0, 2]));
         assert_eq!(change(class(1, 1, Some(0), "a"), class(1, 1, None, "a")), (false, vec![0]));
     }
+
+    fn version(number: u32) -> CatalogRecord {
+        CatalogRecord::ImageClassVersion(VersionRecord {
+            class: "base".to_owned(),
+            number,
+            digest: crate::oci::Digest::of(&number.to_be_bytes()),
+            since: crate::record::Timestamp::UNIX_EPOCH,
+            images: Vec::new(),
+        })
+    }
+
+    fn version_key(number: u32) -> CatalogKey {
+        CatalogKey::Version("base".to_owned(), number)
+    }
+
+    #[test]
+    fn a_version_counts_once_its_class_says_so() {
+        let mut catalog = Catalog::default();
+        let counted = BTreeSet::from([("base".to_owned(), 1)]);
+        // The class may come after its versions.
+        assert_eq!(catalog.apply(&version_key(0), Some(version(0))).versions, BTreeSet::new());
+        catalog.apply(&CatalogKey::Class("base".to_owned()), Some(class(1, 2, Some(1), "a")));
+        assert_eq!(catalog.apply(&version_key(1), Some(version(1))).versions, counted);
+        assert_eq!(catalog.apply(&version_key(2), Some(version(2))).versions, BTreeSet::new());
+        let class = catalog.class("base").unwrap();
+        assert_eq!([0, 1, 2, 3].map(|number| class.version(number).is_some()), [true, true, false, false]);
+        assert_eq!(class.versions().count(), 2);
+        let change = catalog.apply(&version_key(1), None);
+        assert_eq!((change.versions, change.removed.len()), (counted, 1));
+        assert!(catalog.class("base").unwrap().version(1).is_none());
+        assert!(catalog.apply(&version_key(1), None).removed.is_empty());
+    }
+
+    #[test]
+    fn two_catalogs_are_the_same_if_their_records_are() {
+        let of = |record: CatalogRecord| {
+            let mut catalog = Catalog::default();
+            catalog.apply(&CatalogKey::Class("base".to_owned()), Some(record));
+            catalog
+        };
+        let one = of(class(1, 2, Some(1), "a"));
+        assert!(one.is_same(&of(class(1, 2, Some(1), "a"))));
+        assert!(!one.is_same(&of(class(2, 2, Some(1), "a"))) && !one.is_same(&Catalog::default()));
+        let group = GroupRecord {
+            name: "os".to_owned(),
+            sequence: 1,
+            selector: crate::record::catalog::Selector::default(),
+        };
+        let mut more = one.clone();
+        more.apply(&CatalogKey::Group("os".to_owned()), Some(CatalogRecord::ImageClassGroup(group)));
+        assert!(!one.is_same(&more));
+        assert_eq!(more.groups().map(|group| group.name.as_str()).collect::<Vec<_>>(), ["os"]);
+    }
 }

@@ -36,3 +36,31 @@ impl std::ops::AddAssign for Count {
         self.outdated += other.outdated;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_image_counts_once_and_as_outdated_only_if_it_is() {
+        let mut count = Count::default();
+        count.add(State::Outdated);
+        count.add(State::Current);
+        count.add_many(State::Outdated, 3);
+        count.add_many(State::Current, 5);
+        assert_eq!(count, Count { members: 10, outdated: 4 });
+        count.remove(State::Outdated);
+        count.remove(State::Current);
+        assert_eq!(count, Count { members: 8, outdated: 3 });
+        let mut sum = Count { members: 1, outdated: 1 };
+        sum += count;
+        assert_eq!(sum, Count { members: 9, outdated: 4 });
+    }
+
+    #[test]
+    fn a_count_never_falls_below_nothing() {
+        let mut count = Count::default();
+        count.remove(State::Outdated);
+        assert_eq!(count, Count::default());
+    }
+}

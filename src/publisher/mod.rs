@@ -260,3 +260,7 @@ fn merge(image: &mut ImageRecord, known: &ImageRecord) {
         image.media_type.clone_from(&known.media_type);
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
+mod tests;

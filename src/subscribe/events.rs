@@ -63,6 +63,11 @@ impl Events {
         }
     }
 
+    /// Returns `true` if the last read was at the end of what is on the log.
+    pub(crate) fn has_caught_up(&self) -> bool {
+        self.is_at_end
+    }
+
     fn read(&mut self, timeout: Duration) -> Result<(), SubscribeError> {
         let fetched = self.reader.read(READ, timeout)?;
         if !fetched.records.is_empty() {

@@ -24,7 +24,7 @@ pub(super) enum Phase {
     Waiting,
     /// For the answer to be made, or to be taken by the client.
     Answering,
-    /// For events: the answer has no end.
+    /// For an answer that is made while the client reads it, such as events. Its client has to take some of it now and then.
     Following,
 }
 

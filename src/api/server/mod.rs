@@ -25,7 +25,7 @@ use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 
 use super::Router;
-use super::stream::Endless;
+use super::stream::Streamed;
 use connections::{Connections, Number, Phase};
 use watched::Watched;
 
@@ -140,8 +140,8 @@ async fn answer(
     });
     request.extensions_mut().insert(ConnectInfo(peer));
     let response = router.oneshot(request).await?;
-    place.enter(match response.extensions().get::<Endless>() {
-        Some(Endless) => Phase::Following,
+    place.enter(match response.extensions().get::<Streamed>() {
+        Some(Streamed) => Phase::Following,
         None => Phase::Answering,
     });
     Ok(response.map(|body| Body::new(Watched::new(body, place, Phase::Waiting))))
