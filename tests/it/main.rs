@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test states what it expects")]
 
 mod audit;
+mod classes;
 mod cli;
 mod cluster;
 mod collector;
