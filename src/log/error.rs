@@ -31,7 +31,7 @@ pub enum LogError {
         #[source]
         cause: Option<Cause>,
     },
-    /// What stands in the file is not what was written. Another attempt finds the same.
+    /// The file has something else than clade has written. Another attempt finds the same.
     #[error(
         "{} is damaged: {problem}; `clade log check --data-dir {}` lists all damages; put a backup of the file in its place, or \
          move it away and import again",
@@ -41,7 +41,7 @@ pub enum LogError {
     Damaged {
         /// The file.
         file: PathBuf,
-        /// What is wrong, and where in it.
+        /// The problem, and its place in the file.
         problem: String,
     },
     /// The log was closed while the caller used it.

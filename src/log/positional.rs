@@ -25,7 +25,7 @@ pub(super) trait Positional: Send {
     fn wait(&self, for_any: &[(TopicPartition, Offset)], timeout: Duration);
 }
 
-/// What a reader has seen of a partition that it reads from its beginning.
+/// The records that a reader has seen of a partition that it reads from its beginning.
 pub(super) struct Seen {
     /// The number of records.
     pub(super) records: u64,

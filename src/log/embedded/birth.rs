@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use redb::Database;
 
-use super::meta::{FILE, cannot_open, prepare};
+use super::meta::{FILE, cannot_open, create};
 use super::store::Store;
 use crate::log::LogError;
 
@@ -29,7 +29,7 @@ pub(super) fn make(dir: &Path, path: &Path, partitions: Option<u16>) -> Result<(
 
 fn make_at(dir: &Path, new: &Path, partitions: Option<u16>) -> Result<(), LogError> {
     let store = Store::open(new, || Database::builder().create(new), |error| cannot_open(dir, new, error))?;
-    prepare(&store, partitions).map(drop)
+    create(&store, partitions)
 }
 
 /// Gives the file its name, if no file has that name: a link, unlike a renaming, never replaces a file.

@@ -7,7 +7,7 @@ use std::path::Path;
 use redb::Database;
 
 use super::extent::{self, Extent};
-use super::meta::{FILE, cannot_open, prepare};
+use super::meta::{EMPTY, FILE, cannot_open, prepare};
 use super::overlay::Overlay;
 use super::store::Store;
 use super::tables::RECORDS;
@@ -27,13 +27,13 @@ pub struct Checked {
     pub bytes: u64,
     /// The partitions that have or had records.
     pub partitions: Vec<CheckedPartition>,
-    /// What is damaged, with its place. The file is whole if there is none.
+    /// The damages with their places. The file is whole if there are none.
     pub damages: Vec<Damage>,
     /// The number of damages that are not listed.
     pub more: u64,
 }
 
-/// What was found of a partition.
+/// The state of a partition.
 #[derive(Debug)]
 pub struct CheckedPartition {
     /// The partition.
@@ -56,7 +56,7 @@ pub struct Damage {
     pub partition: Option<TopicPartition>,
     /// The record, if it is a single one.
     pub offset: Option<Offset>,
-    /// What is wrong.
+    /// The problem.
     pub problem: String,
 }
 
@@ -104,6 +104,10 @@ pub fn check(
         |error: std::io::Error| LogError::caused(format_args!("cannot read {}", path.display()), error);
     let bytes = std::fs::metadata(&path).map_err(cannot_read)?.len();
     let mut checked = Checked { bytes, ..Checked::default() };
+    if bytes == 0 {
+        checked.add(None, None, EMPTY.to_owned());
+        return Ok(checked);
+    }
     // Every page is read for its records, and once more for redb's own checksums.
     let whole = bytes * 2;
     let told = Box::new(move |read: u64| told(read.min(whole), whole));

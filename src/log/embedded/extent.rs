@@ -1,4 +1,4 @@
-//! What a partition should have: so that records that are missing are noticed.
+//! Counts the records of a partition, so that clade notices records that are missing.
 
 use redb::{ReadableTable, ReadableTableMetadata as _, Table};
 

@@ -1,4 +1,4 @@
-//! What goes wrong within a transaction, and what is said of it.
+//! Errors within a transaction, and the messages about them.
 
 use std::fmt::Display;
 use std::io::ErrorKind;
@@ -8,7 +8,7 @@ use redb::Error;
 
 use crate::log::LogError;
 
-/// What goes wrong within a transaction.
+/// An error within a transaction.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// redb fails.

@@ -18,8 +18,9 @@ thread_local! {
     static IS_GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Does the work, and returns an error if it panics. Within it, redb is used for one transaction, which unwinding aborts; so
-/// nothing that was half done is left, and the work may be asserted to be safe for unwinding.
+/// Does the work, and returns an error if it panics. Within it, redb is used for one transaction. Unwinding drops that
+/// transaction uncommitted: readers never see any of it, and redb marks the file, so that the next opening walks through it.
+/// So the work may be asserted to be safe for unwinding.
 pub(super) fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T, LogError>) -> Result<T, LogError> {
     keep_quiet();
     let was = IS_GUARDED.replace(true);

@@ -11,6 +11,8 @@ use super::{LogError, lock, upgrade};
 use crate::checksum;
 
 pub(super) const FILE: &str = "log.redb";
+/// The problem of a file that has nothing. A log is made under another name, so the file had more.
+pub(super) const EMPTY: &str = "it is empty";
 /// Files of this format have extents and a checksum of what stands here. Records of both formats may stand in them.
 const FORMAT: u64 = 2;
 /// The format of files that have neither.
@@ -18,31 +20,29 @@ const FIRST_FORMAT: u64 = 1;
 /// Few, since one machine has few cores; more than two, so that processors share partitions evenly.
 const DEFAULT_PARTITIONS: u16 = 4;
 
-/// What a file says about itself.
-enum Found {
-    /// It has nothing yet.
-    New,
-    Log {
-        format: u64,
-        partitions: u16,
-    },
+/// The statements of a file about itself.
+struct Found {
+    format: u64,
+    partitions: u16,
 }
 
-/// Reads what the log was made with, or notes it in a new one; brings a log of an older format to the present one. Returns
-/// the number of partitions.
+/// Makes the tables of a new log.
+pub(super) fn create(store: &Store, asked: Option<u16>) -> Result<(), LogError> {
+    let partitions = asked.unwrap_or(DEFAULT_PARTITIONS).max(1);
+    store.write("cannot write the new log", |transaction| {
+        note(transaction, partitions)?;
+        transaction.open_table(RECORDS)?;
+        transaction.open_table(EXTENTS)?;
+        Ok(())
+    })?;
+    Ok(())
+}
+
+/// Reads what the log was made with, and brings a log of an older format to the present one. Returns the number of
+/// partitions.
 pub(super) fn prepare(store: &Store, asked: Option<u16>) -> Result<u16, LogError> {
     match store.read("cannot read the log", |read| find(read, store.path()))? {
-        Found::New => {
-            let partitions = asked.unwrap_or(DEFAULT_PARTITIONS).max(1);
-            store.write("cannot write the new log", |transaction| {
-                note(transaction, partitions)?;
-                transaction.open_table(RECORDS)?;
-                transaction.open_table(EXTENTS)?;
-                Ok(())
-            })?;
-            Ok(partitions)
-        }
-        Found::Log { partitions: stored, .. } if asked.is_some_and(|asked| asked != stored) => {
+        Found { partitions: stored, .. } if asked.is_some_and(|asked| asked != stored) => {
             let asked = asked.unwrap_or_default();
             Err(LogError::Incompatible(format!(
                 "{} has {stored} partitions and cannot be opened with {asked}: leave --partitions out, or import into a \
@@ -50,22 +50,18 @@ pub(super) fn prepare(store: &Store, asked: Option<u16>) -> Result<u16, LogError
                 store.path().display()
             )))
         }
-        Found::Log { format: FIRST_FORMAT, partitions } => {
+        Found { format: FIRST_FORMAT, partitions } => {
             store.write("cannot bring the log to the present format", |transaction| {
                 upgrade::count_records(transaction)?;
                 note(transaction, partitions)
             })?;
             Ok(partitions)
         }
-        Found::Log { partitions, .. } => Ok(partitions),
+        Found { partitions, .. } => Ok(partitions),
     }
 }
 
 fn find(read: &ReadTransaction, path: &Path) -> Result<Found, Fault> {
-    // A log is made in one transaction. So a file that has some of its tables has all of them, unless it is damaged.
-    if read.list_tables()?.next().is_none() {
-        return Ok(Found::New);
-    }
     let meta = read.open_table(META)?;
     let stored = |name: &str| -> Result<u64, Fault> {
         let value = meta.get(name)?.map(|value| value.value());
@@ -86,7 +82,7 @@ fn find(read: &ReadTransaction, path: &Path) -> Result<Found, Fault> {
         )));
     }
     match u16::try_from(partitions) {
-        Ok(partitions @ 1..) => Ok(Found::Log { format, partitions }),
+        Ok(partitions @ 1..) => Ok(Found { format, partitions }),
         _ => Err(Fault::damaged(format_args!("it has a number of partitions that cannot be: {partitions}"))),
     }
 }

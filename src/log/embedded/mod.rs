@@ -69,8 +69,7 @@ impl EmbeddedLog {
 
     /// Returns `true` if `dir` holds a log.
     pub fn exists(dir: &Path) -> bool {
-        // An empty file belongs to a process that is just creating the log and has not locked it yet.
-        std::fs::metadata(dir.join(meta::FILE)).is_ok_and(|file| file.len() > 0)
+        dir.join(meta::FILE).exists()
     }
 
     /// Returns `true` if nothing was ever appended.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use redb::Database;
 
 use super::fault::damaged;
-use super::meta::{FILE, cannot_open, prepare};
+use super::meta::{EMPTY, FILE, cannot_open, prepare};
 use super::store::Store;
 use super::writer::{QUEUE, WriterThread};
 use super::{EmbeddedLog, LogError, Shared, birth, extent, lock};
@@ -50,7 +50,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
     }
     // A log is made under another name, so a file of this name that has nothing was cut off. redb would make a new one of it.
     if std::fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
-        return Err(damaged(&path, "it is empty"));
+        return Err(damaged(&path, EMPTY));
     }
     let store = Store::open(
         &path,

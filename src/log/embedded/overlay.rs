@@ -103,7 +103,7 @@ impl StorageBackend for Overlay {
         written.len = len;
         written.of_file = written.of_file.min(len);
         written.pages.retain(|page, _| page * (PAGE as u64) < len);
-        // What lay beyond the new end is gone, also if the file gets longer again.
+        // The bytes beyond the new end are gone, also if the file gets longer again.
         if let Some(last) = written.pages.get_mut(&(len / PAGE as u64)) {
             last[usize::try_from(len % PAGE as u64).unwrap_or(PAGE)..].fill(0);
         }

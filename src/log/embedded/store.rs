@@ -1,4 +1,5 @@
-//! The file itself: every transaction goes through here, so that each one is guarded, durable and quick to repair.
+//! The file itself. Every transaction goes through here: each is guarded against panics, and each write is durable and quick
+//! to repair.
 
 use std::cell::Cell;
 use std::fmt::Display;

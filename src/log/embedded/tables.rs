@@ -15,8 +15,8 @@ pub(super) const EXTENTS: TableDefinition<'_, (u8, u16), (u64, u64, u64, u32)> =
     TableDefinition::new("extents");
 /// Maps a name to a number: `format`, `partitions`, and `check`, the checksum of both.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-/// What files of format 1 have instead of [`EXTENTS`]: (topic, partition) to (end, records appended since the last
-/// compaction, records left by it).
+/// The table of files of format 1 that [`EXTENTS`] replaces. It maps (topic, partition) to (end, records appended since
+/// the last compaction, records left by it).
 pub(super) const PARTITIONS: TableDefinition<'_, (u8, u16), (u64, u64, u64)> =
     TableDefinition::new("partitions");
 

@@ -176,7 +176,11 @@ impl WriterThread {
             for (to, record) in batch {
                 let end = ends.entry(to).or_insert_with(|| self.shared.ends().get(&to).copied().unwrap_or(0));
                 let place = key(to, *end);
-                records.insert(place, frame::encode(place, now, &record).as_slice())?;
+                if records.insert(place, frame::encode(place, now, &record).as_slice())?.is_some() {
+                    return Err(Fault::damaged(format_args!(
+                        "a record stands at {to}@{end} already, beyond the end"
+                    )));
+                }
                 offsets.push(*end);
                 *end += 1;
                 *added.entry(to).or_default() += 1;

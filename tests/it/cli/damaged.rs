@@ -78,8 +78,14 @@ fn a_damaged_record_is_listed_with_its_place_and_no_command_answers_from_it() {
 }
 
 #[test]
-fn a_log_with_pages_of_zeros_is_reported_and_nothing_panics() {
+fn a_page_of_zeros_is_reported_where_it_changes_records_and_nothing_panics() {
     let shell = Shell::new();
+    let records = |shell: &Shell| {
+        let told = shell.json(&["log", "check", "-o", "json"]);
+        let rows = told["partitions"].as_array().unwrap();
+        rows.iter().map(|row| row["records"].as_u64().unwrap()).sum::<u64>()
+    };
+    let (expected, mut reported) = (records(&shell), 0);
     let whole = std::fs::read(shell.path(FILE)).unwrap();
     for page in 0..whole.len() / 4096 {
         let mut bytes = whole.clone();
@@ -89,8 +95,27 @@ fn a_log_with_pages_of_zeros_is_reported_and_nothing_panics() {
         }
         std::fs::write(shell.path(FILE), bytes).unwrap();
         let (code, _, told) = texts(shell.run(&["log", "check"]));
-        assert!(code == 0 || code == 1, "page {page}: {code} {told}");
         assert!(!told.contains("panicked"), "page {page}: {told}");
+        match code {
+            0 => {
+                assert_eq!(records(&shell), expected, "page {page}: records are missing, and nothing is said")
+            }
+            1 => reported += 1,
+            code => panic!("page {page}: {code} {told}"),
+        }
+        assert!(page > 0 || code == 1, "without its first page a file is no log");
+    }
+    assert!(reported > 1, "the records stand on pages");
+}
+
+#[test]
+fn a_log_that_was_cut_off_to_nothing_is_damaged_and_not_absent() {
+    let shell = Shell::new();
+    std::fs::write(shell.path(FILE), "").unwrap();
+    for command in [&["get", "images"][..], &["import", &shell.path("registry")], &["log", "check"]] {
+        let (code, out, told) = texts(shell.run(command));
+        assert_eq!(code, 1, "{command:?}: {told}");
+        assert!((out + &told).contains("it is empty"), "{command:?}: {told}");
     }
 }
 

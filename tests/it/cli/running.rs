@@ -152,15 +152,6 @@ fn a_question_waits_for_another_command_and_asks_whoever_serves_meanwhile() {
     assert!(asked.wait().unwrap().success());
 }
 
-#[test]
-fn what_is_only_just_being_made_is_no_data_yet() {
-    let shell = Shell::empty();
-    std::fs::create_dir(shell.path("data")).unwrap();
-    std::fs::write(shell.path("data/log.redb"), "").unwrap();
-    let (code, told) = shell.fails(&["get", "images"]);
-    assert!(code == 3 && told.contains("there is no data in"), "{told}");
-}
-
 /// No class.
 const NONE: (StatusCode, &str) =
     (StatusCode::OK, r#"{"apiVersion": "clade.dev/v1alpha1", "kind": "List", "items": []}"#);

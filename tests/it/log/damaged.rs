@@ -180,3 +180,16 @@ fn a_file_that_was_cut_off_to_nothing_is_not_taken_for_a_new_log() {
     let opened = EmbeddedLog::open(dir.path(), Options::default()).map(drop);
     assert!(matches!(opened, Err(LogError::Damaged { .. })), "{opened:?}");
 }
+
+#[test]
+fn a_file_without_tables_is_not_taken_for_a_new_log() {
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    drop(open(dir.path(), 2).unwrap());
+    let path = dir.path().join(FILE);
+    drop(redb::Database::create(other.path().join(FILE)).unwrap());
+    std::fs::copy(other.path().join(FILE), &path).unwrap();
+    let opened = EmbeddedLog::open(dir.path(), Options::default()).map(drop);
+    assert!(matches!(opened, Err(LogError::Damaged { .. })), "{opened:?}");
+    let checked = clade::log::embedded::check(dir.path(), "test", |_, _| {}).unwrap();
+    assert_eq!(checked.many(), 1, "{checked:?}");
+}
