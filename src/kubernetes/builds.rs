@@ -66,7 +66,9 @@ impl BuildNow {
     /// Returns `true` if the build was started for this very rebuild, and not for another of the same name.
     pub fn is_begun_for(&self, rebuild: &str, planned: Timestamp) -> bool {
         self.begun_for.as_ref().is_some_and(|of| {
-            let is_planned_then = of.planned.map_or(self.created >= planned, |time| time == planned);
+            // A time of Kubernetes has no fraction.
+            let is_created_then = self.created.as_second() >= planned.as_second();
+            let is_planned_then = of.planned.map_or(is_created_then, |time| time == planned);
             of.rebuild == rebuild && is_planned_then
         })
     }
@@ -310,6 +312,7 @@ mod tests {
         assert!(!of(Some("2026-10-01T10:00:00Z"), "2026-11-01T10:00:01Z").is_begun_for("rhel7-1", planned));
         // clade 0.1 wrote no time.
         assert!(of(None, "2026-11-01T10:00:01Z").is_begun_for("rhel7-1", planned));
+        assert!(of(None, "2026-11-01T10:00:00Z").is_begun_for("rhel7-1", planned));
         assert!(!of(None, "2026-10-01T10:00:01Z").is_begun_for("rhel7-1", planned));
         assert!(!build("2026-11-01T10:00:01Z", json!({})).is_begun_for("rhel7-1", planned));
     }

@@ -347,7 +347,8 @@ pub struct Newer {
     pub since: Timestamp,
     /// The class's current image for the platform, if it has one.
     pub current: Option<Digest>,
-    /// The number of moves of the class after the base version of the image that gave the platform another image.
+    /// The number of moves of the class after the base version of the image that gave the platform another image, or took
+    /// it away.
     pub versions_behind: u32,
 }
 

@@ -108,7 +108,7 @@ fn layers(shard: &Shard, image: &ImageView<'_>) -> Vec<LayerItem> {
     items
 }
 
-/// Counts the moves of the class that gave the image's platform another image. A base that is pushed for one platform only
+/// Counts the moves of the class that gave the image's platform another image, or took it away. A base that is pushed for one platform only
 /// leaves the images of the others as far behind as they were.
 fn newer(shard: &Shard, platform: &Platform, standing: &ClassStanding) -> Option<Newer> {
     if standing.state == State::Current {
@@ -117,8 +117,8 @@ fn newer(shard: &Shard, platform: &Platform, standing: &ClassStanding) -> Option
     let class = shard.catalog().class(&standing.name)?;
     let built_on = class
         .versions()
-        .filter(|version| version.images.iter().any(|image| image.digest == standing.version));
-    let built_on = built_on.map(|version| version.since).max()?;
+        .filter(|version| version.images.iter().any(|image| image.digest == standing.version))
+        .max_by_key(|version| version.since)?;
     let mut newer = Newer {
         class: standing.name.clone(),
         version: standing.version,
@@ -126,8 +126,8 @@ fn newer(shard: &Shard, platform: &Platform, standing: &ClassStanding) -> Option
         current: standing.current,
         versions_behind: 0,
     };
-    let mut last = Some(standing.version);
-    let mut later: Vec<_> = class.versions().filter(|version| version.since > built_on).collect();
+    let mut last = built_on.image_for(platform);
+    let mut later: Vec<_> = class.versions().filter(|version| version.since > built_on.since).collect();
     later.sort_unstable_by_key(|version| (version.since, version.number));
     for version in later {
         let image = version.image_for(platform);
