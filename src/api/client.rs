@@ -131,7 +131,9 @@ impl Client {
         let pieces = async {
             let mut body = self.request(Method::GET, &path, Body::empty()).await?.into_body();
             while let Some(frame) = body.frame().await {
-                if let Ok(piece) = frame.map_err(ClientError::failed)?.into_data() {
+                let piece = frame.map_err(ClientError::failed)?.into_data().unwrap_or_default();
+                // An empty line says only that the server is there.
+                if &*piece != b"\n" {
                     each(&piece)?;
                 }
             }

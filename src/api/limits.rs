@@ -20,10 +20,40 @@ use super::error::ApiError;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Memory for answers that clients have not taken yet, in KiB.
 const UNTAKEN: u32 = 64 << 10;
-/// What an answer counts for at least, so that their number has a bound too, in KiB.
+/// The least share of an answer, in KiB, so that the number of these answers has a bound too.
 const LEAST: u32 = 1 << 10;
 /// The size of the pieces in which an answer is sent.
 pub(super) const PIECE: usize = 64 << 10;
+
+/// How many requests of a kind are carried out at once, and how many may wait.
+#[derive(Clone, Copy)]
+struct Bound {
+    places: usize,
+    waiting: usize,
+}
+
+const LISTS: Bound = Bound { places: 16, waiting: 32 };
+const QUESTIONS: Bound = Bound { places: 16, waiting: 64 };
+const COMMANDS: Bound = Bound { places: 16, waiting: 64 };
+const EXPORTS: Bound = Bound { places: 4, waiting: 0 };
+const SUBSCRIPTIONS: Bound = Bound { places: 100, waiting: 0 };
+/// A subscription waits for its read as long as it must: no more of them wait than there are subscriptions.
+const READS: Bound = Bound { places: 8, waiting: SUBSCRIPTIONS.places };
+
+/// The requests that can be under way at once: those with a place, those that wait for one, and those whose answers have not
+/// been taken.
+pub(super) const UNDER_WAY: usize = LISTS.all()
+    + QUESTIONS.all()
+    + COMMANDS.all()
+    + EXPORTS.all()
+    + SUBSCRIPTIONS.all()
+    + (UNTAKEN / LEAST) as usize;
+
+impl Bound {
+    const fn all(self) -> usize {
+        self.places + self.waiting
+    }
+}
 
 /// Admits some requests of a kind at once, and lets some others wait.
 pub(super) struct Gate {
@@ -33,10 +63,10 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    fn new(places: usize, waiting: usize) -> Self {
+    fn new(bound: Bound) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(places)),
-            waiting: Semaphore::new(waiting),
+            places: Arc::new(Semaphore::new(bound.places)),
+            waiting: Semaphore::new(bound.waiting),
             patience: PATIENCE,
         }
     }
@@ -85,15 +115,14 @@ pub(super) struct Limits {
 
 impl Limits {
     pub(super) fn new() -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).min(16);
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         Self {
-            lists: Gate::new(cores, 32),
-            questions: Gate::new(16, 64),
-            commands: Gate::new(16, 64),
-            exports: Gate::new(4, 0),
-            subscriptions: Gate::new(100, 0),
-            // A subscription waits as long as it must: there are no more of them than subscriptions.
-            reads: Gate { patience: Duration::MAX, ..Gate::new(8, 100) },
+            lists: Gate::new(Bound { places: cores.min(LISTS.places), ..LISTS }),
+            questions: Gate::new(QUESTIONS),
+            commands: Gate::new(COMMANDS),
+            exports: Gate::new(EXPORTS),
+            subscriptions: Gate::new(SUBSCRIPTIONS),
+            reads: Gate { patience: Duration::MAX, ..Gate::new(READS) },
             untaken: Arc::new(Semaphore::new(UNTAKEN as usize)),
         }
     }
@@ -201,8 +230,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_waits_too_long_or_finds_too_many_waiting_is_told_to_come_again() {
-        let gate = Gate::new(1, 1);
+    async fn a_request_that_waits_too_long_or_finds_too_many_waiting_is_refused() {
+        let gate = Gate::new(Bound { places: 1, waiting: 1 });
         let place = gate.enter().await.unwrap();
         let waiting = gate.enter();
         tokio::pin!(waiting);
@@ -215,7 +244,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_thread_keeps_its_place_when_the_client_is_gone() {
-        let limits = Limits { questions: Gate::new(1, 0), ..Limits::new() };
+        let limits = Limits { questions: Gate::new(Bound { places: 1, waiting: 0 }), ..Limits::new() };
         let (end, ended) = std::sync::mpsc::channel::<()>();
         let (begin, begun) = tokio::sync::oneshot::channel();
         let work = move || {

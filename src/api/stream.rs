@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::StreamBody;
 use serde::Deserialize;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -22,12 +23,15 @@ use crate::record::{State as ImageState, Timestamp, Topic};
 use crate::subscribe::{Events, Filter, Form, Next, Start, Subscription};
 use crate::view::Snapshot;
 
-/// Pieces of an answer that may wait for a slow reader, at most; each is a few dozen lines.
+/// Pieces of an export that may wait for a slow reader, at most.
 const PIECES: usize = 16;
 /// Time for which one read of a subscription waits for events.
 const LOOK: Duration = Duration::from_millis(20);
 /// Pause of a subscription after a read without an event.
 const REST: Duration = Duration::from_millis(150);
+/// Time without an event after which a subscription sends an empty line. If its client has gone without a word, sending
+/// fails in the end, and the place is free.
+const BEAT: Duration = Duration::from_secs(30);
 
 /// Marks an answer that is made while its client reads, so that it has no time limit as a whole.
 #[derive(Clone, Copy)]
@@ -133,15 +137,24 @@ async fn forward(
     to: &mpsc::Sender<Piece>,
     reads: &Gate,
 ) -> Result<(), ApiError> {
+    let (mut sent, mut wait) = (Instant::now(), LOOK);
     loop {
         let read = move || {
-            let read = read(&mut events, form);
+            let read = read(&mut events, form, wait);
             (events, read)
         };
         let (again, read) = reads.run(read).await?;
         events = again;
-        let Read { piece, is_at_end } = read?;
+        let Read { mut piece, is_at_end } = read?;
         let rests = piece.is_empty() && events.has_caught_up();
+        // After a rest there is something or not: the thread is for others.
+        wait = if rests { Duration::ZERO } else { LOOK };
+        if piece.is_empty() && sent.elapsed() >= BEAT {
+            piece.push(b'\n');
+        }
+        if !piece.is_empty() {
+            sent = Instant::now();
+        }
         if !piece.is_empty() && to.send(Ok(piece.into())).await.is_err() || is_at_end || to.is_closed() {
             return Ok(());
         }
@@ -161,8 +174,8 @@ struct Read {
 }
 
 /// Reads events until a piece is full or none is there.
-fn read(events: &mut Events, form: Form) -> Result<Read, ApiError> {
-    let (mut piece, mut wait) = (Vec::new(), LOOK);
+fn read(events: &mut Events, form: Form, mut wait: Duration) -> Result<Read, ApiError> {
+    let mut piece = Vec::new();
     loop {
         match events.next_within(wait)? {
             Next::Event(event) => {
@@ -175,5 +188,22 @@ fn read(events: &mut Events, form: Form) -> Result<Read, ApiError> {
         if piece.len() >= PIECE {
             return Ok(Read { piece, is_at_end: false });
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
+mod tests {
+    use axum::body::to_bytes;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_that_fails_breaks_off() {
+        let (sender, pieces) = mpsc::channel(2);
+        sender.send(Ok("{}".into())).await.unwrap();
+        sender.send(Err(ApiError::internal("the disk is gone"))).await.unwrap();
+        drop(sender);
+        assert!(to_bytes(lines(pieces).into_body(), 100).await.is_err(), "it looks complete");
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use axum::http::header::CONTENT_TYPE;
+use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
 use super::*;
@@ -111,5 +112,17 @@ async fn a_parameter_that_is_not_understood_is_refused() {
         let (status, told) = asked(&api, "GET", path, "").await;
         assert_eq!((status, told.code.as_str()), (400, "invalid"), "{path}: {}", told.error);
         assert!(told.error.contains("unknown field"), "{path}: {}", told.error);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_without_events_sends_an_empty_line_now_and_then() {
+    let request = Request::get("/v1/subscribe/catalog?follow=true").body(Body::empty()).unwrap();
+    let mut body = router(&empty()).oneshot(request).await.unwrap().into_body();
+    for _ in 0..2 {
+        let begun = tokio::time::Instant::now();
+        let line = body.frame().await.unwrap().unwrap().into_data().unwrap();
+        assert_eq!(&*line, b"\n");
+        assert!(begun.elapsed().as_secs() >= 30, "{:?}", begun.elapsed());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::args::{CheckArgs, CheckFormat, LogArgs, LogCommand};
+use super::args::{CheckArgs, LogArgs, LogCommand, ReportFormat};
 use super::client::{nothing_in, while_in_use};
 use super::error::CliError;
 use super::{output, progress};
@@ -30,8 +30,8 @@ fn check(dir: &Path, args: &CheckArgs) -> Result<(), CliError> {
         })
     })?;
     match args.output {
-        CheckFormat::Table => show(&checked)?,
-        CheckFormat::Json => {
+        ReportFormat::Table => show(&checked)?,
+        ReportFormat::Json => {
             let text = serde_json::to_string_pretty(&as_json(&checked)).map_err(CliError::failed)?;
             writeln!(std::io::stdout().lock(), "{text}")?;
         }

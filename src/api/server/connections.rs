@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-/// Connections at once: half of the files that a process may usually open. What [`super::super::Limits`] lets through at
-/// once, and lets wait, is fewer, so that some are always idle and can make room.
+use crate::api::limits::UNDER_WAY;
+
+/// Connections at once: half of the files that a process may usually open.
 pub(super) const MOST: usize = 512;
-/// Time within which a client must send its next request whole.
+// So that some connections are always idle and can make room for a health check.
+const _: () = assert!(UNDER_WAY < MOST);
+/// Time within which a client must take the last bytes of an answer and send its next request whole.
 const IDLE: Duration = Duration::from_secs(60);
 /// Time within which an answer must be made and taken.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -17,10 +20,10 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// The number of a connection.
 pub(super) type Number = u64;
 
-/// What a connection waits for.
+/// The party or event that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// For the client, which has not sent a request whole.
+    /// For the client: it has not sent a request whole, or has the last bytes of an answer still to take.
     Waiting,
     /// For the answer to be made, or to be taken by the client.
     Answering,
@@ -72,7 +75,7 @@ impl Connections {
         first.map(|(number, _)| *number)
     }
 
-    /// A connection enters a phase. A phase that it is in already goes on.
+    /// Notes that a connection enters a phase. If it is in this phase already, the time of that phase goes on.
     pub(super) fn enter(&mut self, number: Number, phase: Phase, now: Instant) {
         if let Some(connection) = self.all.get_mut(&number).filter(|connection| connection.phase != phase) {
             (connection.phase, connection.since) = (phase, now);
@@ -116,7 +119,7 @@ mod tests {
     fn the_peer_with_most_connections_makes_room_and_first_with_the_one_that_waited_longest() {
         let (mut connections, now) = (Connections::default(), Instant::now());
         let (_, mut own) = connections.admit(HERE, now).unwrap();
-        let later = |seconds: usize| now + Duration::from_millis(u64::try_from(seconds).unwrap());
+        let later = |millis: usize| now + Duration::from_millis(u64::try_from(millis).unwrap());
         let mut others: Vec<_> = (1..MOST).map(|n| connections.admit(peer(1), later(n)).unwrap()).collect();
         // The first has asked something: it does not wait any more.
         connections.enter(others[0].0, Phase::Answering, later(MOST));

@@ -26,6 +26,7 @@ use tower::ServiceExt as _;
 
 use super::Router;
 use super::stream::Streamed;
+use crate::retry::{Backoff, Policy};
 use connections::{Connections, Number, Phase};
 use watched::Watched;
 
@@ -33,9 +34,9 @@ use watched::Watched;
 const STALLED: Duration = Duration::from_secs(30);
 /// Interval at which connections that are overdue are closed.
 const SWEEP: Duration = Duration::from_secs(1);
-/// Pause after a failure to accept a connection: there may be no file left for it until another is closed.
-const PAUSE: Duration = Duration::from_millis(100);
-/// Bytes of a connection that may wait to be sent.
+/// Pauses after failures to accept a connection: there may be no file left for it until another is closed.
+const RETRY: Policy = Policy::new(Duration::from_millis(100), Duration::from_secs(1));
+/// Bytes of a connection that may wait to be sent; also the longest head of a request.
 const UNSENT: usize = 64 << 10;
 /// The answer when all connections are busy.
 const BUSY: &[u8] =
@@ -46,19 +47,33 @@ pub async fn serve(listener: TcpListener, router: Router) -> std::io::Result<()>
     let connections = Shared::default();
     let mut tasks = JoinSet::new();
     let mut sweep = tokio::time::interval(SWEEP);
+    let mut backoff = Backoff::new(RETRY);
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => connect(&connections, &mut tasks, stream, peer, &router),
+                Ok((stream, peer)) => {
+                    backoff.succeeded();
+                    connect(&connections, &mut tasks, stream, peer, &router);
+                }
+                // The client has given up meanwhile.
+                Err(error) if is_of_the_client(&error) => {}
                 Err(error) => {
-                    tracing::debug!(%error, "cannot accept a connection");
-                    tokio::time::sleep(PAUSE).await;
+                    let failure = backoff.failed();
+                    if failure.is_logged() {
+                        tracing::warn!(%error, "cannot accept a connection");
+                    }
+                    tokio::time::sleep(failure.wait).await;
                 }
             },
             _ = sweep.tick() => connections.lock().sweep(Instant::now()),
             Some(_) = tasks.join_next() => {}
         }
     }
+}
+
+fn is_of_the_client(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 #[derive(Clone, Default)]
@@ -134,9 +149,12 @@ async fn answer(
 ) -> Result<Response, Infallible> {
     // Until the request has come whole, its connection waits for the client.
     let mut request = request.map(|body| {
-        let is_whole = body.is_end_stream();
-        let body = Watched::new(Body::new(body), Arc::clone(&place), Phase::Answering);
-        if is_whole { Body::empty() } else { Body::new(body) }
+        if body.is_end_stream() {
+            place.enter(Phase::Answering);
+            Body::empty()
+        } else {
+            Body::new(Watched::new(Body::new(body), Arc::clone(&place), Phase::Answering))
+        }
     });
     request.extensions_mut().insert(ConnectInfo(peer));
     let response = router.oneshot(request).await?;

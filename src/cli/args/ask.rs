@@ -18,6 +18,15 @@ pub(in crate::cli) enum Format {
     Name,
 }
 
+/// The formats of reports about clade's own files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum ReportFormat {
+    /// Columns
+    Table,
+    /// JSON
+    Json,
+}
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

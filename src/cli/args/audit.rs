@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 
+use super::ask::ReportFormat;
 use crate::audit::{Anchor, Layout, Options, SigningKey, Store};
 use crate::cli::error::CliError;
 
@@ -194,8 +195,8 @@ pub(in crate::cli) struct AuditShowArgs {
     #[arg(long, value_name = "N")]
     pub(in crate::cli) limit: Option<usize>,
     /// Output format; json prints the lines as they stand in the trail
-    #[arg(short, long, value_enum, default_value_t = AuditFormat::Table)]
-    pub(in crate::cli) output: AuditFormat,
+    #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(in crate::cli) output: ReportFormat,
 }
 
 #[derive(Debug, clap::Args)]
@@ -206,8 +207,8 @@ pub(in crate::cli) struct ReplayArgs {
     #[arg(long, value_name = "TIME|DURATION|SEQ")]
     pub(in crate::cli) at: String,
     /// Output format; table prints a summary, json the whole state
-    #[arg(short, long, value_enum, default_value_t = AuditFormat::Table)]
-    pub(in crate::cli) output: AuditFormat,
+    #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(in crate::cli) output: ReportFormat,
 }
 
 #[derive(Debug, clap::Args)]
@@ -215,13 +216,4 @@ pub(in crate::cli) struct KeygenArgs {
     /// The file to write the private key to; the public key goes to FILE.pub
     #[arg(value_name = "FILE")]
     pub(in crate::cli) file: PathBuf,
-}
-
-/// The output formats of a trail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum AuditFormat {
-    /// Columns
-    Table,
-    /// JSON
-    Json,
 }

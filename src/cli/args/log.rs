@@ -1,6 +1,8 @@
 //! The arguments of `clade log`.
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
+
+use super::ask::ReportFormat;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct LogArgs {
@@ -24,15 +26,6 @@ Example:
   clade log check --data-dir /var/lib/clade")]
 pub(in crate::cli) struct CheckArgs {
     /// Output format
-    #[arg(short, long, value_enum, default_value_t = CheckFormat::Table)]
-    pub(in crate::cli) output: CheckFormat,
-}
-
-/// The output formats of a check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum CheckFormat {
-    /// Columns
-    Table,
-    /// JSON
-    Json,
+    #[arg(short, long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(in crate::cli) output: ReportFormat,
 }

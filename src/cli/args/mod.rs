@@ -18,15 +18,15 @@ use super::error::CliError;
 use super::kafka::KafkaArgs;
 use super::otlp::OtlpArgs;
 pub(in crate::cli) use ask::{
-    ExplainArgs, ExportArgs, Exported, FilterArgs, Format, GetArgs, Listed, RelatedArgs, StateArg,
-    StatusArgs, UsageArgs,
+    ExplainArgs, ExportArgs, Exported, FilterArgs, Format, GetArgs, Listed, RelatedArgs, ReportFormat,
+    StateArg, StatusArgs, UsageArgs,
 };
 pub(in crate::cli) use audit::{
-    AuditArgs, AuditCommand, AuditFormat, AuditShowArgs, AuditorArgs, KeygenArgs, ReplayArgs, RunAuditArgs,
-    TrailArgs, VerifyArgs,
+    AuditArgs, AuditCommand, AuditShowArgs, AuditorArgs, KeygenArgs, ReplayArgs, RunAuditArgs, TrailArgs,
+    VerifyArgs,
 };
 pub(in crate::cli) use kubernetes::{KubernetesArgs, LabellingArgs};
-pub(in crate::cli) use log::{CheckArgs, CheckFormat, LogArgs, LogCommand};
+pub(in crate::cli) use log::{CheckArgs, LogArgs, LogCommand};
 pub(in crate::cli) use rebuild::{RebuildArgs, RebuildCommand, RebuildingArgs, StartRebuildArgs};
 pub(in crate::cli) use registry::RegistryArgs;
 pub(in crate::cli) use services::{

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{archive, entries, time::moment};
 use crate::audit::{Facts, Moment, Replay};
-use crate::cli::args::{AuditFormat, ReplayArgs};
+use crate::cli::args::{ReplayArgs, ReportFormat};
 use crate::cli::error::CliError;
 use crate::cli::output::{lines, table};
 use crate::oci::Timestamp;
@@ -44,13 +44,13 @@ pub(super) fn replay(dir: &Path, args: &ReplayArgs) -> Result<(), CliError> {
     }
     let complete = report.pruned.is_none() && report.findings.is_empty();
     match args.output {
-        AuditFormat::Json => {
+        ReportFormat::Json => {
             let text = serde_json::to_string_pretty(&Answer { complete, state: &state })
                 .map_err(CliError::failed)?;
             writeln!(std::io::stdout().lock(), "{text}")?;
             Ok(())
         }
-        AuditFormat::Table => summary(&state),
+        ReportFormat::Table => summary(&state),
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{archive, entries, time::moment};
 use crate::audit::{Archive, Entry, Facts};
-use crate::cli::args::{AuditFormat, AuditShowArgs};
+use crate::cli::args::{AuditShowArgs, ReportFormat};
 use crate::cli::error::CliError;
 use crate::cli::plain::plain;
 use crate::oci::{Digest, Timestamp};
@@ -32,8 +32,8 @@ pub(super) fn show(dir: &Path, args: &AuditShowArgs) -> Result<(), CliError> {
             return;
         }
         let written = match args.output {
-            AuditFormat::Json => out.write_all(line).and_then(|()| out.write_all(b"\n")),
-            AuditFormat::Table => {
+            ReportFormat::Json => out.write_all(line).and_then(|()| out.write_all(b"\n")),
+            ReportFormat::Table => {
                 let head = if shown == 0 {
                     writeln!(out, "{}", row("TIME", "SEQ", "WHAT", "OF", "CHANGE"))
                 } else {

@@ -43,14 +43,23 @@ fn silent_clients_make_room_for_those_who_ask() {
     let shell = Shell::new();
     let running = shell.serve(&[]);
     let address = address(&shell);
-    let silent: Vec<TcpStream> = (0..700).map(|_| TcpStream::connect(&address).unwrap()).collect();
-    for _ in 0..10 {
-        assert_eq!(status(&open(&address, "/healthz")), "HTTP/1.1 200 OK");
+    let half = "POST /v1/rebuilds/plan HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{";
+    for begun in ["", "GET /v1/ima", half] {
+        let silent: Vec<TcpStream> = (0..700)
+            .map(|_| {
+                let mut connection = TcpStream::connect(&address).unwrap();
+                connection.set_read_timeout(Some(PATIENCE)).unwrap();
+                connection.write_all(begun.as_bytes()).unwrap();
+                connection
+            })
+            .collect();
+        for _ in 0..10 {
+            assert_eq!(status(&open(&address, "/healthz")), "HTTP/1.1 200 OK", "{begun:?}");
+        }
+        assert_eq!(shell.ok(&["get", "classes", "-o", "name"]), "base\n");
+        // The first made room.
+        assert_eq!(status(&silent[0]), "", "{begun:?}");
     }
-    assert_eq!(shell.ok(&["get", "classes", "-o", "name"]), "base\n");
-    // The first made room.
-    silent[0].set_read_timeout(Some(PATIENCE)).unwrap();
-    assert_eq!(status(&silent[0]), "");
     assert!(running.stop());
 }
 
@@ -71,7 +80,7 @@ fn followers_stop_neither_questions_nor_sources() {
         assert!(Instant::now() < deadline, "the new file is not taken in");
         std::thread::park_timeout(Duration::from_millis(100));
     }
-    // What they followed comes.
+    // The event that they wait for comes.
     shell.ok(&["apply", "-f", &shell.path("classes.yaml")]);
     let mut follower = &followers[0];
     let (mut answer, mut piece) = (String::new(), [0; 4096]);
