@@ -98,7 +98,11 @@ fn a_page_of_zeros_is_reported_where_it_changes_records_and_nothing_panics() {
         assert!(!told.contains("panicked"), "page {page}: {told}");
         match code {
             0 => {
-                assert_eq!(records(&shell), expected, "page {page}: records are missing, and nothing is said")
+                assert_eq!(
+                    records(&shell),
+                    expected,
+                    "page {page}: records are missing, and nothing is said"
+                );
             }
             1 => reported += 1,
             code => panic!("page {page}: {code} {told}"),
