@@ -25,7 +25,7 @@ const LEAST: u32 = 1 << 10;
 /// The size of the pieces in which an answer is sent.
 pub(super) const PIECE: usize = 64 << 10;
 
-/// How many requests of a kind are carried out at once, and how many may wait.
+/// The number of requests of a kind that the process carries out at once, and the number of those that may wait.
 #[derive(Clone, Copy)]
 struct Bound {
     places: usize,
