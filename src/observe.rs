@@ -2,7 +2,7 @@
 //!
 //! Pure vocabulary, so that a source knows neither the publisher nor the log.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::declare::{ClassSpec, GroupSpec};
 use crate::oci::Digest;
@@ -90,6 +90,10 @@ pub struct ObservedTag {
     /// The targets, oldest first.
     pub items: Vec<TagItem>,
 }
+
+/// The digests that the publisher would like to see, by repository as its source names it: images claim to be built on
+/// them, and a class follows a tag there.
+pub type Wanted = BTreeMap<String, BTreeSet<Digest>>;
 
 /// All objects of one kind in a source.
 #[derive(Debug, Clone)]

@@ -113,7 +113,10 @@ fn class(name: &str, data: &Data, number: usize) -> [Change; 2] {
         class: name.to_owned(),
         number: 0,
         digest,
-        since: Timestamp::UNIX_EPOCH,
+        origin: clade::record::Origin::Observed,
+        tag: None,
+        since: Some(Timestamp::UNIX_EPOCH),
+        built: None,
         images: vec![chain],
     };
     let class = ClassRecord {
@@ -122,6 +125,7 @@ fn class(name: &str, data: &Data, number: usize) -> [Change; 2] {
         generation: 1,
         labels: BTreeMap::new(),
         from: ObjectReference { kind: ReferenceKind::DockerImage, name: name.to_owned(), namespace: None },
+        version_sources: clade::record::VersionSources::default(),
         versions: 1,
         current: Some(0),
         revision: 1,

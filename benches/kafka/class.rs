@@ -39,6 +39,7 @@ pub(crate) fn run(settings: &Settings, big: &Big) {
                 name: BASE.to_owned(),
                 namespace: None,
             },
+            versions: clade::record::VersionSources::default(),
             rebuild: None,
         };
         assert_eq!(publisher.apply_class(&spec).unwrap(), Outcome::Created);

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::membership::Classification;
-use crate::record::{CatalogKey, CatalogRecord, ClassRecord, GroupRecord, Membership, VersionRecord};
+use crate::oci::Digest;
+use crate::record::{CatalogKey, CatalogRecord, ClassRecord, GroupRecord, Membership, Origin, VersionRecord};
 
 /// Every class with its versions, and every group.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +47,12 @@ impl Class {
     /// The version with this number, if it counts.
     pub fn version(&self, number: u32) -> Option<&Arc<VersionRecord>> {
         self.versions.get(&number).filter(|_| number < self.record.versions)
+    }
+
+    /// The most trusted origin of the versions that have this image.
+    pub fn origin_of(&self, image: &Digest) -> Origin {
+        let has_it = |version: &&Arc<VersionRecord>| version.images.iter().any(|of| of.digest == *image);
+        self.versions().filter(has_it).map(|version| version.origin).min().unwrap_or_default()
     }
 
     /// The current version.
@@ -242,6 +249,7 @@ mod tests {
                 name: "base:latest".to_owned(),
                 namespace: None,
             },
+            version_sources: crate::record::VersionSources::default(),
             versions,
             current,
             revision: 1,
@@ -279,8 +287,11 @@ mod tests {
         CatalogRecord::ImageClassVersion(VersionRecord {
             class: "base".to_owned(),
             number,
-            digest: crate::oci::Digest::of(&number.to_be_bytes()),
-            since: crate::record::Timestamp::UNIX_EPOCH,
+            digest: Digest::of(&number.to_be_bytes()),
+            origin: Origin::Observed,
+            tag: None,
+            since: Some(crate::record::Timestamp::UNIX_EPOCH),
+            built: None,
             images: Vec::new(),
         })
     }

@@ -6,7 +6,7 @@ use super::output::{answer, bold, lines, some, state, structured, table};
 use crate::api::Client;
 use crate::oci::Platform;
 use crate::query::answer::{Base, Explanation, List, Usage};
-use crate::record::State;
+use crate::record::{Origin, State};
 
 pub(super) fn explain(client: &Client, args: &ExplainArgs) -> Result<(), CliError> {
     let mut list: List<Explanation> =
@@ -82,18 +82,25 @@ fn told(of: &Explanation, is_wide: bool) -> Vec<String> {
     for standing in &image.classes {
         let mut line =
             format!("    {}: {}, on {}", standing.name, state(standing.state), standing.version.short());
+        match standing.origin {
+            Origin::Observed => {}
+            Origin::Pattern => line += ", a version by the pattern of the class",
+            Origin::Claimed => line += ", a version by claims of images",
+        }
         if standing.nearest {
             line += ", nearest";
         }
         if let Some(newer) = of.newer.iter().find(|newer| newer.class == standing.name) {
             let versions = if newer.versions_behind == 1 { "version" } else { "versions" };
             line += &format!(
-                "; {} {versions} behind {}, current since {}",
+                "; {} {versions} behind {}, current since {}; outdated since {}{}",
                 newer.versions_behind,
                 newer
                     .current
                     .map_or_else(|| "one without this platform".to_owned(), |current| current.short()),
-                newer.since
+                newer.since,
+                if newer.at_least { "at least " } else { "" },
+                newer.outdated_since
             );
         }
         told.push(line);

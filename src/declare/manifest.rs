@@ -119,8 +119,9 @@ impl Manifest {
         };
         match object.kind.as_str() {
             "ImageClass" => {
-                let ClassFields { from, rebuild } = serde_json::from_value(object.spec).map_err(fields)?;
-                Ok(Self::Class(ClassSpec { name, labels: object.metadata.labels, from, rebuild }))
+                let ClassFields { from, versions, rebuild } =
+                    serde_json::from_value(object.spec).map_err(fields)?;
+                Ok(Self::Class(ClassSpec { name, labels: object.metadata.labels, from, versions, rebuild }))
             }
             "ImageClassGroup" => {
                 let SelectorSpec { selector } = serde_json::from_value(object.spec).map_err(fields)?;

@@ -21,7 +21,7 @@ pub use group::GroupSpec;
 pub use manifest::{Manifest, ManifestError};
 pub use status::{ClassStatus, Condition, ConditionStatus, Declared, class_status, group_classes};
 
-use crate::record::{ObjectReference, RebuildPolicy, Referenced};
+use crate::record::{ObjectReference, RebuildPolicy, Referenced, VersionSources};
 
 /// The API group and version of the objects that clade declares and answers with.
 pub const API_VERSION: &str = "clade.dev/v1alpha1";
@@ -37,6 +37,9 @@ pub struct Invalid(pub String);
 pub struct ClassFields {
     /// The image that the class follows.
     pub from: ObjectReference,
+    /// The sources of versions beside the followed tag itself.
+    #[serde(default, skip_serializing_if = "VersionSources::is_default")]
+    pub versions: VersionSources,
     /// The rebuild policy. If absent, clade begins no rebuild of outdated members by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<Box<RebuildPolicy>>,
@@ -51,18 +54,27 @@ pub struct ClassSpec {
     pub labels: BTreeMap<String, String>,
     /// The image that the class follows.
     pub from: ObjectReference,
+    /// The sources of versions beside the followed tag itself.
+    pub versions: VersionSources,
     /// The rebuild policy. If absent, clade begins no rebuild of outdated members by itself.
     pub rebuild: Option<Box<RebuildPolicy>>,
 }
 
 impl ClassSpec {
-    /// Checks the name, the reference and the rebuild policy.
+    /// Checks the name, the reference, the sources of versions and the rebuild policy.
     pub fn check(&self) -> Result<(), Invalid> {
         name::check("class", &self.name)?;
         let problem = |problem| Invalid(format!("class {:?}: {problem}", self.name));
         name::check_labels(&self.labels).map_err(problem)?;
         self.rebuild.as_ref().map_or(Ok(()), |policy| policy.check()).map_err(problem)?;
-        followed(&self.from).map(drop).map_err(|Invalid(text)| problem(text))
+        let followed = followed(&self.from).map_err(|Invalid(text)| problem(text))?;
+        let patterns = self.versions.patterns().map_err(problem)?;
+        if !patterns.is_empty() && !matches!(followed, Referenced::Tag(_)) {
+            return Err(problem(
+                "spec.versions.tags needs a followed tag: spec.from names an image by digest".to_owned(),
+            ));
+        }
+        Ok(())
     }
 }
 

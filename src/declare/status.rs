@@ -27,7 +27,8 @@ pub enum Declared<'a> {
 pub struct ClassStatus {
     /// The version that the followed tag points at. A class whose tag is gone keeps its last one.
     pub current: Option<Arc<VersionRecord>>,
-    /// The other versions, newest first, each with the moment at which the next one in time began.
+    /// The other versions, newest first, each with the moment at which the next one in time began. It is absent where
+    /// nobody knows it.
     pub history: Vec<(Arc<VersionRecord>, Option<Timestamp>)>,
     /// The time at which the next version in time after the current one began. Only a rolled-back class has one.
     pub current_until: Option<Timestamp>,
@@ -103,9 +104,10 @@ pub fn class_status(declared: Declared<'_>, count: Count) -> ClassStatus {
         Declared::Known(class) => class,
     };
     let mut versions: Vec<&Arc<VersionRecord>> = class.versions().collect();
-    versions.sort_by_key(|version| (version.since, version.number));
+    versions.sort_by_key(|version| version.age());
     let until = |version: &VersionRecord| {
-        versions.iter().find(|next| next.since > version.since).map(|next| next.since)
+        let since = version.since?;
+        versions.iter().filter_map(|next| next.since).find(|next| *next > since)
     };
     let current = class.current().cloned();
     let is_current = |version: &VersionRecord| current.as_ref().is_some_and(|of| of.number == version.number);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::oci::LayerIdentity;
 use crate::record::catalog::Selector;
-use crate::record::{ObjectReference, RebuildPolicy, ReferenceKind};
+use crate::record::{ObjectReference, RebuildPolicy, ReferenceKind, VersionSources};
 
 /// A class of images: every image that is built on one base image, or on any earlier version of it.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,9 @@ use crate::record::{ObjectReference, RebuildPolicy, ReferenceKind};
 pub struct ImageClassSpec {
     /// The image that the class follows.
     pub from: ImageSource,
+    /// The sources of versions beside the followed tag itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub versions: Option<VersionSources>,
     /// The rebuild policy: what clade does about outdated images of the class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<RebuildPolicy>,
@@ -138,8 +141,11 @@ pub(super) struct Stated {
 pub struct ClassVersion {
     /// The image or image index that the tag pointed at.
     pub digest: String,
-    /// The time at which this became the current version.
-    pub since: String,
+    /// The source of clade's knowledge of the version: `observed`, `pattern` or `claimed`.
+    pub origin: Option<String>,
+    /// The time at which this became the current version. Absent if nobody knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
     /// The time at which the next version replaced it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,

@@ -146,6 +146,7 @@ fn read_class(object: &Raw<ImageClass>) -> Result<ClassSpec, String> {
         name: object.key(),
         labels,
         from: class.spec.from.into(),
+        versions: class.spec.versions.unwrap_or_default(),
         rebuild: class.spec.rebuild.map(Box::new),
     };
     spec.check().map_err(|error| error.to_string())?;

@@ -149,7 +149,8 @@ fn told_version(version: &VersionRecord, until: Option<Timestamp>) -> ClassVersi
     });
     ClassVersion {
         digest: version.digest.to_string(),
-        since: version.since.to_string(),
+        origin: Some(version.origin.as_str().to_owned()),
+        since: version.since.map(|since| since.to_string()),
         until: until.map(|until| until.to_string()),
         images: images.collect(),
     }

@@ -1,15 +1,17 @@
 //! The sources of a process, each a service that feeds the publisher.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::feed::{channel, feed};
 use super::service::Service;
 use super::{NodeError, files};
 use crate::api::{self, Router};
 use crate::kubernetes::{self, Cluster};
+use crate::observe::Wanted;
 use crate::publisher::Publishing;
 use crate::registry::{self, Notice};
 
@@ -82,7 +84,10 @@ impl Sources {
         for config in self.registries {
             let (notice, notified) = mpsc::channel(NOTICES);
             notices.push(notice);
-            services.push(Service::new("registry", watch_registry(config, notified, out.clone())));
+            services.push(Service::new(
+                "registry",
+                watch_registry(config, notified, publishing.wanted(), out.clone()),
+            ));
         }
         if let Some(cluster) = cluster.cloned() {
             let catalog = publishing.catalog();
@@ -102,9 +107,10 @@ impl Sources {
 async fn watch_registry(
     config: registry::Config,
     notified: mpsc::Receiver<Notice>,
+    wanted: watch::Receiver<Arc<Wanted>>,
     out: mpsc::Sender<Vec<crate::observe::Observation>>,
 ) -> Result<(), NodeError> {
-    registry::watch(config, notified, out).await?;
+    registry::watch(config, notified, wanted, out).await?;
     // The receiver of observations is gone, which another service has reported.
     std::future::pending().await
 }

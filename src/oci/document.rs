@@ -78,9 +78,20 @@ pub struct Config {
     /// The time of the build.
     #[serde(default, deserialize_with = "lenient::field")]
     pub created: Option<jiff::Timestamp>,
+    /// The settings of containers.
+    #[serde(default, deserialize_with = "lenient::field")]
+    pub config: ContainerConfig,
     /// The layers. A config without them is no image config.
     #[serde(default)]
     pub rootfs: Option<RootFs>,
+}
+
+/// The settings of the containers of an image.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct ContainerConfig {
+    /// Labels.
+    #[serde(rename = "Labels", default, deserialize_with = "lenient::texts")]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// The layers of a config.
@@ -112,6 +123,9 @@ pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 pub const BASE_NAME: &str = "org.opencontainers.image.base.name";
 /// The annotation that claims a base by digest.
 pub const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
+
+/// The label with the chain ID of a Docker Hardened Image.
+pub const DHI_CHAIN_ID: &str = "com.docker.dhi.chain-id";
 
 const CONFIGS: [&str; 2] =
     ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];

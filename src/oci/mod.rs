@@ -8,6 +8,7 @@ pub mod layer;
 pub mod lenient;
 pub mod platform;
 pub mod reference;
+pub mod tag_pattern;
 pub mod time;
 
 pub use digest::{Digest, DigestError};

@@ -4,10 +4,10 @@ use serde::Deserialize;
 
 use super::Metadata;
 use crate::observe::Observation;
-use crate::oci::document::not_an_image_layers;
+use crate::oci::document::{ContainerConfig, not_an_image_layers};
 use crate::oci::lenient::{self, Entries};
 use crate::oci::{Digest, LayerIdentity, Platform, Reference};
-use crate::record::{DeadLetterRecord, ImageRecord, Layer, TagImage, Timestamp};
+use crate::record::{Claim, DeadLetterRecord, ImageRecord, Layer, TagImage, Timestamp};
 
 /// The annotation with the order of the layers.
 const LAYERS_ORDER: &str = "image.openshift.io/dockerLayersOrder";
@@ -44,6 +44,8 @@ struct DockerImage {
     variant: String,
     #[serde(rename = "os.version", alias = "OSVersion", default, deserialize_with = "lenient::field")]
     os_version: String,
+    #[serde(default, deserialize_with = "lenient::field")]
+    config: ContainerConfig,
 }
 
 #[derive(Deserialize)]
@@ -107,6 +109,7 @@ pub(super) fn observations(image: Image) -> Result<Vec<Observation>, String> {
     }
     let repository =
         image.docker_image_reference.parse::<Reference>().ok().map(|reference| reference.repository);
+    let claims = Claim::in_labels(&image.docker_image_metadata.config.labels).collect();
     Ok(vec![Observation::Image(Box::new(ImageRecord {
         digest,
         sequence: 0,
@@ -119,7 +122,7 @@ pub(super) fn observations(image: Image) -> Result<Vec<Observation>, String> {
         layers,
         sources: Vec::new(),
         imported: false,
-        claims: Vec::new(),
+        claims,
     }))])
 }
 

@@ -1,5 +1,6 @@
 //! Handles the declarations of administrators: classes and groups.
 
+use super::earlier::Scope;
 use super::{PublishError, Publisher};
 use crate::declare::{ClassSpec, GroupSpec, followed};
 use crate::observe::Observation;
@@ -51,6 +52,7 @@ impl Publisher {
             Some(known)
                 if known.from == spec.from
                     && known.labels == spec.labels
+                    && known.version_sources == spec.versions
                     && known.rebuild == spec.rebuild =>
             {
                 return Ok(Outcome::Unchanged);
@@ -59,7 +61,14 @@ impl Publisher {
         };
         let record = match known {
             Some(known) if known.from == spec.from => {
-                ClassRecord { labels: spec.labels.clone(), rebuild: spec.rebuild.clone(), ..known }
+                let has_fewer = self.drop_versions(&spec.name, &spec.versions)?;
+                ClassRecord {
+                    revision: known.revision + u64::from(has_fewer),
+                    labels: spec.labels.clone(),
+                    version_sources: spec.versions.clone(),
+                    rebuild: spec.rebuild.clone(),
+                    ..known
+                }
             }
             known => {
                 if known.is_some() {
@@ -72,6 +81,7 @@ impl Publisher {
                     generation: self.sequence,
                     labels: spec.labels.clone(),
                     from: spec.from.clone(),
+                    version_sources: spec.versions.clone(),
                     versions: 0,
                     current: None,
                     revision: 0,
@@ -80,7 +90,7 @@ impl Publisher {
                 }
             }
         };
-        self.track_class(record)?;
+        self.track_class(record, &Scope::All)?;
         Ok(outcome)
     }
 
@@ -91,6 +101,7 @@ impl Publisher {
         };
         let from = class.record.from.clone();
         self.unsettled.remove(name);
+        self.young.remove(name);
         let numbers: Vec<u32> = class.versions().map(|version| version.number).collect();
         self.delete(CatalogKey::Class(name.to_owned()));
         for number in numbers {
@@ -99,6 +110,12 @@ impl Publisher {
         if let Ok(Referenced::Tag(tag)) = followed(&from)
             && let Some(classes) = self.followers.get_mut(&tag)
         {
+            classes.remove(name);
+        }
+        for classes in self.patterned.values_mut() {
+            classes.remove(name);
+        }
+        for classes in self.wanted.values_mut() {
             classes.remove(name);
         }
         Ok(())

@@ -23,7 +23,7 @@ use super::{Counts, Indexes, Outcome, PublishError, Publisher};
 use crate::class::Catalog;
 use crate::declare::Manifest;
 use crate::log::SharedLog;
-use crate::observe::Observation;
+use crate::observe::{Observation, Wanted};
 use crate::record::{CatalogKey, Timestamp};
 use crate::telemetry::{Metrics, Spans};
 
@@ -51,6 +51,7 @@ pub struct Publishing {
     thread: Arc<Thread>,
     has_read: Arc<AtomicBool>,
     catalog: watch::Receiver<Arc<Catalog>>,
+    wanted: watch::Receiver<Arc<Wanted>>,
 }
 
 type Request = Box<dyn FnOnce(&mut Owner) + Send>;
@@ -76,6 +77,7 @@ impl Publishing {
     pub fn start(log: SharedLog, settings: Settings) -> std::io::Result<Self> {
         let (requests, received) = sync_channel(WAITING);
         let (told, catalog) = watch::channel(Arc::default());
+        let (wants, wanted) = watch::channel(Arc::default());
         let has_read = Arc::new(AtomicBool::new(false));
         let owner = Owner {
             number: 0,
@@ -86,11 +88,12 @@ impl Publishing {
             doubts: Doubts::default(),
             has_read: Arc::clone(&has_read),
             told,
+            wants,
         };
         let running =
             std::thread::Builder::new().name("publisher".to_owned()).spawn(move || owner.work(&received))?;
         let thread = Thread { requests: Some(requests), running: Some(running) };
-        Ok(Self { thread: Arc::new(thread), has_read, catalog })
+        Ok(Self { thread: Arc::new(thread), has_read, catalog, wanted })
     }
 
     /// Publishes the observations of sources. After an error they may or may not have been written: publish them again.
@@ -142,6 +145,11 @@ impl Publishing {
     /// The catalog as this publisher last wrote it; empty before its first write.
     pub fn catalog(&self) -> watch::Receiver<Arc<Catalog>> {
         self.catalog.clone()
+    }
+
+    /// The digests that this publisher would like to see.
+    pub fn wanted(&self) -> watch::Receiver<Arc<Wanted>> {
+        self.wanted.clone()
     }
 
     /// Returns `true` if the publisher has read the log, so that a request costs no read.
@@ -228,6 +236,7 @@ struct Owner {
     doubts: Doubts,
     has_read: Arc<AtomicBool>,
     told: watch::Sender<Arc<Catalog>>,
+    wants: watch::Sender<Arc<Wanted>>,
 }
 
 impl Owner {
@@ -251,7 +260,7 @@ impl Owner {
         self.settings.metrics.dead_letters.inc_by(publisher.counts().dead_letters - before);
         match &result {
             Ok(_) | Err(PublishError::NotFound { .. } | PublishError::Invalid(_)) => {
-                self.tell(publisher.catalog());
+                self.tell(&publisher);
                 self.publisher = Some(publisher);
             }
             Err(_) => {
@@ -273,7 +282,15 @@ impl Owner {
         Ok(publisher.knowing(indexes).doubting(doubts))
     }
 
-    fn tell(&self, catalog: &Catalog) {
+    fn tell(&self, publisher: &Publisher) {
+        let (catalog, wanted) = (publisher.catalog(), publisher.wanted());
+        self.wants.send_if_modified(|known| {
+            let has_changed = **known != wanted;
+            if has_changed {
+                *known = Arc::new(wanted);
+            }
+            has_changed
+        });
         self.told.send_if_modified(|known| {
             let has_changed = !known.is_same(catalog);
             if has_changed {

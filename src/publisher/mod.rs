@@ -12,6 +12,8 @@
 
 mod cache;
 mod catalog;
+mod claimed;
+mod earlier;
 mod error;
 mod flush;
 mod handle;
@@ -43,6 +45,7 @@ use crate::record::{
 };
 use crate::telemetry::Spans;
 use cache::Cache;
+use claimed::Claimed;
 use flush::PENDING_IMAGES;
 use places::Places;
 
@@ -73,6 +76,13 @@ pub struct Publisher {
     /// The classes to examine when a tag or image changes, by tag name and by image.
     followers: BTreeMap<String, BTreeSet<String>>,
     waiting_classes: HashMap<Digest, BTreeSet<String>>,
+    /// The classes with patterns, by the repository of their tags.
+    patterned: BTreeMap<String, BTreeSet<String>>,
+    /// The classes with a pattern that names a tag which has just moved, and when that tag will have rested.
+    young: BTreeMap<String, Timestamp>,
+    claimed: Claimed,
+    /// The digests that claims name and that clade has not seen there, by repository and class.
+    wanted: BTreeMap<String, BTreeMap<String, BTreeSet<Digest>>>,
     /// The images of every image index seen. A source reports them again when it starts.
     indexes: Indexes,
     doubts: polled::Doubts,

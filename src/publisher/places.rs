@@ -124,6 +124,12 @@ impl Places {
         self.images.iter().filter(move |(_, place)| self.has(place.sources, source)).map(|(digest, _)| digest)
     }
 
+    /// The names of all tags with this prefix.
+    pub(super) fn tags_with(&self, prefix: &str) -> impl Iterator<Item = &String> {
+        let names = self.tags.range(prefix.to_owned()..).map(|(name, _)| name);
+        names.take_while(move |name| name.starts_with(prefix))
+    }
+
     /// The source's tags with this prefix that still point at an image.
     pub(super) fn tags_of_source(&self, source: &str, prefix: &str) -> impl Iterator<Item = &String> {
         self.tags

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use super::cache::Cache;
+use super::claimed::Claimed;
 use super::handover::refuse_unfinished;
 use super::places::{Places, SourceSet, TagPlace};
 use super::tags::images_of;
@@ -43,6 +44,10 @@ impl Publisher {
             catalog: Catalog::default(),
             followers: BTreeMap::new(),
             waiting_classes: HashMap::new(),
+            patterned: BTreeMap::new(),
+            young: BTreeMap::new(),
+            claimed: Claimed::default(),
+            wanted: BTreeMap::new(),
             indexes: HashMap::new(),
             doubts: HashMap::new(),
             pending: Pending::default(),
@@ -104,6 +109,7 @@ impl Publisher {
                 Ok(Some(image)) if self.is_later_elsewhere(&image, partition) => {}
                 Ok(Some(image)) => {
                     let place = self.places.put_image(&image, partition, stored.offset);
+                    self.claimed.add(&image.claims);
                     if followed.contains(&image.digest) {
                         self.cache.put_chain(&image, &place);
                     }

@@ -17,6 +17,7 @@ impl Publisher {
         if self.indexes.insert(digest, images.clone()).is_some_and(|known| known == images) {
             return Ok(());
         }
+        self.pending.classes.extend(self.waiting_classes.remove(&digest).unwrap_or_default());
         let points_there = |tag: &TagRecord| items_of(tag).iter().any(|item| item.digest == Some(digest));
         let pending = self.pending.tags.values().filter(|tag| points_there(tag)).map(|tag| tag.name.clone());
         let names: BTreeSet<String> = pending.chain(self.places.tags_of(&digest).cloned()).collect();

@@ -1,7 +1,9 @@
 //! The class tracker: follows tags and images, and writes the versions of classes into the catalog.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::earlier::Scope;
 use super::settle::{is_index, settled};
 use super::tags::items_of;
 use super::versions::{Target, versions};
@@ -17,23 +19,31 @@ use crate::record::{
 impl Publisher {
     /// Examines every class that pending records may affect, and writes the changes into the catalog.
     pub(super) fn track(&mut self) -> Result<(), PublishError> {
-        let mut classes = std::mem::take(&mut self.pending.classes);
+        let mut whole = std::mem::take(&mut self.pending.classes);
+        for (digest, image) in &self.pending.images {
+            whole.extend(self.waiting_classes.remove(digest).unwrap_or_default());
+            let claims = image.as_ref().map_or(&[][..], |image| &image.claims);
+            for tag in self.claimed.add(claims) {
+                whole.extend(self.followers.get(&tag).into_iter().flatten().cloned());
+            }
+        }
+        let mut parts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for name in self.pending.tags.keys().chain(&self.pending.moved_tags) {
             let familiar = familiar_name(name);
-            classes.extend(
-                [name.as_str(), familiar.as_str()]
-                    .iter()
-                    .filter_map(|n| self.followers.get(*n))
-                    .flatten()
-                    .cloned(),
-            );
+            let names = [name.as_str(), familiar.as_str()];
+            for class in names.iter().filter_map(|name| self.followers.get(*name)).flatten() {
+                parts.entry(class.clone()).or_default();
+            }
+            let repository = name.rsplit_once(':').map_or("", |(repository, _)| repository);
+            for class in self.patterned.get(repository).into_iter().flatten() {
+                parts.entry(class.clone()).or_default().insert(name.clone());
+            }
         }
-        for digest in self.pending.images.keys() {
-            classes.extend(self.waiting_classes.remove(digest).unwrap_or_default());
-        }
-        for name in classes {
+        parts.retain(|class, _| !whole.contains(class));
+        let whole = whole.into_iter().map(|class| (class, Scope::All));
+        for (name, scope) in whole.chain(parts.into_iter().map(|(class, tags)| (class, Scope::Only(tags)))) {
             if let Some(class) = self.catalog.class(&name).map(|class| (*class.record).clone()) {
-                self.track_class(class)?;
+                self.track_class(class, &scope)?;
             }
         }
         Ok(())
@@ -42,20 +52,37 @@ impl Publisher {
     /// Examines every class whose tag has rested long enough by now; [`flush`](Self::flush) writes the results.
     pub fn settle(&mut self) {
         let now = (self.clock)();
-        let due = self.unsettled.iter().filter(|(_, due)| **due <= now).map(|(class, _)| class.clone());
+        let due = self
+            .unsettled
+            .iter()
+            .chain(&self.young)
+            .filter(|(_, due)| **due <= now)
+            .map(|(class, _)| class.clone());
         self.pending.classes.extend(due);
     }
 
-    /// Brings the version list of a class up to date with its followed reference.
-    pub(super) fn track_class(&mut self, record: ClassRecord) -> Result<(), PublishError> {
+    /// Brings the version list of a class up to date with its followed reference, and with those of its other sources
+    /// that are in the scope.
+    pub(super) fn track_class(&mut self, record: ClassRecord, scope: &Scope) -> Result<(), PublishError> {
         let name = record.name.clone();
         let followed = followed(&record.from)?;
-        let (targets, following) = match &followed {
+        let (targets, following, earlier) = match &followed {
             Referenced::Tag(tag) => {
                 let tag = self.spelled(&record.from, tag)?;
-                self.targets_of_tag(&name, &tag)?
+                let (targets, following) = self.targets_of_tag(&name, &tag)?;
+                if let Some((repository, _)) =
+                    tag.rsplit_once(':').filter(|_| !record.version_sources.tags.is_empty())
+                {
+                    self.patterned.entry(repository.to_owned()).or_default().insert(name.clone());
+                }
+                // Earlier versions count only beside a current one, which may be the news.
+                let scope = if record.current.is_none() { &Scope::All } else { scope };
+                (targets, following, self.earlier(&record, &tag, scope)?)
             }
-            Referenced::Image(digest) => self.target_of_image(&name, *digest)?,
+            Referenced::Image(digest) => {
+                let (targets, following) = self.target_of_image(&name, *digest)?;
+                (targets, following, Vec::new())
+            }
         };
         if let Referenced::Tag(tag) = followed {
             if let Some((_, of_stream)) = tag.split_once('/').filter(|_| has_host(&tag)) {
@@ -63,7 +90,7 @@ impl Publisher {
             }
             self.followers.entry(tag).or_default().insert(name.clone());
         }
-        let versions = versions(&name, self.catalog.class(&name), &targets);
+        let versions = versions(&name, self.catalog.class(&name), &targets, earlier);
         let has_changed = !versions.changed.is_empty()
             || (record.versions, record.current) != (versions.count, versions.current);
         for version in versions.changed {
@@ -132,7 +159,7 @@ impl Publisher {
         };
         let (mut settled, mut due) = settled(&items, delay, (self.clock)(), may_be_index);
         let current =
-            self.catalog.class(class).and_then(|class| class.current()).map(|current| current.since);
+            self.catalog.class(class).and_then(|class| class.current()).and_then(|current| current.since);
         if items.get(settled).is_some_and(|first| current.is_some_and(|current| current >= first.since)) {
             // A version that counted once is not taken back.
             (settled, due) = (items.len(), None);
@@ -193,7 +220,7 @@ impl Publisher {
             return Ok((Vec::new(), not_ready("NoLayers", text)));
         }
         let recorded =
-            self.catalog.class(class).and_then(|class| class.current()).map(|version| version.since);
+            self.catalog.class(class).and_then(|class| class.current()).and_then(|version| version.since);
         let created = self.image(&digest)?.and_then(|image| image.created);
         let since = recorded.or(created).unwrap_or_else(|| (self.clock)());
         Ok((vec![Target { since, digest, images }], ready(format!("following the image {digest}"))))
@@ -201,7 +228,7 @@ impl Publisher {
 
     /// The chains of those images that are known and have layers, and the images that are not known: the class is
     /// examined again when one of them is published.
-    fn chains(
+    pub(super) fn chains(
         &mut self,
         class: &str,
         images: impl IntoIterator<Item = Digest>,

@@ -1,11 +1,12 @@
-//! Computes the versions of a class from the targets of the tag that it follows. Pure.
+//! Computes the versions of a class: from the targets of the tag that it follows, and from what else names earlier ones.
+//! Pure.
 
 use std::collections::BTreeSet;
 
 use crate::class::Class;
 use crate::oci::{ChainId, Digest, LayerIdentity, Platform};
 use crate::record::catalog::ImageChain;
-use crate::record::{ImageRecord, Timestamp, VersionRecord};
+use crate::record::{ImageRecord, Origin, Timestamp, VersionRecord};
 
 /// A target of a followed tag from one moment on, with those of its images that are known.
 pub(super) struct Target {
@@ -14,10 +15,20 @@ pub(super) struct Target {
     pub(super) images: Vec<ImageChain>,
 }
 
+/// An image that counts as an earlier version, although nobody saw the followed tag point at it.
+pub(super) struct Earlier {
+    pub(super) origin: Origin,
+    /// The tag by which a pattern found it, or that claims name.
+    pub(super) tag: String,
+    pub(super) built: Option<Timestamp>,
+    pub(super) digest: Digest,
+    pub(super) images: Vec<ImageChain>,
+}
+
 /// The new state of a class's version list.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Versions {
-    /// The versions to write: new ones, and ones with more known platforms.
+    /// The versions to write: new ones, ones with more known platforms, and ones with a better origin than before.
     pub(super) changed: Vec<VersionRecord>,
     /// The new number of versions.
     pub(super) count: u32,
@@ -25,11 +36,17 @@ pub(super) struct Versions {
     pub(super) current: Option<u32>,
 }
 
-/// The version list of a class whose followed tag has had these targets, oldest first.
+/// The version list of a class whose followed tag has had these targets, oldest first, and that has these earlier
+/// versions.
 ///
 /// Numbers follow the order in which clade learns of versions and never change; `since` has the time. A target with the
 /// chains of the version before it is the same version published again.
-pub(super) fn versions(name: &str, class: Option<&Class>, targets: &[Target]) -> Versions {
+pub(super) fn versions(
+    name: &str,
+    class: Option<&Class>,
+    targets: &[Target],
+    mut earlier: Vec<Earlier>,
+) -> Versions {
     let known: Vec<&VersionRecord> =
         class.iter().flat_map(|class| class.versions().map(AsRef::as_ref)).collect();
     let mut result = Versions {
@@ -41,40 +58,86 @@ pub(super) fn versions(name: &str, class: Option<&Class>, targets: &[Target]) ->
     let mut before: Option<(u32, Content)> = None;
     for target in targets.iter().filter(|target| !target.images.is_empty()) {
         let content = content(&target.images);
-        let recorded =
-            known.iter().find(|version| version.since == target.since && version.digest == target.digest);
+        let recorded = known
+            .iter()
+            .find(|version| version.since == Some(target.since) && version.digest == target.digest);
         let number = match (recorded, &before) {
             (Some(version), _) => {
                 if version.images.len() < target.images.len() {
-                    result.changed.push(version_record(name, version.number, target));
+                    result.changed.push(observed(name, version.number, target));
                 }
                 version.number
             }
             (None, Some((number, same))) if *same == content => *number,
             (None, _) => {
-                result.changed.push(version_record(name, result.count, target));
-                result.count += 1;
-                result.count - 1
+                let number = result.number_for(&known, Origin::Observed, &content);
+                result.changed.push(observed(name, number, target));
+                number
             }
         };
         before = Some((number, content));
         result.current = Some(number);
     }
+    if result.current.is_none() {
+        // Without a current version, every image on an earlier one would count as outdated.
+        return result;
+    }
+    earlier.sort_by_key(|version| (version.origin, version.built, version.digest));
+    for version in earlier.into_iter().filter(|version| !version.images.is_empty()) {
+        let content = content(&version.images);
+        let at_least_as_good = |known: &&VersionRecord| known.origin <= version.origin;
+        let covered = known.iter().copied().chain(&result.changed).filter(at_least_as_good);
+        if content.is_subset(&covered.flat_map(|known| chains_of(&known.images)).collect()) {
+            continue;
+        }
+        let number = result.number_for(&known, version.origin, &content);
+        let Earlier { origin, tag, built, digest, images } = version;
+        let (class, tag) = (name.to_owned(), Some(tag));
+        result.changed.push(VersionRecord { class, number, digest, origin, tag, since: None, built, images });
+    }
     result
 }
 
-type Content = BTreeSet<(Platform, LayerIdentity, ChainId)>;
-
-fn content(images: &[ImageChain]) -> Content {
-    images.iter().map(|image| (image.platform.clone(), image.layer_identity, image.chain_id)).collect()
+impl Versions {
+    /// The number of a version with this content: that of a known one with a worse origin, which it replaces, or else
+    /// the next one.
+    fn number_for(&mut self, known: &[&VersionRecord], origin: Origin, of: &Content) -> u32 {
+        let is_taken = |number: u32| self.changed.iter().any(|version| version.number == number);
+        let worse = known.iter().find(|version| {
+            version.origin > origin && !is_taken(version.number) && content(&version.images) == *of
+        });
+        worse.map_or_else(
+            || {
+                self.count += 1;
+                self.count - 1
+            },
+            |version| version.number,
+        )
+    }
 }
 
-fn version_record(class: &str, number: u32, target: &Target) -> VersionRecord {
+/// What identifies the chain of one platform.
+pub(super) type Chain = (Platform, LayerIdentity, ChainId);
+
+type Content = BTreeSet<Chain>;
+
+fn content(images: &[ImageChain]) -> Content {
+    chains_of(images).collect()
+}
+
+pub(super) fn chains_of(images: &[ImageChain]) -> impl Iterator<Item = Chain> {
+    images.iter().map(|image| (image.platform.clone(), image.layer_identity, image.chain_id))
+}
+
+fn observed(class: &str, number: u32, target: &Target) -> VersionRecord {
     VersionRecord {
         class: class.to_owned(),
         number,
         digest: target.digest,
-        since: target.since,
+        origin: Origin::Observed,
+        tag: None,
+        since: Some(target.since),
+        built: None,
         images: target.images.clone(),
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::declare::ClassFields;
 use crate::oci::{Digest, Platform};
 use crate::record::catalog::Selector;
-use crate::record::{Claim, State, Timestamp};
+use crate::record::{Claim, Origin, State, Timestamp};
 
 pub use crate::declare::API_VERSION;
 
@@ -65,6 +65,9 @@ pub struct ClassStanding {
     pub state: State,
     /// The base version: the digest of the base image that the image was built on.
     pub version: Digest,
+    /// The source of clade's knowledge of that version: `observed`, `pattern` or `claimed`.
+    #[serde(default)]
+    pub origin: Origin,
     /// Digest of the class's current image for the same platform; null when that version has none.
     pub current: Option<Digest>,
     /// The number of layers of that base.
@@ -141,9 +144,20 @@ pub struct ClassStatus {
 pub struct VersionItem {
     /// The image or image index that the followed tag pointed at.
     pub digest: Digest,
-    /// The time at which this became the current version.
-    pub since: Timestamp,
-    /// The time at which the next version replaced it; absent for the last one.
+    /// The source of clade's knowledge of the version: `observed`, `pattern` or `claimed`.
+    #[serde(default)]
+    pub origin: Origin,
+    /// The tag by which a pattern found the version, or that claims name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// The time at which this became the current version. Absent if nobody knows it: the version came before those with
+    /// a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The time of the build of a version without `since`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built: Option<Timestamp>,
+    /// The time at which the next version replaced it; absent for the last one, and where nobody knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
     /// One chain per platform.
@@ -345,6 +359,11 @@ pub struct Newer {
     pub version: Digest,
     /// The time at which the class's current image for the platform became current.
     pub since: Timestamp,
+    /// The time at which another image replaced the base version of the image, or, with `at_least`, the earliest time of
+    /// which clade knows that one had.
+    pub outdated_since: Timestamp,
+    /// `true` if the image is outdated at least since `outdated_since`: nobody knows the moment.
+    pub at_least: bool,
     /// The class's current image for the platform, if it has one.
     pub current: Option<Digest>,
     /// The number of moves of the class after the base version of the image that gave the platform another image, or took

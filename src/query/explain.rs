@@ -118,24 +118,35 @@ fn newer(shard: &Shard, platform: &Platform, standing: &ClassStanding) -> Option
     let built_on = class
         .versions()
         .filter(|version| version.images.iter().any(|image| image.digest == standing.version))
-        .max_by_key(|version| version.since)?;
+        .max_by_key(|version| version.age())?;
     let mut newer = Newer {
         class: standing.name.clone(),
         version: standing.version,
-        since: class.current()?.since,
+        since: class.current()?.since?,
+        outdated_since: class.current()?.since?,
+        at_least: false,
         current: standing.current,
         versions_behind: 0,
     };
     let mut last = built_on.image_for(platform);
-    let mut later: Vec<_> = class.versions().filter(|version| version.since > built_on.since).collect();
-    later.sort_unstable_by_key(|version| (version.since, version.number));
+    let mut later: Vec<_> = class.versions().filter(|version| version.age() > built_on.age()).collect();
+    later.sort_unstable_by_key(|version| version.age());
+    let mut replaced = None;
     for version in later {
         let image = version.image_for(platform);
-        if image != last {
-            newer.versions_behind += 1;
-            (newer.since, last) = (version.since, image);
+        if image == last {
+            continue;
         }
+        newer.versions_behind += 1;
+        if let Some(since) = version.since {
+            newer.since = since;
+            replaced.get_or_insert(since);
+        }
+        last = image;
     }
+    // A version without a time may have ended long before the first one with a time began.
+    newer.at_least = built_on.since.is_none();
+    newer.outdated_since = replaced.unwrap_or(newer.since);
     Some(newer)
 }
 

@@ -36,13 +36,17 @@ fn item_with_tags(shard: &Shard, image: &ImageView<'_>, most: usize) -> ImageIte
 
 /// The standing of the image in each of its classes.
 pub(super) fn standings(shard: &Shard, image: &ImageView<'_>) -> Vec<ClassStanding> {
-    let standing = |member: &Membership| ClassStanding {
-        name: member.name.clone(),
-        state: member.state,
-        version: member.version,
-        current: shard.catalog().class(&member.name).and_then(|class| class.current_for(&image.platform)),
-        depth: member.depth,
-        nearest: member.nearest,
+    let standing = |member: &Membership| {
+        let class = shard.catalog().class(&member.name);
+        ClassStanding {
+            name: member.name.clone(),
+            state: member.state,
+            version: member.version,
+            origin: class.map(|class| class.origin_of(&member.version)).unwrap_or_default(),
+            current: class.and_then(|class| class.current_for(&image.platform)),
+            depth: member.depth,
+            nearest: member.nearest,
+        }
     };
     image.classification.iter().flat_map(|of| of.classes.iter().map(standing)).collect()
 }

@@ -196,7 +196,10 @@ impl Query {
         let status = class_status(Declared::Known(class), count);
         let item = |version: &VersionRecord, until| VersionItem {
             digest: version.digest,
+            origin: version.origin,
+            tag: version.tag.clone(),
             since: version.since,
+            built: version.built,
             until,
             images: version
                 .images
@@ -213,7 +216,11 @@ impl Query {
             api_version: API_VERSION.to_owned(),
             kind: "ImageClass".to_owned(),
             metadata: Metadata { name: class.record.name.clone(), labels: class.record.labels.clone() },
-            spec: ClassFields { from: class.record.from.clone(), rebuild: class.record.rebuild.clone() },
+            spec: ClassFields {
+                from: class.record.from.clone(),
+                versions: class.record.version_sources.clone(),
+                rebuild: class.record.rebuild.clone(),
+            },
             status: ClassStatus {
                 current: status.current.as_ref().map(|current| item(current, status.current_until)),
                 history: status.history.iter().map(|(version, until)| item(version, *until)).collect(),

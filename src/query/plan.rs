@@ -33,7 +33,7 @@ impl Query {
             generation: class.record.generation,
             revision: class.record.revision,
             current: current.map(|version| version.digest),
-            since: current.map(|version| version.since),
+            since: current.and_then(|version| version.since),
         };
         let asked = Asked { query: self, request: request.clone() };
         Ok(Plan::make(request, basis, build_configs, &asked))

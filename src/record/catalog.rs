@@ -10,7 +10,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ObjectReference, RebuildPolicy, Timestamp, Topic, Value};
+use super::{ObjectReference, RebuildPolicy, Topic, Value, VersionRecord, VersionSources};
 use crate::oci::{ChainId, Digest, LayerChain, LayerIdentity, Platform};
 
 /// A record of the catalog.
@@ -51,6 +51,9 @@ pub struct ClassRecord {
     pub labels: BTreeMap<String, String>,
     /// The reference that the class follows.
     pub from: ObjectReference,
+    /// The sources of versions beside the followed tag itself.
+    #[serde(default, skip_serializing_if = "VersionSources::is_default")]
+    pub version_sources: VersionSources,
     /// The number of versions. Every version of the class has a number below this one.
     pub versions: u32,
     /// The number of the current version. Absent until clade has seen the followed image.
@@ -77,32 +80,6 @@ pub struct Following {
     pub reason: String,
     /// The reason as a sentence for people.
     pub message: String,
-}
-
-/// One version of a class: an image that the followed tag has pointed at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct VersionRecord {
-    /// The class.
-    pub class: String,
-    /// The number in the class, from 0, in the order in which clade learned of the versions.
-    pub number: u32,
-    /// The image or image index that the tag pointed at.
-    pub digest: Digest,
-    /// The time at which the tag began to point at the image. The version that is next in time ends it.
-    #[schemars(with = "String")]
-    pub since: Timestamp,
-    /// One chain per platform.
-    pub images: Vec<ImageChain>,
-}
-
-impl VersionRecord {
-    /// The image for this platform. `None` if the version has none.
-    pub fn image_for(&self, platform: &Platform) -> Option<Digest> {
-        // Windows images differ in `os.version` from one version to the next. Of two as close the first counts.
-        let closest = self.images.iter().rev().max_by_key(|image| image.platform.closeness(platform));
-        closest.filter(|image| image.platform.closeness(platform) > 0).map(|image| image.digest)
-    }
 }
 
 /// The chain of one platform's image. It is enough to recognise the images built on it after the image itself is

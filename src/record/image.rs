@@ -1,9 +1,12 @@
 //! Topic `images`: every image (one platform), by digest.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Timestamp, Topic, Value};
+use crate::oci::document::{BASE_DIGEST, BASE_NAME, DHI_CHAIN_ID};
 use crate::oci::layer::is_empty_layer;
 use crate::oci::{Digest, LayerChain, LayerIdentity, Platform};
 
@@ -69,7 +72,7 @@ pub struct Claim {
     /// The name of the base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The digest of the base.
+    /// The digest of the base; of the evidence `chain-label`, the chain ID of the base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
 }
@@ -80,8 +83,37 @@ pub struct Claim {
 pub enum Evidence {
     /// `org.opencontainers.image.base.name` and `.base.digest`.
     Annotation,
+    /// The same names as labels of the image's config.
+    Label,
+    /// The label `com.docker.dhi.chain-id`: the chain ID of a Docker Hardened Image, which images built on it inherit.
+    ChainLabel,
     /// The last `FROM` of the image's Dockerfile.
     Dockerfile,
+    /// A material of the build, from BuildKit's attestation: the base of any stage of it.
+    Provenance,
+}
+
+impl Claim {
+    /// The longest name of an image that counts as a claim, in bytes.
+    pub const LONGEST_NAME: usize = 1_024;
+
+    /// Returns the claim that annotations or labels make about the base. A value that is too long claims nothing.
+    pub fn in_names(evidence: Evidence, names: &BTreeMap<String, String>) -> Option<Self> {
+        let value = |name| names.get(name).filter(|value| value.len() <= Self::LONGEST_NAME).cloned();
+        let (name, digest) = (value(BASE_NAME), value(BASE_DIGEST));
+        (name.is_some() || digest.is_some()).then_some(Self { evidence, name, digest })
+    }
+
+    /// Returns the claims that the labels of a config make about the base.
+    pub fn in_labels(labels: &BTreeMap<String, String>) -> impl Iterator<Item = Self> {
+        let chain = labels.get(DHI_CHAIN_ID).filter(|chain| chain.len() <= Self::LONGEST_NAME);
+        let by_chain = chain.map(|chain| Self {
+            evidence: Evidence::ChainLabel,
+            name: None,
+            digest: Some(chain.clone()),
+        });
+        Self::in_names(Evidence::Label, labels).into_iter().chain(by_chain)
+    }
 }
 
 impl ImageRecord {

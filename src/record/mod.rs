@@ -15,6 +15,7 @@ pub mod rebuild;
 pub mod rebuild_policy;
 pub mod tag;
 pub mod topic;
+pub mod version;
 
 mod common;
 mod envelope;
@@ -25,7 +26,7 @@ mod shared;
 mod trace;
 
 pub use build_config::BuildConfigRecord;
-pub use catalog::{CatalogKey, CatalogRecord, ClassRecord, GroupRecord, VersionRecord};
+pub use catalog::{CatalogKey, CatalogRecord, ClassRecord, GroupRecord};
 pub use classification::{ClassificationRecord, Membership, State};
 pub use common::Common;
 pub use dead_letter::DeadLetterRecord;
@@ -42,5 +43,6 @@ pub use shared::header;
 pub use tag::{INTERNAL_REGISTRIES, StreamTag, TagImage, TagItem, TagRecord};
 pub use topic::{Cleanup, Topic};
 pub use trace::TraceContext;
+pub use version::{Origin, VersionRecord, VersionSources};
 
 pub use crate::oci::Timestamp;

@@ -1,5 +1,6 @@
 //! Reads from a registry the digest of a tag and the documents behind it, and compares each document with its digest.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::RegistryError;
@@ -14,6 +15,7 @@ use crate::oci::document::{
 use crate::oci::lenient::Entries;
 use crate::record::{Claim, ImageRecord};
 use crate::source::manifest::{self, Annotations, MAX_DOCUMENT};
+use crate::source::provenance;
 
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
                          application/vnd.docker.distribution.manifest.list.v2+json, \
@@ -26,6 +28,8 @@ pub(super) struct Lead {
     pub(super) digest: Digest,
     /// The media type that the index states.
     pub(super) media_type: Option<String>,
+    /// The image that the document is about, if it is an attestation.
+    attests: Option<Digest>,
     /// The annotations of the index and of the indexes above it, which hold for all entries.
     inherited: Arc<Annotations>,
     /// The annotations of the entry in the index.
@@ -35,7 +39,13 @@ pub(super) struct Lead {
 impl Lead {
     /// Returns a reference that has only a digest.
     pub(super) fn to(digest: Digest) -> Self {
-        Self { digest, media_type: None, inherited: Arc::default(), annotations: Annotations::new() }
+        Self {
+            digest,
+            media_type: None,
+            attests: None,
+            inherited: Arc::default(),
+            annotations: Annotations::new(),
+        }
     }
 
     /// Returns the claim that the annotations of the reference make.
@@ -66,6 +76,8 @@ pub(super) enum Document {
     /// An index with its entries.
     Index(Vec<Entry>),
     NotAnImage(&'static str),
+    /// An attestation about an image, with the bases that its provenance claims.
+    Attestation(Digest, Vec<Claim>),
     /// A document that clade cannot read: the reason, and the content if there is any.
     Unreadable(String, Option<Vec<u8>>),
     /// A document that the registry does not deliver, at least not now, with the reason.
@@ -73,7 +85,7 @@ pub(super) enum Document {
 }
 
 /// The reason why there is no document.
-enum Missing {
+pub(super) enum Missing {
     Withheld(String),
     Unreadable(String),
     NotAnImage(&'static str),
@@ -125,6 +137,9 @@ impl Client {
 
     /// Reads a manifest, and its config if it has one.
     pub(super) async fn document(&self, repository: &str, lead: &Lead) -> Result<Document, RegistryError> {
+        if let Some(image) = lead.attests {
+            return Ok(Document::Attestation(image, self.attestation(repository, lead).await?));
+        }
         let request = self.manifest(repository, &lead.digest.to_string());
         let content = match self.content(&request).await? {
             Ok(content) => content,
@@ -158,13 +173,7 @@ impl Client {
             Ok(config) => config.digest,
             Err(problem) => return Ok(Err(Missing::Unreadable(problem))),
         };
-        let request = Request {
-            method: Method::GET,
-            path: format!("/v2/{repository}/blobs/{digest}"),
-            accept: "*/*",
-            scope: Scope::Repository(repository),
-            most: MAX_DOCUMENT,
-        };
+        let request = blob(repository, &digest, MAX_DOCUMENT);
         let content = match self.content(&request).await? {
             Ok(content) => content,
             Err(missing) => return Ok(Err(missing)),
@@ -185,7 +194,10 @@ impl Client {
     }
 
     /// Reads the content, or returns the reason why the registry does not deliver it.
-    async fn content(&self, request: &Request<'_>) -> Result<Result<Vec<u8>, Missing>, RegistryError> {
+    pub(super) async fn content(
+        &self,
+        request: &Request<'_>,
+    ) -> Result<Result<Vec<u8>, Missing>, RegistryError> {
         let answer = match self.ask(request).await {
             Ok(answer) => answer,
             Err(error) if error.is_refusal() => return Ok(Err(Missing::Withheld(error.to_string()))),
@@ -205,7 +217,7 @@ impl Client {
         })
     }
 
-    fn manifest<'a>(&self, repository: &'a str, reference: &str) -> Request<'a> {
+    pub(super) fn manifest<'a>(&self, repository: &'a str, reference: &str) -> Request<'a> {
         Request {
             method: Method::GET,
             path: format!("/v2/{repository}/manifests/{reference}"),
@@ -231,16 +243,32 @@ impl Missing {
     }
 }
 
+/// The request for a blob of a repository.
+pub(super) fn blob<'a>(repository: &'a str, digest: &Digest, most: u64) -> Request<'a> {
+    Request {
+        method: Method::GET,
+        path: format!("/v2/{repository}/blobs/{digest}"),
+        accept: "*/*",
+        scope: Scope::Repository(repository),
+        most,
+    }
+}
+
 /// Returns the entries of an index. They share one copy of the inherited annotations.
 fn entries(manifests: Entries<Descriptor>, annotations: Annotations) -> Vec<Entry> {
     let inherited = Arc::new(annotations);
+    let inside: HashSet<Digest> = manifests.good().map(|descriptor| descriptor.digest).collect();
     let entry = |(number, entry): (usize, Result<Descriptor, String>)| match entry {
         Ok(descriptor) => match not_an_image(&descriptor) {
-            Some(what) => Entry::NotAnImage(what),
+            Some(what) => match provenance::subject(&descriptor).filter(|image| inside.contains(image)) {
+                Some(image) => Entry::Lead(Lead { attests: Some(image), ..Lead::to(descriptor.digest) }),
+                None => Entry::NotAnImage(what),
+            },
             None => Entry::Lead(Lead {
                 digest: descriptor.digest,
                 annotations: manifest::kept(&descriptor.annotations),
                 media_type: Some(descriptor.media_type),
+                attests: None,
                 inherited: Arc::clone(&inherited),
             }),
         },

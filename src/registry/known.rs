@@ -30,6 +30,10 @@ pub(super) struct Repository {
     /// The tags, each with its digest and the time at which the watcher first saw the tag with this digest.
     pub(super) tags: HashMap<String, (Digest, Timestamp)>,
     pub(super) manifests: HashMap<Digest, Known>,
+    /// The digests that were read because images claim them as their base.
+    pub(super) claimed: BTreeSet<Digest>,
+    /// The digests that images claim as their base and that the registry does not have.
+    pub(super) not_there: BTreeSet<Digest>,
     /// The number of tags that name no images, such as those of signatures.
     pub(super) left_out: usize,
     /// The tags that the registry listed and did not find in the last poll.
@@ -94,12 +98,14 @@ impl Repository {
         })
     }
 
-    /// Forgets the manifests that no tag leads to.
+    /// Forgets the manifests that neither a tag nor a claim leads to.
     pub(super) fn forget_untagged(&mut self) {
         let tagged: HashSet<Digest> = self
             .tags
             .values()
-            .filter_map(|(digest, _)| self.below(digest))
+            .map(|(digest, _)| digest)
+            .chain(&self.claimed)
+            .filter_map(|digest| self.below(digest))
             .flat_map(|below| below.into_iter().map(|(digest, _)| digest))
             .collect();
         self.manifests.retain(|digest, _| tagged.contains(digest));

@@ -11,11 +11,14 @@
 //! vanishes at once, clade deletes it only after a second poll has confirmed it.
 
 mod access;
+mod attestation;
 mod challenge;
+mod claimed;
 mod client;
 mod config;
 mod credentials;
 mod document;
+mod documents;
 mod error;
 mod known;
 mod list;
@@ -23,29 +26,33 @@ mod look;
 pub mod notice;
 mod pace;
 mod pattern;
+mod poll;
 mod sink;
 mod watcher;
 
-use tokio::sync::mpsc;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
 
 pub use config::Config;
 pub use error::RegistryError;
 pub use notice::Notice;
 pub use pattern::Pattern;
 
-use crate::observe::Observation;
+use crate::observe::{Observation, Wanted};
 use known::Platforms;
 use watcher::{Shared, Watcher};
 
 /// Watches a registry until the receiver of observations is closed. Errors meanwhile are logged, and the watcher
-/// retries ever more rarely. Returns an error only if clade cannot watch the registry with these settings.
+/// retries ever more rarely. `wanted` has the digests that the publisher would like to see. Returns an error only if clade cannot watch the registry with these settings.
 pub async fn watch(
     config: Config,
     notified: mpsc::Receiver<Notice>,
+    wanted: watch::Receiver<Arc<Wanted>>,
     out: mpsc::Sender<Vec<Observation>>,
 ) -> Result<(), RegistryError> {
     let client = client::Client::new(&config)?;
-    let shared = Shared { client, platforms: Platforms::default(), config, out };
+    let shared = Shared { client, platforms: Platforms::default(), config, wanted, out };
     let _closed = Watcher::default().run(&shared, notified).await;
     Ok(())
 }

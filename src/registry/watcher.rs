@@ -8,10 +8,11 @@
 //! ```
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::client::Client;
@@ -21,7 +22,7 @@ use super::notice::Notice;
 use super::pattern::any_matches;
 use super::sink::{Closed, Sink};
 use super::{Config, RegistryError};
-use crate::observe::{Observation, Polled};
+use crate::observe::{Observation, Polled, Wanted};
 use crate::retry::{self, Backoff, Policy};
 
 /// Repositories that the watcher polls at once.
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) platforms: Platforms,
     pub(super) config: Config,
+    pub(super) wanted: watch::Receiver<Arc<Wanted>>,
     pub(super) out: mpsc::Sender<Vec<Observation>>,
 }
 
@@ -282,6 +284,7 @@ impl Watcher {
         self.begin_at = pass.left;
         let are_listed = pass.names.is_some();
         if let Some(names) = pass.names {
+            self.read_wanted(&names, shared).await?;
             self.tell(names, shared).await?;
         }
         if let Some(error) = pass.first_failure {
@@ -301,6 +304,33 @@ impl Watcher {
         }
         tracing::debug!(registry, repositories = self.repositories.len(), "looked at all");
         Ok(retry::spread(shared.config.poll))
+    }
+
+    /// Reads the digests that claims of images name in these repositories. It comes before the report of the whole
+    /// registry, so that this contains them.
+    async fn read_wanted(&mut self, names: &BTreeSet<String>, shared: &Shared) -> Result<(), Closed> {
+        let wanted = Arc::clone(&shared.wanted.borrow());
+        let none = BTreeSet::new();
+        for name in names {
+            let Some(repository) = self.repositories.get_mut(name) else { continue };
+            let wanted = wanted.get(&shared.client.full_name(name)).unwrap_or(&none);
+            if wanted.is_empty() && repository.claimed.is_empty() {
+                continue;
+            }
+            let mut look = Look {
+                client: &shared.client,
+                platforms: &shared.platforms,
+                patterns: &shared.config.tags,
+                name,
+                repository,
+                sink: &mut Sink::new(shared.out.clone()),
+                number: self.number,
+            };
+            if look.at_wanted(wanted).await? {
+                self.to_tell = TELLINGS;
+            }
+        }
+        Ok(())
     }
 
     /// Reports all repositories and their images, if that is news.

@@ -18,9 +18,6 @@ pub const MAX_DEPTH: usize = 8;
 const SCHEMA_1: &str = "it is a manifest of Docker's schema 1, which clade does not read: push the image again with a current \
                         tool, which writes schema 2";
 
-/// The longest name of an image that counts as a claim.
-const LONGEST_NAME: usize = 1_024;
-
 /// Annotations, by name.
 pub type Annotations = BTreeMap<String, String>;
 
@@ -52,8 +49,9 @@ pub fn manifest(digest: &Digest, content: &[u8]) -> Result<Manifest, String> {
 /// Returns the annotations that claim a base. clade keeps no others, since an index may have many manifests. A value
 /// that is too long for a name of an image claims nothing.
 pub fn kept(annotations: &Annotations) -> Annotations {
-    let is_kept =
-        |name: &str, value: &str| [BASE_NAME, BASE_DIGEST].contains(&name) && value.len() <= LONGEST_NAME;
+    let is_kept = |name: &str, value: &str| {
+        [BASE_NAME, BASE_DIGEST].contains(&name) && value.len() <= Claim::LONGEST_NAME
+    };
     let kept = annotations.iter().filter(|(name, value)| is_kept(name, value));
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
@@ -69,8 +67,7 @@ pub fn annotations(inherited: &Annotations, descriptor: &Annotations, manifest: 
 
 /// Returns the claim that annotations make about the base.
 pub fn claim(annotations: &Annotations) -> Option<Claim> {
-    let (name, digest) = (annotations.get(BASE_NAME).cloned(), annotations.get(BASE_DIGEST).cloned());
-    (name.is_some() || digest.is_some()).then_some(Claim { evidence: Evidence::Annotation, name, digest })
+    Claim::in_names(Evidence::Annotation, annotations)
 }
 
 /// Returns the descriptor of an image's config.
@@ -114,6 +111,6 @@ pub fn image(
         layers: layers.collect(),
         sources: Vec::new(),
         imported: false,
-        claims: claim(annotations).into_iter().collect(),
+        claims: claim(annotations).into_iter().chain(Claim::in_labels(&read.config.labels)).collect(),
     })
 }

@@ -8,6 +8,7 @@ mod kubernetes;
 mod layout;
 pub mod line;
 pub mod manifest;
+pub mod provenance;
 mod text;
 mod walk;
 

@@ -60,7 +60,7 @@ fn a_class_created_later_takes_over_the_history_that_the_tag_still_has() {
     assert_eq!(world.state("app", "base"), Some((OUTDATED, digest("v1"))));
     let status = world.class_item("base").status;
     assert_eq!(status.history.len(), 1);
-    assert_eq!(status.history[0].until, Some(status.current.unwrap().since));
+    assert_eq!(status.history[0].until, status.current.unwrap().since);
 }
 
 #[test]

@@ -37,5 +37,6 @@ mod subscribe;
 mod support;
 mod tidy;
 mod topics;
+mod versions;
 mod view;
 mod workers;

@@ -87,7 +87,13 @@ pub(crate) fn declare(publisher: &mut Publisher, declared: &[Declared]) {
         let from =
             ObjectReference { kind: ReferenceKind::DockerImage, name: base.to_owned(), namespace: None };
         publisher
-            .apply_class(&ClassSpec { name: class_of(base), labels: BTreeMap::new(), from, rebuild: None })
+            .apply_class(&ClassSpec {
+                name: class_of(base),
+                labels: BTreeMap::new(),
+                from,
+                versions: clade::record::VersionSources::default(),
+                rebuild: None,
+            })
             .unwrap();
     }
     publisher.flush().unwrap();

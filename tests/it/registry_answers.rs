@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::support::digest;
 
+mod claimed;
 mod refusals;
 mod server;
 mod strange;

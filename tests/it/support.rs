@@ -79,6 +79,7 @@ pub(crate) fn class(name: &str, tag: &str, labels: &[(&str, &str)]) -> ClassSpec
         name: name.to_owned(),
         labels: labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
         from: ObjectReference { kind: ReferenceKind::ImageStreamTag, name: tag.to_owned(), namespace: None },
+        versions: clade::record::VersionSources::default(),
         rebuild: None,
     }
 }

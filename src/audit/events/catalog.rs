@@ -10,8 +10,8 @@ use crate::log::Stored;
 use crate::oci::{ChainId, Digest, Platform, Timestamp};
 use crate::record::catalog::Selector;
 use crate::record::{
-    CatalogKey, CatalogRecord, ClassRecord, GroupRecord, ObjectReference, RebuildPolicy, VersionRecord,
-    decode,
+    CatalogKey, CatalogRecord, ClassRecord, GroupRecord, ObjectReference, Origin, RebuildPolicy,
+    VersionRecord, decode,
 };
 
 /// The prefix of entries about versions.
@@ -41,7 +41,12 @@ struct Class<'a> {
 struct Version {
     number: u32,
     digest: Digest,
-    since: Timestamp,
+    #[serde(skip_serializing_if = "Origin::is_observed")]
+    origin: Origin,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
     images: Vec<Chain>,
 }
 
@@ -123,7 +128,14 @@ fn of_version(version: VersionRecord, time: Timestamp) -> Entry {
         layers: image.layers.len(),
     };
     let images = version.images.iter().map(chain).collect();
-    let facts = Version { number: version.number, digest: version.digest, since: version.since, images };
+    let facts = Version {
+        number: version.number,
+        digest: version.digest,
+        origin: version.origin,
+        tag: version.tag,
+        since: version.since,
+        images,
+    };
     Entry { class: Some(version.class), to: Facts::of(&facts), ..Entry::new(VERSION, time) }
 }
 

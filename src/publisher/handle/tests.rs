@@ -57,7 +57,13 @@ fn counted() -> (Publishing, impl Fn() -> usize) {
 
 fn class(name: &str, tag: &str) -> Manifest {
     let from = ObjectReference { kind: ReferenceKind::DockerImage, name: tag.to_owned(), namespace: None };
-    Manifest::Class(ClassSpec { name: name.to_owned(), labels: BTreeMap::new(), from, rebuild: None })
+    Manifest::Class(ClassSpec {
+        name: name.to_owned(),
+        labels: BTreeMap::new(),
+        from,
+        versions: crate::record::VersionSources::default(),
+        rebuild: None,
+    })
 }
 
 fn image(number: u32) -> Observation {

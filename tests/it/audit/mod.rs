@@ -88,6 +88,7 @@ fn a_class(name: &str, sequence: u64) -> CatalogRecord {
         generation: 1,
         labels: BTreeMap::new(),
         from: follows,
+        version_sources: clade::record::VersionSources::default(),
         versions: u32::try_from(sequence % 100).unwrap(),
         current: Some(0),
         revision: sequence,

@@ -85,8 +85,13 @@ impl Published {
             match record {
                 CatalogRecord::ImageClass(class) => {
                     let name = class.name.clone();
-                    let spec =
-                        ClassSpec { name: class.name, labels: class.labels, from: class.from, rebuild: None };
+                    let spec = ClassSpec {
+                        name: class.name,
+                        labels: class.labels,
+                        from: class.from,
+                        versions: class.version_sources,
+                        rebuild: None,
+                    };
                     classes.insert(name, spec);
                 }
                 CatalogRecord::ImageClassGroup(group) => drop(groups.insert(group.name, group.selector)),

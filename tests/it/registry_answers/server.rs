@@ -7,11 +7,11 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::Response;
-use clade::observe::{Observation, ObservedTag, Polled};
+use clade::observe::{Observation, ObservedTag, Polled, Wanted};
 use clade::oci::Digest;
-use clade::registry::{Config, watch};
+use clade::registry::{self, Config};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::MANIFEST;
 use crate::support::digest;
@@ -48,6 +48,8 @@ struct Answers {
     /// The answers to each request. The last one stays; the registry gives those before it once each.
     answers: HashMap<String, Vec<Answer>>,
     asked: Vec<String>,
+    /// The digests that the publisher would like to see.
+    wanted: Wanted,
     /// `true` if each request needs a token of its repository.
     tokens: bool,
 }
@@ -68,6 +70,13 @@ impl Server {
 
     pub(super) fn answers(&self, to: &str, answers: &[Answer]) -> &Self {
         self.0.lock().unwrap().answers.insert(to.to_owned(), answers.to_vec());
+        self
+    }
+
+    /// Makes the publisher want a digest of a repository.
+    pub(super) fn wants(&self, repository: &str, digest: Digest) -> &Self {
+        let name = format!("{}/{repository}", self.address());
+        self.0.lock().unwrap().wanted.entry(name).or_default().insert(digest);
         self
     }
 
@@ -137,7 +146,8 @@ impl Server {
         config.poll = Duration::from_millis(50);
         let (out, mut observations) = mpsc::channel(4);
         let (_notices, notified) = mpsc::channel(4);
-        let watching = tokio::spawn(watch(config, notified, out));
+        let (_wants, wanted) = watch::channel(Arc::new(self.0.lock().unwrap().wanted.clone()));
+        let watching = tokio::spawn(registry::watch(config, notified, wanted, out));
         let mut seen = Seen { host: self.address(), observations: Vec::new() };
         // Another pass follows a failed one: by then everything of the first was observed.
         while !is_enough(&seen) && self.passes() < most {

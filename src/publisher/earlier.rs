@@ -1,0 +1,218 @@
+//! Finds earlier versions of a class that nobody saw the followed tag point at: by patterns of tags, and by claims.
+//!
+//! Claims are written by strangers. A claimed digest counts only if it stands in the repository of the followed tag, and
+//! its layers are compared like those of every version (docs/concepts.md, section 8).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::claimed::canonical;
+use super::settle::{is_index, settled};
+use super::tags::items_of;
+use super::versions::{Chain, Earlier, chains_of};
+use super::{PublishError, Publisher};
+use crate::declare::Invalid;
+use crate::observe::Wanted;
+use crate::oci::Digest;
+use crate::record::catalog::ImageChain;
+use crate::record::{CatalogKey, ClassRecord, Origin, Timestamp, VersionSources};
+
+/// The tags of a repository that a class has to be examined for.
+#[derive(Debug)]
+pub(super) enum Scope {
+    /// All of them.
+    All,
+    /// Only these, which have changed.
+    Only(BTreeSet<String>),
+}
+
+/// The chains that a class has versions of, each with the best origin.
+type Known = HashMap<Chain, Origin>;
+
+impl Publisher {
+    /// The earlier versions of a class that follows this tag, as far as they are not known yet.
+    pub(super) fn earlier(
+        &mut self,
+        class: &ClassRecord,
+        followed: &str,
+        scope: &Scope,
+    ) -> Result<Vec<Earlier>, PublishError> {
+        let mut found = Vec::new();
+        let mut known = Known::new();
+        for version in self.catalog.class(&class.name).iter().flat_map(|class| class.versions()) {
+            for chain in chains_of(&version.images) {
+                let best = known.entry(chain).or_insert(version.origin);
+                *best = version.origin.min(*best);
+            }
+        }
+        if matches!(scope, Scope::All) {
+            self.young.remove(&class.name);
+        }
+        let patterns = class.version_sources.patterns().map_err(Invalid)?;
+        if let Some((repository, _)) = followed.rsplit_once(':')
+            && !patterns.is_empty()
+        {
+            let names = self.tags_in(repository, scope);
+            let is_named = |name: &String| {
+                let tag = &name[repository.len() + 1..];
+                name != followed && patterns.iter().any(|pattern| pattern.matches(tag))
+            };
+            for name in names.into_iter().filter(is_named) {
+                self.targets_of_pattern(&class.name, name, &known, &mut found)?;
+            }
+        }
+        self.wanted.retain(|_, classes| {
+            classes.remove(&class.name);
+            !classes.is_empty()
+        });
+        if class.version_sources.claims {
+            self.claimed_versions(&class.name, followed, &known, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    /// The full names of the tags of a repository.
+    fn tags_in(&self, repository: &str, scope: &Scope) -> BTreeSet<String> {
+        let prefix = format!("{repository}:");
+        let is_inside = |name: &&String| name.starts_with(&prefix);
+        match scope {
+            Scope::Only(names) => names.iter().filter(is_inside).cloned().collect(),
+            Scope::All => {
+                let pending = self.pending.tags.range(prefix.clone()..).map(|(name, _)| name);
+                pending.take_while(is_inside).chain(self.places.tags_with(&prefix)).cloned().collect()
+            }
+        }
+    }
+
+    fn targets_of_pattern(
+        &mut self,
+        class: &str,
+        name: String,
+        known: &Known,
+        found: &mut Vec<Earlier>,
+    ) -> Result<(), PublishError> {
+        let Some(tag) = self.tag(&name)? else { return Ok(()) };
+        let items = items_of(&tag);
+        // Several tags of a new version move together. The followed one must not come last.
+        let rest = if tag.source.is_some() { self.delay } else { std::time::Duration::ZERO };
+        let now = (self.clock)();
+        let (settled, due) = settled(&items, rest, now, is_index);
+        let rests =
+            |since: Timestamp| rest.is_zero() || since.checked_add(rest).is_ok_and(|until| until <= now);
+        let young = items.iter().find(|item| !rests(item.since));
+        if let Some(due) = due.or(young.and_then(|item| item.since.checked_add(rest).ok())) {
+            let earliest = self.young.get(class).map_or(due, |known| due.min(*known));
+            self.young.insert(class.to_owned(), earliest);
+        }
+        for item in items.into_iter().take(settled).filter(|item| rests(item.since)) {
+            let Some(digest) = item.digest else { continue };
+            let images: Vec<Digest> = match &item.images[..] {
+                [] => vec![digest],
+                images => images.iter().map(|image| image.digest).collect(),
+            };
+            let (images, _) = self.chains(class, images)?;
+            if let Some(version) = self.if_new(known, Origin::Pattern, &name, digest, images)? {
+                found.push(version);
+            }
+        }
+        Ok(())
+    }
+
+    fn claimed_versions(
+        &mut self,
+        class: &str,
+        followed: &str,
+        known: &Known,
+        found: &mut Vec<Earlier>,
+    ) -> Result<(), PublishError> {
+        let Some((repository, _)) = followed.rsplit_once(':') else { return Ok(()) };
+        let claimed: Vec<Digest> = self.claimed.of(followed).collect();
+        let mut wanted = BTreeSet::new();
+        for digest in claimed {
+            let images: Vec<Digest> = match self.indexes.get(&digest) {
+                Some(images) => images.iter().map(|image| image.digest).collect(),
+                None => vec![digest],
+            };
+            let (chains, missing) = self.chains(class, images)?;
+            let is_better_known =
+                |chain| known.get(&chain).is_some_and(|origin: &Origin| *origin < Origin::Claimed);
+            if missing.is_empty() && chains_of(&chains).all(is_better_known) {
+                continue;
+            }
+            // Also once it is a version: its source keeps the image as long as it is wanted.
+            wanted.insert(digest);
+            if missing.is_empty() && self.stands_in(&chains, repository)? {
+                found.extend(self.if_new(known, Origin::Claimed, followed, digest, chains)?);
+            } else {
+                self.waiting_classes.entry(digest).or_default().insert(class.to_owned());
+            }
+        }
+        if !wanted.is_empty() {
+            self.wanted.entry(repository.to_owned()).or_default().insert(class.to_owned(), wanted);
+        }
+        Ok(())
+    }
+
+    /// Returns `true` if clade has seen all of these images in the repository.
+    fn stands_in(&self, images: &[ImageChain], repository: &str) -> Result<bool, PublishError> {
+        let repository = canonical(repository);
+        for image in images {
+            let seen = self.image(&image.digest)?;
+            if !seen.is_some_and(|seen| seen.repositories.iter().any(|name| canonical(name) == repository)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The version, unless the class has all of its chains by as good an origin.
+    fn if_new(
+        &self,
+        known: &Known,
+        origin: Origin,
+        tag: &str,
+        digest: Digest,
+        images: Vec<ImageChain>,
+    ) -> Result<Option<Earlier>, PublishError> {
+        let Some(first) = images.first().map(|image| image.digest) else { return Ok(None) };
+        if chains_of(&images).all(|chain| known.get(&chain).is_some_and(|best| *best <= origin)) {
+            return Ok(None);
+        }
+        // Reproducible builds state the beginning of 1970 or 1980, which says nothing.
+        let says_something = |built: &Timestamp| built.as_second() > 400_000_000;
+        let built = self.image(&first)?.and_then(|image| image.created).filter(says_something);
+        Ok(Some(Earlier { origin, tag: tag.to_owned(), built, digest, images }))
+    }
+
+    /// Deletes the versions of a class that its new sources do not give any more.
+    pub(super) fn drop_versions(
+        &mut self,
+        class: &str,
+        sources: &VersionSources,
+    ) -> Result<bool, PublishError> {
+        let patterns = sources.patterns().map_err(Invalid)?;
+        let is_named = |tag: &Option<String>| {
+            let tag = tag.as_ref().and_then(|name| name.rsplit_once(':'));
+            tag.is_some_and(|(_, tag)| patterns.iter().any(|pattern| pattern.matches(tag)))
+        };
+        let versions = self.catalog.class(class).into_iter().flat_map(crate::class::Class::versions);
+        let dropped: Vec<u32> = versions
+            .filter(|version| match version.origin {
+                Origin::Observed => false,
+                Origin::Pattern => !is_named(&version.tag),
+                Origin::Claimed => !sources.claims,
+            })
+            .map(|version| version.number)
+            .collect();
+        for number in &dropped {
+            self.delete(CatalogKey::Version(class.to_owned(), *number));
+        }
+        Ok(!dropped.is_empty())
+    }
+
+    /// The digests that claims name and that clade has not seen in the repository of the tag that they name.
+    pub fn wanted(&self) -> Wanted {
+        let all =
+            |classes: &BTreeMap<String, BTreeSet<Digest>>| classes.values().flatten().copied().collect();
+        self.wanted.iter().map(|(repository, classes)| (repository.clone(), all(classes))).collect()
+    }
+}

@@ -1,0 +1,38 @@
+//! Reads the attestations that BuildKit stores beside the images of an index. An attestation is no image; its provenance
+//! claims bases.
+
+use super::RegistryError;
+use super::client::Client;
+use super::document::{Lead, blob};
+use crate::oci::Digest;
+use crate::oci::document::Descriptor;
+use crate::record::Claim;
+use crate::source::{manifest, provenance};
+
+/// Statements of one attestation that clade reads, at most.
+const MOST_STATEMENTS: usize = 4;
+
+impl Client {
+    /// Returns the claims of an attestation. It has none if the registry does not deliver it, or clade cannot read it:
+    /// claims are no proof, and no image needs them.
+    pub(super) async fn attestation(
+        &self,
+        repository: &str,
+        lead: &Lead,
+    ) -> Result<Vec<Claim>, RegistryError> {
+        let Ok(content) = self.content(&self.manifest(repository, &lead.digest.to_string())).await? else {
+            return Ok(Vec::new());
+        };
+        let Ok(read) = manifest::manifest(&lead.digest, &content) else { return Ok(Vec::new()) };
+        let mut claims = Vec::new();
+        for Descriptor { digest, .. } in provenance::statements(&read).take(MOST_STATEMENTS) {
+            let request = blob(repository, digest, provenance::LONGEST_STATEMENT);
+            if let Ok(statement) = self.content(&request).await?
+                && Digest::of(&statement) == *digest
+            {
+                claims.extend(provenance::claims(&statement));
+            }
+        }
+        Ok(claims)
+    }
+}

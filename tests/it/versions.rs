@@ -1,0 +1,276 @@
+//! docs/concepts.md, sections 4 and 8: versions of a class that nobody saw the followed tag point at.
+
+use clade::declare::ClassSpec;
+use clade::observe::Observation;
+use clade::oci::Digest;
+use clade::record::image::Evidence;
+use clade::record::{Claim, Origin, Timestamp, VersionSources};
+
+use crate::domain::{CURRENT, OUTDATED, explain};
+use crate::support::{World, class, digest, image};
+
+const REPOSITORY: &str = "registry.example/base";
+const FOLLOWED: &str = "registry.example/base:12";
+
+/// The class *base*, which follows a tag and takes the tags of these patterns for versions as well.
+fn with_patterns(patterns: &[&str]) -> ClassSpec {
+    let tags = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+    ClassSpec { versions: VersionSources { tags, claims: true }, ..class("base", FOLLOWED, &[]) }
+}
+
+fn built(name: &str, layers: &[&str], day: i64) -> Observation {
+    let mut image = image(name, layers);
+    image.created = Some(Timestamp::from_second(1_700_000_000 + day * 86_400).unwrap());
+    image.repositories = vec![REPOSITORY.to_owned()];
+    Observation::Image(Box::new(image))
+}
+
+fn in_repository(repository: &str, name: &str, layers: &[&str]) -> Observation {
+    let mut image = image(name, layers);
+    image.repositories = vec![repository.to_owned()];
+    Observation::Image(Box::new(image))
+}
+
+/// An image that claims to be built on a base.
+fn claiming(name: &str, layers: &[&str], base: &str, at: Digest) -> Observation {
+    let mut image = image(name, layers);
+    let (base, digest) = (Some(base.to_owned()), Some(at.to_string()));
+    image.claims = vec![Claim { evidence: Evidence::Label, name: base, digest }];
+    Observation::Image(Box::new(image))
+}
+
+/// Three versions in the repository, of which the followed tag has pointed at the last one only.
+fn three_versions() -> World {
+    let mut world = World::new();
+    world
+        .see(built("v1", &["A"], 1))
+        .see(built("v2", &["B"], 2))
+        .see(built("v3", &["C"], 3))
+        .images(&[("app1", &["A", "X"]), ("app2", &["B", "X"]), ("app3", &["C", "X"])])
+        .tag("registry.example/base:12-2", &["v2"])
+        .tag("registry.example/base:12-1", &["v1"])
+        .tag("registry.example/base:12-1-slim", &["v1"])
+        .tag(FOLLOWED, &["v3"]);
+    world
+}
+
+fn origins(world: &mut World) -> Vec<(Digest, Origin)> {
+    let status = world.class_item("base").status;
+    status.current.into_iter().chain(status.history).map(|version| (version.digest, version.origin)).collect()
+}
+
+#[test]
+fn tags_that_a_pattern_names_are_earlier_versions_in_the_order_of_their_builds() {
+    let mut world = three_versions();
+    world.publisher.apply_class(&with_patterns(&["12-?"])).unwrap();
+    assert_eq!(world.state("app1", "base"), Some((OUTDATED, digest("v1"))));
+    assert_eq!(world.state("app2", "base"), Some((OUTDATED, digest("v2"))));
+    assert_eq!(world.state("app3", "base"), Some((CURRENT, digest("v3"))));
+    assert_eq!(
+        origins(&mut world),
+        [(digest("v3"), Origin::Observed), (digest("v2"), Origin::Pattern), (digest("v1"), Origin::Pattern)]
+    );
+    let version = world.class_item("base").status.history.remove(1);
+    assert_eq!((version.since, version.until), (None, None), "nobody knows when");
+    assert_eq!(version.tag.as_deref(), Some("registry.example/base:12-1"));
+    let explained = explain(&mut world, "app1");
+    assert_eq!(explained.image.classes[0].origin, Origin::Pattern);
+    let newer = &explained.newer[0];
+    assert_eq!((newer.versions_behind, newer.at_least), (2, true));
+    assert_eq!(newer.outdated_since, newer.since);
+}
+
+#[test]
+fn a_range_of_versions_is_a_pattern_as_well() {
+    let mut world = World::new();
+    world
+        .see(built("v9.3", &["A"], 1))
+        .see(built("v9.4", &["B"], 2))
+        .images(&[("app", &["A", "X"])])
+        .tag("registry.example/base:9.3", &["v9.3"])
+        .tag(FOLLOWED, &["v9.4"]);
+    world.publisher.apply_class(&with_patterns(&[">=9.2, <10"])).unwrap();
+    assert_eq!(world.state("app", "base"), Some((OUTDATED, digest("v9.3"))));
+}
+
+#[test]
+fn a_tag_that_comes_later_and_that_a_pattern_names_is_a_version_from_then_on() {
+    let mut world = three_versions();
+    world.publisher.apply_class(&with_patterns(&["12-?"])).unwrap();
+    world.process().see(built("v0", &["Z"], 0)).images(&[("app0", &["Z", "X"])]);
+    assert_eq!(world.state("app0", "base"), None);
+    world.tag("registry.example/base:12-0", &["v0"]);
+    assert_eq!(world.state("app0", "base"), Some((OUTDATED, digest("v0"))));
+    world.tag("registry.example/other:12-9", &["app3"]);
+    assert_eq!(world.class_item("base").status.history.len(), 3, "another repository gives no versions");
+}
+
+#[test]
+fn a_version_by_a_pattern_that_the_followed_tag_moves_to_is_observed_and_current() {
+    let mut world = three_versions();
+    world.publisher.apply_class(&with_patterns(&["12-?"])).unwrap();
+    world.process().tag(FOLLOWED, &["v2"]);
+    assert_eq!(world.state("app2", "base"), Some((CURRENT, digest("v2"))));
+    assert_eq!(
+        origins(&mut world),
+        [(digest("v2"), Origin::Observed), (digest("v3"), Origin::Observed), (digest("v1"), Origin::Pattern)]
+    );
+}
+
+#[test]
+fn patterns_give_no_versions_before_the_followed_tag_is_there() {
+    let mut world = World::new();
+    world
+        .see(built("v1", &["A"], 1))
+        .images(&[("app1", &["A", "X"])])
+        .tag("registry.example/base:12-1", &["v1"]);
+    world.publisher.apply_class(&with_patterns(&["12-?"])).unwrap();
+    assert_eq!(world.state("app1", "base"), None);
+    world.see(built("v3", &["C"], 3)).tag(FOLLOWED, &["v3"]);
+    assert_eq!(world.state("app1", "base"), Some((OUTDATED, digest("v1"))));
+}
+
+#[test]
+fn a_pattern_that_is_taken_back_takes_its_versions_with_it() {
+    let mut world = three_versions();
+    world.publisher.apply_class(&with_patterns(&["12-*"])).unwrap();
+    world.process();
+    world.publisher.apply_class(&with_patterns(&["12-2"])).unwrap();
+    assert_eq!(world.state("app1", "base"), None);
+    assert_eq!(world.state("app2", "base"), Some((OUTDATED, digest("v2"))));
+    world.publisher.apply_class(&with_patterns(&[])).unwrap();
+    assert_eq!(world.state("app2", "base"), None);
+    assert_eq!(world.state("app3", "base"), Some((CURRENT, digest("v3"))));
+}
+
+#[test]
+fn a_pattern_that_is_none_is_refused_with_its_place() {
+    let mut world = World::new();
+    for (pattern, told) in [("base:12", "spec.versions.tags"), (">=twelve", "no range of versions")] {
+        let refused = world.publisher.apply_class(&with_patterns(&[pattern])).unwrap_err().to_string();
+        assert!(refused.contains(told) && refused.contains(pattern), "{refused}");
+    }
+}
+
+#[test]
+fn a_claimed_digest_that_the_repository_has_is_an_earlier_version() {
+    let mut world = World::new();
+    world
+        .see(in_repository(REPOSITORY, "v2", &["B"]))
+        .tag(FOLLOWED, &["v2"])
+        .class("base", FOLLOWED)
+        .see(claiming("app", &["A", "X"], FOLLOWED, digest("v1")))
+        .images(&[("silent", &["A", "Y"])])
+        .process();
+    assert_eq!(world.state("app", "base"), None);
+    let wanted = world.publisher.wanted();
+    assert_eq!(wanted[REPOSITORY], [digest("v1")].into());
+    // The registry has it, and no tag points at it.
+    world.see(in_repository(REPOSITORY, "v1", &["A"]));
+    for app in ["app", "silent"] {
+        assert_eq!(world.state(app, "base"), Some((OUTDATED, digest("v1"))), "{app}");
+        let explained = explain(&mut world, app);
+        assert_eq!(explained.image.classes[0].origin, Origin::Claimed);
+        assert!(explained.newer[0].at_least);
+    }
+    assert_eq!(origins(&mut world)[1], (digest("v1"), Origin::Claimed));
+}
+
+#[test]
+fn the_order_in_which_claim_base_and_class_come_makes_no_difference() {
+    let claim = || claiming("app", &["A", "X"], FOLLOWED, digest("v1"));
+    let base = || in_repository(REPOSITORY, "v1", &["A"]);
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut world = World::new();
+        world.see(in_repository(REPOSITORY, "v2", &["B"])).tag(FOLLOWED, &["v2"]);
+        for step in order {
+            match step {
+                0 => world.see(claim()),
+                1 => world.see(base()),
+                _ => world.class("base", FOLLOWED),
+            };
+            world.process();
+        }
+        assert_eq!(world.state("app", "base"), Some((OUTDATED, digest("v1"))), "{order:?}");
+    }
+}
+
+#[test]
+fn a_claimed_image_index_is_a_version_once_its_images_stand_in_the_repository() {
+    let mut world = World::new();
+    let index = digest("index of v1");
+    let image_of = |name: &str| clade::record::TagImage { digest: digest(name), platform: None };
+    world
+        .see(in_repository(REPOSITORY, "v2", &["B"]))
+        .tag(FOLLOWED, &["v2"])
+        .class("base", FOLLOWED)
+        .see(claiming("app", &["A", "X"], FOLLOWED, index))
+        .process();
+    assert_eq!(world.publisher.wanted()[REPOSITORY], [index].into());
+    world
+        .see(in_repository(REPOSITORY, "v1", &["A"]))
+        .see(Observation::ImageIndex(index, vec![image_of("v1")]));
+    assert_eq!(world.state("app", "base"), Some((OUTDATED, digest("v1"))));
+    assert_eq!(origins(&mut world)[1], (index, Origin::Claimed));
+}
+
+#[test]
+fn a_stranger_makes_no_version_of_an_image_that_stands_elsewhere() {
+    let mut world = World::new();
+    world
+        .see(in_repository(REPOSITORY, "v2", &["B"]))
+        .tag(FOLLOWED, &["v2"])
+        .class("base", FOLLOWED)
+        .see(in_repository("registry.example/evil", "own", &["E"]))
+        .see(claiming("evil", &["E", "X"], FOLLOWED, digest("own")))
+        .see(claiming("elsewhere", &["F", "X"], "evil.example/base:12", digest("own")));
+    assert_eq!(world.state("evil", "base"), None);
+    assert_eq!(world.state("own", "base"), None);
+    assert_eq!(origins(&mut world), [(digest("v2"), Origin::Observed)]);
+    // clade asks the repository that the class follows, and no other.
+    let wanted = world.publisher.wanted();
+    assert_eq!(wanted.keys().collect::<Vec<_>>(), [REPOSITORY]);
+}
+
+#[test]
+fn claims_never_make_a_current_member() {
+    let mut world = World::new();
+    world
+        .see(in_repository(REPOSITORY, "v2", &["B"]))
+        .see(in_repository(REPOSITORY, "of another tag", &["E"]))
+        .tag(FOLLOWED, &["v2"])
+        .class("base", FOLLOWED)
+        .see(claiming("evil", &["E", "X"], FOLLOWED, digest("of another tag")));
+    assert_eq!(world.state("evil", "base"), Some((OUTDATED, digest("of another tag"))));
+    assert_eq!(explain(&mut world, "evil").image.classes[0].origin, Origin::Claimed);
+}
+
+#[test]
+fn an_administrator_can_forbid_versions_by_claims() {
+    let mut world = World::new();
+    world
+        .see(in_repository(REPOSITORY, "v2", &["B"]))
+        .see(in_repository(REPOSITORY, "v1", &["A"]))
+        .tag(FOLLOWED, &["v2"])
+        .class("base", FOLLOWED)
+        .see(claiming("app", &["A", "X"], FOLLOWED, digest("v1")));
+    assert_eq!(world.state("app", "base"), Some((OUTDATED, digest("v1"))));
+    let versions = VersionSources { tags: Vec::new(), claims: false };
+    world.publisher.apply_class(&ClassSpec { versions, ..class("base", FOLLOWED, &[]) }).unwrap();
+    assert_eq!(world.state("app", "base"), None);
+    assert!(world.publisher.wanted().is_empty());
+}
+
+#[test]
+fn a_restart_knows_the_same_versions_and_wants_the_same_digests() {
+    let mut world = three_versions();
+    world.publisher.apply_class(&with_patterns(&["12-?"])).unwrap();
+    world.see(claiming("app", &["Y", "X"], FOLLOWED, digest("v0"))).process();
+    let before = (origins(&mut world), world.publisher.wanted());
+    world.publisher = clade::publisher::Publisher::restore(clade::log::SharedLog::clone(&world.log), || {
+        Timestamp::UNIX_EPOCH
+    })
+    .unwrap();
+    let after = (origins(&mut world), world.publisher.wanted());
+    assert_eq!(before, after);
+}
