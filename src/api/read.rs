@@ -11,7 +11,7 @@ use super::Ask;
 use super::error::ApiError;
 use super::limits::{Gate, Limits};
 use crate::query::answer::List;
-use crate::query::{Filter, Query, RefError};
+use crate::query::{CoverageBy, Filter, Query, RefError};
 use crate::record::State as ImageState;
 
 /// The parameters of a list. The fields of [`Filter`] are flat, since a query string has no structure.
@@ -91,6 +91,14 @@ impl RelatedParams {
 fn cut<T>(mut items: Vec<T>, limit: Option<usize>) -> List<T> {
     items.truncate(limit.unwrap_or(usize::MAX));
     List::new(items)
+}
+
+/// The parameters of `coverage`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct CoverageParams {
+    /// The parts to count as well.
+    by: Option<CoverageBy>,
 }
 
 type Answer = Result<Response, ApiError>;
@@ -189,4 +197,12 @@ pub(super) async fn usage(
     Params(params): Params<UsageParams>,
 ) -> Answer {
     ask(&limits, &limits.lists, asked, move |query: Query| query.usage(&params.class)).await
+}
+
+pub(super) async fn coverage(
+    State(asked): State<Arc<dyn Ask>>,
+    Extension(limits): Bounds,
+    Params(params): Params<CoverageParams>,
+) -> Answer {
+    ask(&limits, &limits.lists, asked, move |query: Query| Ok(query.coverage(params.by))).await
 }

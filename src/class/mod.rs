@@ -3,9 +3,11 @@
 
 mod catalog;
 mod count;
+mod coverage;
 mod membership;
 mod selector;
 
 pub use catalog::{Catalog, CatalogChange, Class};
 pub use count::Count;
+pub use coverage::{Coverage, Covered};
 pub use membership::{Candidate, Classification, memberships};

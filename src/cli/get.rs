@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::args::{FilterArgs, Format, GetArgs, Listed, RelatedArgs, StateArg};
+use super::coverage;
 use super::error::CliError;
 use super::output::{answer, lines, some, state, structured, table};
 use crate::api::Client;
@@ -55,7 +56,9 @@ pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
         )),
         Listed::Images => images(&answer(client, "/v1/images", &parameters, args.output)?, args.output),
         Listed::Tags => tags(&answer(client, "/v1/tags", &parameters, args.output)?, args.output),
-        Listed::Classes => classes(&answer(client, "/v1/classes", &parameters, args.output)?, args.output),
+        Listed::Classes => {
+            classes(client, &answer(client, "/v1/classes", &parameters, args.output)?, args.output)
+        }
         Listed::Groups => groups(&answer(client, "/v1/groups", &parameters, args.output)?, args.output),
     }
 }
@@ -163,13 +166,15 @@ fn tags(list: &List<TagItem>, format: Format) -> Result<(), CliError> {
     }
 }
 
-fn classes(list: &List<ClassItem>, format: Format) -> Result<(), CliError> {
+fn classes(client: &Client, list: &List<ClassItem>, format: Format) -> Result<(), CliError> {
     if structured(format, list)? {
         return Ok(());
     }
     if format == Format::Name {
         return lines(list.items.iter().map(|class| class.metadata.name.clone()));
     }
+    let covered = coverage::ask(client, None, format)?;
+    let claimed = |name: &str| covered.classes.iter().find(|of| of.name == name).map_or(0, |of| of.claimed);
     let row = |class: &ClassItem| {
         let status = &class.status;
         let condition = |kind: &str| status.conditions.iter().find(|condition| condition.kind == kind);
@@ -184,6 +189,7 @@ fn classes(list: &List<ClassItem>, format: Format) -> Result<(), CliError> {
             (status.history.len() + usize::from(status.current.is_some())).to_string(),
             status.members.to_string(),
             status.outdated.to_string(),
+            claimed(&class.metadata.name).to_string(),
             ready.map_or_else(String::new, |ready| ready.status.clone()),
             following.map_or_else(String::new, |following| following.reason.clone()),
         ];
@@ -195,11 +201,16 @@ fn classes(list: &List<ClassItem>, format: Format) -> Result<(), CliError> {
         }
         row
     };
-    let mut header = vec!["NAME", "FROM", "CURRENT", "VERSIONS", "MEMBERS", "OUTDATED", "READY", "FOLLOWING"];
+    let mut header =
+        vec!["NAME", "FROM", "CURRENT", "VERSIONS", "MEMBERS", "OUTDATED", "CLAIMED", "READY", "FOLLOWING"];
     if format == Format::Wide {
         header.extend(["LABELS", "MESSAGE"]);
     }
-    table(&header, list.items.iter().map(row).collect(), &[3, 4, 5], "classes")
+    let rows: Vec<_> = list.items.iter().map(row).collect();
+    if !rows.is_empty() {
+        coverage::tell(&covered.total);
+    }
+    table(&header, rows, &[3, 4, 5, 6], "classes")
 }
 
 fn groups(list: &List<GroupItem>, format: Format) -> Result<(), CliError> {

@@ -3,6 +3,7 @@
 mod args;
 mod audit;
 mod client;
+mod coverage;
 mod demo;
 mod error;
 mod generate;
@@ -172,6 +173,7 @@ fn ask(client: &Client, asked: &Ask) -> Result<(), CliError> {
         Ask::Descendants(asked) => get::related(client, "descendants", asked),
         Ask::Explain(asked) => show::explain(client, asked),
         Ask::Usage(asked) => show::usage(client, asked),
+        Ask::Coverage(asked) => coverage::coverage(client, asked),
         Ask::Status(asked) => status::status(client, asked),
         Ask::Subscribe(subscribe) => stream::subscribe(client, subscribe),
         Ask::Export(export) => stream::export(client, export),

@@ -4,9 +4,10 @@ use super::args::{ExplainArgs, Format, UsageArgs};
 use super::error::CliError;
 use super::output::{answer, bold, lines, some, state, structured, table};
 use crate::api::Client;
-use crate::oci::Platform;
+use crate::oci::{Digest, Platform};
 use crate::query::answer::{Base, Explanation, List, Usage};
-use crate::record::{Origin, State};
+use crate::record::image::Evidence;
+use crate::record::{Claim, Origin, State};
 
 pub(super) fn explain(client: &Client, args: &ExplainArgs) -> Result<(), CliError> {
     let mut list: List<Explanation> =
@@ -106,16 +107,35 @@ fn told(of: &Explanation, is_wide: bool) -> Vec<String> {
         told.push(line);
     }
     if !of.equivalents.is_empty() {
-        let digests: Vec<String> = of.equivalents.iter().map(crate::oci::Digest::short).collect();
+        let digests: Vec<String> = of.equivalents.iter().map(Digest::short).collect();
         told.push(format!("  equivalent by content: {}", some(&digests, 6)));
     }
     told.push(format!("  descendants: {}", of.descendants));
     for claim in &of.claims {
-        let base = claim.claim.name.clone().or_else(|| claim.claim.digest.clone()).unwrap_or_default();
-        let evidence = format!("{:?}", claim.claim.evidence).to_lowercase();
+        let base = claimed_base(&claim.claim);
+        let evidence = match claim.claim.evidence {
+            Evidence::Annotation => "annotation",
+            Evidence::Label => "label",
+            Evidence::ChainLabel => "label of a chain",
+            Evidence::Dockerfile => "dockerfile",
+            Evidence::Provenance => "provenance",
+        };
         told.push(format!("  claimed:   {base} (by {evidence}; by layers: {})", claim.by_layers));
     }
     told
+}
+
+/// The base that a claim names, with as much of its digest as tells it from others.
+fn claimed_base(claim: &Claim) -> String {
+    let short = claim
+        .digest
+        .as_ref()
+        .map(|text| text.parse::<Digest>().map_or_else(|_| text.clone(), |of| of.short()));
+    match (&claim.name, short) {
+        (Some(name), Some(digest)) => format!("{name}@{digest}"),
+        (Some(name), None) => name.clone(),
+        (None, digest) => digest.unwrap_or_default(),
+    }
 }
 
 pub(super) fn usage(client: &Client, args: &UsageArgs) -> Result<(), CliError> {

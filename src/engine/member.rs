@@ -50,7 +50,7 @@ pub fn run(log: Arc<KafkaLog>, options: &Options, handle: &Handle) -> Result<(),
     let ownership = log.join()?;
     let log: SharedLog = log;
     let mut member = Member {
-        monitor: Monitor::start(SharedLog::clone(&log), options.metrics.clone())?,
+        monitor: Monitor::start(SharedLog::clone(&log), options.metrics.clone(), None)?,
         log,
         options,
         owned: BTreeSet::new(),

@@ -2,6 +2,7 @@
 //! or (`member`) the processors of a cluster's partitions that are assigned to this process.
 
 mod bell;
+mod census;
 pub mod member;
 mod monitor;
 mod status;
@@ -19,6 +20,7 @@ use crate::record::Topic;
 use crate::telemetry::Metrics;
 use crate::view::View;
 use bell::Bell;
+use census::Census;
 use monitor::Monitor;
 use supervisor::{Supervised, Work};
 
@@ -95,7 +97,11 @@ impl Engine {
             supervisor::start(partition, log, work.clone(), options.clone(), bell.clone())
         };
         let processors: Vec<Supervised> = (0..log.partitions()).map(start).collect::<Result<_, _>>()?;
-        let monitor = Monitor::start(SharedLog::clone(&log), options.metrics.clone())?;
+        let monitor = Monitor::start(
+            SharedLog::clone(&log),
+            options.metrics.clone(),
+            Some(Census::new(Arc::clone(view))),
+        )?;
         processors.iter().for_each(|of| monitor.add(of.partition(), of.board()));
         Ok(Self {
             log,

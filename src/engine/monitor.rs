@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::census::Census;
 use super::status::Board;
 use crate::log::{LogError, SharedLog, TopicPartition};
 use crate::record::Topic;
@@ -34,12 +35,13 @@ impl Shared {
 }
 
 impl Monitor {
-    pub(super) fn start(log: SharedLog, metrics: Metrics) -> Result<Self, LogError> {
+    /// Starts the thread. It counts the images by their coverage as well, where there are readers.
+    pub(super) fn start(log: SharedLog, metrics: Metrics, census: Option<Census>) -> Result<Self, LogError> {
         let shared = Arc::new(Shared::default());
         let of = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("monitor".to_owned())
-            .spawn(move || watch(&log, &metrics, &of))
+            .spawn(move || watch(&log, &metrics, &of, census))
             .map_err(|error| LogError::caused("cannot start the monitor's thread", error))?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -66,7 +68,7 @@ impl Drop for Monitor {
     }
 }
 
-fn watch(log: &SharedLog, metrics: &Metrics, shared: &Shared) {
+fn watch(log: &SharedLog, metrics: &Metrics, shared: &Shared, mut census: Option<Census>) {
     while !shared.stop.load(Ordering::Relaxed) {
         let boards: Vec<(u16, Arc<Board>)> =
             shared.boards().iter().map(|(partition, board)| (*partition, Arc::clone(board))).collect();
@@ -81,6 +83,9 @@ fn watch(log: &SharedLog, metrics: &Metrics, shared: &Shared) {
             }
             if shared.boards().contains_key(&partition) {
                 tell(metrics, partition, &board);
+                if let Some(census) = census.as_mut().filter(|_| board.has_restored()) {
+                    census.tell(metrics, partition);
+                }
             }
         }
         std::thread::park_timeout(EVERY);

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::oci::{Digest, Reference};
-use crate::record::{Claim, INTERNAL_REGISTRIES};
+use crate::oci::Digest;
+use crate::record::{Claim, canonical_name};
 
 /// Digests that clade considers of one tag, at most: the claims of a tag are written by strangers.
 const MOST_DIGESTS: usize = 1_000;
@@ -16,7 +16,8 @@ impl Claimed {
     /// Adds the claims of an image. Returns the tags of which a digest is new.
     pub(super) fn add(&mut self, claims: &[Claim]) -> Vec<String> {
         let mut news = Vec::new();
-        for (tag, digest) in claims.iter().filter_map(target) {
+        for (tag, digest) in claims.iter().filter_map(Claim::target) {
+            let Some(digest) = digest else { continue };
             let digests = self.0.entry(tag.clone()).or_default();
             if digests.len() < MOST_DIGESTS && digests.insert(digest) {
                 news.push(tag);
@@ -27,22 +28,8 @@ impl Claimed {
 
     /// The digests that claims name for this tag.
     pub(super) fn of(&self, tag: &str) -> impl Iterator<Item = Digest> {
-        self.0.get(&canonical(tag)).into_iter().flatten().copied()
+        self.0.get(&canonical_name(tag)).into_iter().flatten().copied()
     }
-}
-
-/// The tag and the digest that a claim names, if it names both.
-fn target(claim: &Claim) -> Option<(String, Digest)> {
-    let name: Reference = claim.name.as_ref()?.parse().ok()?;
-    let digest = claim.digest.as_ref().and_then(|digest| digest.parse().ok()).or(name.digest)?;
-    let tag = name.tag.as_deref().unwrap_or("latest");
-    Some((canonical(&Reference::tag_name(&name.repository, tag)), digest))
-}
-
-/// The one spelling of a name, of a tag or a repository: Docker Hub has several, and the registry of a cluster as well.
-pub(super) fn canonical(name: &str) -> String {
-    let in_cluster = name.split_once('/').filter(|(host, _)| INTERNAL_REGISTRIES.contains(host));
-    in_cluster.map_or_else(|| Reference::familiar(name), |(_, name)| name).to_owned()
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::claimed::canonical;
 use super::settle::{is_index, settled};
 use super::tags::items_of;
 use super::versions::{Chain, Earlier, chains_of};
@@ -14,7 +13,7 @@ use crate::declare::Invalid;
 use crate::observe::Wanted;
 use crate::oci::Digest;
 use crate::record::catalog::ImageChain;
-use crate::record::{CatalogKey, ClassRecord, Origin, Timestamp, VersionSources};
+use crate::record::{CatalogKey, ClassRecord, Origin, Timestamp, VersionSources, canonical_name};
 
 /// The tags of a repository that a class has to be examined for.
 #[derive(Debug)]
@@ -154,10 +153,12 @@ impl Publisher {
 
     /// Returns `true` if clade has seen all of these images in the repository.
     fn stands_in(&self, images: &[ImageChain], repository: &str) -> Result<bool, PublishError> {
-        let repository = canonical(repository);
+        let repository = canonical_name(repository);
         for image in images {
             let seen = self.image(&image.digest)?;
-            if !seen.is_some_and(|seen| seen.repositories.iter().any(|name| canonical(name) == repository)) {
+            if !seen
+                .is_some_and(|seen| seen.repositories.iter().any(|name| canonical_name(name) == repository))
+            {
                 return Ok(false);
             }
         }

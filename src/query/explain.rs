@@ -1,15 +1,13 @@
 //! Explains the classes, bases and claims of an image.
 
-use std::collections::BTreeSet;
-
 use super::Query;
 use super::answer::{Base, ClaimItem, ClassStanding, Explanation, LayerItem, Newer};
 use super::items::{bases, bases_at, equivalents, image_item};
 use super::reference::RefError;
-use crate::class::Class;
 use crate::index::NodeId;
-use crate::oci::{Digest, LayerChain, Platform, Reference};
-use crate::record::{Claim, State};
+use crate::oci::{LayerChain, Platform, Reference};
+use crate::record::State;
+use crate::record::image::Evidence;
 use crate::shard::{ImageView, Shard};
 
 impl Query {
@@ -36,13 +34,14 @@ impl Query {
             .claims
             .iter()
             .map(|claim| ClaimItem {
-                by_layers: self.check_claim(claim, shard, image).to_owned(),
+                by_layers: self.by_layers(claim, shard, image).to_owned(),
                 claim: claim.clone(),
             })
             .collect();
         Explanation {
             layer_identity: image.node.map(|node| shard.index().identity(node)).unwrap_or_default(),
             layers: layers(shard, image),
+            coverage: shard.coverage_of(image).as_str().to_owned(),
             verdict: verdict(image, &item.classes, &bases, &claims),
             image: item,
             bases,
@@ -52,40 +51,6 @@ impl Query {
             newer,
         }
     }
-
-    /// Compares a claim with the layers.
-    fn check_claim(&self, claim: &Claim, shard: &Shard, image: &ImageView<'_>) -> &'static str {
-        let claimed = self.claimed_images(claim);
-        let Some(node) = image.node else { return "unknown" };
-        let proven: BTreeSet<Digest> = std::iter::once(node)
-            .chain(shard.index().ancestors(node))
-            .flat_map(|node| shard.index().images_at(node))
-            .map(|id| *shard.index().digest(id))
-            .collect();
-        let by_class = shard.catalog().classes().any(|class| {
-            claim.name.as_deref().is_some_and(|name| follows(class, name))
-                && image.classification.is_some_and(|of| of.of_class(&class.record.name).is_some())
-        });
-        if by_class || claimed.iter().any(|digest| *digest != image.digest && proven.contains(digest)) {
-            "proven"
-        } else if claimed.is_empty() {
-            "unknown"
-        } else {
-            "not-proven"
-        }
-    }
-
-    /// The images that a claim names, if clade knows them.
-    fn claimed_images(&self, claim: &Claim) -> Vec<Digest> {
-        let named = claim.name.iter().filter_map(|name| self.images(name).ok());
-        let digested = claim.digest.iter().filter_map(|digest| self.images(digest).ok());
-        named.chain(digested).flatten().collect()
-    }
-}
-
-/// Returns `true` if the class follows the base of this name.
-fn follows(class: &Class, name: &str) -> bool {
-    Reference::familiar(&class.record.from.name) == Reference::familiar(name)
 }
 
 fn layers(shard: &Shard, image: &ImageView<'_>) -> Vec<LayerItem> {
@@ -177,10 +142,12 @@ fn verdict(image: &ImageView<'_>, classes: &[ClassStanding], bases: &[Base], cla
             tag.cloned().unwrap_or_else(|| base.digest.short())
         );
     }
-    match claims.first() {
-        Some(claim) => format!(
-            "unknown by layers; claimed: {}",
-            claim.claim.name.clone().or_else(|| claim.claim.digest.clone()).unwrap_or_default()
+    // Materials of a build are the bases of all its stages: any of them may be the base.
+    match claims.iter().min_by_key(|of| of.claim.evidence) {
+        Some(of) => format!(
+            "unknown by layers; {} {}",
+            if of.claim.evidence == Evidence::Provenance { "built with" } else { "claimed:" },
+            of.claim.name.clone().or_else(|| of.claim.digest.clone()).unwrap_or_default()
         ),
         None => "unknown by layers: no known image is the beginning of it".to_owned(),
     }

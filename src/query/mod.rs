@@ -1,6 +1,8 @@
 //! Answers queries from the view. No I/O: the read API and the command line both use it.
 
 pub mod answer;
+mod claims;
+mod coverage;
 mod explain;
 mod filter;
 mod items;
@@ -11,6 +13,7 @@ mod plan;
 mod reference;
 mod usage;
 
+pub use coverage::CoverageBy;
 pub use filter::Filter;
 pub use reference::{RefError, Resolved};
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Timestamp, Topic, Value};
+use super::{Timestamp, Topic, Value, canonical_name};
 use crate::oci::document::{BASE_DIGEST, BASE_NAME, DHI_CHAIN_ID};
 use crate::oci::layer::is_empty_layer;
-use crate::oci::{Digest, LayerChain, LayerIdentity, Platform};
+use crate::oci::{Digest, LayerChain, LayerIdentity, Platform, Reference};
 
 /// One image: its layers, its origin, and the claims about its base.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -102,6 +102,14 @@ impl Claim {
         let value = |name| names.get(name).filter(|value| value.len() <= Self::LONGEST_NAME).cloned();
         let (name, digest) = (value(BASE_NAME), value(BASE_DIGEST));
         (name.is_some() || digest.is_some()).then_some(Self { evidence, name, digest })
+    }
+
+    /// The tag that the claim names, in its one spelling, and the digest that it names.
+    pub fn target(&self) -> Option<(String, Option<Digest>)> {
+        let name: Reference = self.name.as_ref()?.parse().ok()?;
+        let digest = self.digest.as_ref().and_then(|digest| digest.parse().ok()).or(name.digest);
+        let tag = name.tag.as_deref().unwrap_or("latest");
+        Some((canonical_name(&Reference::tag_name(&name.repository, tag)), digest))
     }
 
     /// Returns the claims that the labels of a config make about the base.

@@ -40,7 +40,7 @@ pub use rebuild::{RebuildRecord, RebuildsKey, RebuildsRecord, Target, TargetReco
 pub use rebuild_policy::{RebuildLimits, RebuildPolicy, RebuildTrigger};
 pub use reference::{ObjectReference, ReferenceKind, Referenced};
 pub use shared::header;
-pub use tag::{INTERNAL_REGISTRIES, StreamTag, TagImage, TagItem, TagRecord};
+pub use tag::{INTERNAL_REGISTRIES, StreamTag, TagImage, TagItem, TagRecord, canonical_name};
 pub use topic::{Cleanup, Topic};
 pub use trace::TraceContext;
 pub use version::{Origin, VersionRecord, VersionSources};

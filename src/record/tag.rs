@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Timestamp, Topic, Value};
-use crate::oci::{Digest, Platform};
+use crate::oci::{Digest, Platform, Reference};
 
 /// One tag. The partition of every image that it points at now has a record of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +43,12 @@ pub const INTERNAL_REGISTRIES: [&str; 4] = [
     "docker-registry.default.svc:5000",
     "docker-registry.default.svc.cluster.local:5000",
 ];
+
+/// The one spelling of the name of a tag or a repository: Docker Hub has several, and the registry of a cluster as well.
+pub fn canonical_name(name: &str) -> String {
+    let in_cluster = name.split_once('/').filter(|(host, _)| INTERNAL_REGISTRIES.contains(host));
+    in_cluster.map_or_else(|| Reference::familiar(name), |(_, name)| name).to_owned()
+}
 
 /// The facts beside the target that an image stream states about a tag.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

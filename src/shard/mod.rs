@@ -12,6 +12,7 @@
 
 mod apply;
 mod columns;
+mod coverage;
 mod drain;
 mod interner;
 mod marks;

@@ -2,10 +2,12 @@
 
 use prometheus::{Histogram, IntCounter, IntGaugeVec, Registry, TextEncoder, exponential_buckets};
 
+use crate::class::Coverage;
+
 use super::audit::AuditMetrics;
 use super::labels::LabelMetrics;
 use super::rebuilds::RebuildMetrics;
-use super::register::{counter, gauges, histogram};
+use super::register::{counter, gauges, gauges_by, histogram};
 
 /// The metrics of the workers of one process. Clones share them.
 #[derive(Clone)]
@@ -49,6 +51,8 @@ pub struct Metrics {
     pub restored: IntGaugeVec,
     /// By partition: images in the index.
     pub images: IntGaugeVec,
+    /// By partition and coverage: images, counted at most every 30 seconds.
+    pub coverage: IntGaugeVec,
 }
 
 impl Default for Metrics {
@@ -105,6 +109,12 @@ impl Default for Metrics {
                 "1 once the partition was brought up to date",
             ),
             images: gauges(&registry, "clade_index_images", "images in the index"),
+            coverage: gauges_by(
+                &registry,
+                "clade_coverage_images",
+                "images by what is known of their beginnings (label coverage: member, known-base, claimed or unknown)",
+                &["partition", "coverage"],
+            ),
             registry,
         }
     }
@@ -121,6 +131,9 @@ impl Metrics {
         for gauges in [&self.lag, &self.progress, &self.restored, &self.images] {
             // The partition may have no value yet.
             let _ = gauges.remove_label_values(&[&partition.to_string()]);
+        }
+        for coverage in Coverage::ALL {
+            let _ = self.coverage.remove_label_values(&[&partition.to_string(), coverage.as_str()]);
         }
     }
 }

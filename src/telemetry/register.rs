@@ -29,7 +29,12 @@ pub(super) fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
 
 #[allow(clippy::expect_used, reason = "constant names, checked by the test below")]
 pub(super) fn gauges(registry: &Registry, name: &str, help: &str) -> IntGaugeVec {
-    let gauges = IntGaugeVec::new(Opts::new(name, help), &["partition"]).expect("a valid name");
+    gauges_by(registry, name, help, &["partition"])
+}
+
+#[allow(clippy::expect_used, reason = "constant names, checked by the test below")]
+pub(super) fn gauges_by(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    let gauges = IntGaugeVec::new(Opts::new(name, help), labels).expect("a valid name");
     let _ = registry.register(Box::new(gauges.clone()));
     gauges
 }

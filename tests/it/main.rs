@@ -8,6 +8,7 @@ mod cli;
 mod cluster;
 mod collector;
 mod convergence;
+mod coverage;
 mod deploy;
 mod documents;
 mod domain;

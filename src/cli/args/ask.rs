@@ -149,6 +149,33 @@ pub(in crate::cli) struct UsageArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Each image is in one of four groups: members of a class; images on a known image that no class follows; images with
+claims about their base alone; and images of which nothing is known. A count of outdated images says little beside
+many of the last two.
+
+Examples:
+  clade coverage
+  clade coverage --by namespace -o json")]
+pub(in crate::cli) struct CoverageArgs {
+    /// Count the images of each repository or namespace as well
+    #[arg(long, value_enum, value_name = "PART")]
+    pub(in crate::cli) by: Option<PartArg>,
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(in crate::cli) output: Format,
+}
+
+/// The parts by which images are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum PartArg {
+    /// Repositories; an image counts in each of its own
+    Repository,
+    /// Namespaces: the part of a repository's name before the last slash
+    Namespace,
+}
+
+#[derive(Debug, clap::Args)]
 pub(in crate::cli) struct StatusArgs {
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]

@@ -18,8 +18,8 @@ use super::error::CliError;
 use super::kafka::KafkaArgs;
 use super::otlp::OtlpArgs;
 pub(in crate::cli) use ask::{
-    ExplainArgs, ExportArgs, Exported, FilterArgs, Format, GetArgs, Listed, RelatedArgs, ReportFormat,
-    StateArg, StatusArgs, UsageArgs,
+    CoverageArgs, ExplainArgs, ExportArgs, Exported, FilterArgs, Format, GetArgs, Listed, PartArg,
+    RelatedArgs, ReportFormat, StateArg, StatusArgs, UsageArgs,
 };
 pub(in crate::cli) use audit::{
     AuditArgs, AuditCommand, AuditShowArgs, AuditorArgs, KeygenArgs, ReplayArgs, RunAuditArgs, TrailArgs,
@@ -165,6 +165,7 @@ impl Ask {
             Self::Descendants(_) => "descendants",
             Self::Explain(_) => "explain",
             Self::Usage(_) => "usage",
+            Self::Coverage(_) => "coverage",
             Self::Status(_) => "status",
             Self::Subscribe(_) => "subscribe",
             Self::Export(_) => "export",
@@ -185,6 +186,8 @@ pub(in crate::cli) enum Ask {
     Explain(ExplainArgs),
     /// Count the images, tags, repositories and namespaces that use a class
     Usage(UsageArgs),
+    /// Count images by what is known of their beginnings
+    Coverage(CoverageArgs),
     /// Show the lag of each partition
     Status(StatusArgs),
     /// Print events as they happen, one JSON object per line

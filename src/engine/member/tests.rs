@@ -3,7 +3,7 @@ use crate::engine::troubled::{Trouble, TroubledLog, wait_until};
 
 fn member<'a>(log: &TroubledLog, options: &'a Options) -> Member<'a> {
     Member {
-        monitor: Monitor::start(log.shared(), options.metrics.clone()).unwrap(),
+        monitor: Monitor::start(log.shared(), options.metrics.clone(), None).unwrap(),
         log: log.shared(),
         options,
         owned: BTreeSet::new(),

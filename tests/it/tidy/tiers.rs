@@ -17,7 +17,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("log", &["checksum", "oci", "record"]),
     ("subscribe", &["log", "oci", "record"]),
     ("snapshot", &["checksum", "record", "shard"]),
-    ("telemetry", &["record"]),
+    ("telemetry", &["class", "record"]),
     ("topics", &["log", "record"]),
     ("view", &["oci", "record", "shard"]),
     ("processor", &["log", "oci", "record", "shard", "snapshot", "telemetry", "view"]),
@@ -45,7 +45,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ),
     ("source", &["observe", "oci", "openshift", "record"]),
     ("registry", &["http", "observe", "oci", "record", "retry", "source"]),
-    ("engine", &["log", "processor", "query", "record", "retry", "telemetry", "view"]),
+    ("engine", &["class", "log", "processor", "query", "record", "retry", "telemetry", "view"]),
     (
         "api",
         &[
@@ -163,6 +163,7 @@ pub(super) const CLIENTS: &[(&str, &str)] = &[
     ("opentelemetry", "telemetry"),
     ("opentelemetry_otlp", "telemetry"),
     ("opentelemetry_sdk", "telemetry"),
+    ("packageurl", "source"),
     ("petgraph", "plan"),
     ("pollster", "log"),
     ("prometheus", "telemetry"),
@@ -172,10 +173,12 @@ pub(super) const CLIENTS: &[(&str, &str)] = &[
     ("reqwest", "http"),
     ("rmp_serde", "snapshot"),
     ("rustix", "cli"),
+    ("semver", "oci"),
     ("serde_saphyr", "cli"),
     ("sha2", "oci"),
     ("strsim", "query"),
     ("tokio_io_timeout", "api"),
     ("tower", "api"),
     ("tracing_subscriber", "cli"),
+    ("wildmatch", "oci"),
 ];

@@ -1,0 +1,44 @@
+//! Answers about coverage.
+
+use serde::{Deserialize, Serialize};
+
+/// Images by what is known of their beginnings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CoverageReport {
+    /// All images.
+    pub total: CoverageItem,
+    /// The images of each repository or namespace, by name, if the question asks for them.
+    pub parts: Vec<CoverageItem>,
+    /// The classes of which images claim a version that their layers do not prove, by name.
+    pub classes: Vec<ClaimedClass>,
+}
+
+/// Numbers of images. The last four add up to the first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CoverageItem {
+    /// The repository or namespace; empty for all images.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// All.
+    pub images: u64,
+    /// Members of a class.
+    pub member: u64,
+    /// Images on a known image that no class follows.
+    pub known_base: u64,
+    /// Images with claims about their base alone.
+    pub claimed: u64,
+    /// The others.
+    pub unknown: u64,
+}
+
+/// A class that images claim to be built on, without the proof of layers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimedClass {
+    /// The class.
+    pub name: String,
+    /// The number of images that claim to be built on the tag that the class follows, and are no members.
+    pub claimed: u64,
+}

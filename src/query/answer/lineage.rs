@@ -1,0 +1,112 @@
+//! Answers about the relations of one image.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ClassStanding, ImageItem};
+use crate::oci::{Digest, LayerIdentity, Platform};
+use crate::record::{Claim, Timestamp};
+
+/// The relations of one image, a line of `clade export lineage`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lineage {
+    /// The image.
+    pub digest: Digest,
+    /// The platform.
+    pub platform: Platform,
+    /// The images that the image is based on, nearest first; images with the same layers follow each other.
+    pub bases: Vec<Base>,
+    /// The images with the same layers, by digest.
+    pub equivalents: Vec<Digest>,
+    /// The classes of the image.
+    pub classes: Vec<ClassStanding>,
+    /// The claims about its base.
+    pub claims: Vec<Claim>,
+}
+
+/// An image that another is based on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Base {
+    /// The base.
+    pub digest: Digest,
+    /// The number of its layers.
+    pub depth: u32,
+    /// The tags that point at it now.
+    pub tags: Vec<String>,
+}
+
+/// The explanation of an image: the evidence for its classes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The image.
+    pub image: ImageItem,
+    /// The kind of digest that identifies the layers.
+    pub layer_identity: LayerIdentity,
+    /// The non-empty layers, base first, with the other images that have them.
+    pub layers: Vec<LayerItem>,
+    /// The images that the image is based on, nearest first.
+    pub bases: Vec<Base>,
+    /// Images with the same layers.
+    pub equivalents: Vec<Digest>,
+    /// The number of images that are based on it.
+    pub descendants: u64,
+    /// The claims about its base, with the evidence of the layers.
+    pub claims: Vec<ClaimItem>,
+    /// The newer version of each class in which the image is outdated.
+    pub newer: Vec<Newer>,
+    /// What is known of the beginning of the image: `member`, `known-base`, `claimed` or `unknown`.
+    pub coverage: String,
+    /// The answer in one sentence.
+    pub verdict: String,
+}
+
+/// One layer and the chain up to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LayerItem {
+    /// The number of layers up to here.
+    pub depth: u32,
+    /// The layer.
+    pub layer: Digest,
+    /// The chain of the layers up to here.
+    pub chain_id: Digest,
+    /// The images whose last layer this is, except the image itself.
+    pub images: Vec<Base>,
+    /// The classes with a version that ends here.
+    pub classes: Vec<String>,
+}
+
+/// A claim beside the proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClaimItem {
+    /// The claim.
+    #[serde(flatten)]
+    pub claim: Claim,
+    /// The evidence of the layers: `proven`, `not-proven` (the claimed base is known and is no prefix), `unknown`.
+    pub by_layers: String,
+}
+
+/// The current version of a class, beside the one that an image is built on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Newer {
+    /// The class.
+    pub class: String,
+    /// The base version of the image.
+    pub version: Digest,
+    /// The time at which the class's current image for the platform became current.
+    pub since: Timestamp,
+    /// The time at which another image replaced the base version of the image, or, with `at_least`, the earliest time of
+    /// which clade knows that one had.
+    pub outdated_since: Timestamp,
+    /// `true` if the image is outdated at least since `outdated_since`: nobody knows the moment.
+    pub at_least: bool,
+    /// The class's current image for the platform, if it has one.
+    pub current: Option<Digest>,
+    /// The number of moves of the class after the base version of the image that gave the platform another image, or took
+    /// it away.
+    pub versions_behind: u32,
+}

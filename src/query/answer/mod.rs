@@ -1,0 +1,166 @@
+//! Defines the answers as JSON: a contract that scripts outside this repository rely on. Fields are added, never
+//! changed.
+
+mod class;
+mod coverage;
+mod lineage;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::oci::{Digest, Platform};
+use crate::record::{Origin, State, Timestamp};
+
+pub use crate::declare::API_VERSION;
+pub use class::{
+    ClassItem, ClassStatus, Condition, GroupItem, GroupSpec, GroupStatus, VersionImage, VersionItem,
+};
+pub use coverage::{ClaimedClass, CoverageItem, CoverageReport};
+pub use lineage::{Base, ClaimItem, Explanation, LayerItem, Lineage, Newer};
+
+/// A list, as `kubectl get -o json` prints one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct List<T> {
+    /// [`API_VERSION`].
+    pub api_version: String,
+    /// `List`.
+    pub kind: String,
+    /// The items.
+    pub items: Vec<T>,
+}
+
+impl<T> List<T> {
+    /// Returns a list of `items`.
+    pub fn new(items: Vec<T>) -> Self {
+        Self { api_version: API_VERSION.to_owned(), kind: "List".to_owned(), items }
+    }
+}
+
+/// One image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageItem {
+    /// Digest of the platform's manifest.
+    pub digest: Digest,
+    /// The platform.
+    pub platform: Platform,
+    /// The repositories that contain the image, sorted.
+    pub repositories: Vec<String>,
+    /// Full names of the tags that point at it now, sorted. In a list of tags at most a hundred: a list whose items all named
+    /// one another would be as long as the square of their number.
+    pub tags: Vec<String>,
+    /// The number of tags that are left out of `tags`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_tags: u64,
+    /// The number of non-empty layers.
+    pub layers: u32,
+    /// The classes that the image is a member of, by name.
+    pub classes: Vec<ClassStanding>,
+    /// For each group, the classes of the group that the image is a member of, nearest first.
+    pub groups: BTreeMap<String, Vec<String>>,
+}
+
+/// The standing of an image in a class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClassStanding {
+    /// The class.
+    pub name: String,
+    /// The state: `current` if the base version is the class's current one.
+    pub state: State,
+    /// The base version: the digest of the base image that the image was built on.
+    pub version: Digest,
+    /// The source of clade's knowledge of that version: `observed`, `pattern` or `claimed`.
+    #[serde(default)]
+    pub origin: Origin,
+    /// Digest of the class's current image for the same platform; null when that version has none.
+    pub current: Option<Digest>,
+    /// The number of layers of that base.
+    pub depth: u32,
+    /// `true` if no other class follows a deeper base of this image.
+    pub nearest: bool,
+}
+
+/// One tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TagItem {
+    /// Full name, `repository:tag`.
+    pub name: String,
+    /// The image or image index that it points at.
+    pub digest: Digest,
+    /// The time at which the tag began to point at it.
+    pub since: Timestamp,
+    /// The images that the tag resolves to, limited to those that match the filter.
+    pub images: Vec<ImageItem>,
+    /// Images that the tag resolves to and that clade has never seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<Digest>,
+}
+
+/// Name and labels of an object.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata {
+    /// The name.
+    pub name: String,
+    /// The labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The usage of a class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    /// The class.
+    pub class: String,
+    /// The number of images in the class.
+    pub images: u64,
+    /// The number of those that are outdated.
+    pub outdated: u64,
+    /// The number of tags that reference an image of the class now.
+    pub tags: u64,
+    /// Repositories with an image of the class.
+    pub repositories: Vec<RepositoryUsage>,
+    /// Namespaces of those repositories that have one: the part before the last slash.
+    pub namespaces: Vec<String>,
+}
+
+/// The usage of a class by one repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RepositoryUsage {
+    /// The repository.
+    pub name: String,
+    /// The number of its images in the class.
+    pub images: u64,
+    /// The number of those that are outdated.
+    pub outdated: u64,
+    /// The number of its tags that reference an image of the class.
+    pub tags: u64,
+}
+
+/// The status of one partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartitionStatus {
+    /// The partition.
+    pub partition: u16,
+    /// `true` once the partition was up to date. Before, it is missing from answers.
+    pub restored: bool,
+    /// The number of images in its index.
+    pub images: u64,
+    /// Records of `images` that are published and not in answers yet.
+    pub behind_records: u64,
+    /// Seconds since the partition was last up to date; 0 if it is, absent if it never was.
+    pub behind_seconds: Option<u64>,
+}
+
+/// Returns `true` for 0, which an answer leaves out.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
