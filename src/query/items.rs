@@ -24,6 +24,7 @@ fn item_with_tags(shard: &Shard, image: &ImageView<'_>, most: usize) -> ImageIte
     let named = tags.by_ref().take(most).map(|tag| tag.name.clone()).collect();
     ImageItem {
         digest: image.digest,
+        image_id: image.config,
         platform: (*image.platform).clone(),
         repositories: (*image.repositories).clone(),
         tags: named,

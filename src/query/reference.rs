@@ -1,10 +1,11 @@
-//! Resolves a REF of the command line: a tag, a digest, the beginning of a digest, or a chain ID.
+//! Resolves a REF of the command line: a tag, a digest, an image ID, the beginning of either, or a chain ID.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Query;
 use crate::index::NodeId;
 use crate::oci::{ChainId, Digest, Reference};
+use crate::shard::Shard;
 
 /// The result of resolving a REF.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub enum Resolved {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RefError {
     /// No object has this name.
-    #[error("{0:?} not found: no tag, digest, beginning of a digest or chain ID is called so")]
+    #[error("{0:?} not found: no tag, digest, image ID, beginning of one or chain ID is called so")]
     NotFound(String),
     /// Several images have digests with this beginning.
     #[error("{reference:?} is the beginning of several digests: {}", .digests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
@@ -119,6 +120,12 @@ impl Query {
         if !images.is_empty() {
             return Some(Resolved::Images(images.into_iter().collect()));
         }
+        let mut called: Vec<Digest> =
+            self.shards().flat_map(|shard| shard.with_config(&digest)).map(|image| image.digest).collect();
+        if !called.is_empty() {
+            called.sort_unstable();
+            return Some(Resolved::Images(called));
+        }
         self.shards().enumerate().find_map(|(partition, shard)| {
             let position = shard.index().find_chain(&ChainId::from(digest))?;
             Some(Resolved::Chain { partition, node: position.node, depth: position.depth })
@@ -163,9 +170,31 @@ impl Query {
             .collect();
         digests.sort_unstable();
         match digests[..] {
-            [] => Err(RefError::NotFound(reference.to_owned())),
+            [] => self.resolve_image_id(reference, digits),
             [digest] => Ok(Resolved::Images(vec![digest])),
             _ => Err(RefError::Ambiguous { reference: reference.to_owned(), digests }),
+        }
+    }
+
+    /// The images whose image ID begins so, which is what `docker images` shows. Several images may have one ID.
+    fn resolve_image_id(&self, reference: &str, digits: &str) -> Result<Resolved, RefError> {
+        let mut called: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
+        for image in self.shards().flat_map(Shard::images) {
+            if let Some(config) = image.config.filter(|config| config.hex().starts_with(digits)) {
+                called.entry(config).or_default().push(image.digest);
+            }
+        }
+        let mut ids = called.into_iter();
+        match (ids.next(), ids.next()) {
+            (None, _) => Err(RefError::NotFound(reference.to_owned())),
+            (Some((_, mut images)), None) => {
+                images.sort_unstable();
+                Ok(Resolved::Images(images))
+            }
+            (Some((first, _)), Some((second, _))) => {
+                let digests = [first, second].into_iter().chain(ids.map(|(id, _)| id)).take(5).collect();
+                Err(RefError::Ambiguous { reference: reference.to_owned(), digests })
+            }
         }
     }
 }

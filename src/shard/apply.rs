@@ -32,7 +32,13 @@ impl Shard {
         let id = inserted.image;
         let platform = self.platforms.acquire_copy(&record.platform);
         let repositories = self.repositories.acquire_copy(&record.repositories);
-        let mut row = Row { sequence: record.sequence, platform, repositories, classification: None };
+        let mut row = Row {
+            sequence: record.sequence,
+            platform,
+            repositories,
+            config: record.config_digest,
+            classification: None,
+        };
         if inserted.change == crate::index::Change::Added {
             if let Some(orphan) = self.orphans.remove(&record.digest) {
                 if orphan.platform != platform {

@@ -17,6 +17,8 @@ pub struct ImageView<'a> {
     pub digest: Digest,
     /// The platform.
     pub platform: Arc<Platform>,
+    /// The image ID: the digest of the config, if it is known.
+    pub config: Option<Digest>,
     /// The repositories that contain the image, sorted.
     pub repositories: Arc<Vec<String>>,
     /// The node in the chain index; `None` for an image without layers.
@@ -40,6 +42,12 @@ impl Shard {
         self.index.images().map(|id| self.view(id))
     }
 
+    /// The images with this image ID.
+    pub fn with_config<'a>(&'a self, config: &'a Digest) -> impl Iterator<Item = ImageView<'a>> + 'a {
+        let images = self.index.images();
+        images.filter(|id| self.rows[id.index()].config.as_ref() == Some(config)).map(|id| self.view(id))
+    }
+
     /// The image with this number.
     pub fn view(&self, id: ImageId) -> ImageView<'_> {
         let row = self.rows[id.index()];
@@ -48,6 +56,7 @@ impl Shard {
             id,
             digest: *self.index.digest(id),
             platform: self.platforms.get(row.platform).cloned().unwrap_or_default(),
+            config: row.config,
             repositories: self.repositories.get(row.repositories).cloned().unwrap_or_default(),
             node,
             layers: node.map_or(0, |node| self.index.depth(node)),

@@ -32,6 +32,7 @@ pub struct ShardSnapshot {
     own: Vec<u16>,
     layers: Vec<Digest>,
     sequences: Vec<u64>,
+    configs: Vec<Option<Digest>>,
     /// The positions in `platforms`, `repositories`, `classifications`.
     platform: Vec<u32>,
     repository: Vec<u32>,
@@ -73,6 +74,7 @@ impl Shard {
             own: Vec::with_capacity(images),
             layers: Vec::new(),
             sequences: Vec::with_capacity(images),
+            configs: Vec::with_capacity(images),
             platform: Vec::with_capacity(images),
             repository: Vec::with_capacity(images),
             classification: Vec::with_capacity(images),
@@ -90,6 +92,7 @@ impl Shard {
             snapshot.own.push(layers(own.len()));
             snapshot.layers.extend_from_slice(own);
             snapshot.sequences.push(row.sequence);
+            snapshot.configs.push(row.config);
             snapshot.platform.push(platform_numbers[row.platform.index()]);
             snapshot.repository.push(repository_numbers[row.repositories.index()]);
             snapshot
@@ -127,6 +130,7 @@ impl Shard {
             snapshot.shared.len(),
             snapshot.own.len(),
             snapshot.sequences.len(),
+            snapshot.configs.len(),
             snapshot.platform.len(),
             snapshot.repository.len(),
             snapshot.classification.len(),
@@ -163,6 +167,7 @@ impl Shard {
                 };
                 Some(Row {
                     sequence: snapshot.sequences[at],
+                    config: snapshot.configs[at],
                     platform: numbered(&platforms, snapshot.platform[at])?,
                     repositories: numbered(&repositories, snapshot.repository[at])?,
                     classification,

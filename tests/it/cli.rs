@@ -73,7 +73,7 @@ fn images_and_tags_as_json_have_the_fields_that_scripts_rely_on() {
             "layers": 5,
             "classes": [{
                 "name": "base", "state": "outdated", "version": digest("base@v2"), "current": digest("base@v3"),
-                "depth": 4, "nearest": true,
+                "origin": "observed", "depth": 4, "nearest": true,
             }],
             "groups": {"os": ["base"]},
         })
@@ -103,7 +103,7 @@ fn a_line_of_lineage_has_the_fields_that_scripts_rely_on() {
             "equivalents": [],
             "classes": [{
                 "name": "base", "state": "outdated", "version": digest("base@v2"), "current": digest("base@v3"),
-                "depth": 4, "nearest": true,
+                "origin": "observed", "depth": 4, "nearest": true,
             }],
             "claims": [],
         })

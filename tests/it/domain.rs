@@ -111,6 +111,31 @@ fn blobs_and_diff_ids_do_not_meet_in_one_chain() {
     assert_eq!(explain(&mut world, "by diff ID").layer_identity, LayerIdentity::DiffId);
 }
 
+// Section 8: what else identifies an image.
+
+#[test]
+fn an_image_id_or_its_beginning_names_every_image_with_that_config() {
+    let mut world = World::new();
+    let recompressed = |name: &str, layers: &[&str], config: &str| {
+        let mut image = image(name, layers);
+        image.config_digest = Some(digest(config));
+        Observation::Image(Box::new(image))
+    };
+    world
+        .see(recompressed("gzip", &["A"], "config"))
+        .see(recompressed("zstd", &["B"], "config"))
+        .see(recompressed("other", &["C"], "other config"))
+        .images(&[("unknown config", &["D"])]);
+    let query = world.query();
+    let id = digest("config").to_string();
+    let both = all(&["gzip", "zstd"]);
+    for reference in [&id, &id["sha256:".len()..], &id["sha256:".len()..][..12]] {
+        assert_eq!(query.images(reference), Ok(both.clone()), "{reference}");
+    }
+    assert_eq!(world.item("zstd").image_id, Some(digest("config")));
+    assert_eq!(world.item("unknown config").image_id, None);
+}
+
 // Section 3: the relation.
 
 #[test]

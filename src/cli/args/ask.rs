@@ -105,7 +105,7 @@ pub(in crate::cli) enum StateArg {
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "REF is a tag (php:7.1), a digest (sha256:…), the beginning of a digest, or a chain ID."
+    after_help = "REF is a tag (php:7.1), a digest (sha256:…), an image ID, the beginning of either, or a chain ID."
 )]
 pub(in crate::cli) struct RelatedArgs {
     /// The image
@@ -122,7 +122,9 @@ pub(in crate::cli) struct RelatedArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "REF is a tag (php:7.1), a digest (sha256:…) or the beginning of a digest.")]
+#[command(
+    after_help = "REF is a tag (php:7.1), a digest (sha256:…), an image ID, or the beginning of either."
+)]
 pub(in crate::cli) struct ExplainArgs {
     /// The image
     #[arg(value_name = "REF")]

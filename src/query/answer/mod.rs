@@ -44,6 +44,9 @@ impl<T> List<T> {
 pub struct ImageItem {
     /// Digest of the platform's manifest.
     pub digest: Digest,
+    /// The image ID: the digest of the config, if a source has told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_id: Option<Digest>,
     /// The platform.
     pub platform: Platform,
     /// The repositories that contain the image, sorted.
