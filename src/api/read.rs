@@ -101,6 +101,21 @@ pub(super) struct CoverageParams {
     by: Option<CoverageBy>,
 }
 
+/// The parameters of `unknown-bases`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct UnknownBasesParams {
+    /// Beginnings of fewer images are left out.
+    least: Option<u32>,
+    /// At most so many items.
+    limit: Option<usize>,
+}
+
+/// Images that must share a beginning, if the question does not say how many.
+const LEAST: u32 = 2;
+/// Unknown bases in an answer, at most.
+const MOST_BASES: usize = 1_000;
+
 type Answer = Result<Response, ApiError>;
 type Bounds = Extension<Arc<Limits>>;
 
@@ -205,4 +220,15 @@ pub(super) async fn coverage(
     Params(params): Params<CoverageParams>,
 ) -> Answer {
     ask(&limits, &limits.lists, asked, move |query: Query| Ok(query.coverage(params.by))).await
+}
+
+pub(super) async fn unknown_bases(
+    State(asked): State<Arc<dyn Ask>>,
+    Extension(limits): Bounds,
+    Params(params): Params<UnknownBasesParams>,
+) -> Answer {
+    let least = params.least.unwrap_or(LEAST);
+    let limit = params.limit.unwrap_or(MOST_BASES).min(MOST_BASES);
+    let list = move |query: Query| Ok(List::new(query.unknown_bases(least, limit)));
+    ask(&limits, &limits.lists, asked, list).await
 }

@@ -7,7 +7,7 @@ use super::coverage;
 use super::error::CliError;
 use super::output::{answer, lines, some, state, structured, table};
 use crate::api::Client;
-use crate::query::answer::{ClassItem, GroupItem, ImageItem, List, TagItem};
+use crate::query::answer::{BaseClaim, ClassItem, GroupItem, ImageItem, List, TagItem, UnknownBase};
 
 /// The parameters of a query; those that are `None` are left out.
 #[derive(Serialize, Default)]
@@ -49,6 +49,13 @@ pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
              `clade explain REF` shows one"
                 .to_owned(),
         )),
+        Listed::UnknownBases if args.name.is_some() || args.filter.is_any() => Err(CliError::Usage(
+            "clade get unknown-bases lists all of them; --limit is its one option".to_owned(),
+        )),
+        Listed::UnknownBases => unknown_bases(
+            &answer(client, "/v1/unknown-bases", &parameters, args.output)?,
+            args.output,
+        ),
         Listed::Classes | Listed::Groups if args.filter.is_any() || args.limit.is_some() => Err(CliError::Usage(
             "--class, --group, --state, --platform, --repository and --limit choose images and tags; a class or group is \
              chosen by its name, as in `clade get classes rhel7`"
@@ -211,6 +218,31 @@ fn classes(client: &Client, list: &List<ClassItem>, format: Format) -> Result<()
         coverage::tell(&covered.total);
     }
     table(&header, rows, &[3, 4, 5, 6], "classes")
+}
+
+fn unknown_bases(list: &List<UnknownBase>, format: Format) -> Result<(), CliError> {
+    if structured(format, list)? {
+        return Ok(());
+    }
+    if format == Format::Name {
+        return lines(list.items.iter().map(|base| base.chain_id.to_string()));
+    }
+    let claim = |claim: &BaseClaim| {
+        let name = claim.name.clone().or_else(|| claim.digest.clone()).unwrap_or_default();
+        format!("{name} ({})", claim.images)
+    };
+    let row = |base: &UnknownBase| {
+        let claims: Vec<String> = base.claims.iter().map(claim).collect();
+        vec![
+            base.chain_id.to_string(),
+            base.layers.to_string(),
+            base.images.to_string(),
+            some(&base.repositories, 2),
+            some(&claims, 2),
+        ]
+    };
+    let header = ["CHAIN ID", "LAYERS", "IMAGES", "REPOSITORIES", "CLAIMED"];
+    table(&header, list.items.iter().map(row).collect(), &[1, 2], "unknown bases")
 }
 
 fn groups(list: &List<GroupItem>, format: Format) -> Result<(), CliError> {

@@ -86,6 +86,7 @@ fn told(of: &Explanation, is_wide: bool) -> Vec<String> {
         match standing.origin {
             Origin::Observed => {}
             Origin::Pattern => line += ", a version by the pattern of the class",
+            Origin::Adopted => line += ", a chain that the class adopts",
             Origin::Claimed => line += ", a version by claims of images",
         }
         if standing.nearest {

@@ -21,7 +21,8 @@ pub use group::GroupSpec;
 pub use manifest::{Manifest, ManifestError};
 pub use status::{ClassStatus, Condition, ConditionStatus, Declared, class_status, group_classes};
 
-use crate::record::{ObjectReference, RebuildPolicy, Referenced, VersionSources};
+use crate::oci::{ChainId, Digest};
+use crate::record::{ObjectReference, RebuildPolicy, ReferenceKind, Referenced, VersionSources};
 
 /// The API group and version of the objects that clade declares and answers with.
 pub const API_VERSION: &str = "clade.dev/v1alpha1";
@@ -69,16 +70,38 @@ impl ClassSpec {
         self.rebuild.as_ref().map_or(Ok(()), |policy| policy.check()).map_err(problem)?;
         let followed = followed(&self.from).map_err(|Invalid(text)| problem(text))?;
         let patterns = self.versions.patterns().map_err(problem)?;
-        if !patterns.is_empty() && !matches!(followed, Referenced::Tag(_)) {
-            return Err(problem(
-                "spec.versions.tags needs a followed tag: spec.from names an image by digest".to_owned(),
-            ));
+        if !patterns.is_empty() && !matches!(followed, Followed::Tag(_)) {
+            return Err(problem("spec.versions.tags needs a followed tag: spec.from names none".to_owned()));
         }
         Ok(())
     }
 }
 
-/// The tag or image that a class's `spec.from` names.
-pub fn followed(from: &ObjectReference) -> Result<Referenced, Invalid> {
-    from.resolve().map_err(|problem| Invalid(format!("spec.from.{problem}")))
+/// What a class follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Followed {
+    /// A tag by its full name.
+    Tag(String),
+    /// One image.
+    Image(Digest),
+    /// A beginning of images that an administrator has named.
+    Chain(ChainId),
+}
+
+/// The tag, image or chain that a class's `spec.from` names.
+pub fn followed(from: &ObjectReference) -> Result<Followed, Invalid> {
+    if from.kind == ReferenceKind::Chain {
+        if from.namespace.is_some() {
+            return Err(Invalid("spec.from.namespace: a chain is in no namespace; leave it out".to_owned()));
+        }
+        let chain = from.name.parse::<ChainId>();
+        return chain.map(Followed::Chain).map_err(|error| {
+            Invalid(format!("spec.from.name {:?} of kind Chain must be a chain ID: {error}", from.name))
+        });
+    }
+    match from.resolve() {
+        Ok(Referenced::Tag(tag)) => Ok(Followed::Tag(tag)),
+        Ok(Referenced::Image(digest)) => Ok(Followed::Image(digest)),
+        Err(problem) => Err(Invalid(format!("spec.from.{problem}"))),
+    }
 }

@@ -68,12 +68,15 @@ pub struct ImageClassSpec {
     pub rebuild: Option<RebuildPolicy>,
 }
 
-/// A reference to an image, with the kinds of OpenShift's ObjectReference.
+/// A reference to an image, with the kinds of OpenShift's ObjectReference, or to a chain.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("self.kind == 'DockerImage' || has(self.namespace)").message(
+    validation = Rule::new("self.kind == 'DockerImage' || self.kind == 'Chain' || has(self.namespace)").message(
         "namespace is missing: in which one is the image stream?"
+    ),
+    validation = Rule::new("self.kind != 'Chain' || !has(self.namespace) && self.name.matches('^sha256:[0-9a-f]{64}$')").message(
+        "name of kind Chain must be a chain ID, sha256:DIGEST, and it is in no namespace"
     ),
     validation = Rule::new("self.kind != 'ImageStreamTag' || self.name.matches('^[^:@]+:[^:@]+$')").message(
         "name of kind ImageStreamTag must be STREAM:TAG, as php:7.1"
@@ -85,7 +88,7 @@ pub struct ImageClassSpec {
 pub struct ImageSource {
     /// The kind, which decides the form of `name`.
     pub kind: ReferenceKind,
-    /// `stream:tag`, `stream@digest`, or a pull spec.
+    /// `stream:tag`, `stream@digest`, a pull spec, or a chain ID.
     #[schemars(length(min = 1, max = 512))]
     pub name: String,
     /// The namespace of the image stream.
@@ -141,7 +144,7 @@ pub(super) struct Stated {
 pub struct ClassVersion {
     /// The image or image index that the tag pointed at.
     pub digest: String,
-    /// The source of clade's knowledge of the version: `observed`, `pattern` or `claimed`.
+    /// The source of clade's knowledge of the version: `observed`, `pattern`, `adopted` or `claimed`.
     pub origin: Option<String>,
     /// The time at which this became the current version. Absent if nobody knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

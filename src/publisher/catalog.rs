@@ -2,10 +2,10 @@
 
 use super::earlier::Scope;
 use super::{PublishError, Publisher};
-use crate::declare::{ClassSpec, GroupSpec, followed};
+use crate::declare::{ClassSpec, Followed, GroupSpec, followed};
 use crate::observe::Observation;
 use crate::record::catalog::Following;
-use crate::record::{CatalogKey, CatalogRecord, ClassRecord, DeadLetterRecord, GroupRecord, Referenced};
+use crate::record::{CatalogKey, CatalogRecord, ClassRecord, DeadLetterRecord, GroupRecord};
 
 /// The result of a declaration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,12 +102,15 @@ impl Publisher {
         let from = class.record.from.clone();
         self.unsettled.remove(name);
         self.young.remove(name);
+        for classes in self.adopting.values_mut() {
+            classes.remove(name);
+        }
         let numbers: Vec<u32> = class.versions().map(|version| version.number).collect();
         self.delete(CatalogKey::Class(name.to_owned()));
         for number in numbers {
             self.delete(CatalogKey::Version(name.to_owned(), number));
         }
-        if let Ok(Referenced::Tag(tag)) = followed(&from)
+        if let Ok(Followed::Tag(tag)) = followed(&from)
             && let Some(classes) = self.followers.get_mut(&tag)
         {
             classes.remove(name);

@@ -198,7 +198,7 @@ impl Publisher {
         let versions = self.catalog.class(class).into_iter().flat_map(crate::class::Class::versions);
         let dropped: Vec<u32> = versions
             .filter(|version| match version.origin {
-                Origin::Observed => false,
+                Origin::Observed | Origin::Adopted => false,
                 Origin::Pattern => !is_named(&version.tag),
                 Origin::Claimed => !sources.claims,
             })

@@ -10,6 +10,7 @@
 //! Sources may repeat observations in any order: the publisher recognises what is published already and leaves it out.
 //! An import can therefore be repeated after a crash, and a relist of a live source costs no records.
 
+mod adopted;
 mod cache;
 mod catalog;
 mod claimed;
@@ -39,7 +40,7 @@ pub use migrate::Migrated;
 use crate::class::Catalog;
 use crate::log::{SharedLog, Writer};
 use crate::observe::Observation;
-use crate::oci::{Digest, LayerIdentity};
+use crate::oci::{ChainId, Digest, LayerIdentity};
 use crate::record::{
     BuildConfigRecord, CatalogRecord, Claim, DeadLetterRecord, ImageRecord, TagImage, TagRecord, Timestamp,
 };
@@ -81,6 +82,8 @@ pub struct Publisher {
     /// The classes with a pattern that names a tag which has just moved, and when that tag will have rested.
     young: BTreeMap<String, Timestamp>,
     claimed: Claimed,
+    /// The classes that follow a chain of which no image is known.
+    adopting: HashMap<ChainId, BTreeSet<String>>,
     /// The digests that claims name and that clade has not seen there, by repository and class.
     wanted: BTreeMap<String, BTreeMap<String, BTreeSet<Digest>>>,
     /// The images of every image index seen. A source reports them again when it starts.

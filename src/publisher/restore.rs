@@ -47,6 +47,7 @@ impl Publisher {
             patterned: BTreeMap::new(),
             young: BTreeMap::new(),
             claimed: Claimed::default(),
+            adopting: HashMap::new(),
             wanted: BTreeMap::new(),
             indexes: HashMap::new(),
             doubts: HashMap::new(),

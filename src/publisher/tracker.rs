@@ -8,18 +8,19 @@ use super::settle::{is_index, settled};
 use super::tags::items_of;
 use super::versions::{Target, versions};
 use super::{PublishError, Publisher};
-use crate::declare::followed;
+use crate::declare::{Followed, followed};
 use crate::oci::reference::has_host;
 use crate::oci::{Digest, Reference};
 use crate::record::catalog::{Following, ImageChain};
 use crate::record::{
-    CatalogKey, CatalogRecord, ClassRecord, ObjectReference, ReferenceKind, Referenced, TagImage, TagItem,
+    CatalogKey, CatalogRecord, ClassRecord, ObjectReference, ReferenceKind, TagImage, TagItem,
 };
 
 impl Publisher {
     /// Examines every class that pending records may affect, and writes the changes into the catalog.
     pub(super) fn track(&mut self) -> Result<(), PublishError> {
         let mut whole = std::mem::take(&mut self.pending.classes);
+        whole.extend(self.classes_of_new_chains());
         for (digest, image) in &self.pending.images {
             whole.extend(self.waiting_classes.remove(digest).unwrap_or_default());
             let claims = image.as_ref().map_or(&[][..], |image| &image.claims);
@@ -67,7 +68,7 @@ impl Publisher {
         let name = record.name.clone();
         let followed = followed(&record.from)?;
         let (targets, following, earlier) = match &followed {
-            Referenced::Tag(tag) => {
+            Followed::Tag(tag) => {
                 let tag = self.spelled(&record.from, tag)?;
                 let (targets, following) = self.targets_of_tag(&name, &tag)?;
                 if let Some((repository, _)) =
@@ -79,12 +80,13 @@ impl Publisher {
                 let scope = if record.current.is_none() { &Scope::All } else { scope };
                 (targets, following, self.earlier(&record, &tag, scope)?)
             }
-            Referenced::Image(digest) => {
+            Followed::Chain(chain) => return self.track_chain(record, *chain),
+            Followed::Image(digest) => {
                 let (targets, following) = self.target_of_image(&name, *digest)?;
                 (targets, following, Vec::new())
             }
         };
-        if let Referenced::Tag(tag) = followed {
+        if let Followed::Tag(tag) = followed {
             if let Some((_, of_stream)) = tag.split_once('/').filter(|_| has_host(&tag)) {
                 self.followers.entry(of_stream.to_owned()).or_default().insert(name.clone());
             }
@@ -103,11 +105,16 @@ impl Publisher {
             following,
             ..record
         };
-        if self.catalog.class(&name).is_none_or(|class| *class.record != updated) {
+        self.put_class(updated);
+        Ok(())
+    }
+
+    /// Writes a class, if it differs from the known one.
+    pub(super) fn put_class(&mut self, updated: ClassRecord) {
+        if self.catalog.class(&updated.name).is_none_or(|class| *class.record != updated) {
             self.sequence += 1;
             self.put(CatalogRecord::ImageClass(ClassRecord { sequence: self.sequence, ..updated }));
         }
-        Ok(())
     }
 
     /// Adds a record to the catalog in memory and to the pending batch.
@@ -251,10 +258,10 @@ fn familiar_name(tag: &str) -> String {
     Reference::familiar(tag).to_owned()
 }
 
-fn ready(message: String) -> Following {
+pub(super) fn ready(message: String) -> Following {
     Following { ready: true, reason: "Following".to_owned(), message }
 }
 
-fn not_ready(reason: &str, message: String) -> Following {
+pub(super) fn not_ready(reason: &str, message: String) -> Following {
     Following { ready: false, reason: reason.to_owned(), message }
 }

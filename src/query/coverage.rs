@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use super::Query;
 use super::answer::{ClaimedClass, CoverageItem, CoverageReport};
 use crate::class::{Coverage, Covered};
-use crate::declare::followed;
-use crate::record::{Claim, Referenced, canonical_name};
+use crate::declare::{Followed, followed};
+use crate::record::{Claim, canonical_name};
 use crate::shard::Shard;
 
 /// The parts by which images are counted.
@@ -85,7 +85,7 @@ fn item(name: String, of: Covered) -> CoverageItem {
 fn followers(shard: &Shard) -> HashMap<String, Vec<&str>> {
     let mut followers: HashMap<String, Vec<&str>> = HashMap::new();
     for class in shard.catalog().classes() {
-        if let Ok(Referenced::Tag(tag)) = followed(&class.record.from) {
+        if let Ok(Followed::Tag(tag)) = followed(&class.record.from) {
             followers.entry(canonical_name(&tag)).or_default().push(&class.record.name);
         }
     }

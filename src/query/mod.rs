@@ -11,6 +11,7 @@ mod list;
 mod names;
 mod plan;
 mod reference;
+mod unknown;
 mod usage;
 
 pub use coverage::CoverageBy;

@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::oci::{Digest, Reference};
 
-/// A reference to an image, with the kinds of OpenShift's ObjectReference.
+/// A reference to an image, with the kinds of OpenShift's ObjectReference, or to a chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectReference {
     /// The kind, which decides the form of `name`.
     pub kind: ReferenceKind,
-    /// `stream:tag`, `stream@digest`, or a pull spec.
+    /// `stream:tag`, `stream@digest`, a pull spec, or a chain ID.
     pub name: String,
     /// The namespace of the image stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,6 +27,8 @@ pub enum ReferenceKind {
     ImageStreamImage,
     /// A pull spec: `registry/repository:tag` or `…@sha256:…`.
     DockerImage,
+    /// A beginning of images, by its chain ID: `sha256:…`. Only a class can follow one.
+    Chain,
 }
 
 /// The object that a reference names.
@@ -41,6 +43,9 @@ pub enum Referenced {
 impl ObjectReference {
     /// Resolves the reference. The error says what is wrong with it.
     pub fn resolve(&self) -> Result<Referenced, String> {
+        if self.kind == ReferenceKind::Chain {
+            return Err("kind Chain names no image: only a class can follow a chain".to_owned());
+        }
         let name = match (&self.namespace, self.kind) {
             (Some(namespace), ReferenceKind::ImageStreamTag | ReferenceKind::ImageStreamImage) => {
                 format!("{namespace}/{}", self.name)
@@ -61,7 +66,7 @@ impl ObjectReference {
                 let tag = tag.as_deref().unwrap_or("latest");
                 Ok(Referenced::Tag(Reference::tag_name(Reference::familiar(&reference.repository), tag)))
             }
-            (ReferenceKind::ImageStreamTag, ..) => {
+            (ReferenceKind::ImageStreamTag | ReferenceKind::Chain, ..) => {
                 Err(format!("name {:?} of kind ImageStreamTag must be STREAM:TAG, as php:7.1", self.name))
             }
             (ReferenceKind::ImageStreamImage, ..) => {
@@ -73,7 +78,7 @@ impl ObjectReference {
     /// Returns the reference as seen from this namespace: an image stream without a namespace is in the same one.
     #[must_use]
     pub fn seen_from(&self, namespace: &str) -> Self {
-        let is_stream = self.kind != ReferenceKind::DockerImage;
+        let is_stream = matches!(self.kind, ReferenceKind::ImageStreamTag | ReferenceKind::ImageStreamImage);
         let own = || (is_stream && !namespace.is_empty()).then(|| namespace.to_owned());
         Self { namespace: self.namespace.clone().or_else(own), ..self.clone() }
     }

@@ -19,7 +19,7 @@ pub struct VersionRecord {
     pub class: String,
     /// The number in the class, from 0, in the order in which clade learned of the versions.
     pub number: u32,
-    /// The image or image index.
+    /// The image or image index; of an adopted version its chain ID.
     pub digest: Digest,
     /// The source of clade's knowledge of the version.
     #[serde(default, skip_serializing_if = "Origin::is_observed")]
@@ -51,6 +51,8 @@ pub enum Origin {
     Observed,
     /// A tag of the same repository points at it, or did, that a pattern of the class names.
     Pattern,
+    /// An administrator named the chain.
+    Adopted,
     /// Images claim to be built on the followed tag at this digest, and the repository of the tag has that digest.
     Claimed,
 }
@@ -104,6 +106,7 @@ impl Origin {
         match self {
             Self::Observed => "observed",
             Self::Pattern => "pattern",
+            Self::Adopted => "adopted",
             Self::Claimed => "claimed",
         }
     }

@@ -65,6 +65,11 @@ impl Shard {
         }
     }
 
+    /// Returns `true` if a version of a class ends at this node.
+    pub fn is_version(&self, node: NodeId) -> bool {
+        self.marks.is_marked(node)
+    }
+
     /// The classes with a version that ends at this node, by name.
     pub fn classes_at(&self, node: NodeId) -> Vec<String> {
         let mut names: Vec<String> = self.marks.at(node).iter().map(|mark| mark.class.clone()).collect();

@@ -119,6 +119,65 @@ fn the_count_of_all_images_is_the_sum_of_the_single_ones() {
 }
 
 #[test]
+fn a_beginning_of_several_images_at_which_none_ends_is_an_unknown_base_that_a_class_can_adopt() {
+    let mut world = World::new();
+    let says = (Evidence::Label, "vendor/os:9", None);
+    world
+        .see(claiming("one", &["A", "B", "1"], &[says]))
+        .see(claiming("two", &["A", "B", "2"], &[says]))
+        .images(&[("three", &["A", "3"]), ("alone", &["Z", "1"])])
+        // A known image, and what is built on it.
+        .images(&[("base", &["K"]), ("k1", &["K", "1"]), ("k2", &["K", "2"])]);
+    let chain = |layers: &[&str]| -> Digest {
+        let chain = LayerChain::new(LayerIdentity::Blob, layers.iter().map(|layer| digest(layer)));
+        *chain.last().unwrap().digest()
+    };
+    let bases = world.query().unknown_bases(2, 10);
+    let told: Vec<_> = bases.iter().map(|base| (base.chain_id, base.layers, base.images)).collect();
+    assert_eq!(told, [(chain(&["A"]), 1, 3), (chain(&["A", "B"]), 2, 2)]);
+    assert_eq!(bases[1].claims[0].name.as_deref(), Some("vendor/os:9"));
+    assert_eq!(bases[1].claims[0].images, 2);
+    assert_eq!(world.query().unknown_bases(3, 10).len(), 1);
+    assert_eq!(world.query().unknown_bases(2, 1).len(), 1);
+
+    world.adopt("os", chain(&["A", "B"]));
+    for image in ["one", "two"] {
+        assert_eq!(world.state(image, "os"), Some((clade::record::State::Current, chain(&["A", "B"]))));
+        assert_eq!(explain(&mut world, image).image.classes[0].origin, clade::record::Origin::Adopted);
+    }
+    assert_eq!(world.state("three", "os"), None);
+    let left: Vec<_> = world.query().unknown_bases(2, 10).iter().map(|base| base.layers).collect();
+    assert_eq!(left, [1], "what a class follows is no longer unknown");
+}
+
+#[test]
+fn a_class_can_adopt_a_chain_before_any_image_has_it_and_keeps_it_when_all_are_gone() {
+    let mut world = World::new();
+    let chain = LayerChain::new(LayerIdentity::Blob, [digest("A"), digest("B")]).last().unwrap();
+    world.adopt("os", *chain.digest()).process();
+    let following = |world: &mut World| world.class_item("os").status.conditions[1].reason.clone();
+    assert_eq!(following(&mut world), "NotFound");
+    world.images(&[("one", &["A", "B", "1"])]);
+    assert_eq!(world.state("one", "os").map(|(state, _)| state), Some(clade::record::State::Current));
+    assert_eq!(following(&mut world), "Following");
+    world.see(crate::support::image_gone("one")).process().images(&[("late", &["A", "B", "2"])]);
+    assert_eq!(world.state("late", "os").map(|(state, _)| state), Some(clade::record::State::Current));
+}
+
+#[test]
+fn a_chain_in_a_declaration_must_be_one_and_is_in_no_namespace() {
+    for (name, namespace) in [("php:7", None), ("sha256:12", None), (&*digest("A").to_string(), Some("shop"))]
+    {
+        let from = serde_json::json!({"kind": "Chain", "name": name, "namespace": namespace});
+        let spec = clade::declare::ClassSpec {
+            from: serde_json::from_value(from).unwrap(),
+            ..crate::support::class("os", "os:1", &[])
+        };
+        assert!(spec.check().unwrap_err().to_string().contains("spec.from.n"), "{name}");
+    }
+}
+
+#[test]
 fn a_digest_in_a_claim_says_which_base_it_was_however_the_tag_has_moved() {
     let mut world = first_day();
     let by_layers = |world: &mut World, image: &str| {

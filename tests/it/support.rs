@@ -184,6 +184,13 @@ impl World {
         self
     }
 
+    /// The class follows a chain.
+    pub(crate) fn adopt(&mut self, name: &str, chain: Digest) -> &mut Self {
+        let from = ObjectReference { kind: ReferenceKind::Chain, name: chain.to_string(), namespace: None };
+        self.publisher.apply_class(&ClassSpec { from, ..class(name, "none:1", &[]) }).unwrap();
+        self
+    }
+
     /// Everything is published and processed.
     pub(crate) fn process(&mut self) -> &mut Self {
         self.publisher.flush().unwrap();

@@ -33,7 +33,8 @@ Examples:
   clade get classes
   clade get images --class rhel7 --state outdated -o wide
   clade get tags --group os=rhel7 -o json
-  clade get images --platform linux/arm64 --repository php -o name")]
+  clade get images --platform linux/arm64 --repository php -o name
+  clade get unknown-bases --limit 10")]
 pub(in crate::cli) struct GetArgs {
     /// The kind of objects to list
     pub(in crate::cli) kind: Listed,
@@ -41,7 +42,7 @@ pub(in crate::cli) struct GetArgs {
     pub(in crate::cli) name: Option<String>,
     #[command(flatten)]
     pub(in crate::cli) filter: FilterArgs,
-    /// List at most this many images or tags
+    /// List at most this many images, tags or unknown bases
     #[arg(long, value_name = "N")]
     pub(in crate::cli) limit: Option<usize>,
     /// Output format
@@ -64,6 +65,9 @@ pub(in crate::cli) enum Listed {
     /// Groups of classes
     #[value(aliases = ["group", "imageclassgroups", "imageclassgroup", "imgclassgroup"])]
     Groups,
+    /// Beginnings that images share and at which no known image ends
+    #[value(alias = "unknown-base")]
+    UnknownBases,
 }
 
 /// The filter for images.

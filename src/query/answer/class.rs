@@ -48,7 +48,7 @@ pub struct ClassStatus {
 pub struct VersionItem {
     /// The image or image index that the followed tag pointed at.
     pub digest: Digest,
-    /// The source of clade's knowledge of the version: `observed`, `pattern` or `claimed`.
+    /// The source of clade's knowledge of the version: `observed`, `pattern`, `adopted` or `claimed`.
     #[serde(default)]
     pub origin: Origin,
     /// The tag by which a pattern found the version, or that claims name.

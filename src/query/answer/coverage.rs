@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::oci::{Digest, LayerIdentity};
+
 /// Images by what is known of their beginnings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -41,4 +43,36 @@ pub struct ClaimedClass {
     pub name: String,
     /// The number of images that claim to be built on the tag that the class follows, and are no members.
     pub claimed: u64,
+}
+
+/// A beginning that several images share, and at which no known image ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnknownBase {
+    /// The chain ID, by which a class can follow it.
+    pub chain_id: Digest,
+    /// The kind of digest that identifies the layers.
+    pub layer_identity: LayerIdentity,
+    /// The number of layers.
+    pub layers: u32,
+    /// The number of images that begin so.
+    pub images: u64,
+    /// Some of their repositories, at most three.
+    pub repositories: Vec<String>,
+    /// The bases that most of them claim, at most three. Of very many images, a thousand are looked at.
+    pub claims: Vec<BaseClaim>,
+}
+
+/// A base that images claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BaseClaim {
+    /// The name of the base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The digest of the base.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// The number of images that claim it.
+    pub images: u64,
 }

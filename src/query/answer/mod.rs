@@ -16,7 +16,7 @@ pub use crate::declare::API_VERSION;
 pub use class::{
     ClassItem, ClassStatus, Condition, GroupItem, GroupSpec, GroupStatus, VersionImage, VersionItem,
 };
-pub use coverage::{ClaimedClass, CoverageItem, CoverageReport};
+pub use coverage::{BaseClaim, ClaimedClass, CoverageItem, CoverageReport, UnknownBase};
 pub use lineage::{Base, ClaimItem, Explanation, LayerItem, Lineage, Newer};
 
 /// A list, as `kubectl get -o json` prints one.
@@ -75,7 +75,7 @@ pub struct ClassStanding {
     pub state: State,
     /// The base version: the digest of the base image that the image was built on.
     pub version: Digest,
-    /// The source of clade's knowledge of that version: `observed`, `pattern` or `claimed`.
+    /// The source of clade's knowledge of that version: `observed`, `pattern`, `adopted` or `claimed`.
     #[serde(default)]
     pub origin: Origin,
     /// Digest of the class's current image for the same platform; null when that version has none.
