@@ -95,15 +95,18 @@ fn told(of: &Explanation, is_wide: bool) -> Vec<String> {
         if let Some(newer) = of.newer.iter().find(|newer| newer.class == standing.name) {
             let versions = if newer.versions_behind == 1 { "version" } else { "versions" };
             line += &format!(
-                "; {} {versions} behind {}, current since {}; outdated since {}{}",
+                "; {} {versions} behind {}, current since {}",
                 newer.versions_behind,
                 newer
                     .current
                     .map_or_else(|| "one without this platform".to_owned(), |current| current.short()),
-                newer.since,
-                if newer.at_least { "at least " } else { "" },
-                newer.outdated_since
+                newer.since
             );
+            if newer.at_least {
+                line += &format!("; outdated since {} at least", newer.outdated_since);
+            } else if newer.outdated_since != newer.since {
+                line += &format!("; outdated since {}", newer.outdated_since);
+            }
         }
         told.push(line);
     }
