@@ -200,7 +200,10 @@ mod tests {
     fn a_document_is_the_json_that_it_means() {
         for (yaml, expected) in [
             ("", "null"),
-            ("a: 1\nb: [x, 1.5, true, null, \"1\"]\nc: {}\n", r#"{"a":1,"b":["x",1.5,true,null,"1"],"c":{}}"#),
+            (
+                "a: 1\nb: [x, 1.5, true, null, \"1\"]\nc: {}\n",
+                r#"{"a":1,"b":["x",1.5,true,null,"1"],"c":{}}"#,
+            ),
             ("---\na: sha256:1\n", r#"{"a":"sha256:1"}"#),
             ("x: &x [1]\ny: *x\n", r#"{"x":[1],"y":[1]}"#),
             ("a: .inf\n8080: |\n  text\n", r#"{"a":".inf","8080":"text\n"}"#),

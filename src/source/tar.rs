@@ -2,9 +2,11 @@
 //!
 //! The `tar` crate reads the headers. It would also walk, but reads long names whole, however long they are.
 
-use std::io::{self, BufRead, Error, ErrorKind, Read};
+use std::io::{self, Error, ErrorKind, Read};
 
 use tar::{EntryType, Header};
+
+use super::unpack::Skip;
 
 /// Bytes of a header, and of what content is filled up to.
 const BLOCK: u64 = 512;
@@ -32,7 +34,8 @@ fn header(block: &[u8; BLOCK as usize]) -> Option<Header> {
     let told = header.cksum().ok()?;
     // The checksum counts its own field as spaces.
     let field = 148..156;
-    let sum = block.iter().enumerate().map(|(at, byte)| u32::from(if field.contains(&at) { b' ' } else { *byte }));
+    let sum =
+        block.iter().enumerate().map(|(at, byte)| u32::from(if field.contains(&at) { b' ' } else { *byte }));
     (sum.sum::<u32>() == told).then_some(header)
 }
 
@@ -51,7 +54,7 @@ struct Extended {
     size: Option<u64>,
 }
 
-impl<R: BufRead> Tar<R> {
+impl<R: Skip> Tar<R> {
     pub(super) fn new(reader: R) -> Self {
         Self { reader, left: 0, entries: 0 }
     }
@@ -60,7 +63,7 @@ impl<R: BufRead> Tar<R> {
     pub(super) fn next(&mut self) -> io::Result<Option<Entry>> {
         let mut extended = Extended::default();
         loop {
-            self.skip()?;
+            self.reader.skip(std::mem::take(&mut self.left))?;
             self.entries += 1;
             if self.entries > MOST_ENTRIES {
                 let problem = format!("the archive has more than {MOST_ENTRIES} entries");
@@ -74,19 +77,22 @@ impl<R: BufRead> Tar<R> {
                 _ => {}
             }
             let Some(header) = header(&block) else {
-                return Err(Error::new(ErrorKind::InvalidData, "a header of the archive has a wrong checksum"));
+                return Err(Error::new(
+                    ErrorKind::InvalidData,
+                    "a header of the archive has a wrong checksum",
+                ));
             };
             let size = extended.size.take().map_or_else(|| header.entry_size(), Ok)?;
             self.left = size.div_ceil(BLOCK).checked_mul(BLOCK).ok_or(ErrorKind::InvalidData)?;
             match header.entry_type() {
                 EntryType::GNULongName => {
-                    let name = self.content(size)?;
+                    let name = self.content(size.min(LONGEST))?;
                     let name = name.strip_suffix(b"\0").unwrap_or(&name);
                     extended.name = Some(String::from_utf8_lossy(name).into_owned());
                 }
                 EntryType::XHeader => self.extend(size, &mut extended)?,
                 EntryType::XGlobalHeader | EntryType::GNULongLink => {}
-                EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+                EntryType::Regular | EntryType::Continuous => {
                     let own = String::from_utf8_lossy(&header.path_bytes()).into_owned();
                     let name = extended.name.take().unwrap_or(own);
                     return Ok(Some(Entry { name: name.trim_start_matches("./").to_owned(), size }));
@@ -96,10 +102,10 @@ impl<R: BufRead> Tar<R> {
         }
     }
 
-    /// Reads the first bytes of the present entry, up to `most`.
-    pub(super) fn content(&mut self, most: u64) -> io::Result<Vec<u8>> {
+    /// Reads the next bytes of the present entry, as many as are wanted.
+    pub(super) fn content(&mut self, wanted: u64) -> io::Result<Vec<u8>> {
         let mut content = Vec::new();
-        let wanted = most.min(self.left).min(if most > LONGEST { u64::MAX } else { LONGEST });
+        let wanted = wanted.min(self.left);
         let read = self.reader.by_ref().take(wanted).read_to_end(&mut content)? as u64;
         self.left -= read;
         if read < wanted { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(content) }
@@ -123,20 +129,6 @@ impl<R: BufRead> Tar<R> {
                 _ => {}
             }
             rest = &rest[length.unwrap_or(rest.len())..];
-        }
-        Ok(())
-    }
-
-    /// Skips the rest of the present entry.
-    fn skip(&mut self) -> io::Result<()> {
-        while self.left > 0 {
-            let ready = self.reader.fill_buf()?.len() as u64;
-            if ready == 0 {
-                return Err(ErrorKind::UnexpectedEof.into());
-            }
-            let step = ready.min(self.left);
-            self.reader.consume(usize::try_from(step).unwrap_or(usize::MAX));
-            self.left -= step;
         }
         Ok(())
     }

@@ -73,6 +73,86 @@ pub(super) fn open<'a>(
     Ok(Box::new(BufReader::with_capacity(1 << 16, Bounded { unpacked, budget, read, written: 0 })))
 }
 
+/// A reader that can pass over bytes.
+pub(super) trait Skip: Read {
+    /// Passes over this many bytes. It is an error if there are fewer.
+    fn skip(&mut self, bytes: u64) -> Result<()>;
+}
+
+/// Bytes that can only be read.
+struct Stream<'a>(Box<dyn BufRead + 'a>);
+
+impl Read for Stream<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Skip for Stream<'_> {
+    fn skip(&mut self, mut bytes: u64) -> Result<()> {
+        while bytes > 0 {
+            let ready = self.0.fill_buf()?.len();
+            if ready == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            let step = usize::try_from(bytes).unwrap_or(usize::MAX).min(ready);
+            self.0.consume(step);
+            bytes -= step as u64;
+        }
+        Ok(())
+    }
+}
+
+/// A plain file, in which nobody needs to read what is skipped.
+struct Seekable<F> {
+    file: BufReader<File>,
+    /// Bytes to the end of the file.
+    left: u64,
+    advance: F,
+}
+
+impl<F: Fn(u64)> Seekable<F> {
+    fn passed(&mut self, bytes: u64) {
+        self.left = self.left.saturating_sub(bytes);
+        (self.advance)(bytes);
+    }
+}
+
+impl<F: Fn(u64)> Read for Seekable<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.passed(read as u64);
+        Ok(read)
+    }
+}
+
+impl<F: Fn(u64)> Skip for Seekable<F> {
+    fn skip(&mut self, bytes: u64) -> Result<()> {
+        if bytes > self.left {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+        self.file.seek_relative(i64::try_from(bytes).map_err(|_| ErrorKind::UnexpectedEof)?)?;
+        self.passed(bytes);
+        Ok(())
+    }
+}
+
+/// Opens an archive.
+pub(super) fn open_archive<'a>(path: &Path, advance: impl Fn(u64) + 'a) -> Result<Box<dyn Skip + 'a>> {
+    if packing_of(path)?.is_some() {
+        return Ok(Box::new(Stream(open(path, ARCHIVE, advance)?)));
+    }
+    let file = File::open(path)?;
+    let left = file.metadata()?.len();
+    Ok(Box::new(Seekable { file: BufReader::with_capacity(1 << 16, file), left, advance }))
+}
+
+impl<S: Skip + ?Sized> Skip for Box<S> {
+    fn skip(&mut self, bytes: u64) -> Result<()> {
+        (**self).skip(bytes)
+    }
+}
+
 /// Opens a file as text in UTF-8.
 pub(super) fn open_text<'a>(path: &Path, advance: impl Fn(u64) + 'a) -> Result<Box<dyn BufRead + 'a>> {
     text::utf8(open(path, TEXT, advance)?)
