@@ -14,10 +14,10 @@ use serde_saphyr::options::NonFiniteFloatPolicy;
 const MOST_DEEP: usize = 64;
 /// Nodes that aliases may repeat in a document, at most. Tools that print objects write no alias at all.
 const MOST_REPEATED: usize = 1_000_000;
-/// Bytes of JSON for each byte of YAML, at most: a control character becomes six.
-const GROWTH: usize = 6;
+/// Bytes of JSON for each byte of YAML, at most: a control character becomes six, and people repeat a few lines.
+const GROWTH: usize = 32;
 /// Bytes of JSON that any document may become.
-const FREE: usize = 1 << 20;
+const FREE: usize = 4_096;
 
 /// Writes a value as YAML.
 pub fn to_string(value: &impl Serialize) -> Result<String, String> {

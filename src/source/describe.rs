@@ -118,12 +118,18 @@ fn names(json: &str) -> Vec<String> {
     names
 }
 
+/// Returns `true` for the description of a Helm chart, which has an `apiVersion` and no kind.
+pub(super) fn is_chart(text: &str) -> bool {
+    let has = |field: &str| text.lines().any(|line| line.starts_with(field));
+    has("apiVersion:") && has("name:") && has("version:") && !has("kind:")
+}
+
 /// Returns the description of text that is neither JSON nor YAML of Kubernetes.
 pub(super) fn text(text: &str) -> &'static str {
     let has = |field: &str| text.lines().any(|line| line.starts_with(field));
     if text.trim().is_empty() {
         "an empty file"
-    } else if has("apiVersion:") && has("name:") && has("version:") {
+    } else if is_chart(text) {
         "the description of a Helm chart"
     } else if text.contains("{{") && has("kind:") {
         "a template of a Helm chart: `helm template` makes objects of it"

@@ -1,5 +1,6 @@
 //! Reads one file: an archive, JSON lines, or documents in JSON or YAML.
 
+use std::borrow::Cow;
 use std::io::{BufRead, Read};
 use std::path::Path;
 
@@ -48,16 +49,20 @@ fn objects(path: &Path, reader: impl Read, sink: &mut Sink<'_>) -> Result<(), So
     Ok(())
 }
 
-/// Reads documents in JSON or YAML.
+/// Reads documents in JSON or YAML, which lines with `---` may separate in both.
 pub(super) fn documents(path: &Path, text: &[u8], sink: &mut Sink<'_>) -> Result<(), SinkError> {
     let since = written(path);
-    if matches!(text.trim_ascii_start().first(), None | Some(b'{' | b'[')) {
-        // A document that is the whole file, byte for byte, has the digest of the file.
-        let is_as_written = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == text.len() as u64);
-        return json::read(path, text, 1, since, is_as_written, sink);
-    }
+    // A document that is the whole file, byte for byte, has the digest of the file.
+    let mut is_as_written = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == text.len() as u64);
     let text = String::from_utf8_lossy(text);
+    is_as_written &= matches!(text, Cow::Borrowed(_));
     for (line, document) in yaml::documents(&text) {
+        let unmarked = document.strip_prefix("---").unwrap_or(document);
+        if unmarked.trim_start().starts_with(['{', '[']) {
+            is_as_written &= document.len() == text.len();
+            json::read(path, unmarked.as_bytes(), line, since, is_as_written, &mut *sink)?;
+            continue;
+        }
         match yaml::json(document) {
             Ok(json) if json == "null" => {}
             Ok(json) => json::read(path, json.as_bytes(), line, since, false, &mut *sink)?,

@@ -13,9 +13,9 @@ const SNIFFED: u64 = 64 << 10;
 const IMAGE_KIND: [&str; 2] = ["\"kind\": \"Image\"", "\"kind\":\"Image\""];
 /// The kinds that `clade apply` takes.
 const DECLARATIONS: [&str; 2] = ["ImageClass", "ImageClassGroup"];
-/// Fields of documents that are no objects of Kubernetes: of `docker inspect`, of configs, of manifests and of `skopeo
-/// inspect`.
-const FIELDS: [&str; 6] = ["RootFS", "RepoTags", "diff_ids", "schemaVersion", "LayersData", "mediaType"];
+/// Fields of documents: of long lists, of `docker inspect`, of configs, of manifests and of `skopeo inspect`.
+const FIELDS: [&str; 7] =
+    ["apiVersion", "RootFS", "RepoTags", "diff_ids", "schemaVersion", "LayersData", "mediaType"];
 
 /// The kind of a file.
 pub(super) enum Found {
@@ -86,15 +86,12 @@ fn object(text: &str, is_whole: bool) -> Option<Content> {
 
 /// Returns the kind of JSON documents by words in their beginning.
 fn document(text: &str) -> Option<Content> {
-    let is_field = |name: &&str| text.contains(&format!("\"{name}\""));
+    let has = |name: &str| text.contains(&format!("\"{name}\""));
+    let is_document = || describe::known(text).is_none() && FIELDS.iter().any(|name| has(name));
     if IMAGE_KIND.iter().any(|kind| text.contains(kind)) {
         Some(Content::ImageObjects)
-    } else if text.contains("\"kind\"") {
-        Some(Content::Objects)
-    } else if describe::known(text).is_none() && FIELDS.iter().any(|name| is_field(&name)) {
-        Some(Content::Objects)
     } else {
-        None
+        (has("kind") || is_document()).then_some(Content::Objects)
     }
 }
 
@@ -111,7 +108,7 @@ fn yaml(text: &str) -> Found {
     } else if has("kind") && !is_template {
         let is_image = text.lines().any(|line| field(line, "kind") && line.trim_end().ends_with(": Image"));
         Found::Read(if is_image { Content::ImageObjects } else { Content::Objects })
-    } else if FIELDS.iter().any(|name| has(name)) {
+    } else if FIELDS.iter().any(|name| has(name)) && !describe::is_chart(text) && !is_template {
         Found::Read(Content::Objects)
     } else {
         Found::Other(describe::text(text).to_owned())

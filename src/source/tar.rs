@@ -9,7 +9,7 @@ use tar::{EntryType, Header};
 use super::unpack::Skip;
 
 /// Bytes of a header, and of what content is filled up to.
-const BLOCK: u64 = 512;
+const BLOCK: usize = 512;
 /// Bytes of a name or of extended headers, at most. Linux has paths of 4 KiB.
 const LONGEST: u64 = 64 << 10;
 /// Entries of an archive, at most: an image has fewer than a thousand, and a repository's layout a few for each image.
@@ -29,7 +29,7 @@ pub(super) fn is_tar(beginning: &[u8]) -> bool {
 }
 
 /// Returns the header in a block, unless its checksum shows that it is none.
-fn header(block: &[u8; BLOCK as usize]) -> Option<Header> {
+fn header(block: &[u8; BLOCK]) -> Option<Header> {
     let header = Header::from_byte_slice(block).clone();
     let told = header.cksum().ok()?;
     // The checksum counts its own field as spaces.
@@ -69,7 +69,7 @@ impl<R: Skip> Tar<R> {
                 let problem = format!("the archive has more than {MOST_ENTRIES} entries");
                 return Err(Error::new(ErrorKind::FileTooLarge, problem));
             }
-            let mut block = [0; BLOCK as usize];
+            let mut block = [0; BLOCK];
             match read_block(&mut self.reader, &mut block)? {
                 // An archive ends with blocks of zeros; some writers leave them out.
                 0 => return Ok(None),
@@ -83,7 +83,7 @@ impl<R: Skip> Tar<R> {
                 ));
             };
             let size = extended.size.take().map_or_else(|| header.entry_size(), Ok)?;
-            self.left = size.div_ceil(BLOCK).checked_mul(BLOCK).ok_or(ErrorKind::InvalidData)?;
+            self.left = size.checked_next_multiple_of(BLOCK as u64).ok_or(ErrorKind::InvalidData)?;
             match header.entry_type() {
                 EntryType::GNULongName => {
                     let name = self.content(size.min(LONGEST))?;
@@ -135,7 +135,7 @@ impl<R: Skip> Tar<R> {
 }
 
 /// Reads a block. Returns 0 at the end of the archive.
-fn read_block(reader: &mut impl Read, block: &mut [u8; BLOCK as usize]) -> io::Result<usize> {
+fn read_block(reader: &mut impl Read, block: &mut [u8; BLOCK]) -> io::Result<usize> {
     let mut read = 0;
     while read < block.len() {
         match reader.read(&mut block[read..]) {

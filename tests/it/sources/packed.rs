@@ -112,6 +112,22 @@ fn an_archive_keeps_no_more_documents_than_its_budget_and_says_which_is_missing(
     assert!(letters[0].1.contains("more than 256 MiB of JSON, and 19.json was left out"), "{letters:?}");
 }
 
+/// An empty entry of a list takes a hundred times as much memory as text.
+#[test]
+fn a_manifest_of_millions_of_entries_is_refused() {
+    let many =
+        |field: &str| [r#"{"schemaVersion":2,""#, field, r#"":["#, &"{},".repeat(1_000_000), "{}]}"].concat();
+    let layout =
+        Archive::new().file("index.json", many("manifests").as_bytes()).json("oci-layout", &json!({}));
+    let saved =
+        Archive::new().file("manifest.json", ["[", &"1,".repeat(1_000_000), "1]"].concat().as_bytes());
+    for content in [layout.finish(), saved.finish()] {
+        let letters = Bench::new().file("a.tar.gz", gzip(&content)).import().dead_letters();
+        assert_eq!(letters.len(), 1);
+        assert!(letters[0].1.contains("more than 250000 entries"), "{letters:?}");
+    }
+}
+
 /// The window of an xz file stands in its header, and a decoder would have to provide it.
 #[test]
 fn a_window_larger_than_the_usual_is_refused() {
