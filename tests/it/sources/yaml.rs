@@ -67,7 +67,7 @@ fn aliases_that_multiply_end_at_their_budget_and_so_does_depth() {
     for n in 1..12 {
         bomb += &format!("a{n}: &a{n} [{}]\n", [format!("*a{}", n - 1).as_str(); 9].join(", "));
     }
-    let item = format!("x: &x {}\nkind: List\nitems: [{}]\n", "x".repeat(1 << 20), "*x, ".repeat(10_000));
+    let item = format!("kind: List\nx: &x {}\nitems: [{}]\n", "x".repeat(1 << 20), "*x, ".repeat(10_000));
     let deep = format!("kind: List\nitems: {}", "[".repeat(1_000_000));
     for content in [bomb, item, deep] {
         let letters = Bench::new().file("bomb.yaml", content).import().dead_letters();
