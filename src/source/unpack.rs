@@ -29,7 +29,7 @@ pub(super) struct Budget {
 }
 
 /// The budget of text. Lists of images shrink to a twentieth with gzip and to a fiftieth with xz.
-pub(super) const TEXT: Budget = Budget { free: 64 << 20, times: 256 };
+pub(super) const TEXT: Budget = Budget { free: 64 << 20, times: 128 };
 /// The budget of an archive, whose layers are skipped as they come and take no memory. They may be holes, which
 /// shrink to a thousandth with gzip and further with the others.
 pub(super) const ARCHIVE: Budget = Budget { free: 8 << 30, times: 1_024 };

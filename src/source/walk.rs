@@ -63,7 +63,7 @@ pub struct PassedOver {
     pub reason: String,
 }
 
-/// What stands in files and folders.
+/// The content of files and folders.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
     /// The inputs, in the best order to read them in.

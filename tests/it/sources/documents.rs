@@ -1,4 +1,4 @@
-//! What tools print of images: `docker inspect`, `podman inspect`, `skopeo inspect`, `crane`.
+//! Documents that tools print of images: `docker inspect`, `podman inspect`, `skopeo inspect`, `crane`.
 
 use clade::oci::{Digest, LayerIdentity};
 use serde_json::{Value, json};
