@@ -20,6 +20,9 @@ use crate::record::Timestamp;
 /// Levels of lists in one another, at most. More is a mistake or an attack, and each level takes some stack.
 const MOST_LISTS: usize = 8;
 
+/// Documents without an end behind which others are looked for, at most. Each costs a pass over the rest of the file.
+const MOST_RETRIES: usize = 16;
+
 /// The fields that distinguish documents.
 #[derive(Deserialize, Default)]
 struct Head {
@@ -59,8 +62,16 @@ pub(super) fn read(
     is_as_written: bool,
     sink: &mut Sink<'_>,
 ) -> Result<(), SinkError> {
-    let mut reader =
-        Reader { path, since, sink, streams: Vec::new(), loose: Loose::default(), counted: (0, first) };
+    let mut reader = Reader {
+        path,
+        since,
+        sink,
+        streams: Vec::new(),
+        loose: Loose::default(),
+        first,
+        counted: (0, first),
+        retries: 0,
+    };
     let (mut at, mut number) = (0, first - 1);
     while at < text.len() {
         let mut stream = serde_json::Deserializer::from_slice(&text[at..]).into_iter::<&RawValue>();
@@ -69,7 +80,10 @@ pub(super) fn read(
             number += 1;
             match raw {
                 Ok(raw) => reader.document(raw, number)?,
-                Err(problem) => error = Some(problem),
+                Err(problem) => {
+                    error = Some(problem);
+                    break;
+                }
             }
         }
         let Some(error) = error else { break };
@@ -86,8 +100,12 @@ struct Reader<'s, 'b, 'd> {
     /// Image streams, each with its place. They come last: their tags may point at manifest lists that stand behind them.
     streams: Vec<(String, &'d RawValue)>,
     loose: Loose<'d>,
+    /// The number of the first line.
+    first: usize,
     /// An offset, and the number of its line.
     counted: (usize, usize),
+    /// How often a document was read to the end of the file in vain.
+    retries: usize,
 }
 
 impl<'d> Reader<'_, '_, 'd> {
@@ -101,13 +119,25 @@ impl<'d> Reader<'_, '_, 'd> {
     ) -> Result<usize, SinkError> {
         let rest = &text[from..];
         let document = &rest[begun.min(rest.len())..];
+        if self.retries > 0
+            && let Some(b',' | b']' | b'}') = document.trim_ascii_start().first()
+        {
+            // It stands between the entries of what was broken.
+            return Ok(text.len() - document.trim_ascii_start().len() + 1);
+        }
         let wrong = place_of(rest, error);
-        let (to, before) = self.counted;
-        let line = before + text[to..from + wrong].iter().filter(|byte| **byte == b'\n').count();
-        self.counted = (from + wrong, line);
+        let place = from + wrong;
+        // Behind a document without an end, the reading has gone back.
+        let (to, before) = if self.counted.0 <= place { self.counted } else { (0, self.first) };
+        let line = before + text[to..place].iter().filter(|byte| **byte == b'\n').count();
+        self.counted = (place, line);
         let reason = format!("the document is not JSON: {error}; is the file complete?");
         (self.sink)(unreadable(self.path, &line.to_string(), reason, Some(document)))?;
-        let next = from + wrong.max(begun + 1).min(rest.len());
+        // An object that does not end has swallowed what stands behind it.
+        let is_open = error.is_eof() && self.retries < MOST_RETRIES;
+        self.retries += usize::from(is_open);
+        let wrong = if is_open { begun + 1 } else { wrong.max(begun + 1) };
+        let next = from + wrong.min(rest.len());
         let begins = |pair: &[u8]| matches!(pair, [b'\n', b'{' | b'[']);
         // The wrong byte may be the first of the next document.
         let before = next.saturating_sub(2).max(from + begun);
@@ -272,5 +302,9 @@ mod tests {
             assert!(reasons.contains("Image a") && reasons.contains("Image b"), "{text}: {reasons}");
             assert!(reasons.contains("not JSON"), "{text}: {reasons}");
         }
+        // An array that is cut off is its entries, and one error.
+        let cut = format!("[\n{},\n{},\n", bad("a"), bad("b"));
+        assert_eq!(letters(&cut).len(), 3, "{:?}", letters(&cut));
+        assert_eq!(letters(&"{\"a\":\n".repeat(10_000)).len(), MOST_RETRIES + 1);
     }
 }
