@@ -102,6 +102,8 @@ mod telemetry;
 mod topics;
 #[cfg(not(feature = "internals"))]
 mod view;
+#[cfg(not(feature = "internals"))]
+mod yaml;
 
 #[cfg(feature = "internals")]
 pub mod api;
@@ -157,3 +159,5 @@ pub mod telemetry;
 pub mod topics;
 #[cfg(feature = "internals")]
 pub mod view;
+#[cfg(feature = "internals")]
+pub mod yaml;

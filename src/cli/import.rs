@@ -11,7 +11,7 @@ use super::{demo, progress};
 use crate::engine::Engine;
 use crate::log::SharedLog;
 use crate::log::kafka::{Config, KafkaLog};
-use crate::node::{self, local};
+use crate::node::{self, Taken, local};
 use crate::publisher::{Counts, Publishing, Settings};
 use crate::record::Timestamp;
 use crate::source;
@@ -22,10 +22,10 @@ pub(super) fn import(dir: &Path, args: &ImportArgs, telemetry: &Telemetry) -> Re
     let engine = local::start(open_log(dir, args.partitions, "import")?, dir, telemetry)?;
     demo::keep(dir)?;
     let publishing = publishing(SharedLog::clone(engine.log()), telemetry)?;
-    let counts = take_in(&publishing, &args.paths)?;
+    let taken = take_in(&publishing, &args.paths)?;
     let read = begun.elapsed();
     catch_up(&engine)?;
-    report(&counts);
+    report(&taken);
     eprintln!(
         "done in {:.1} s: {:.1} s to read and publish, {:.1} s more to classify; data in {}",
         begun.elapsed().as_secs_f64(),
@@ -60,12 +60,13 @@ pub(super) fn publish(cluster: Config, args: &ImportArgs, telemetry: &Telemetry)
 }
 
 /// Reads all inputs and publishes their images, tags and BuildConfigs, with a progress bar.
-fn take_in(publishing: &Publishing, paths: &[PathBuf]) -> Result<Counts, CliError> {
-    let inputs = source::find(paths)?;
+fn take_in(publishing: &Publishing, paths: &[PathBuf]) -> Result<Taken, CliError> {
+    let source::Found { inputs, passed_over } = source::find(paths)?;
+    node::tell(&passed_over);
     let bar = progress::bytes(inputs.iter().map(source::Input::bytes).sum(), "reading");
-    let counts = node::take_in(publishing, &inputs, |bytes| bar.add(bytes))?;
+    let taken = node::take_in(publishing, &inputs, |bytes| bar.add(bytes))?;
     bar.finish();
-    Ok(counts)
+    Ok(taken)
 }
 
 /// Waits until all published records are processed.
@@ -78,11 +79,13 @@ pub(super) fn catch_up(engine: &Engine) -> Result<(), CliError> {
     Ok(())
 }
 
-fn report(counts: &Counts) {
-    let Counts { images, unchanged_images, tags, build_configs, dead_letters, not_images, unknown_claims } =
-        *counts;
+fn report(taken: &Taken) {
+    let Taken { images, tags, build_configs, written } = *taken;
+    let Counts { dead_letters, not_images, unknown_claims, .. } = written;
+    eprintln!("read {images} images, {tags} tags, {build_configs} build configs");
+    let (images, tags, build_configs) = (written.images, written.tags, written.build_configs);
     eprintln!(
-        "{images} images written ({unchanged_images} were known), {tags} tags, {build_configs} build configs"
+        "wrote what is new: {images} records of images, {tags} of tags, {build_configs} of build configs"
     );
     if not_images > 0 {
         eprintln!("{not_images} left out: attestations, artifacts and objects of other kinds are not images");

@@ -10,12 +10,13 @@ use super::args::Format;
 use super::error::CliError;
 use super::plain::plain_answer;
 use crate::api::Client;
+use crate::yaml;
 
 /// Prints `answer` as JSON or YAML. Returns `false` if the format is neither.
 pub(super) fn structured(format: Format, answer: &impl Serialize) -> Result<bool, CliError> {
     let text = match format {
         Format::Json => serde_json::to_string_pretty(answer).map_err(CliError::failed)? + "\n",
-        Format::Yaml => serde_saphyr::to_string(answer).map_err(CliError::failed)?,
+        Format::Yaml => yaml::to_string(answer).map_err(CliError::failed)?,
         Format::Table | Format::Wide | Format::Name => return Ok(false),
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
@@ -39,7 +40,7 @@ pub(super) fn answer<T: DeserializeOwned>(
 pub(super) fn documents(documents: &[impl Serialize]) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
     for document in documents {
-        let text = serde_saphyr::to_string(document).map_err(CliError::failed)?;
+        let text = yaml::to_string(document).map_err(CliError::failed)?;
         writeln!(out, "---\n{}", text.trim_end())?;
     }
     Ok(())

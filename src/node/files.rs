@@ -1,14 +1,15 @@
 //! Files and folders as a source: imported once, or again whenever they change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::NodeError;
 use crate::observe::Observation;
+use crate::oci::{Digest, Reference};
 use crate::publisher::{Counts, Intake, PublishError, Publishing};
 use crate::retry::{Backoff, Policy};
-use crate::source::{self, Input, SinkError};
+use crate::source::{self, Found, Input, PassedOver, SinkError};
 
 /// Interval at which clade checks the files for changes.
 const LOOK: Duration = Duration::from_secs(2);
@@ -20,19 +21,31 @@ const TOGETHER: usize = 2_048;
 /// The files below some paths, each with its size and the time of its last change.
 type Stamps = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
+/// Files passed over that are told by name, at most.
+const TOLD: usize = 20;
+
 /// Imports the files at the start, and again whenever one of them changes. It never ends by itself.
 pub(super) async fn watch(publishing: Publishing, paths: Vec<PathBuf>) -> Result<(), NodeError> {
     let mut seen: Option<Stamps> = None;
+    let mut told = Vec::new();
     let mut backoff = Backoff::new(RETRY);
     let mut again = Instant::now();
     loop {
-        let stamps = stamps(&paths);
+        let found = source::find(&paths);
+        let stamps = found.as_ref().map(stamps).unwrap_or_default();
         if seen.as_ref() != Some(&stamps) || backoff.failures() > 0 && Instant::now() >= again {
             seen = Some(stamps);
-            let (publishing, paths) = (publishing.clone(), paths.clone());
-            let taken = tokio::task::spawn_blocking(move || take_in_changed(&publishing, &paths));
+            if let Ok(found) = &found
+                && found.passed_over != told
+            {
+                tell(&found.passed_over);
+                told.clone_from(&found.passed_over);
+            }
+            let publishing = publishing.clone();
+            let taken = tokio::task::spawn_blocking(move || take_in(&publishing, &found?.inputs, |_| {}));
             match taken.await.map_err(|error| NodeError::Ended(error.to_string()))? {
-                Ok(Counts { images, tags, dead_letters, .. }) => {
+                Ok(Taken { images, tags, written, .. }) => {
+                    let dead_letters = written.dead_letters;
                     eprintln!("took in {images} images, {tags} tags, {dead_letters} dead letters");
                     backoff.succeeded();
                 }
@@ -51,32 +64,80 @@ pub(super) async fn watch(publishing: Publishing, paths: Vec<PathBuf>) -> Result
     }
 }
 
-fn take_in_changed(publishing: &Publishing, paths: &[PathBuf]) -> Result<Counts, NodeError> {
-    take_in(publishing, &source::find(paths)?, |_| {})
+/// Tells people which files were passed over, and what they are.
+pub fn tell(passed_over: &[PassedOver]) {
+    for PassedOver { path, reason } in passed_over.iter().take(TOLD) {
+        eprintln!("warning: {} is passed over: {reason}", path.display());
+    }
+    if passed_over.len() > TOLD {
+        eprintln!("warning: {} more files are passed over", passed_over.len() - TOLD);
+    }
+}
+
+/// The result of an import.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Taken {
+    /// The images that were read. An image that stands there twice counts once.
+    pub images: usize,
+    /// The tags that were read. A tag that has moved counts once.
+    pub tags: usize,
+    /// The BuildConfigs that were read.
+    pub build_configs: usize,
+    /// The records that were written of them, and the rest of the publisher's work.
+    pub written: Counts,
 }
 
 /// Reads all inputs and publishes their observations. Calls `advance` with the number of bytes read.
-pub fn take_in(
-    publishing: &Publishing,
-    inputs: &[Input],
-    advance: impl Fn(u64),
-) -> Result<Counts, NodeError> {
-    let mut portions = Portions { intake: publishing.intake(), next: Vec::new() };
+pub fn take_in(publishing: &Publishing, inputs: &[Input], advance: impl Fn(u64)) -> Result<Taken, NodeError> {
+    let mut portions = Portions { intake: publishing.intake(), next: Vec::new(), names: Names::default() };
     for input in inputs {
         source::read(input, &advance, &mut |observation| portions.put(observation).map_err(SinkError::new))?;
     }
     portions.hand_on()?;
-    Ok(portions.intake.finish()?)
+    let Names { images, tags, build_configs } = portions.names;
+    Ok(Taken {
+        images: images.len(),
+        tags: tags.len(),
+        build_configs: build_configs.len(),
+        written: portions.intake.finish()?,
+    })
+}
+
+/// The names in an import.
+#[derive(Default)]
+struct Names {
+    images: HashSet<Digest>,
+    tags: HashSet<String>,
+    build_configs: HashSet<String>,
+}
+
+impl Names {
+    fn add(&mut self, seen: &Observation) {
+        match seen {
+            Observation::Image(image) => {
+                self.images.insert(image.digest);
+            }
+            Observation::Tag(tag) => {
+                self.tags.insert(Reference::tag_name(&tag.repository, &tag.tag));
+            }
+            Observation::BuildConfig(of) => {
+                self.build_configs.insert(format!("{}/{}", of.namespace, of.name));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Passes observations on in portions, since each call costs a switch of threads.
 struct Portions {
     intake: Intake,
     next: Vec<Observation>,
+    names: Names,
 }
 
 impl Portions {
     fn put(&mut self, observation: Observation) -> Result<(), PublishError> {
+        self.names.add(&observation);
         self.next.push(observation);
         if self.next.len() >= TOGETHER { self.hand_on() } else { Ok(()) }
     }
@@ -86,16 +147,12 @@ impl Portions {
     }
 }
 
-fn stamps(paths: &[PathBuf]) -> Stamps {
-    let inputs = source::find(paths).unwrap_or_default();
-    let stamp = |input: Input| {
-        let path = match input {
-            Input::Layout(dir) => dir.join("index.json"),
-            Input::File { path, .. } => path,
-        };
+fn stamps(found: &Found) -> Stamps {
+    let stamp = |input: &Input| {
+        let path = input.changing();
         let metadata = std::fs::metadata(&path).ok();
         let size = metadata.as_ref().map_or(0, std::fs::Metadata::len);
         (path, (size, metadata.and_then(|metadata| metadata.modified().ok())))
     };
-    inputs.into_iter().map(stamp).collect()
+    found.inputs.iter().map(stamp).collect()
 }

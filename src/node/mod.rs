@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 pub use acting::Acting;
 pub use error::NodeError;
-pub use files::take_in;
+pub use files::{Taken, take_in, tell};
 pub use processes::{Listen, Told, auditor, label, process, rebuilder, run, serve, watch};
 pub use running::local_url;
 pub use sources::{ClusterAccess, Sources};

@@ -267,6 +267,10 @@ fn merge(image: &mut ImageRecord, known: &ImageRecord) {
     image.claims.extend(known.claims.iter().cloned());
     image.claims.sort_unstable();
     image.claims.dedup();
+    // A manifest alone does not say its platform.
+    if image.platform.is_unknown() {
+        image.platform.clone_from(&known.platform);
+    }
     image.created = image.created.or(known.created);
     image.config_digest = image.config_digest.or(known.config_digest);
     if image.media_type.is_none() {

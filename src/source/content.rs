@@ -7,9 +7,11 @@ pub(super) enum Content {
     Claims,
     /// JSON lines with images.
     Images,
-    /// Kubernetes objects, images first.
+    /// Documents, of which the first is an Image object.
     ImageObjects,
-    /// Kubernetes objects.
+    /// An archive of images in a tar.
+    Archive,
+    /// Other documents: objects of Kubernetes, and what tools print of images.
     Objects,
     /// JSON lines with tags.
     Tags,

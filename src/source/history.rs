@@ -22,11 +22,15 @@ struct Marks {
     event: Option<serde::de::IgnoredAny>,
     #[serde(default)]
     declared_base: Option<serde::de::IgnoredAny>,
+    /// A manifest in one line has layers as well.
+    #[serde(default, rename = "schemaVersion")]
+    schema_version: Option<serde::de::IgnoredAny>,
 }
 
 impl Marks {
     fn content(&self) -> Option<Content> {
         match self {
+            Self { schema_version: Some(_), .. } => None,
             Self { layers: Some(_), .. } => Some(Content::Images),
             Self { event: Some(_), .. } => Some(Content::Tags),
             Self { declared_base: Some(_), .. } => Some(Content::Claims),

@@ -1,8 +1,7 @@
-//! OCI image layouts (image-spec, image-layout.md): a folder with `index.json` and `blobs/`.
+//! OCI image layouts (image-spec, image-layout.md): `index.json` and `blobs/`, in a folder or an archive.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
 use super::manifest::{self, Annotations, MAX_DEPTH, MAX_DOCUMENT};
@@ -15,29 +14,49 @@ use crate::oci::reference::{has_host, is_tag};
 use crate::oci::{Digest, Reference};
 use crate::record::{ImageRecord, TagImage, TagItem, Timestamp};
 
+/// The blobs of a layout.
+pub(super) trait Blobs {
+    /// Returns the blob with this digest, or the reason why it cannot be read. The caller compares the content with the
+    /// digest.
+    fn blob(&self, digest: &Digest) -> Result<Vec<u8>, String>;
+}
+
+/// The place of a layout.
+pub(super) struct Place<'a> {
+    /// The path of its index, for messages.
+    pub(super) file: &'a Path,
+    /// The repository of images without a full name.
+    pub(super) name: &'a str,
+    /// The time at which the layout was written.
+    pub(super) since: Timestamp,
+}
+
 /// Reads a layout. Errors in it become dead letters.
-pub(super) fn read(dir: &Path, sink: &mut Sink<'_>) -> Result<(), SourceError> {
-    let path = dir.join("index.json");
-    let cannot = |error| SourceError::Unreadable { path: path.clone(), error };
-    let mut document = Vec::new();
-    std::fs::File::open(&path)
-        .and_then(|file| file.take(MAX_DOCUMENT + 1).read_to_end(&mut document))
-        .map_err(cannot)?;
-    let read = match document.len() as u64 > MAX_DOCUMENT {
+pub(super) fn read(
+    place: &Place<'_>,
+    index: &[u8],
+    blobs: &dyn Blobs,
+    sink: &mut Sink<'_>,
+) -> Result<(), SourceError> {
+    let read = match index.len() as u64 > MAX_DOCUMENT {
         true => Err(format!("it is larger than {MAX_DOCUMENT} bytes")),
-        false => serde_json::from_slice(manifest::without_mark(&document))
+        false => serde_json::from_slice(manifest::without_mark(index))
             .map_err(|error| format!("it is not an image index: {error}")),
     };
-    let index: Manifest = match read {
-        Ok(index) => index,
-        Err(problem) => {
-            sink(unreadable(&path, "1", problem, Some(&document)))?;
-            return Ok(());
-        }
-    };
-    let written = std::fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
-    let since = written.and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
-    let mut layout = Layout { dir, since, sink, repository: repository_of(dir), read: HashMap::new() };
+    match read {
+        Ok(index) => read_index(place, index, blobs, sink),
+        Err(problem) => Ok(sink(unreadable(place.file, "1", problem, Some(index)))?),
+    }
+}
+
+/// Reads the images of an index.
+pub(super) fn read_index(
+    place: &Place<'_>,
+    index: Manifest,
+    blobs: &dyn Blobs,
+    sink: &mut Sink<'_>,
+) -> Result<(), SourceError> {
+    let mut layout = Layout { place, blobs, sink, read: HashMap::new() };
     let inherited = manifest::kept(&index.annotations);
     for (number, entry) in (1..).zip(index.manifests.unwrap_or_default().0) {
         match entry {
@@ -52,10 +71,9 @@ pub(super) fn read(dir: &Path, sink: &mut Sink<'_>) -> Result<(), SourceError> {
 }
 
 struct Layout<'a, 'b> {
-    dir: &'a Path,
-    since: Timestamp,
+    place: &'a Place<'a>,
+    blobs: &'a dyn Blobs,
     sink: &'a mut Sink<'b>,
-    repository: String,
     /// The images that each manifest and index leads to. It is read once, however many ways lead there.
     read: HashMap<Digest, Rc<[TagImage]>>,
 }
@@ -108,7 +126,7 @@ impl Layout<'_, '_> {
         inherited: &Annotations,
         depth: usize,
     ) -> Result<Result<Vec<TagImage>, String>, SourceError> {
-        let read = self.blob(&descriptor.digest);
+        let read = self.blobs.blob(&descriptor.digest);
         let manifest = match read.and_then(|content| manifest::manifest(&descriptor.digest, &content)) {
             Ok(manifest) => manifest,
             Err(problem) => return Ok(Err(problem)),
@@ -158,7 +176,7 @@ impl Layout<'_, '_> {
 
     fn config(&self, manifest: &Manifest) -> Result<Config, String> {
         let digest = manifest::config(manifest)?.digest;
-        manifest::read(&digest, &self.blob(&digest)?)
+        manifest::read(&digest, &self.blobs.blob(&digest)?)
     }
 
     fn image(
@@ -170,11 +188,11 @@ impl Layout<'_, '_> {
     ) -> Result<ImageRecord, String> {
         let media_type = Some(descriptor.media_type.clone());
         let image = manifest::image(descriptor.digest, media_type, manifest, config, annotations)?;
-        Ok(ImageRecord { repositories: vec![name_of(descriptor, &self.repository).0], ..image })
+        Ok(ImageRecord { repositories: vec![name_of(descriptor, self.place.name).0], ..image })
     }
 
     fn tag(&mut self, descriptor: &Descriptor, images: &[TagImage]) -> Result<(), SourceError> {
-        let (repository, tag) = name_of(descriptor, &self.repository);
+        let (repository, tag) = name_of(descriptor, self.place.name);
         let tag = match tag {
             Ok(Some(tag)) => tag,
             Ok(None) => return Ok(()),
@@ -183,36 +201,14 @@ impl Layout<'_, '_> {
         if images.is_empty() {
             return Ok(());
         }
-        let item = TagItem { since: self.since, digest: Some(descriptor.digest), images: images.to_vec() };
+        let item =
+            TagItem { since: self.place.since, digest: Some(descriptor.digest), images: images.to_vec() };
         (self.sink)(Observation::Tag(ObservedTag { source: None, repository, tag, items: vec![item] }))?;
         Ok(())
     }
 
-    /// Reads the blob with this digest. The caller compares the content with the digest.
-    fn blob(&self, digest: &Digest) -> Result<Vec<u8>, String> {
-        let path = self.path(digest);
-        let cannot =
-            |error: &dyn std::fmt::Display| format!("cannot read the blob {}: {error}", path.display());
-        // Anything but a file may never end.
-        if std::fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
-            return Err(cannot(&"it is no file"));
-        }
-        let mut content = Vec::new();
-        std::fs::File::open(&path)
-            .and_then(|file| file.take(MAX_DOCUMENT + 1).read_to_end(&mut content))
-            .map_err(|error| cannot(&error))?;
-        if content.len() as u64 > MAX_DOCUMENT {
-            return Err(format!("the blob {digest} is larger than {MAX_DOCUMENT} bytes"));
-        }
-        Ok(content)
-    }
-
-    fn path(&self, digest: &Digest) -> PathBuf {
-        self.dir.join("blobs").join("sha256").join(digest.hex())
-    }
-
     fn bad(&mut self, place: &str, reason: String) -> Result<(), SourceError> {
-        (self.sink)(unreadable(&self.dir.join("index.json"), place, reason, None))?;
+        (self.sink)(unreadable(self.place.file, place, reason, None))?;
         Ok(())
     }
 }
@@ -248,12 +244,11 @@ fn name_of(descriptor: &Descriptor, default: &str) -> (String, Result<Option<Str
     }
 }
 
-/// Returns the repository of images without a full name: the name of the folder.
-fn repository_of(dir: &Path) -> String {
-    let folder = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-    let name = folder.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+/// Returns a name as that of a repository.
+pub(super) fn repository(name: &str) -> String {
+    let lower = name.to_lowercase();
     let name: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
+        lower.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
     let name = name.trim_matches(['.', '_', '-']);
     if name.is_empty() { "layout".to_owned() } else { name.to_owned() }
 }

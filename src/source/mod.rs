@@ -1,23 +1,35 @@
 //! Sources: from files and folders to observations. The content of a file shows its kind, not its name.
 
+mod archive;
 mod content;
+mod describe;
+mod docker;
+mod elements;
 mod file;
+mod folder;
 pub mod generated;
 mod history;
-mod kubernetes;
+mod id;
+mod inspect;
+mod json;
+mod kept;
 mod layout;
 pub mod line;
+mod loose;
 pub mod manifest;
 pub mod provenance;
+mod sniff;
+mod tar;
 mod text;
+mod unpack;
 mod walk;
 
 use std::path::{Path, PathBuf};
 
-pub use walk::{Input, find};
+pub use walk::{Found, Input, PassedOver, find};
 
 use crate::observe::Observation;
-use crate::record::DeadLetterRecord;
+use crate::record::{DeadLetterRecord, Timestamp};
 
 /// The receiver of observations. An error ends the reading.
 pub type Sink<'a> = dyn FnMut(Observation) -> Result<(), SinkError> + 'a;
@@ -47,20 +59,41 @@ pub enum SourceError {
     },
     /// The file or folder has nothing that clade reads.
     #[error(
-        "{} has nothing to import{}: expected JSON lines of images or tags, `oc get … -o json` lists, or an OCI image \
-         layout",
-        .0.display(), .1.map(|what| format!(" (it is {what})")).unwrap_or_default()
+        "{} has nothing to import{}; `clade help import` lists what clade reads",
+        .0.display(), .1.as_ref().map(|what| format!(": it is {what}")).unwrap_or_default()
     )]
-    Nothing(PathBuf, Option<&'static str>),
+    Nothing(PathBuf, Option<String>),
     /// The sink did not take an observation.
     #[error(transparent)]
     Sink(#[from] SinkError),
 }
 
+/// Dead letters of one input, at most. A small compressed file may have a billion bad entries.
+const MOST_DEAD_LETTERS: u64 = 10_000;
+
 /// Reads one input. Calls `advance` with the number of bytes at each read.
 pub fn read(input: &Input, advance: &dyn Fn(u64), sink: &mut Sink<'_>) -> Result<(), SourceError> {
+    let mut bad = 0_u64;
+    let mut bounded = |seen: Observation| {
+        bad += u64::from(matches!(seen, Observation::Unreadable(_)));
+        let is_told = bad <= MOST_DEAD_LETTERS || !matches!(seen, Observation::Unreadable(_));
+        if is_told { sink(seen) } else { Ok(()) }
+    };
+    let read = read_whole(input, advance, &mut bounded);
+    if bad > MOST_DEAD_LETTERS {
+        let reason = format!(
+            "{} more entries of the file could not be read; clade tells the first {MOST_DEAD_LETTERS} one by one",
+            bad - MOST_DEAD_LETTERS
+        );
+        sink(unreadable(input.path(), "end", reason, None))?;
+    }
+    read
+}
+
+fn read_whole(input: &Input, advance: &dyn Fn(u64), sink: &mut Sink<'_>) -> Result<(), SourceError> {
     match input {
-        Input::Layout(dir) => layout::read(dir, sink),
+        Input::Layout(dir) => folder::read(dir, sink),
+        Input::Copied(dir) => folder::read_dir(dir, sink),
         Input::File { path, .. } => file::read(path, advance, sink),
     }
 }
@@ -76,10 +109,16 @@ pub fn observe_line(line: &[u8]) -> Result<Observation, String> {
     history::read(line)
 }
 
-/// Reads a document of Kubernetes objects, which stands in `path`. Bad objects become dead letters.
+/// Reads documents in JSON or YAML, which stand in `path`. Bad ones become dead letters.
 #[cfg(feature = "internals")]
 pub fn observe_objects(path: &Path, document: &[u8], sink: &mut Sink<'_>) -> Result<(), SinkError> {
-    kubernetes::read(path, document, sink)
+    file::documents(path, document, sink)
+}
+
+/// Returns the time at which a file was written.
+fn written(path: &Path) -> Timestamp {
+    let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    modified.and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// Returns a dead letter for a place in a file.

@@ -26,6 +26,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "audit-line", run: audit::line },
     Target { name: "audit-segment", run: audit::segment },
     Target { name: "config", run: documents::config },
+    Target { name: "files", run: sources::files },
     Target { name: "filters", run: questions::filters },
     Target { name: "frame", run: log::frame },
     Target { name: "keys", run: records::keys },

@@ -7,6 +7,7 @@ use std::path::Path;
 mod commands;
 mod examples;
 mod help;
+mod lines;
 mod links;
 pub(crate) mod markdown;
 mod reference;

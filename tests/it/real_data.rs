@@ -69,7 +69,7 @@ fn import(dir: &Path, data: &Path, declared: &[Declared]) -> Engine {
 
 /// Publishes all of the data, and a class for each declared base.
 pub(crate) fn publish(publisher: &mut Publisher, data: &Path, declared: &[Declared]) {
-    for input in source::find(&[data.to_owned()]).unwrap() {
+    for input in source::find(&[data.to_owned()]).unwrap().inputs {
         source::read(&input, &|_| {}, &mut |observation| {
             publisher.observe(observation).map_err(SinkError::new)
         })

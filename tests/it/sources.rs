@@ -15,10 +15,15 @@ use serde_json::{Value, json};
 use crate::support::digest;
 use crate::workers::{publisher, start};
 
+mod archives;
+mod documents;
 mod files;
 mod layout;
 mod names;
 mod openshift;
+mod packed;
+mod told;
+mod yaml;
 
 /// A data directory and a folder of things to import.
 struct Bench {
@@ -59,7 +64,7 @@ impl Bench {
     fn import(&self) -> Imported {
         let engine = start(self.data.path(), Default::default(), &Default::default());
         let mut publisher = publisher(&engine);
-        for input in source::find(&[self.files.path().to_owned()]).unwrap() {
+        for input in source::find(&[self.files.path().to_owned()]).unwrap().inputs {
             source::read(&input, &|_| {}, &mut |seen| publisher.observe(seen).map_err(SinkError::new))
                 .unwrap();
         }

@@ -198,12 +198,18 @@ pub(in crate::cli) enum Ask {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What a file is, its content tells: JSON lines of images, tags or declared bases (gzip or not), lists that
-`oc get images,imagestreams,buildconfigs -o json` prints (whole or split), or an OCI image layout (a folder).
+The content of a file decides its kind, and not its name. clade reads, plain or compressed with gzip, zstd or xz:
+  - JSON lines of images, tags or declared bases
+  - what `oc get images,imagestreams,buildconfigs` prints as JSON or YAML, whole or split
+  - OCI image layouts, as folders or in a tar, and folders of `skopeo copy ... dir:`
+  - archives of `docker save` and `podman save`
+  - what `docker inspect`, `podman inspect` and `skopeo inspect` print
+  - manifests and configs, as `skopeo inspect --raw`, `crane manifest` and `crane config` print them
 What cannot be read becomes a dead letter; everything else is imported. Importing again changes nothing.
 
 Examples:
   clade import images.jsonl.gz tags.jsonl.gz
+  docker save php:8 | zstd > php.tar.zst && clade import php.tar.zst
   oc get images,imagestreams,buildconfigs -A -o json > cluster.json && clade import cluster.json
   skopeo copy docker://alpine oci:alpine:latest && clade import alpine/")]
 pub(in crate::cli) struct ImportArgs {
@@ -228,7 +234,7 @@ Example of a file:
   metadata: {name: os}
   spec: {selector: {matchExpressions: [{key: os, operator: Exists}]}}")]
 pub(in crate::cli) struct ApplyArgs {
-    /// Manifests, YAML or JSON; - for standard input
+    /// Manifests in YAML or JSON: documents, lists or arrays; - for standard input
     #[arg(short, long = "filename", required = true, value_name = "FILE")]
     pub(in crate::cli) filenames: Vec<PathBuf>,
 }

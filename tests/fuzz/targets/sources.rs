@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clade::observe::Observation;
 use clade::oci::Digest;
-use clade::source::{Input, observe_line, observe_objects, read};
+use clade::source::{Input, find, observe_line, observe_objects, read};
 
 use super::{in_proportion, parts};
 
@@ -54,18 +54,38 @@ pub(crate) fn openshift(input: &[u8]) -> bool {
     }
 }
 
-/// Reads a file of Kubernetes objects, as `oc get -o json` prints it.
+/// Reads a file of documents in JSON or YAML: objects of Kubernetes, and what tools print of images.
 pub(crate) fn objects(input: &[u8]) -> bool {
     let (mut seen, mut all) = (0, true);
     observe_objects(Path::new("objects.json"), input, &mut |observation| {
-        in_proportion(input, size(&observation), 8);
+        // Aliases of YAML repeat what they name.
+        in_proportion(input, size(&observation), 64);
         seen += 1;
         all &= is_readable(&observation);
         Ok(())
     })
     .unwrap();
-    // An object has braces around it.
-    assert!(seen <= input.len());
+    // An object has braces around it, in YAML as well once it is repeated.
+    assert!(seen <= 32 * input.len() + 4_096);
+    seen > 0 && all
+}
+
+/// Reads a file of any kind, as `clade import` does: archives, compressed files, and text in each encoding.
+pub(crate) fn files(input: &[u8]) -> bool {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    std::fs::write(&path, input).unwrap();
+    let Ok(found) = find(&[path]) else { return false };
+    let (mut seen, mut all) = (0, true);
+    for file in &found.inputs {
+        read(file, &|_| {}, &mut |observation| {
+            seen += 1;
+            all &= is_readable(&observation);
+            assert!(seen <= 1_000_000, "a file of {} bytes has no end", input.len());
+            Ok(())
+        })
+        .unwrap();
+    }
     seen > 0 && all
 }
 

@@ -66,6 +66,47 @@ fn a_filter_for_log_lines_that_is_none_is_told_and_stops_nobody() {
 }
 
 #[test]
+fn an_import_counts_the_images_and_tags_that_it_has_read_and_names_the_files_that_it_has_not() {
+    let shell = Shell::empty();
+    let registry = shell.dir.path().join("registry");
+    std::fs::write(registry.join("class.yaml"), "kind: ImageClass\nmetadata: {name: x}\n").unwrap();
+    let import = || {
+        let output = shell.command(&["import", &shell.path("registry")]).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    // Two tags have moved or lie in several partitions, which makes more records than tags.
+    let told = import();
+    assert!(told.contains("read 8 images, 6 tags, 0 build configs\n"), "{told}");
+    assert!(
+        told.contains(
+            "class.yaml is passed over: it is a declaration of an ImageClass: use `clade apply -f`"
+        )
+    );
+    let again = import();
+    assert!(again.contains("read 8 images, 6 tags, 0 build configs\n"), "{again}");
+    assert!(again.contains("wrote what is new: 0 records of images, 0 of tags"), "{again}");
+}
+
+#[test]
+fn a_thousand_classes_and_more_are_applied_at_once() {
+    let shell = Shell::new();
+    let class = |n: usize| {
+        format!(
+            "---\napiVersion: clade.dev/v1alpha1\nkind: ImageClass\nmetadata: {{name: c{n}}}\nspec: {{from: {{kind: \
+             DockerImage, name: 'shop/app1:{n}'}}}}\n"
+        )
+    };
+    std::fs::write(shell.path("many.yaml"), (0..1_200).map(class).collect::<String>()).unwrap();
+    let applied = shell.ok(&["apply", "-f", &shell.path("many.yaml")]);
+    assert_eq!(applied.lines().count(), 1_200);
+    let array = r#"[{"apiVersion": "clade.dev/v1alpha1", "kind": "ImageClass", "metadata": {"name": "in-array"},
+        "spec": {"from": {"kind": "DockerImage", "name": "shop/app1:1"}}}]"#;
+    std::fs::write(shell.path("array.json"), array).unwrap();
+    assert!(shell.ok(&["apply", "-f", &shell.path("array.json")]).contains("/in-array created"));
+}
+
+#[test]
 fn a_manifest_with_a_mistake_changes_nothing_and_says_where_it_is() {
     let shell = Shell::new();
     let class = |name: &str, spec: &str| {

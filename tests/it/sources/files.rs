@@ -24,27 +24,6 @@ fn a_file_is_the_same_in_every_encoding_that_a_shell_writes() {
 }
 
 #[test]
-fn a_document_of_another_tool_is_one_thing_that_is_not_read() {
-    let layers = json!([{"digest": digest("A"), "size": 1}]);
-    let documents: [(Value, &str); 5] = [
-        (json!({"artifacts": [{"id": "1"}], "source": {"metadata": {"layers": layers}}}), "syft"),
-        (json!({"schemaVersion": 2, "config": {"digest": digest("c")}, "layers": layers}), "a manifest"),
-        (json!([{"Id": digest("c"), "RepoTags": ["a:1"], "RootFS": {"Layers": [digest("A")]}}]), "inspect"),
-        (json!({"Name": "quay.io/a", "Digest": digest("a"), "RepoTags": ["1"], "Layers": []}), "inspect"),
-        (json!({"bomFormat": "CycloneDX", "components": []}), "CycloneDX"),
-    ];
-    for (document, what) in documents {
-        let bench = Bench::new();
-        bench.file("other.json", serde_json::to_vec_pretty(&document).unwrap());
-        let error = clade::source::find(&[bench.files.path().join("other.json")]).unwrap_err().to_string();
-        assert!(error.contains(what), "{error}");
-        // In a folder, such a file does not keep others from being read.
-        let imported = bench.lines("images.jsonl", &[image_line("app", &["A"])]).import();
-        assert_eq!((imported.images(), imported.dead_letters()), (1, Vec::new()));
-    }
-}
-
-#[test]
 fn fields_of_a_line_that_nobody_needs_cost_no_image() {
     let mut line = image_line("app", &["A"]);
     line["created"] = json!("last week");
