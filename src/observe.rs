@@ -6,7 +6,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::declare::{ClassSpec, GroupSpec};
 use crate::oci::Digest;
-use crate::record::{BuildConfigRecord, Claim, DeadLetterRecord, ImageRecord, StreamTag, TagImage, TagItem};
+use crate::record::catalog::ImageChain;
+use crate::record::{
+    BuildConfigRecord, Claim, DeadLetterRecord, ImageRecord, StreamTag, TagImage, TagItem, Timestamp,
+};
 
 /// A fact that a source has observed.
 #[derive(Debug, Clone)]
@@ -58,6 +61,8 @@ pub enum Observation {
     GroupGone(String),
     /// An object that is no image, with its kind. The publisher skips and counts it.
     NotAnImage(&'static str),
+    /// A version that counts for the classes that follow a tag, as an administrator imports it.
+    Version(Box<ObservedVersion>),
     /// An input that could not be read.
     Unreadable(DeadLetterRecord),
 }
@@ -94,6 +99,21 @@ pub struct ObservedTag {
 /// The digests that the publisher would like to see, by repository as its source names it: images claim to be built on
 /// them, and a class follows a tag there.
 pub type Wanted = BTreeMap<String, BTreeSet<Digest>>;
+
+/// An earlier version of the classes that follow a tag.
+#[derive(Debug, Clone)]
+pub struct ObservedVersion {
+    /// The full name of the tag.
+    pub tag: String,
+    /// The image or image index.
+    pub digest: Digest,
+    /// The time at which the tag began to point at it, if it is known.
+    pub since: Option<Timestamp>,
+    /// The time of the build.
+    pub built: Option<Timestamp>,
+    /// One chain per platform.
+    pub images: Vec<ImageChain>,
+}
 
 /// All objects of one kind in a source.
 #[derive(Debug, Clone)]

@@ -66,6 +66,7 @@ const ROUTES: &[Route] = &[
     Route("/v1/usage", GET, Handler::Ask(|| get(read::usage)), Anybody),
     Route("/v1/coverage", GET, Handler::Ask(|| get(read::coverage)), Anybody),
     Route("/v1/unknown-bases", GET, Handler::Ask(|| get(read::unknown_bases)), Anybody),
+    Route("/v1/versions", GET, Handler::Ask(|| get(stream::versions)), Anybody),
     Route("/v1/lineage", GET, Handler::Ask(|| get(stream::lineage)), Anybody),
     Route("/v1/subscribe/{topic}", GET, Handler::AskAtOnce(|| get(stream::subscribe)), Anybody),
     Route("/v1/apply", POST, Handler::Declare(|| post(write::apply)), Commanders),

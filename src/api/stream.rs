@@ -8,7 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query as Params, State};
 use axum::response::{IntoResponse, Response};
 use http_body_util::StreamBody;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_stream::StreamExt as _;
@@ -18,6 +18,7 @@ use super::Ask;
 use super::error::ApiError;
 use super::limits::{Gate, Limits, PIECE};
 use crate::log::SharedLog;
+use crate::query::Query;
 use crate::query::lineage::each;
 use crate::record::{State as ImageState, Timestamp, Topic};
 use crate::subscribe::{Events, Filter, Form, Next, Start, Subscription};
@@ -74,6 +75,46 @@ fn export(snapshot: Snapshot, to: &mpsc::Sender<Piece>) {
         piece.len() < PIECE || send(&mut piece)
     });
     send(&mut piece);
+}
+
+/// The parameters of an export of versions.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct VersionsParams {
+    /// The class; without, all that follow a tag.
+    class: Option<String>,
+}
+
+pub(super) async fn versions(
+    State(asked): State<Arc<dyn Ask>>,
+    Extension(limits): Bounds,
+    Params(params): Params<VersionsParams>,
+) -> Result<Response, ApiError> {
+    let place = limits.exports.enter().await?;
+    let (sender, pieces) = mpsc::channel(PIECES);
+    // The query lets go of the index before the client reads.
+    let versions = Query::new(asked.snapshot()).versions(params.class.as_deref())?;
+    tokio::task::spawn_blocking(move || {
+        send_lines(versions, &sender);
+        drop(place);
+    });
+    Ok(lines(pieces))
+}
+
+/// Sends each of the items as a line, until the reader is gone.
+fn send_lines(items: impl Iterator<Item = impl Serialize>, to: &mpsc::Sender<Piece>) {
+    let mut piece = Vec::new();
+    for item in items {
+        if serde_json::to_writer(&mut piece, &item).is_err() {
+            break;
+        }
+        piece.push(b'\n');
+        if piece.len() >= PIECE && to.blocking_send(Ok(std::mem::take(&mut piece).into())).is_err() {
+            return;
+        }
+    }
+    // The reader may be gone.
+    let _ = to.blocking_send(Ok(piece.into()));
 }
 
 /// The parameters of a subscription: filter, start, whether it follows, and the output form.

@@ -25,7 +25,7 @@ pub(super) fn generate(args: &GenerateArgs) -> Result<(), CliError> {
                 &mut images
             }
             Line::Tag(_) => &mut tags,
-            Line::Claim(_) => &mut claims,
+            Line::Claim(_) | Line::Version(_) => &mut claims,
         };
         serde_json::to_writer(&mut *file, &line).map_err(|error| cannot(error.into()))?;
         file.write_all(b"\n").map_err(cannot)?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::args::ImportArgs;
 use super::client::open_log;
 use super::error::CliError;
-use super::{demo, progress};
+use super::{demo, progress, signed};
 use crate::engine::Engine;
 use crate::log::SharedLog;
 use crate::log::kafka::{Config, KafkaLog};
@@ -19,6 +19,7 @@ use crate::telemetry::Telemetry;
 
 pub(super) fn import(dir: &Path, args: &ImportArgs, telemetry: &Telemetry) -> Result<(), CliError> {
     let begun = Instant::now();
+    check(args)?;
     let engine = local::start(open_log(dir, args.partitions, "import")?, dir, telemetry)?;
     demo::keep(dir)?;
     let publishing = publishing(SharedLog::clone(engine.log()), telemetry)?;
@@ -36,6 +37,10 @@ pub(super) fn import(dir: &Path, args: &ImportArgs, telemetry: &Telemetry) -> Re
     Ok(())
 }
 
+fn check(args: &ImportArgs) -> Result<(), CliError> {
+    args.verify_key.as_deref().map_or(Ok(()), |key| signed::check(&args.paths, key))
+}
+
 fn publishing(log: SharedLog, telemetry: &Telemetry) -> Result<Publishing, CliError> {
     let (spans, metrics) = (telemetry.spans.clone(), telemetry.metrics.clone());
     let settings = Settings { clock: Timestamp::now, delay: Duration::ZERO, spans, metrics };
@@ -50,6 +55,7 @@ pub(super) fn publish(cluster: Config, args: &ImportArgs, telemetry: &Telemetry)
             "--partitions is for a new data directory; a cluster has its own: clade topics".to_owned(),
         ));
     }
+    check(args)?;
     let publishing = publishing(Arc::new(KafkaLog::open(cluster)?), telemetry)?;
     let waiting = progress::spinner("reading what is published");
     publishing.observe(Arc::default())?;
@@ -80,9 +86,12 @@ pub(super) fn catch_up(engine: &Engine) -> Result<(), CliError> {
 }
 
 fn report(taken: &Taken) {
-    let Taken { images, tags, build_configs, written } = *taken;
+    let Taken { images, tags, build_configs, versions, written } = *taken;
     let Counts { dead_letters, not_images, unknown_claims, .. } = written;
     eprintln!("read {images} images, {tags} tags, {build_configs} build configs");
+    if versions > 0 {
+        eprintln!("read {versions} versions of classes");
+    }
     let (images, tags, build_configs) = (written.images, written.tags, written.build_configs);
     eprintln!(
         "wrote what is new: {images} records of images, {tags} of tags, {build_configs} of build configs"

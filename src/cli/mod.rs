@@ -22,6 +22,7 @@ mod run;
 mod secret;
 mod services;
 mod show;
+mod signed;
 mod status;
 mod stream;
 mod topics;

@@ -85,6 +85,7 @@ fn told(of: &Explanation, is_wide: bool) -> Vec<String> {
             format!("    {}: {}, on {}", standing.name, state(standing.state), standing.version.short());
         match standing.origin {
             Origin::Observed => {}
+            Origin::History => line += ", a version that was imported",
             Origin::Pattern => line += ", a version by the pattern of the class",
             Origin::Adopted => line += ", a chain that the class adopts",
             Origin::Claimed => line += ", a version by claims of images",

@@ -10,9 +10,12 @@ use serde::Serialize;
 
 use super::args::{ExportArgs, Exported, SubscribeArgs};
 use super::error::CliError;
+use super::output::lines;
 use crate::api::Client;
+use crate::audit::{SignatureLine, SigningKey};
 use crate::log::kafka::{Config, KafkaLog};
 use crate::node::StopSignals;
+use crate::oci::digest::Hasher;
 use crate::record::Timestamp;
 use crate::subscribe::{Event, Filter, Form, Next, Start, SubscribeError, Subscription};
 
@@ -54,9 +57,9 @@ pub(super) fn subscribe(client: &Client, args: &SubscribeArgs) -> Result<(), Cli
     let path = format!("/v1/subscribe/{}", args.topic.topic());
     // Nothing is lost with this process, so a signal may just end it.
     if args.follow {
-        pass_on(client, &path, &parameters, stopped())
+        pass_on(client, &path, &parameters, stopped(), |_| {})
     } else {
-        pass_on(client, &path, &parameters, pending())
+        pass_on(client, &path, &parameters, pending(), |_| {})
     }
 }
 
@@ -161,16 +164,31 @@ impl From<SubscribeError> for CliError {
 
 pub(super) fn export(client: &Client, args: &ExportArgs) -> Result<(), CliError> {
     match args.what {
-        Exported::Lineage => pass_on(client, "/v1/lineage", &[("", ""); 0], pending()),
+        Exported::Lineage if args.class.is_some() || args.signing_key.is_some() => Err(CliError::Usage(
+            "--class and --signing-key are for `clade export versions`; lineage is of all images".to_owned(),
+        )),
+        Exported::Lineage => pass_on(client, "/v1/lineage", &[("", ""); 0], pending(), |_| {}),
+        Exported::Versions => {
+            let key = args.signing_key.as_deref().map(SigningKey::read).transpose()?;
+            let parameters: Vec<(&str, &str)> = args.class.iter().map(|class| ("class", &**class)).collect();
+            let mut told = Hasher::default();
+            pass_on(client, "/v1/versions", &parameters, pending(), |bytes| told.update(bytes))?;
+            if let Some(key) = key {
+                let line = SignatureLine::new(told.finish(), &key).map_err(CliError::failed)?;
+                lines([serde_json::to_string(&line).map_err(CliError::failed)?])?;
+            }
+            Ok(())
+        }
     }
 }
 
-/// Passes an answer on in whole lines, each as soon as it was received.
+/// Passes an answer on in whole lines, each as soon as it was received, and calls `passed` with what it passes on.
 fn pass_on(
     client: &Client,
     path: &str,
     parameters: &impl Serialize,
     stopped: impl Future<Output = ()>,
+    mut passed: impl FnMut(&[u8]),
 ) -> Result<(), CliError> {
     let mut begun: Vec<u8> = Vec::new();
     client.stream(path, parameters, stopped, |piece| {
@@ -182,10 +200,13 @@ fn pass_on(
         let mut out = std::io::stdout().lock();
         out.write_all(&begun)?;
         out.write_all(whole)?;
+        passed(&begun);
+        passed(whole);
         begun = rest.to_vec();
         out.flush()
     })?;
     let mut out = std::io::stdout().lock();
     out.write_all(&begun)?;
+    passed(&begun);
     Ok(out.flush()?)
 }

@@ -144,7 +144,8 @@ pub(super) struct Stated {
 pub struct ClassVersion {
     /// The image or image index that the tag pointed at.
     pub digest: String,
-    /// The source of clade's knowledge of the version: `observed`, `pattern`, `adopted` or `claimed`.
+    /// The source of clade's knowledge of the version: `observed`, `history`, `pattern`, `adopted` or
+    /// `claimed`.
     pub origin: Option<String>,
     /// The time at which this became the current version. Absent if nobody knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

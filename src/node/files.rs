@@ -83,6 +83,8 @@ pub struct Taken {
     pub tags: usize,
     /// The BuildConfigs that were read.
     pub build_configs: usize,
+    /// The versions of classes that were read.
+    pub versions: usize,
     /// The records that were written of them, and the rest of the publisher's work.
     pub written: Counts,
 }
@@ -94,11 +96,12 @@ pub fn take_in(publishing: &Publishing, inputs: &[Input], advance: impl Fn(u64))
         source::read(input, &advance, &mut |observation| portions.put(observation).map_err(SinkError::new))?;
     }
     portions.hand_on()?;
-    let Names { images, tags, build_configs } = portions.names;
+    let Names { images, tags, build_configs, versions } = portions.names;
     Ok(Taken {
         images: images.len(),
         tags: tags.len(),
         build_configs: build_configs.len(),
+        versions,
         written: portions.intake.finish()?,
     })
 }
@@ -109,6 +112,7 @@ struct Names {
     images: HashSet<Digest>,
     tags: HashSet<String>,
     build_configs: HashSet<String>,
+    versions: usize,
 }
 
 impl Names {
@@ -123,6 +127,7 @@ impl Names {
             Observation::BuildConfig(of) => {
                 self.build_configs.insert(format!("{}/{}", of.namespace, of.name));
             }
+            Observation::Version(_) => self.versions += 1,
             _ => {}
         }
     }

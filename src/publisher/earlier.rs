@@ -63,6 +63,10 @@ impl Publisher {
             classes.remove(&class.name);
             !classes.is_empty()
         });
+        if let Some(imported) = self.pending.versions.remove(&class.name) {
+            self.pending.imported = self.pending.imported.saturating_sub(imported.len());
+            found.extend(imported);
+        }
         if class.version_sources.claims {
             self.claimed_versions(&class.name, followed, &known, &mut found)?;
         }
@@ -181,7 +185,7 @@ impl Publisher {
         // Reproducible builds state the beginning of 1970 or 1980, which says nothing.
         let says_something = |built: &Timestamp| built.as_second() > 400_000_000;
         let built = self.image(&first)?.and_then(|image| image.created).filter(says_something);
-        Ok(Some(Earlier { origin, tag: tag.to_owned(), built, digest, images }))
+        Ok(Some(Earlier { origin, tag: tag.to_owned(), since: None, built, digest, images }))
     }
 
     /// Deletes the versions of a class that its new sources do not give any more.
@@ -198,7 +202,7 @@ impl Publisher {
         let versions = self.catalog.class(class).into_iter().flat_map(crate::class::Class::versions);
         let dropped: Vec<u32> = versions
             .filter(|version| match version.origin {
-                Origin::Observed | Origin::Adopted => false,
+                Origin::Observed | Origin::History | Origin::Adopted => false,
                 Origin::Pattern => !is_named(&version.tag),
                 Origin::Claimed => !sources.claims,
             })

@@ -19,6 +19,7 @@ mod error;
 mod flush;
 mod handle;
 mod handover;
+mod imported;
 mod listing;
 mod migrate;
 mod places;
@@ -53,6 +54,9 @@ use places::Places;
 /// Tag items that may be pending. Tags carry their history and are worth merging for longer: each is written once
 /// however often it moved meanwhile.
 const PENDING_TAG_ITEMS: usize = 500_000;
+
+/// Imported versions that may be pending. Each has the layers of all its platforms.
+const PENDING_VERSIONS: usize = 1_024;
 
 /// The publisher. Only one writes to a log at a time: a later one fences it.
 pub struct Publisher {
@@ -109,6 +113,9 @@ struct Pending {
     /// Tags to be written again because an image that they point at was published or removed.
     moved_tags: BTreeSet<String>,
     classes: BTreeSet<String>,
+    /// Imported versions by class, and their number.
+    versions: BTreeMap<String, Vec<versions::Earlier>>,
+    imported: usize,
 }
 
 /// The work of a publisher, counted.
@@ -182,6 +189,7 @@ impl Publisher {
             | Observation::ClassGone(_)
             | Observation::Group(_)
             | Observation::GroupGone(_) => self.observe_declaration(observation)?,
+            Observation::Version(version) => self.observe_version(*version)?,
             Observation::NotAnImage(what) => {
                 tracing::debug!(what, "left out: it is no image");
                 self.counts.not_images += 1;
@@ -191,6 +199,7 @@ impl Publisher {
         if self.pending.images.len() >= PENDING_IMAGES
             || self.pending.tag_items >= PENDING_TAG_ITEMS
             || self.pending.dead_letters.len() >= PENDING_IMAGES
+            || self.pending.imported >= PENDING_VERSIONS
         {
             self.flush()?;
         }

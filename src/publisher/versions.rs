@@ -18,8 +18,9 @@ pub(super) struct Target {
 /// An image that counts as an earlier version, although nobody saw the followed tag point at it.
 pub(super) struct Earlier {
     pub(super) origin: Origin,
-    /// The tag by which a pattern found it, or that claims name.
+    /// The tag by which a pattern found it, that claims name, or whose version it is.
     pub(super) tag: String,
+    pub(super) since: Option<Timestamp>,
     pub(super) built: Option<Timestamp>,
     pub(super) digest: Digest,
     pub(super) images: Vec<ImageChain>,
@@ -82,7 +83,7 @@ pub(super) fn versions(
         // Without a current version, every image on an earlier one would count as outdated.
         return result;
     }
-    earlier.sort_by_key(|version| (version.origin, version.built, version.digest));
+    earlier.sort_by_key(|version| (version.origin, version.since, version.built, version.digest));
     for version in earlier.into_iter().filter(|version| !version.images.is_empty()) {
         let content = content(&version.images);
         let at_least_as_good = |known: &&VersionRecord| known.origin <= version.origin;
@@ -91,9 +92,10 @@ pub(super) fn versions(
             continue;
         }
         let number = result.number_for(&known, version.origin, &content);
-        let Earlier { origin, tag, built, digest, images } = version;
+        let Earlier { origin, tag, since, built, digest, images } = version;
+        let built = built.filter(|_| since.is_none());
         let (class, tag) = (name.to_owned(), Some(tag));
-        result.changed.push(VersionRecord { class, number, digest, origin, tag, since: None, built, images });
+        result.changed.push(VersionRecord { class, number, digest, origin, tag, since, built, images });
     }
     result
 }

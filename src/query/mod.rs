@@ -13,10 +13,12 @@ mod plan;
 mod reference;
 mod unknown;
 mod usage;
+mod versions;
 
 pub use coverage::CoverageBy;
 pub use filter::Filter;
 pub use reference::{RefError, Resolved};
+pub use versions::Versions;
 
 use crate::shard::Shard;
 use crate::view::Snapshot;

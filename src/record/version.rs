@@ -49,6 +49,8 @@ pub enum Origin {
     /// The followed tag pointed at it: clade saw it, or the history of the image stream has it.
     #[default]
     Observed,
+    /// An administrator imported it, from another clade or from a history that others keep.
+    History,
     /// A tag of the same repository points at it, or did, that a pattern of the class names.
     Pattern,
     /// An administrator named the chain.
@@ -105,6 +107,7 @@ impl Origin {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Observed => "observed",
+            Self::History => "history",
             Self::Pattern => "pattern",
             Self::Adopted => "adopted",
             Self::Claimed => "claimed",

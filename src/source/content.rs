@@ -15,4 +15,6 @@ pub(super) enum Content {
     Objects,
     /// JSON lines with tags.
     Tags,
+    /// JSON lines with versions of classes. They come last: a class must know its current version.
+    Versions,
 }

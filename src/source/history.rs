@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::content::Content;
-use super::line::{ImageLine, LayerLine, Line, TagLine};
-use crate::observe::{Observation, ObservedTag};
+use super::line::{ImageLine, LayerLine, Line, TagLine, VersionImageLine, VersionLine};
+use crate::observe::{Observation, ObservedTag, ObservedVersion};
 use crate::oci::document::not_an_image_tag;
 use crate::oci::reference::{is_repository, is_tag};
-use crate::oci::{Digest, LayerIdentity};
+use crate::oci::{Digest, LayerChain, LayerIdentity, Reference};
+use crate::record::catalog::ImageChain;
 use crate::record::image::Evidence;
 use crate::record::{Claim, ImageRecord, Layer, TagImage, TagItem};
 
@@ -22,6 +23,11 @@ struct Marks {
     event: Option<serde::de::IgnoredAny>,
     #[serde(default)]
     declared_base: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    version_of: Option<serde::de::IgnoredAny>,
+    /// The last line of a file that is signed.
+    #[serde(default)]
+    signed: Option<serde::de::IgnoredAny>,
     /// A manifest in one line has layers as well.
     #[serde(default, rename = "schemaVersion")]
     schema_version: Option<serde::de::IgnoredAny>,
@@ -34,6 +40,7 @@ impl Marks {
             Self { layers: Some(_), .. } => Some(Content::Images),
             Self { event: Some(_), .. } => Some(Content::Tags),
             Self { declared_base: Some(_), .. } => Some(Content::Claims),
+            Self { version_of: Some(_), .. } => Some(Content::Versions),
             _ => None,
         }
     }
@@ -50,6 +57,7 @@ pub(super) fn kind_of_beginning(text: &str) -> Option<Content> {
         ("\"layers\"", Content::Images),
         ("\"event\"", Content::Tags),
         ("\"declared_base\"", Content::Claims),
+        ("\"version_of\"", Content::Versions),
     ];
     fields.into_iter().find_map(|(field, content)| text.contains(field).then_some(content))
 }
@@ -66,11 +74,15 @@ pub(super) fn read(line: &[u8]) -> Result<Observation, String> {
         Some(Content::Tags) => {
             serde_json::from_slice(line).map(Line::Tag).map_err(|error| malformed("a tag event", error))
         }
+        Some(Content::Versions) => {
+            serde_json::from_slice(line).map(Line::Version).map_err(|error| malformed("a version", error))
+        }
         Some(_) => {
             serde_json::from_slice(line).map(Line::Claim).map_err(|error| malformed("a declared base", error))
         }
+        None if marks.signed.is_some() => return Ok(Observation::NotAnImage("signature of a file")),
         None => Err("the line is neither an image (layers), nor a tag event (event), nor a declared base \
-                     (declared_base)"
+                     (declared_base), nor a version (version_of)"
             .to_owned()),
     };
     observation(line?)
@@ -86,6 +98,7 @@ pub(super) fn observation(line: Line) -> Result<Observation, String> {
                 Claim { evidence: Evidence::Dockerfile, name: Some(line.declared_base), digest: None };
             Ok(Observation::Claim(line.digest, named))
         }
+        Line::Version(line) => version(line),
     }
 }
 
@@ -151,6 +164,29 @@ fn tag(line: TagLine) -> Result<Observation, String> {
         tag: line.tag,
         items: vec![item],
     }))
+}
+
+/// Images of one version, at most: an image index has far fewer platforms.
+const MOST_PLATFORMS: usize = 256;
+
+fn version(line: VersionLine) -> Result<Observation, String> {
+    let VersionLine { version_of, digest, since, built, images } = line;
+    let name: Reference = version_of.parse().map_err(|error| format!("version_of: {error}"))?;
+    if name.tag.is_none() {
+        return Err(format!("version_of {version_of:?} names no tag"));
+    }
+    if images.is_empty() || images.len() > MOST_PLATFORMS {
+        return Err(format!("a version has 1 to {MOST_PLATFORMS} images, and this one {}", images.len()));
+    }
+    let chain = |image: VersionImageLine| {
+        let VersionImageLine { digest, platform, layer_identity, layers } = image;
+        let chain = LayerChain::new(layer_identity, layers);
+        let chain_id = chain.last().ok_or_else(|| format!("the image {digest} has no layers"))?;
+        let layers = chain.layers().to_vec();
+        Ok::<_, String>(ImageChain { digest, platform, layer_identity, layers, chain_id })
+    };
+    let images = images.into_iter().map(chain).collect::<Result<_, _>>()?;
+    Ok(Observation::Version(Box::new(ObservedVersion { tag: version_of, digest, since, built, images })))
 }
 
 fn check_repository(name: &str) -> Result<(), String> {

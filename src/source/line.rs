@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::oci::{Digest, Platform, lenient};
+use crate::oci::{Digest, LayerIdentity, Platform, lenient};
 use crate::record::Timestamp;
 
 /// One line. Its fields show its kind.
@@ -15,6 +15,8 @@ pub enum Line {
     Tag(TagLine),
     /// The base that an image's Dockerfile declares.
     Claim(ClaimLine),
+    /// A version of the classes that follow a tag.
+    Version(VersionLine),
 }
 
 /// An image.
@@ -90,4 +92,35 @@ pub struct ClaimLine {
     pub digest: Digest,
     /// The last `FROM`.
     pub declared_base: String,
+}
+
+/// A version of the classes that follow a tag, as `clade export versions` writes it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VersionLine {
+    /// The full name of the tag that the classes follow.
+    pub version_of: String,
+    /// The image or image index that the tag pointed at.
+    pub digest: Digest,
+    /// The time at which the tag began to point at it, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::or_null")]
+    pub since: Option<Timestamp>,
+    /// The time of the build.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient::field")]
+    pub built: Option<Timestamp>,
+    /// The images, one a platform.
+    pub images: Vec<VersionImageLine>,
+}
+
+/// One platform of a version.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VersionImageLine {
+    /// Digest of the platform's manifest.
+    pub digest: Digest,
+    /// The platform.
+    #[serde(default, deserialize_with = "lenient::field")]
+    pub platform: Platform,
+    /// The kind of digest in `layers`: `diff-id` or `blob`.
+    pub layer_identity: LayerIdentity,
+    /// The digests of the non-empty layers, base first.
+    pub layers: Vec<Digest>,
 }

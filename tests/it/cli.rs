@@ -11,6 +11,7 @@ use crate::support::digest;
 mod damaged;
 mod demo;
 mod errors;
+mod exported;
 mod running;
 mod shell;
 mod strangers;

@@ -261,6 +261,101 @@ fn an_administrator_can_forbid_versions_by_claims() {
     assert!(world.publisher.wanted().is_empty());
 }
 
+fn imported(name: &str, layers: &[&str], since: Option<i64>) -> Observation {
+    let line = serde_json::json!({
+        "version_of": FOLLOWED, "digest": digest(name),
+        "since": since.map(|second| Timestamp::from_second(second).unwrap()),
+        "images": [{"digest": digest(name), "layer_identity": "blob",
+            "layers": layers.iter().map(|layer| digest(layer)).collect::<Vec<_>>()}],
+    });
+    clade::source::observe_line(line.to_string().as_bytes()).unwrap()
+}
+
+#[test]
+fn an_imported_version_makes_outdated_members_and_keeps_its_time() {
+    let mut world = World::new();
+    world
+        .images(&[("v2", &["B"]), ("app", &["A", "X"]), ("older", &["Z", "X"])])
+        .tag(FOLLOWED, &["v2"])
+        .class("base", FOLLOWED)
+        .see(imported("v1", &["A"], Some(30)))
+        .see(imported("v0", &["Z"], None))
+        .see(imported("v2 of elsewhere", &["B"], Some(10)));
+    assert_eq!(world.state("app", "base"), Some((OUTDATED, digest("v1"))));
+    assert_eq!(world.state("older", "base"), Some((OUTDATED, digest("v0"))));
+    assert_eq!(
+        origins(&mut world),
+        [(digest("v2"), Origin::Observed), (digest("v1"), Origin::History), (digest("v0"), Origin::History)]
+    );
+    let history = world.class_item("base").status.history;
+    assert_eq!(history[0].since, Some(Timestamp::from_second(30).unwrap()));
+    assert_eq!(history[0].until, Some(Timestamp::from_second(60).unwrap()));
+    assert!(!explain(&mut world, "app").newer[0].at_least, "the history says when");
+    assert!(explain(&mut world, "older").newer[0].at_least);
+    // Importing it again changes nothing.
+    let before = world.class_item("base");
+    world.see(imported("v1", &["A"], Some(30)));
+    assert_eq!(world.class_item("base"), before);
+}
+
+#[test]
+fn a_version_of_a_tag_that_no_class_follows_or_has_seen_is_a_dead_letter_that_says_what_to_do() {
+    let mut world = World::new();
+    let letters = |world: &mut World| -> Vec<String> {
+        world.process();
+        let log = clade::log::SharedLog::clone(&world.log);
+        let mut reasons = Vec::new();
+        let place = clade::log::TopicPartition { topic: clade::record::Topic::DeadLetters, partition: 0 };
+        clade::log::for_each(&*log, place, |stored| {
+            let letter = clade::record::decode::<clade::record::DeadLetterRecord>(&stored.record);
+            reasons.extend(letter.unwrap().map(|letter| letter.reason));
+        })
+        .unwrap();
+        reasons
+    };
+    world.see(imported("v1", &["A"], None));
+    assert!(letters(&mut world)[0].contains("clade apply"));
+    world.class("base", FOLLOWED).process().see(imported("v1", &["A"], None));
+    assert!(letters(&mut world).iter().any(|reason| reason.contains("has no current version yet")));
+}
+
+#[test]
+fn what_one_clade_exports_another_one_imports() {
+    let mut world = three_versions();
+    world.publisher.apply_class(&with_patterns(&["12-?"])).unwrap();
+    let lines: Vec<_> = world.query().versions(None).unwrap().collect();
+    assert_eq!(lines.iter().map(|line| line.digest).collect::<Vec<_>>(), ["v1", "v2", "v3"].map(digest));
+
+    let mut other = World::new();
+    other
+        .images(&[("v3", &["C"]), ("app1", &["A", "X"]), ("app2", &["B", "X"])])
+        .tag(FOLLOWED, &["v3"])
+        .class("os", FOLLOWED)
+        .process();
+    for line in &lines {
+        let text = serde_json::to_string(line).unwrap();
+        other.see(clade::source::observe_line(text.as_bytes()).unwrap());
+    }
+    assert_eq!(other.state("app1", "os"), Some((OUTDATED, digest("v1"))));
+    assert_eq!(other.state("app2", "os"), Some((OUTDATED, digest("v2"))));
+    let again: Vec<_> = other.query().versions(Some("os")).unwrap().map(|line| line.digest).collect();
+    assert_eq!(again, ["v1", "v2", "v3"].map(digest));
+}
+
+#[test]
+fn versions_that_rest_on_claims_are_not_exported() {
+    let mut world = World::new();
+    world
+        .see(in_repository(REPOSITORY, "v2", &["B"]))
+        .see(in_repository(REPOSITORY, "v1", &["A"]))
+        .tag(FOLLOWED, &["v2"])
+        .class("base", FOLLOWED)
+        .see(claiming("app", &["A", "X"], FOLLOWED, digest("v1")));
+    assert_eq!(origins(&mut world).len(), 2);
+    let exported: Vec<_> = world.query().versions(None).unwrap().map(|line| line.digest).collect();
+    assert_eq!(exported, [digest("v2")]);
+}
+
 #[test]
 fn a_restart_knows_the_same_versions_and_wants_the_same_digests() {
     let mut world = three_versions();

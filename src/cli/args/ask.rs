@@ -189,9 +189,20 @@ pub(in crate::cli) struct StatusArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  clade export lineage > lineage.jsonl
+  clade export versions --class rhel7 --signing-key key.pem > rhel7.jsonl
+  clade import rhel7.jsonl --verify-key key.pem.pub        # in another clade, where a class follows the same tag")]
 pub(in crate::cli) struct ExportArgs {
     /// The data to export
     pub(in crate::cli) what: Exported,
+    /// Of versions: those of this class [default: all that follow a tag]
+    #[arg(long, value_name = "CLASS")]
+    pub(in crate::cli) class: Option<String>,
+    /// Of versions: sign the lines with this Ed25519 key (see clade audit keygen)
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) signing_key: Option<std::path::PathBuf>,
 }
 
 /// The kinds of data that can be exported.
@@ -199,4 +210,6 @@ pub(in crate::cli) struct ExportArgs {
 pub(in crate::cli) enum Exported {
     /// Every image with its bases, equivalents, classes and claims
     Lineage,
+    /// Every version of every class that follows a tag, for clade import in another clade
+    Versions,
 }

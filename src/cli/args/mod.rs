@@ -219,6 +219,9 @@ pub(in crate::cli) struct ImportArgs {
     /// Number of partitions of a new data directory
     #[arg(long, value_name = "N")]
     pub(in crate::cli) partitions: Option<u16>,
+    /// Import only if each file is signed with this Ed25519 key (clade export versions --signing-key)
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) verify_key: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -152,7 +152,7 @@ fn replay(engine: &Engine, args: &DemoArgs) -> Result<(), CliError> {
                 }
             }
             Line::Image(_) => bar.add(1),
-            Line::Claim(_) => {}
+            Line::Claim(_) | Line::Version(_) => {}
         }
         publisher.observe(crate::source::observe(line).map_err(CliError::failed)?)?;
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Metadata;
 use crate::declare::ClassFields;
-use crate::oci::{Digest, Platform};
+use crate::oci::{Digest, LayerIdentity, Platform};
 use crate::record::catalog::Selector;
 use crate::record::{Origin, Timestamp};
 
@@ -48,7 +48,8 @@ pub struct ClassStatus {
 pub struct VersionItem {
     /// The image or image index that the followed tag pointed at.
     pub digest: Digest,
-    /// The source of clade's knowledge of the version: `observed`, `pattern`, `adopted` or `claimed`.
+    /// The source of clade's knowledge of the version: `observed`, `history`, `pattern`, `adopted` or
+    /// `claimed`.
     #[serde(default)]
     pub origin: Origin,
     /// The tag by which a pattern found the version, or that claims name.
@@ -138,4 +139,34 @@ pub struct GroupSpec {
 pub struct GroupStatus {
     /// The names of the selected classes.
     pub classes: Vec<String>,
+}
+
+/// A version of the classes that follow a tag: a line of `clade export versions`, which `clade import` takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportedVersion {
+    /// The full name of the tag.
+    pub version_of: String,
+    /// The image or image index.
+    pub digest: Digest,
+    /// The time at which the tag began to point at it, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The time of the build, if the other is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built: Option<Timestamp>,
+    /// The images, one a platform.
+    pub images: Vec<ExportedImage>,
+}
+
+/// One platform of an exported version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportedImage {
+    /// Digest of the platform's manifest.
+    pub digest: Digest,
+    /// The platform.
+    pub platform: Platform,
+    /// The kind of digest in `layers`.
+    pub layer_identity: LayerIdentity,
+    /// The non-empty layers, base first.
+    pub layers: Vec<Digest>,
 }

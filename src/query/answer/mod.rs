@@ -14,7 +14,8 @@ use crate::record::{Origin, State, Timestamp};
 
 pub use crate::declare::API_VERSION;
 pub use class::{
-    ClassItem, ClassStatus, Condition, GroupItem, GroupSpec, GroupStatus, VersionImage, VersionItem,
+    ClassItem, ClassStatus, Condition, ExportedImage, ExportedVersion, GroupItem, GroupSpec, GroupStatus,
+    VersionImage, VersionItem,
 };
 pub use coverage::{BaseClaim, ClaimedClass, CoverageItem, CoverageReport, UnknownBase};
 pub use lineage::{Base, ClaimItem, Explanation, LayerItem, Lineage, Newer};
@@ -75,7 +76,8 @@ pub struct ClassStanding {
     pub state: State,
     /// The base version: the digest of the base image that the image was built on.
     pub version: Digest,
-    /// The source of clade's knowledge of that version: `observed`, `pattern`, `adopted` or `claimed`.
+    /// The source of clade's knowledge of that version: `observed`, `history`, `pattern`, `adopted` or
+    /// `claimed`.
     #[serde(default)]
     pub origin: Origin,
     /// Digest of the class's current image for the same platform; null when that version has none.

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use clade::oci::Platform;
-use clade::source::line::{ClaimLine, ImageLine, LayerLine, ManifestLine, TagLine};
+use clade::source::line::{
+    ClaimLine, ImageLine, LayerLine, ManifestLine, TagLine, VersionImageLine, VersionLine,
+};
 use clade::source::observe_line;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, Visitor};
@@ -76,6 +78,8 @@ fn the_page_about_json_lines_has_the_fields_that_are_read() {
         ("## Tags", asked::<TagLine>()),
         ("### Manifests", asked::<ManifestLine>()),
         ("## Declared bases", asked::<ClaimLine>()),
+        ("## Versions", asked::<VersionLine>()),
+        ("### Images of versions", asked::<VersionImageLine>()),
     ] {
         let told: BTreeSet<String> = table(heading).into_iter().map(|(field, _)| field).collect();
         assert_eq!(told, asked, "{heading}");
@@ -96,6 +100,8 @@ fn the_page_about_json_lines_says_which_fields_are_needed() {
         ("## Tags", "## Tags", ""),
         ("### Manifests", "## Tags", "/manifests/0"),
         ("## Declared bases", "## Declared bases", ""),
+        ("## Versions", "## Versions", ""),
+        ("### Images of versions", "## Versions", "/images/0"),
     ] {
         let examples = examples(example);
         assert!(!examples.is_empty() && examples.iter().all(is_read), "{example}");

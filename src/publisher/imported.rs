@@ -1,0 +1,46 @@
+//! Versions that an administrator imports: another clade exported them, or somebody else keeps the history of the tag.
+
+use super::versions::Earlier;
+use super::{PublishError, Publisher};
+use crate::class::Class;
+use crate::declare::{Followed, followed};
+use crate::observe::ObservedVersion;
+use crate::record::{DeadLetterRecord, Origin, canonical_name};
+
+impl Publisher {
+    /// Takes a version for all classes that follow its tag. It becomes a dead letter if there is none, or none has a
+    /// current version yet: then every image on it would count as outdated.
+    pub(super) fn observe_version(&mut self, version: ObservedVersion) -> Result<(), PublishError> {
+        // What came before it in a file may have given a class its current version.
+        if !self.pending.images.is_empty() || !self.pending.tags.is_empty() {
+            self.flush()?;
+        }
+        let name = canonical_name(&version.tag);
+        let follows = |class: &&Class| matches!(followed(&class.record.from), Ok(Followed::Tag(tag)) if canonical_name(&tag) == name);
+        let (ready, waiting): (Vec<&Class>, Vec<&Class>) =
+            self.catalog.classes().filter(follows).partition(|class| class.record.current.is_some());
+        let names: Vec<String> = ready.iter().map(|class| class.record.name.clone()).collect();
+        if names.is_empty() {
+            let reason = match waiting.first() {
+                Some(class) => format!(
+                    "class {:?} has no current version yet, since {name} has not been seen: import the version again \
+                     once it has",
+                    class.record.name
+                ),
+                None => format!("no class follows {name}: declare one with `clade apply`, and import again"),
+            };
+            let place = format!("version {} of {}", version.digest, version.tag);
+            self.pending.dead_letters.push(DeadLetterRecord::new(place, None, reason, None));
+            return Ok(());
+        }
+        let ObservedVersion { tag, digest, since, built, images } = version;
+        for class in names {
+            let (tag, images, origin) = (tag.clone(), images.clone(), Origin::History);
+            let earlier = Earlier { origin, tag, since, built, digest, images };
+            self.pending.versions.entry(class.clone()).or_default().push(earlier);
+            self.pending.imported += 1;
+            self.pending.classes.insert(class);
+        }
+        Ok(())
+    }
+}
