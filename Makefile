@@ -14,7 +14,7 @@ WITH_REGISTRY := tests/registry/with-registry.sh
 # And of a store for the audit trail.
 WITH_S3 := tests/audit/with-s3.sh
 
-.PHONY: demo demo-kafka check test soak fuzz mutants lint deny check-deploy faults bench-index bench-lookup bench-kafka bench-kubernetes bench-audit tools test-tools
+.PHONY: demo demo-kafka check test soak fuzz mutants lint deny check-deploy faults bench-index bench-lookup bench-day-one bench-kafka bench-kubernetes bench-audit tools test-tools
 
 ## Shows clade's main job on a made-up registry.
 demo: tools
@@ -84,6 +84,10 @@ bench-index: tools
 ## Look-ups of one image with 1, 16 and 256 partitions.
 bench-lookup: tools
 	cargo bench --locked --bench lookup
+
+## Verdicts of the first day with a registry beside those of the whole history: make bench-day-one
+bench-day-one: tools
+	cargo bench --locked --bench day-one
 
 ## Clade on a real Apache Kafka beside bare clients: make bench-kafka ONLY="throughput latency restart class"
 ## A quick look: CLADE_BENCH_SCALE=0.05 CLADE_BENCH_ROUNDS=1 make bench-kafka

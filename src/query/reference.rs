@@ -27,7 +27,7 @@ pub enum Resolved {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RefError {
     /// No object has this name.
-    #[error("{0:?} not found: no tag, digest, image ID, beginning of one or chain ID is called so")]
+    #[error("{0:?} not found: no tag, digest, image ID, beginning of a digest or chain ID is called so")]
     NotFound(String),
     /// Several images have digests with this beginning.
     #[error("{reference:?} is the beginning of several digests: {}", .digests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]

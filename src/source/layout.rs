@@ -5,7 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::manifest::{self, Annotations, MAX_DEPTH, MAX_DOCUMENT};
-use super::{Sink, SourceError, unreadable};
+use super::{Sink, SourceError, provenance, unreadable};
 use crate::observe::{Observation, ObservedTag};
 use crate::oci::document::{
     Config, Descriptor, Manifest, REF_NAME, not_an_image, not_an_image_config, not_an_image_manifest,
@@ -88,6 +88,7 @@ impl Layout<'_, '_> {
     ) -> Result<Rc<[TagImage]>, SourceError> {
         if let Some(what) = not_an_image(descriptor) {
             (self.sink)(Observation::NotAnImage(what))?;
+            self.attestation(descriptor)?;
             return Ok(Rc::default());
         }
         if let Some(known) = self.read.get(&descriptor.digest).cloned() {
@@ -172,6 +173,24 @@ impl Layout<'_, '_> {
             }
             Err(problem) => Ok(Err(problem)),
         }
+    }
+
+    /// Observes the bases that an attestation claims. One that cannot be read claims none: no image needs it.
+    fn attestation(&mut self, descriptor: &Descriptor) -> Result<(), SourceError> {
+        let Some(image) = provenance::subject(descriptor) else { return Ok(()) };
+        let read = self.blobs.blob(&descriptor.digest);
+        let Ok(manifest) = read.and_then(|content| manifest::manifest(&descriptor.digest, &content)) else {
+            return Ok(());
+        };
+        for statement in provenance::statements(&manifest) {
+            let content = self.blobs.blob(&statement.digest).unwrap_or_default();
+            if Digest::of(&content) == statement.digest {
+                for claim in provenance::claims(&content) {
+                    (self.sink)(Observation::Claim(image, claim))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn config(&self, manifest: &Manifest) -> Result<Config, String> {

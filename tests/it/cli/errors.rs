@@ -21,7 +21,12 @@ fn every_kind_of_failure_has_its_exit_code_and_a_message_that_says_what_to_do() 
         (&shell, &["get", "images", "--class", "bsae"], 3, "did you mean \"base\"?"),
         (&shell, &["get", "classes", "--class", "base"], 2, "chosen by its name"),
         (&shell, &["get", "groups", "--limit", "1"], 2, "chosen by its name"),
-        (&shell, &["explain", "no/such:tag"], 3, "no tag, digest, beginning of a digest or chain ID"),
+        (
+            &shell,
+            &["explain", "no/such:tag"],
+            3,
+            "no tag, digest, image ID, beginning of a digest or chain ID",
+        ),
         (&shell, &["delete", "class", "absent"], 3, "class \"absent\" not found"),
         (&shell, &["delete", "group", "a/b c?&"], 3, "group \"a/b c?&\" not found"),
         (&shell, &["get", "images", "--platform", "linux"], 2, "is not os/architecture"),
