@@ -130,7 +130,7 @@ pub(super) async fn no_path(uri: Uri) -> ApiError {
 impl From<RefError> for ApiError {
     fn from(error: RefError) -> Self {
         let status = match error {
-            RefError::NotFound(_)
+            RefError::NotFound { .. }
             | RefError::NoClass { .. }
             | RefError::NoGroup { .. }
             | RefError::NotInGroup { .. } => StatusCode::NOT_FOUND,

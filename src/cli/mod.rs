@@ -46,10 +46,10 @@ use crate::telemetry::Telemetry;
 
 /// Runs the command line and returns the process's exit code.
 pub fn main() -> ExitCode {
-    let args = parse();
+    let (args, unused) = parse();
     log_to_stderr(args.verbose);
     keep_files_private();
-    match dispatch(args) {
+    match unused.map_or(Ok(()), |problem| Err(CliError::Usage(problem))).and_then(|()| dispatch(args)) {
         Ok(()) => ExitCode::SUCCESS,
         // The reader of our output has closed it, which is no error.
         Err(CliError::ClosedOutput) => ExitCode::SUCCESS,
@@ -60,13 +60,15 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Parses the arguments. Under the name `kubectl-clade` the program is a plugin of kubectl and calls itself as that
+/// Parses the arguments, and says which option its command has no use for. Under the name `kubectl-clade` the program is a plugin of kubectl and calls itself as that
 /// does.
-fn parse() -> Args {
+fn parse() -> (Args, Option<String>) {
     let called = std::env::args_os().next().unwrap_or_default();
     let is_plugin = Path::new(&called).file_stem().is_some_and(|name| name == "kubectl-clade");
     let command = if is_plugin { Args::command().bin_name("kubectl clade") } else { Args::command() };
-    Args::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+    let matches = command.get_matches();
+    let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    (args, args::unused(&matches))
 }
 
 /// Files that clade makes are for its user and group: names of images and who commands what are nobody else's business.

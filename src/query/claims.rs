@@ -23,11 +23,9 @@ impl Query {
         let digest = claim.digest.as_ref().and_then(|digest| digest.parse().ok());
         // A digest says which base it was. A tag may have moved since.
         let (mut bases, mut versions) = match digest.or(named.as_ref().and_then(|(_, digest)| *digest)) {
-            Some(digest) => {
-                (self.images(&digest.to_string()).unwrap_or_default(), versions_at(shard, digest))
-            }
+            Some(digest) => (self.known_images(&digest.to_string()), versions_at(shard, digest)),
             None => {
-                let bases = claim.name.iter().filter_map(|name| self.images(name).ok()).flatten().collect();
+                let bases = claim.name.as_ref().map_or_else(Vec::new, |name| self.known_images(name));
                 let tag = named.map(|(tag, _)| tag).unwrap_or_default();
                 (bases, versions_of(shard, &tag))
             }

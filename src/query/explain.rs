@@ -120,12 +120,17 @@ fn verdict(image: &ImageView<'_>, classes: &[ClassStanding], bases: &[Base], cla
     if let [first, ..] = nearest[..] {
         let names: Vec<String> =
             nearest.iter().map(|standing| format!("{} ({})", standing.name, standing.state)).collect();
-        return format!(
-            "built on class {}: the first {} layers are those of {}",
-            names.join(", "),
-            first.depth,
-            first.version.short()
-        );
+        let (names, version) = (names.join(", "), first.version.short());
+        // An image that a class follows, or one with the same layers, is not built on itself.
+        if first.depth == image.layers {
+            let is_it = nearest.iter().any(|standing| standing.version == image.digest);
+            return if is_it {
+                format!("is a version of class {names}")
+            } else {
+                format!("has the very layers of {version}, a version of class {names}")
+            };
+        }
+        return format!("built on class {names}: the first {} layers are those of {version}", first.depth);
     }
     if image.node.is_none() {
         return "has no layers: based on nothing, and nothing is based on it".to_owned();

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::Query;
-use super::reference::RefError;
+use super::reference::{RefError, SHORTEST_PREFIX};
 use crate::shard::Shard;
 
 /// Names that are less alike are not worth a suggestion (Jaro-Winkler, from 0 to 1).
 const ALIKE: f64 = 0.8;
 /// Suggestions for one name, at most.
 const SUGGESTIONS: usize = 3;
+/// Names of tags that are sorted for them, at most.
+const MOST_LOOKED_AT: usize = 100;
 
 impl Query {
     /// Refuses the name of a class that no partition knows.
@@ -50,6 +52,26 @@ impl Query {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// What may have been meant by a REF that nothing has, as the end of a sentence: a tag whose name was not written in
+    /// full, or too few digits of a digest.
+    pub(super) fn meant_by(&self, reference: &str) -> String {
+        let digits = reference.strip_prefix("sha256:").unwrap_or(reference);
+        let is_short = !digits.is_empty() && digits.len() < SHORTEST_PREFIX;
+        if is_short && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return format!("; the beginning of a digest needs at least {SHORTEST_PREFIX} digits");
+        }
+        let has_tag = reference.rsplit('/').next().is_some_and(|last| last.contains(':'));
+        let (full, of_any_tag) = (format!("/{reference}"), format!("/{reference}:"));
+        let is_meant = |name: &str| {
+            name.ends_with(&full)
+                || !has_tag && (name.contains(&of_any_tag) || name.starts_with(&of_any_tag[1..]))
+        };
+        let tags = self.shards().flat_map(Shard::tags).map(|tag| tag.name.as_str());
+        let meant: BTreeSet<&str> = tags.filter(|name| is_meant(name)).take(MOST_LOOKED_AT).collect();
+        let quoted: Vec<String> = meant.iter().take(SUGGESTIONS).map(|name| format!("{name:?}")).collect();
+        if quoted.is_empty() { String::new() } else { format!("; did you mean {}?", quoted.join(" or ")) }
     }
 
     fn catalogs(&self) -> impl Iterator<Item = &crate::class::Catalog> {

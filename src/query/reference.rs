@@ -27,8 +27,15 @@ pub enum Resolved {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RefError {
     /// No object has this name.
-    #[error("{0:?} not found: no tag, digest, image ID, beginning of a digest or chain ID is called so")]
-    NotFound(String),
+    #[error(
+        "{reference:?} not found: no tag, digest, image ID, beginning of a digest or chain ID is called so{hint}"
+    )]
+    NotFound {
+        /// The name.
+        reference: String,
+        /// What may have been meant, or nothing.
+        hint: String,
+    },
     /// Several images have digests with this beginning.
     #[error("{reference:?} is the beginning of several digests: {}", .digests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
     Ambiguous {
@@ -78,23 +85,41 @@ fn in_it(classes: &[String]) -> String {
 }
 
 /// Fewer digits would match by chance in any larger registry.
-const SHORTEST_PREFIX: usize = 4;
+pub(super) const SHORTEST_PREFIX: usize = 4;
 
 impl Query {
-    /// Resolves `reference`.
+    /// Resolves `reference`. If nothing is called so, the error says what may have been meant.
     pub fn resolve(&self, reference: &str) -> Result<Resolved, RefError> {
+        self.find(reference).map_err(|error| match error {
+            RefError::NotFound { reference, .. } => {
+                let hint = self.meant_by(&reference);
+                RefError::NotFound { reference, hint }
+            }
+            error => error,
+        })
+    }
+
+    fn find(&self, reference: &str) -> Result<Resolved, RefError> {
         if let Ok(digest) = reference.parse::<Digest>() {
-            return self.resolve_digest(digest).ok_or_else(|| RefError::NotFound(reference.to_owned()));
+            return self.resolve_digest(digest).ok_or_else(|| not_found(reference));
         }
         if let Some((_, digest)) = reference.split_once('@')
             && let Ok(digest) = digest.parse::<Digest>()
         {
-            return self.resolve_digest(digest).ok_or_else(|| RefError::NotFound(reference.to_owned()));
+            return self.resolve_digest(digest).ok_or_else(|| not_found(reference));
         }
         if let Some(images) = self.resolve_tag(reference) {
             return Ok(Resolved::Images(images));
         }
         self.resolve_prefix(reference)
+    }
+
+    /// The images that a claim names by tag or digest, if they are known.
+    pub(super) fn known_images(&self, reference: &str) -> Vec<Digest> {
+        match self.find(reference) {
+            Ok(Resolved::Images(images)) => images,
+            _ => Vec::new(),
+        }
     }
 
     /// The images that `reference` names. A chain stands for the images whose last chain it is.
@@ -160,7 +185,7 @@ impl Query {
         let is_prefix = (SHORTEST_PREFIX..=64).contains(&digits.len())
             && digits.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit));
         if !is_prefix {
-            return Err(RefError::NotFound(reference.to_owned()));
+            return Err(not_found(reference));
         }
         let mut digests: Vec<Digest> = self
             .shards()
@@ -186,7 +211,7 @@ impl Query {
         }
         let mut ids = called.into_iter();
         match (ids.next(), ids.next()) {
-            (None, _) => Err(RefError::NotFound(reference.to_owned())),
+            (None, _) => Err(not_found(reference)),
             (Some((_, mut images)), None) => {
                 images.sort_unstable();
                 Ok(Resolved::Images(images))
@@ -197,4 +222,8 @@ impl Query {
             }
         }
     }
+}
+
+fn not_found(reference: &str) -> RefError {
+    RefError::NotFound { reference: reference.to_owned(), hint: String::new() }
 }

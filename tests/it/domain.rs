@@ -136,6 +136,43 @@ fn an_image_id_or_its_beginning_names_every_image_with_that_config() {
     assert_eq!(world.item("unknown config").image_id, None);
 }
 
+#[test]
+fn a_name_that_nothing_has_is_refused_with_what_may_have_been_meant() {
+    let mut world = World::new();
+    world
+        .images(&[("app", &["A"])])
+        .tag("registry.example/shop/app:1", &["app"])
+        .tag("registry.example/shop/app:2", &["app"]);
+    let query = world.query();
+    let told = |reference: &str| query.resolve(reference).unwrap_err().to_string();
+    assert!(
+        told("shop/app:1").ends_with("did you mean \"registry.example/shop/app:1\"?"),
+        "{}",
+        told("shop/app:1")
+    );
+    let both = "did you mean \"registry.example/shop/app:1\" or \"registry.example/shop/app:2\"?";
+    assert!(told("registry.example/shop/app").ends_with(both), "{}", told("registry.example/shop/app"));
+    assert!(told("app").ends_with(both));
+    assert!(told("ab1").ends_with("needs at least 4 digits"));
+    assert!(told("nothing:1").ends_with("is called so"));
+}
+
+#[test]
+fn an_image_that_a_class_follows_is_not_said_to_be_built_on_it() {
+    let mut world = World::new();
+    world
+        .images(&[("base", &["A"]), ("twin", &["A"]), ("app", &["A", "B"])])
+        .tag("base:1", &["base"])
+        .class("base", "base:1");
+    assert_eq!(explain(&mut world, "base").verdict, "is a version of class base (current)");
+    let twin = explain(&mut world, "twin").verdict;
+    assert!(
+        twin.starts_with("has the very layers of ") && twin.ends_with("a version of class base (current)"),
+        "{twin}"
+    );
+    assert!(explain(&mut world, "app").verdict.starts_with("built on class base (current)"));
+}
+
 // Section 3: the relation.
 
 #[test]

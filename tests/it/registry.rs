@@ -1,6 +1,8 @@
 //! A real registry as a live source of the program itself. `make test` starts one: `CLADE_TEST_REGISTRY` names the folder of
 //! `tests/registry/registry.sh`. It is filled once; tests that change their registry have a copy.
 
+mod before;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;

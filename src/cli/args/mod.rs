@@ -8,6 +8,7 @@ mod rebuild;
 mod registry;
 mod services;
 mod subscribe;
+mod unused;
 
 use std::path::PathBuf;
 
@@ -34,6 +35,7 @@ pub(in crate::cli) use services::{
     WatchArgs,
 };
 pub(in crate::cli) use subscribe::SubscribeArgs;
+pub(in crate::cli) use unused::unused;
 
 /// Which container images are built on what, and is it the current version?
 #[derive(Debug, Parser)]

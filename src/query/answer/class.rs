@@ -32,7 +32,7 @@ pub struct ClassStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<VersionItem>,
     /// The earlier versions, newest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub history: Vec<VersionItem>,
     /// The number of members.
     pub members: u64,

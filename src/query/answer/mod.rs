@@ -101,7 +101,7 @@ pub struct TagItem {
     /// The images that the tag resolves to, limited to those that match the filter.
     pub images: Vec<ImageItem>,
     /// Images that the tag resolves to and that clade has never seen.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub unknown: Vec<Digest>,
 }
 

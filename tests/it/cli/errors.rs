@@ -32,6 +32,9 @@ fn every_kind_of_failure_has_its_exit_code_and_a_message_that_says_what_to_do() 
         (&shell, &["get", "images", "--platform", "linux"], 2, "is not os/architecture"),
         (&shell, &["get", "images", "--state", "strange"], 2, "possible values"),
         (&shell, &["get", "images", "name"], 2, "explain"),
+        (&shell, &["generate", "x", "--token-file", "x"], 2, "clade generate has no use for --token-file"),
+        (&shell, &["run", "--kafka", "127.0.0.1:1"], 2, "clade watch, process, serve"),
+        (&shell, &["--otlp", "http://127.0.0.1:1", "crd"], 2, "clade crd has no use for --otlp"),
         (&shell, &["import", "/no/such/file"], 1, "cannot read /no/such/file"),
         (
             &shell,

@@ -179,3 +179,27 @@ fn an_empty_layer_is_known_by_its_diff_id_however_it_was_filled_up() {
     let explained = imported.query().explain("layout:app").unwrap().remove(0);
     assert_eq!(explained.equivalents.len(), 1);
 }
+
+#[test]
+fn the_provenance_beside_an_image_in_a_layout_claims_the_bases_of_its_build() {
+    let bench = Bench::new();
+    let app = layout_image(&bench, &["A", "B"], &json!({}));
+    let statement = json!({"predicateType": "https://slsa.dev/provenance/v1", "predicate": {"buildDefinition": {
+        "resolvedDependencies": [{"uri": "pkg:docker/base@12?platform=linux%2Famd64", "digest": {"sha256": digest("base").hex()}}]}}});
+    let mut statement = bench.blob("layout", "application/vnd.in-toto+json", &statement);
+    statement["annotations"] = json!({"in-toto.io/predicate-type": "https://slsa.dev/provenance/v1"});
+    let config = bench.blob("layout", CONFIG, &json!({"os": "unknown", "architecture": "unknown"}));
+    let manifest = json!({"schemaVersion": 2, "config": config, "layers": [statement]});
+    let mut attestation = bench.blob("layout", MANIFEST, &manifest);
+    attestation["annotations"] = json!({"vnd.docker.reference.type": "attestation-manifest",
+        "vnd.docker.reference.digest": app["digest"]});
+    let index = bench.blob("layout", INDEX, &json!({"schemaVersion": 2, "manifests": [app, attestation]}));
+    let index = json!({"schemaVersion": 2, "manifests": [named(index, "app:1")]});
+    bench.file("layout/oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+    let imported = bench.file("layout/index.json", index.to_string()).import();
+    assert_eq!(imported.dead_letters(), []);
+    assert_eq!((imported.counts.images, imported.counts.not_images), (1, 1));
+    let claim = imported.query().explain("app:1").unwrap().remove(0).claims.remove(0).claim;
+    assert_eq!(claim.name.as_deref(), Some("base:12"));
+    assert_eq!(claim.digest, Some(digest("base").to_string()));
+}

@@ -1,0 +1,36 @@
+//! Refuses options on commands that have no use for them. An option that is ignored misleads whoever gave it.
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+
+/// Options for questions and declarations that a process answers.
+const OF_SERVERS: &[&str] = &["server", "token_file"];
+/// Options of Apache Kafka.
+const OF_KAFKA: &[&str] = &["kafka", "kafka_prefix", "kafka_config", "kafka_config_file"];
+/// Options of traces.
+const OF_TRACES: &[&str] = &["otlp", "otlp_ratio"];
+const DATA: &[&str] = &["data_dir"];
+
+/// The option of the command line that its command has no use for, if there is one, as a message. Variables of the
+/// environment hold for all commands of a shell and are not refused.
+pub(in crate::cli) fn unused(matches: &ArgMatches) -> Option<String> {
+    let (name, matches) = matches.subcommand()?;
+    let refused: &[&[&str]] = match name {
+        "generate" | "crd" | "completion" => &[DATA, OF_SERVERS, OF_KAFKA, OF_TRACES],
+        "demo" | "audit" => &[OF_SERVERS, OF_KAFKA, OF_TRACES],
+        "log" => &[OF_SERVERS, OF_TRACES],
+        "run" => &[OF_SERVERS, OF_KAFKA],
+        "watch" | "process" | "serve" | "label" | "rebuilder" | "topics" => &[DATA, OF_SERVERS],
+        "auditor" => &[OF_SERVERS],
+        _ => &[],
+    };
+    let is_given = |option: &&&str| matches.value_source(option) == Some(ValueSource::CommandLine);
+    let option = refused.iter().copied().flatten().find(is_given)?;
+    let hint = match (name, OF_KAFKA.contains(option)) {
+        ("run", true) => {
+            "; on Apache Kafka its parts are clade watch, process, serve, label, rebuilder and auditor"
+        }
+        _ => "",
+    };
+    Some(format!("clade {name} has no use for --{}: leave it out{hint}", option.replace('_', "-")))
+}
