@@ -53,7 +53,9 @@ fn main() {
         return;
     };
     eprintln!("{} images and {} tags on {DAY}", history.today.len(), history.tags.len());
-    let (whole, versions) = whole(&history);
+    let (all, versions) = whole(&history);
+    let of_today = all.iter().filter(|((image, _), _)| history.today.contains(image));
+    let whole: Verdicts = of_today.map(|(key, verdict)| (key.clone(), *verdict)).collect();
     println!(
         "| versions come from | of {} verdicts right | wrong | missing | not in the whole history |",
         whole.len()
@@ -66,7 +68,7 @@ fn main() {
         (Row::Both, "patterns and claims"),
         (Row::File, "an imported history"),
     ] {
-        let told = first_day(&history, row, &whole, &versions);
+        let told = first_day(&history, row, &all, &versions);
         let right = whole.iter().filter(|(key, verdict)| told.get(*key) == Some(*verdict)).count();
         let missing = whole.keys().filter(|key| !told.contains_key(*key)).count();
         let more = told.keys().filter(|key| !whole.contains_key(*key)).count();
@@ -115,11 +117,11 @@ impl Clade {
         Query::new(self.engine.view().snapshot())
     }
 
-    /// The verdicts about the images of the day.
-    fn verdicts(&self, history: &History) -> Verdicts {
+    /// The verdicts about all images.
+    fn verdicts(&self) -> Verdicts {
         let images = self.query().list_images(&Filter::default()).unwrap();
-        let of_today = images.into_iter().filter(|image| history.today.contains(&image.digest));
-        of_today
+        images
+            .into_iter()
             .flat_map(|image| {
                 let digest = image.digest;
                 image.classes.into_iter().map(move |of| ((digest, of.name), (of.state, of.version)))
@@ -135,53 +137,68 @@ fn whole(history: &History) -> (Verdicts, Vec<ExportedVersion>) {
     clade.see(history.events.iter().cloned().map(Observation::Tag));
     clade.declare(&history.bases, |_| VersionSources { tags: Vec::new(), claims: false });
     let versions = clade.query().versions(None).unwrap().collect();
-    (clade.verdicts(history), versions)
+    (clade.verdicts(), versions)
 }
 
 /// A clade that comes on the day.
-fn first_day(history: &History, row: Row, whole: &Verdicts, versions: &[ExportedVersion]) -> Verdicts {
+fn first_day(history: &History, row: Row, bases: &Verdicts, versions: &[ExportedVersion]) -> Verdicts {
     let mut clade = Clade::new();
     let by_claims = matches!(row, Row::Claims | Row::Both);
     let declared: HashMap<Digest, &String> =
         history.declared.iter().map(|(digest, base)| (*digest, base)).collect();
-    let images = history.today.iter().map(|digest| {
+    // The builder of an image names the base that it used, with its digest.
+    let published = |digest: &Digest| {
         let mut image = history.images[digest].clone();
-        // The builder names the base that it used, with its digest.
         if by_claims
             && let Some(base) = declared.get(digest)
-            && let Some((_, version)) = whole.get(&(*digest, class_of(base)))
+            && let Some((_, version)) = bases.get(&(*digest, class_of(base)))
         {
             let (name, digest) = (Some((*base).clone()), Some(version.to_string()));
             image.claims = vec![Claim { evidence: Evidence::Label, name, digest }];
         }
         Observation::Image(Box::new(image))
-    });
-    clade.see(images.collect::<Vec<_>>());
+    };
+    clade.see(history.today.iter().map(published).collect::<Vec<_>>());
     clade.see(history.tags.values().cloned().map(Observation::Tag));
     clade.declare(&history.bases, |base| VersionSources {
         tags: if matches!(row, Row::Patterns | Row::Both) { patterns(base) } else { Vec::new() },
         claims: by_claims,
     });
-    // The registry still has what no tag points at, by its digest.
-    for (repository, digests) in clade.publisher.wanted() {
-        let kept = digests.iter().filter_map(|digest| history.images.get(digest));
-        let kept = kept.filter(|image| image.repositories.contains(&repository)).cloned();
-        clade.see(kept.map(|image| Observation::Image(Box::new(image))).collect::<Vec<_>>());
+    // The registry still has what no tag points at, by its digest; such an image may name its own base.
+    let mut read = BTreeSet::new();
+    loop {
+        let wanted = clade.publisher.wanted();
+        let here = wanted.iter().flat_map(|(repository, digests)| {
+            digests.iter().filter(move |digest| {
+                let image = history.images.get(*digest);
+                image.is_some_and(|image| image.repositories.contains(repository))
+            })
+        });
+        let new: Vec<Digest> = here.copied().filter(|digest| read.insert(*digest)).collect();
+        if new.is_empty() {
+            break;
+        }
+        clade.see(new.iter().map(published).collect::<Vec<_>>());
     }
     if row == Row::File {
         let lines = versions.iter().map(|version| serde_json::to_vec(version).unwrap());
         clade.see(lines.map(|line| clade::source::observe_line(&line).unwrap()).collect::<Vec<_>>());
     }
-    clade.verdicts(history)
+    let mut verdicts = clade.verdicts();
+    verdicts.retain(|(image, _), _| history.today.contains(image));
+    verdicts
 }
 
 /// The patterns that somebody who knows the names would write: `php:7.1-apache` has had `7.1.12-apache`, and `debian:jessie`
-/// `jessie-20171210`.
+/// `jessie-20171210`. A tag such as `7`, which goes from one line of releases to the next, has none.
 fn patterns(base: &str) -> Vec<String> {
     let Some((_, tag)) = base.rsplit_once(':') else { return Vec::new() };
-    match tag.split_once('-') {
-        Some((version, variant)) => vec![format!("{version}.*-{variant}"), format!("{tag}-*")],
-        None => vec![format!("{tag}.*"), format!("{tag}-2*")],
+    let (version, variant) = tag.find('-').map_or((tag, ""), |at| tag.split_at(at));
+    let is_number = version.chars().all(|c| c.is_ascii_digit() || c == '.');
+    match (is_number, version.matches('.').count()) {
+        (true, 1) => vec![format!("{version}.?{variant}"), format!("{version}.??{variant}")],
+        (true, _) => Vec::new(),
+        (false, _) => vec![format!("{tag}-2*")],
     }
 }
 

@@ -192,7 +192,7 @@ impl Node {
         let publishing = self.publishing.as_ref();
         let publishing =
             publishing.ok_or_else(|| NodeError::Ended("this process has no publisher".to_owned()))?;
-        Ok(sources.services(publishing, cluster))
+        Ok(sources.services(publishing, &self.telemetry.metrics.registries, cluster))
     }
 }
 

@@ -14,6 +14,7 @@ use crate::kubernetes::{self, Cluster};
 use crate::observe::Wanted;
 use crate::publisher::Publishing;
 use crate::registry::{self, Notice};
+use crate::telemetry::RegistriesMetrics;
 
 /// Notices that may wait for each registry, at most. The registry's next poll finds what further ones would have
 /// reported.
@@ -70,6 +71,7 @@ impl Sources {
     pub(super) fn services(
         self,
         publishing: &Publishing,
+        metrics: &RegistriesMetrics,
         cluster: Option<&Cluster>,
     ) -> (Vec<Service>, Router) {
         let (out, observations) = channel();
@@ -86,7 +88,7 @@ impl Sources {
             notices.push(notice);
             services.push(Service::new(
                 "registry",
-                watch_registry(config, notified, publishing.wanted(), out.clone()),
+                watch_registry(config, notified, publishing.wanted(), metrics.clone(), out.clone()),
             ));
         }
         if let Some(cluster) = cluster.cloned() {
@@ -108,9 +110,10 @@ async fn watch_registry(
     config: registry::Config,
     notified: mpsc::Receiver<Notice>,
     wanted: watch::Receiver<Arc<Wanted>>,
+    metrics: RegistriesMetrics,
     out: mpsc::Sender<Vec<crate::observe::Observation>>,
 ) -> Result<(), NodeError> {
-    registry::watch(config, notified, wanted, out).await?;
+    registry::watch(config, notified, wanted, &metrics, out).await?;
     // The receiver of observations is gone, which another service has reported.
     std::future::pending().await
 }

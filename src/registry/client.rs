@@ -16,6 +16,7 @@ use crate::http::header::{ACCEPT, HeaderMap, RETRY_AFTER};
 use crate::http::{self, Method, StatusCode, with_causes};
 use crate::oci::lenient;
 use crate::retry::Policy;
+use crate::telemetry::RegistryMetrics;
 
 /// Attempts of a request that fails for the moment, at most.
 const ATTEMPTS: u32 = 4;
@@ -54,10 +55,11 @@ pub(super) struct Client {
     base: String,
     access: Access,
     pace: Pace,
+    pub(super) metrics: RegistryMetrics,
 }
 
 impl Client {
-    pub(super) fn new(config: &Config) -> Result<Self, RegistryError> {
+    pub(super) fn new(config: &Config, metrics: RegistryMetrics) -> Result<Self, RegistryError> {
         let mut http = http::builder(CONNECTING, ANSWERING);
         let mut certificates = 0;
         if let Some(path) = &config.ca_certificate {
@@ -87,6 +89,7 @@ impl Client {
             host: config.host.clone(),
             base,
             pace: Pace::new(config.requests_per_second),
+            metrics,
         })
     }
 
@@ -102,6 +105,7 @@ impl Client {
                 self.send(request, pass.put_on(self.http.request(request.method.clone(), self.url(request))));
             let sent = sent.await;
             drop(turn);
+            self.count(sent.as_ref().ok().map(|answer| answer.status));
             let (error, rest) = match sent {
                 Ok(answer) if answer.status == StatusCode::UNAUTHORIZED => {
                     // Only once: a token expires, or the registry says only in this answer that it demands one.
@@ -136,6 +140,16 @@ impl Client {
                 Some(rest) => self.pace.rest(rest.min(LONGEST_REST)).await,
                 None => tokio::time::sleep(wait).await,
             }
+        }
+    }
+
+    fn count(&self, answered: Option<StatusCode>) {
+        let RegistryMetrics { answered: of_answers, refused, failed, .. } = &self.metrics;
+        match answered {
+            None => failed.inc(),
+            Some(status) if is_temporary(status) => failed.inc(),
+            Some(status) if status.is_client_error() && status != StatusCode::NOT_FOUND => refused.inc(),
+            Some(_) => of_answers.inc(),
         }
     }
 

@@ -40,6 +40,7 @@ pub use notice::Notice;
 pub use pattern::Pattern;
 
 use crate::observe::{Observation, Wanted};
+use crate::telemetry::RegistriesMetrics;
 use known::Platforms;
 use watcher::{Shared, Watcher};
 
@@ -49,9 +50,10 @@ pub async fn watch(
     config: Config,
     notified: mpsc::Receiver<Notice>,
     wanted: watch::Receiver<Arc<Wanted>>,
+    metrics: &RegistriesMetrics,
     out: mpsc::Sender<Vec<Observation>>,
 ) -> Result<(), RegistryError> {
-    let client = client::Client::new(&config)?;
+    let client = client::Client::new(&config, metrics.of(&config.host))?;
     let shared = Shared { client, platforms: Platforms::default(), config, wanted, out };
     let _closed = Watcher::default().run(&shared, notified).await;
     Ok(())

@@ -23,6 +23,7 @@ use super::pattern::any_matches;
 use super::sink::{Closed, Sink};
 use super::{Config, RegistryError};
 use crate::observe::{Observation, Polled, Wanted};
+use crate::record::Timestamp;
 use crate::retry::{self, Backoff, Policy};
 
 /// Repositories that the watcher polls at once.
@@ -169,6 +170,8 @@ impl Watcher {
         let mut working = FuturesUnordered::new();
         let mut next_pass = Instant::now();
         loop {
+            let waiting = self.pass.as_ref().map_or(0, |pass| pass.queue.len() + pass.under_way.len());
+            shared.client.metrics.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
             while working.len() < LOOKS
                 && let Some(job) = self.next()
             {
@@ -299,6 +302,7 @@ impl Watcher {
             tracing::warn!("{error}{others}; {stays}; trying again in {seconds} s");
             return Ok(wait);
         }
+        shared.client.metrics.looked.set(Timestamp::now().as_second());
         if self.passes.succeeded() {
             tracing::warn!("{registry} answers again");
         }

@@ -8,6 +8,7 @@ use super::audit::AuditMetrics;
 use super::labels::LabelMetrics;
 use super::rebuilds::RebuildMetrics;
 use super::register::{counter, gauges, gauges_by, histogram};
+use super::registries::RegistriesMetrics;
 
 /// The metrics of the workers of one process. Clones share them.
 #[derive(Clone)]
@@ -43,6 +44,8 @@ pub struct Metrics {
     pub rebuilds: RebuildMetrics,
     /// The metrics of the audit.
     pub audit: AuditMetrics,
+    /// The metrics of registries.
+    pub registries: RegistriesMetrics,
     /// By partition: records that are published and not processed.
     pub lag: IntGaugeVec,
     /// By partition: records read, during a restore and after.
@@ -101,6 +104,7 @@ impl Default for Metrics {
             labels: LabelMetrics::new(&registry),
             rebuilds: RebuildMetrics::new(&registry),
             audit: AuditMetrics::new(&registry, seconds),
+            registries: RegistriesMetrics::new(&registry),
             lag: gauges(&registry, "clade_lag_records", "records published and not processed"),
             progress: gauges(&registry, "clade_progress_records", "offset of images up to which was read"),
             restored: gauges(

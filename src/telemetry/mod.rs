@@ -7,6 +7,7 @@ mod labels;
 mod metrics;
 mod rebuilds;
 mod register;
+mod registries;
 mod spans;
 
 pub use audit::AuditMetrics;
@@ -14,6 +15,7 @@ pub use exporter::{Collector, Exporter, ExporterError};
 pub use labels::LabelMetrics;
 pub use metrics::{Metrics, set};
 pub use rebuilds::RebuildMetrics;
+pub use registries::{RegistriesMetrics, RegistryMetrics};
 pub use spans::{Operation, Span, Spans};
 
 /// The two ways in which a process tells how it is doing. Clones share them.

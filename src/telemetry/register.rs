@@ -1,6 +1,8 @@
 //! Creates and registers metrics.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 // The names are constants and differ, so creating and registering a metric cannot fail. If it did, the metric would
 // work and be missing from the output.
@@ -37,4 +39,11 @@ pub(super) fn gauges_by(registry: &Registry, name: &str, help: &str, labels: &[&
     let gauges = IntGaugeVec::new(Opts::new(name, help), labels).expect("a valid name");
     let _ = registry.register(Box::new(gauges.clone()));
     gauges
+}
+
+#[allow(clippy::expect_used, reason = "constant names, checked by the test below")]
+pub(super) fn counters_by(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    let counters = IntCounterVec::new(Opts::new(name, help), labels).expect("a valid name");
+    let _ = registry.register(Box::new(counters.clone()));
+    counters
 }

@@ -369,3 +369,79 @@ fn a_restart_knows_the_same_versions_and_wants_the_same_digests() {
     let after = (origins(&mut world), world.publisher.wanted());
     assert_eq!(before, after);
 }
+
+/// One step of a random history.
+#[derive(Debug, Clone)]
+enum Step {
+    Base(usize),
+    App(usize),
+    Tag(&'static str, usize),
+    Claim(usize, usize),
+    Restart,
+}
+
+fn histories(seed: u64) -> Vec<Step> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let tags = ["12", "12-1", "12-2", "12.5", "13"];
+    let step = |random: &mut fastrand::Rng| match random.u8(0..10) {
+        0..3 => Step::Base(random.usize(0..6)),
+        3..5 => Step::App(random.usize(0..6)),
+        5..8 => Step::Tag(tags[random.usize(0..tags.len())], random.usize(0..6)),
+        8 => Step::Claim(random.usize(0..6), random.usize(0..6)),
+        _ => Step::Restart,
+    };
+    (0..random.usize(3..25)).map(|_| step(&mut random)).collect()
+}
+
+fn take(world: &mut World, step: &Step) {
+    let base = |number: usize| (format!("base {number}"), format!("layer {number}"));
+    match step {
+        Step::Base(number) => {
+            let (name, layer) = base(*number);
+            world.see(built(&name, &[&layer], i64::try_from(*number).unwrap()));
+        }
+        Step::App(number) => {
+            let (_, layer) = base(*number);
+            world.images(&[(&format!("app {number}"), &[&layer, "X"])]);
+        }
+        Step::Tag(tag, number) => {
+            world.tag(&format!("{REPOSITORY}:{tag}"), &[&base(*number).0]);
+        }
+        Step::Claim(app, number) => {
+            let name = format!("claiming {app} {number}");
+            world.see(claiming(&name, &["own", &name], FOLLOWED, digest(&base(*number).0)));
+        }
+        Step::Restart => {
+            world.process();
+            let log = clade::log::SharedLog::clone(&world.log);
+            world.publisher = clade::publisher::Publisher::restore(log, || Timestamp::UNIX_EPOCH).unwrap();
+        }
+    }
+}
+
+/// A class that has seen everything come has the same members as one that is declared at the end, wherever publications
+/// and restarts fall.
+#[test]
+fn a_class_has_the_same_members_whenever_it_is_declared() {
+    for seed in 0..400 {
+        let steps = histories(seed);
+        let (mut first, mut last) = (World::new(), World::new());
+        first.publisher.apply_class(&with_patterns(&["12-?", "12.*"])).unwrap();
+        for (number, step) in steps.iter().enumerate() {
+            take(&mut first, step);
+            if (seed + number as u64).is_multiple_of(3) {
+                first.process();
+            }
+            take(&mut last, step);
+        }
+        last.publisher.apply_class(&with_patterns(&["12-?", "12.*"])).unwrap();
+        let members = |world: &mut World| {
+            let images = world.query().list_images(&clade::query::Filter::default()).unwrap();
+            let standing = |image: clade::query::answer::ImageItem| {
+                (image.digest, image.classes.into_iter().map(|of| (of.state, of.version, of.origin)).next())
+            };
+            images.into_iter().map(standing).collect::<std::collections::BTreeMap<_, _>>()
+        };
+        assert_eq!(members(&mut first), members(&mut last), "seed {seed}: {steps:?}");
+    }
+}

@@ -76,14 +76,18 @@ fn literals(folder: &str, is_meant: impl Fn(&str) -> bool) -> BTreeSet<String> {
 #[test]
 fn the_reference_of_metrics_is_what_a_process_serves() {
     let dir = tempfile::tempdir().unwrap();
-    let running = Running::start(dir.path(), &[]);
+    // Nobody listens there; the metrics of a registry exist all the same.
+    let running = Running::start(dir.path(), &["--registry", "http://127.0.0.1:9"]);
     let text = eventually("the metrics of partitions are there", || {
         let text = running.get("/metrics");
-        ["clade_lag_records", "clade_index_images"].iter().all(|name| text.contains(name)).then_some(text)
+        ["clade_lag_records", "clade_index_images", "clade_coverage_images"]
+            .iter()
+            .all(|name| text.contains(name))
+            .then_some(text)
     });
     let mut page = "# Metrics\n\n<!-- Generated from the program: CLADE_BLESS=1 cargo test --test it documents -->\n\n\
                     Every process serves these at `/metrics`, in Prometheus's text format; those of other services stay 0. Metrics of \
-                    partitions have\nthe label `partition`. `deploy/components/monitoring/alerts.yaml` has alerts, \
+                    partitions have\nthe label `partition`, those of registries `registry`. `deploy/components/monitoring/alerts.yaml` has alerts, \
                     `deploy/grafana/dashboards/clade.json` a dashboard.\n\n| metric | type | meaning |\n|---|---|---|\n"
         .to_owned();
     let mut help = ("", "");

@@ -147,7 +147,10 @@ impl Server {
         let (out, mut observations) = mpsc::channel(4);
         let (_notices, notified) = mpsc::channel(4);
         let (_wants, wanted) = watch::channel(Arc::new(self.0.lock().unwrap().wanted.clone()));
-        let watching = tokio::spawn(registry::watch(config, notified, wanted, out));
+        let watching = tokio::spawn(async move {
+            let metrics = clade::telemetry::Metrics::default().registries;
+            registry::watch(config, notified, wanted, &metrics, out).await
+        });
         let mut seen = Seen { host: self.address(), observations: Vec::new() };
         // Another pass follows a failed one: by then everything of the first was observed.
         while !is_enough(&seen) && self.passes() < most {

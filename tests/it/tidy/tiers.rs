@@ -45,7 +45,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("source", &["observe", "oci", "openshift", "record", "yaml"]),
-    ("registry", &["http", "observe", "oci", "record", "retry", "source"]),
+    ("registry", &["http", "observe", "oci", "record", "retry", "source", "telemetry"]),
     ("engine", &["class", "log", "processor", "query", "record", "retry", "telemetry", "view"]),
     (
         "api",
