@@ -125,6 +125,6 @@ fn the_api_the_custom_resource_and_the_command_line_say_the_same_of_every_class(
         let [ready, _, why] = conditions;
         let cells = [versions.to_string(), members.to_string(), outdated.to_string()];
         assert_eq!(row[3..6], cells, "the table, of {name}: {table}");
-        assert_eq!(row[6..8], [*ready, *why], "the table, of {name}: {table}");
+        assert_eq!(row[7..9], [*ready, *why], "the table, of {name}: {table}");
     }
 }
