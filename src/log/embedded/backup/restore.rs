@@ -113,6 +113,10 @@ impl Restoring {
             ));
         }
         drop(self.store.take());
+        // Whoever makes a log in the directory removes unfinished files, this one too.
+        if self.path.exists() {
+            return Err(is_there(&self.path));
+        }
         let checked = check_file(&self.dir, self.new.path(), None, told)?;
         if let Some(damage) = checked.damages.first() {
             let dir = self.dir.display();
