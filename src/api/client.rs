@@ -149,7 +149,7 @@ impl Client {
 
     /// Sends a POST request without a body and passes the pieces of the answer to `each` as they come, until the answer
     /// ends.
-    pub fn download(
+    pub(crate) fn download(
         &self,
         path: &str,
         mut each: impl FnMut(&[u8]) -> std::io::Result<()>,
