@@ -108,6 +108,37 @@ fn a_backup_under_a_running_import_is_whole_and_goes_on_to_the_same_state() {
 }
 
 #[test]
+fn one_backup_at_a_time_is_made_and_a_client_that_does_not_read_stops_nothing() {
+    let shell = Shell::empty();
+    shell.ok(&["generate", &shell.path("history"), "--images", "10000"]);
+    shell.ok(&["import", &shell.path("history")]);
+    let running = shell.serve(&[]);
+    let address = std::fs::read_to_string(shell.path("data/api.url")).unwrap();
+    let address = address.trim().trim_start_matches("http://");
+    let host = format!("Host: {address}\r\n");
+    let unread = || {
+        let mut connection = TcpStream::connect(address).unwrap();
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(connection, "POST /v1/backup HTTP/1.1\r\n{host}\r\n").unwrap();
+        let mut status = [0; 12];
+        connection.read_exact(&mut status).unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200");
+        connection
+    };
+    let first = unread();
+    let answer = ask(address, "POST", &host);
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\"busy\""), "{answer}");
+    shell.ok(&["apply", "-f", &shell.path("classes.yaml")]);
+    drop(first);
+    // The command asks again until the place is free.
+    shell.ok(&["backup", &shell.path("copy")]);
+    assert_eq!(shell.ok(&["get", "classes", "-o", "name", "--data-dir", &shell.path("copy")]), "base\n");
+    let _unread = unread();
+    assert!(running.stop());
+    assert_whole(&shell, &shell.path("data"));
+}
+
+#[test]
 fn without_a_process_the_command_copies_the_log_itself() {
     let shell = Shell::new();
     let copy = shell.path("to/copy");
