@@ -317,6 +317,25 @@ fn a_damaged_record_ends_a_backup_with_its_place() {
     }
 }
 
+#[test]
+fn a_damaged_record_ends_a_backup_of_a_clade_that_runs_and_the_clade_goes_on() {
+    let shell = Shell::empty();
+    shell.ok(&["generate", &shell.path("history"), "--images", "10000"]);
+    shell.ok(&["import", &shell.path("history")]);
+    let images = std::fs::read_to_string(shell.path("history/images.jsonl")).unwrap();
+    let first: serde_json::Value = serde_json::from_str(images.lines().next().unwrap()).unwrap();
+    // With snapshots, the process does not read the record itself.
+    super::damaged::change(&shell, first["digest"].as_str().unwrap());
+    let running = shell.serve(&[]);
+    let copy = shell.path("copy");
+    let (code, told) = shell.fails(&["backup", &copy]);
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("the record ") && told.contains("is not what was written"), "{told}");
+    assert_eq!(names(&copy), [] as [&str; 0]);
+    assert_eq!(shell.ok(&["get", "images", "-o", "name"]).lines().count(), 10_000);
+    assert!(running.stop());
+}
+
 /// The status of a request for a copy, and the beginning of its answer.
 fn ask(address: &str, method: &str, head: &str) -> String {
     let mut connection = TcpStream::connect(address).unwrap();
