@@ -238,7 +238,8 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, ClientError> {
         ClientError::Failed(format!("the answer broke off: nothing more came within {seconds} s"))
     };
     match tokio::time::timeout(PIECE_TIMEOUT, body.frame()).await.map_err(stalled)? {
-        Some(frame) => Ok(Some(frame.map_err(ClientError::failed)?.into_data().unwrap_or_default())),
+        Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
+        Some(Err(error)) => Err(ClientError::Failed(format!("the answer broke off: {error}"))),
         None => Ok(None),
     }
 }

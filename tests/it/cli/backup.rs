@@ -1,7 +1,7 @@
 //! `clade backup`, with and without a clade that runs.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -216,8 +216,18 @@ fn a_backup_over_a_log_is_refused_and_changes_nothing() {
     assert_eq!(shell.ok(&["get", "classes", "-o", "name"]), "base\n");
 }
 
-/// A process that sends these bytes as a copy, and then ends the answer or says nothing more.
-fn sending(bytes: Vec<u8>, ends: bool) -> String {
+/// The end of an answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Proper,
+    /// The connection is closed, as by a process that is killed.
+    Closed,
+    /// Nothing more comes.
+    Silence,
+}
+
+/// A process that sends these bytes as a copy.
+fn sending(bytes: Vec<u8>, end: End) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -236,11 +246,13 @@ fn sending(bytes: Vec<u8>, ends: bool) -> String {
                 let head =
                     format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n", bytes.len());
                 connection.write_all(&[head.as_bytes(), &bytes, b"\r\n"].concat()).unwrap();
-                if ends {
-                    connection.write_all(b"0\r\n\r\n").unwrap();
-                } else {
-                    silent.push(connection);
-                    break;
+                match end {
+                    End::Proper => connection.write_all(b"0\r\n\r\n").unwrap(),
+                    End::Closed => connection.shutdown(Shutdown::Both).unwrap(),
+                    End::Silence => {
+                        silent.push(connection);
+                        break;
+                    }
                 }
             }
         }
@@ -274,7 +286,7 @@ fn wait_for_file(child: &mut Child, dir: &str) {
 fn a_backup_that_is_killed_in_the_middle_leaves_nothing_that_opens_and_the_next_one_works() {
     let shell = Shell::new();
     let whole = sent(&shell);
-    let server = sending(whole[..whole.len() / 2].to_vec(), false);
+    let server = sending(whole[..whole.len() / 2].to_vec(), End::Silence);
     let copy = shell.path("copy");
     let mut child =
         shell.command(&["backup", &copy, "--server", &server]).stderr(Stdio::null()).spawn().unwrap();
@@ -293,11 +305,15 @@ fn a_copy_that_breaks_off_is_an_error_and_nothing_of_it_is_kept() {
     let shell = Shell::new();
     let whole = sent(&shell);
     let copy = shell.path("copy");
-    let server = sending(whole[..whole.len() / 2].to_vec(), true);
-    let (code, told) = shell.fails(&["backup", &copy, "--server", &server]);
-    assert!(code == 1 && told.contains("the copy broke off before its end"), "{told}");
-    assert_eq!(names(&copy), [] as [&str; 0]);
-    let server = sending(whole, true);
+    for (end, expected) in
+        [(End::Proper, "the copy broke off before its end"), (End::Closed, "the answer broke off")]
+    {
+        let server = sending(whole[..whole.len() / 2].to_vec(), end);
+        let (code, told) = shell.fails(&["backup", &copy, "--server", &server]);
+        assert!(code == 1 && told.contains(expected), "{told}");
+        assert_eq!(names(&copy), [] as [&str; 0]);
+    }
+    let server = sending(whole, End::Proper);
     shell.ok(&["backup", &copy, "--server", &server]);
     assert_whole(&shell, &copy);
 }
@@ -307,7 +323,7 @@ fn a_damaged_record_ends_a_backup_with_its_place() {
     let shell = Shell::new();
     super::damaged::damage(&shell, &digest("app1conf").to_string());
     let copy = shell.path("copy");
-    let server = sending(sent(&shell), true);
+    let server = sending(sent(&shell), End::Proper);
     for from in [&[][..], &["--server", &server]] {
         let (code, told) = shell.fails(&[&["backup", &copy][..], from].concat());
         assert_eq!(code, 1, "{told}");
