@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper_util::client::legacy::Client as HttpClient;
@@ -147,6 +147,22 @@ impl Client {
         })
     }
 
+    /// Sends a POST request without a body and passes the pieces of the answer to `each` as they come, until the answer
+    /// ends.
+    pub(crate) fn download(
+        &self,
+        path: &str,
+        mut each: impl FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> Result<(), ClientError> {
+        self.runtime.block_on(async {
+            let mut body = self.request(Method::POST, path, Body::empty()).await?.into_body();
+            while let Some(piece) = next(&mut body).await? {
+                each(&piece)?;
+            }
+            Ok(())
+        })
+    }
+
     fn json<T: DeserializeOwned>(&self, method: Method, path: &str, body: Body) -> Result<T, ClientError> {
         self.runtime.block_on(async {
             let response = self.request(method, path, body).await?;
@@ -209,17 +225,22 @@ impl Client {
 /// Reads all of an answer. A server that stalls in the middle of it must not hold a command for ever.
 async fn whole(mut body: Body) -> Result<Vec<u8>, ClientError> {
     let mut read = Vec::new();
-    loop {
-        let stalled = |_| {
-            let seconds = PIECE_TIMEOUT.as_secs();
-            ClientError::Failed(format!("the answer broke off: nothing more came within {seconds} s"))
-        };
-        match tokio::time::timeout(PIECE_TIMEOUT, body.frame()).await.map_err(stalled)? {
-            Some(frame) => {
-                read.extend(frame.map_err(ClientError::failed)?.into_data().unwrap_or_default());
-            }
-            None => return Ok(read),
-        }
+    while let Some(piece) = next(&mut body).await? {
+        read.extend(piece);
+    }
+    Ok(read)
+}
+
+/// The next piece of an answer; `None` at its end.
+async fn next(body: &mut Body) -> Result<Option<Bytes>, ClientError> {
+    let stalled = |_| {
+        let seconds = PIECE_TIMEOUT.as_secs();
+        ClientError::Failed(format!("the answer broke off: nothing more came within {seconds} s"))
+    };
+    match tokio::time::timeout(PIECE_TIMEOUT, body.frame()).await.map_err(stalled)? {
+        Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
+        Some(Err(error)) => Err(ClientError::Failed(format!("the answer broke off: {error}"))),
+        None => Ok(None),
     }
 }
 
@@ -231,7 +252,6 @@ fn with(path: &str, parameters: &impl Serialize) -> Result<String, ClientError> 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test states what it expects")]
 mod tests {
-    use axum::body::Bytes;
     use http_body_util::StreamBody;
     use tokio_stream::StreamExt as _;
 

@@ -36,6 +36,8 @@ const LISTS: Bound = Bound { places: 16, waiting: 32 };
 const QUESTIONS: Bound = Bound { places: 16, waiting: 64 };
 const COMMANDS: Bound = Bound { places: 16, waiting: 64 };
 const EXPORTS: Bound = Bound { places: 4, waiting: 0 };
+/// A backup reads the whole log, and the file keeps meanwhile what is removed from it: one is enough.
+const BACKUPS: Bound = Bound { places: 1, waiting: 0 };
 const SUBSCRIPTIONS: Bound = Bound { places: 100, waiting: 0 };
 /// A subscription waits for its read as long as it must: no more of them wait than there are subscriptions.
 const READS: Bound = Bound { places: 8, waiting: SUBSCRIPTIONS.places };
@@ -46,6 +48,7 @@ pub(super) const UNDER_WAY: usize = LISTS.all()
     + QUESTIONS.all()
     + COMMANDS.all()
     + EXPORTS.all()
+    + BACKUPS.all()
     + SUBSCRIPTIONS.all()
     + (UNTAKEN / LEAST) as usize;
 
@@ -106,6 +109,8 @@ pub(super) struct Limits {
     pub(super) commands: Gate,
     /// Exports: each keeps the state of the index as it was when it began.
     pub(super) exports: Gate,
+    /// Copies of the log: each keeps the file as it was when it began.
+    pub(super) backups: Gate,
     /// Subscriptions.
     pub(super) subscriptions: Gate,
     /// Reads of the log for subscriptions.
@@ -121,6 +126,7 @@ impl Limits {
             questions: Gate::new(QUESTIONS),
             commands: Gate::new(COMMANDS),
             exports: Gate::new(EXPORTS),
+            backups: Gate::new(BACKUPS),
             subscriptions: Gate::new(SUBSCRIPTIONS),
             reads: Gate { patience: Duration::MAX, ..Gate::new(READS) },
             untaken: Arc::new(Semaphore::new(UNTAKEN as usize)),

@@ -9,6 +9,7 @@
 
 mod allowed;
 mod answers;
+mod backup;
 mod client;
 mod error;
 mod identity;

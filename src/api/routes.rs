@@ -8,7 +8,7 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{MethodFilter, MethodRouter, delete, get, on, post};
 
 use super::limits::Limits;
-use super::{Ask, Command, Declare, Router, allowed, error, read, rebuild, restored, stream, write};
+use super::{Ask, Command, Declare, Router, allowed, backup, error, read, rebuild, restored, stream, write};
 use crate::api::ApiError;
 
 /// The process behind the API, with the parts that it has.
@@ -69,6 +69,7 @@ const ROUTES: &[Route] = &[
     Route("/v1/versions", GET, Handler::Ask(|| get(stream::versions)), Anybody),
     Route("/v1/lineage", GET, Handler::Ask(|| get(stream::lineage)), Anybody),
     Route("/v1/subscribe/{topic}", GET, Handler::AskAtOnce(|| get(stream::subscribe)), Anybody),
+    Route("/v1/backup", POST, Handler::AskAtOnce(|| post(backup::backup)), Commanders),
     Route("/v1/apply", POST, Handler::Declare(|| post(write::apply)), Commanders),
     Route("/v1/classes", DELETE, Handler::Declare(|| delete(write::delete_class)), Commanders),
     Route("/v1/groups", DELETE, Handler::Declare(|| delete(write::delete_group)), Commanders),

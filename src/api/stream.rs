@@ -39,15 +39,20 @@ const BEAT: Duration = Duration::from_secs(30);
 pub(super) struct Streamed;
 
 /// A piece of an answer, or the error after which it breaks off: its client must not take it for complete.
-type Piece = Result<Bytes, ApiError>;
+pub(super) type Piece = Result<Bytes, ApiError>;
 
 type Bounds = Extension<Arc<Limits>>;
 
 /// An answer whose body is what comes through the channel.
 fn lines(pieces: mpsc::Receiver<Piece>) -> Response {
+    streamed("application/x-ndjson", pieces)
+}
+
+/// The same for a body of any type.
+pub(super) fn streamed(content_type: &'static str, pieces: mpsc::Receiver<Piece>) -> Response {
     let frames = ReceiverStream::new(pieces).map(|piece| piece.map(http_body::Frame::data));
     let body = Body::new(StreamBody::new(frames));
-    ([("content-type", "application/x-ndjson")], Extension(Streamed), body).into_response()
+    ([("content-type", content_type)], Extension(Streamed), body).into_response()
 }
 
 pub(super) async fn lineage(

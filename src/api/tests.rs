@@ -96,6 +96,13 @@ async fn a_process_that_takes_no_declarations_says_who_does() {
 }
 
 #[tokio::test]
+async fn a_log_that_is_no_file_is_not_copied_and_the_answer_says_who_does_that() {
+    let (status, told) = asked(&empty(), "POST", "/v1/backup", "").await;
+    assert_eq!((status, told.code.as_str()), (400, "invalid"), "{}", told.error);
+    assert!(told.error.contains("MirrorMaker"), "{}", told.error);
+}
+
+#[tokio::test]
 async fn a_parameter_that_is_not_understood_is_refused() {
     let api = empty();
     for path in [

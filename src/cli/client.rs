@@ -59,20 +59,40 @@ impl Here<'_> {
 
     /// Returns a client for data that may not exist yet.
     pub(super) fn open_or_create(self) -> Result<Client, CliError> {
-        let Self { dir, command, token, telemetry } = self;
-        if let Some(client) = of_whoever_serves(dir, token.clone())? {
-            return Ok(client);
+        let Self { dir, telemetry, .. } = self;
+        match self.reach()? {
+            Reached::Process(client) => Ok(client),
+            Reached::Log(log) => {
+                let engine = local::start(log, dir, telemetry)?;
+                engine.catch_up(|_| {})?;
+                here(Arc::new(engine), telemetry)
+            }
         }
-        let log = match open_log(dir, None, command) {
-            Ok(log) => log,
-            // The process that has the directory may just have begun to serve.
-            Err(error @ CliError::InUse(_)) => return of_whoever_serves(dir, token)?.ok_or(error),
-            Err(error) => return Err(error),
-        };
-        let engine = local::start(log, dir, telemetry)?;
-        engine.catch_up(|_| {})?;
-        here(Arc::new(engine), telemetry)
     }
+
+    /// Returns a client of the process that serves the directory, or else its log. Creates a log if there is none.
+    pub(super) fn reach(self) -> Result<Reached, CliError> {
+        let Self { dir, command, token, .. } = self;
+        if let Some(client) = of_whoever_serves(dir, token.clone())? {
+            return Ok(Reached::Process(client));
+        }
+        match open_log(dir, None, command) {
+            Ok(log) => Ok(Reached::Log(log)),
+            // The process that has the directory may just have begun to serve.
+            Err(error @ CliError::InUse(_)) => {
+                of_whoever_serves(dir, token)?.map(Reached::Process).ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The access to a data directory.
+pub(super) enum Reached {
+    /// Through the process that serves it.
+    Process(Client),
+    /// Through its log, which this process has open now.
+    Log(EmbeddedLog),
 }
 
 /// The error of a directory without data.

@@ -2,6 +2,7 @@
 
 mod args;
 mod audit;
+mod backup;
 mod client;
 mod coverage;
 mod demo;
@@ -133,6 +134,12 @@ fn run_command(args: Args, cluster: Option<Config>, telemetry: &Telemetry) -> Re
         Command::Rebuilder(rebuilder) => services::rebuilder(args.kafka.required()?, &rebuilder, telemetry),
         Command::Auditor(auditor) => services::auditor(args.kafka.required()?, &dir, &auditor, telemetry),
         Command::Audit(asked) => audit::audit(&dir, &asked),
+        Command::Backup(_) if cluster.is_some() && server.is_none() => Err(CliError::Usage(
+            "clade backup copies the log of a data directory; the brokers of Apache Kafka replicate their topics, and MirrorMaker \
+             copies them to another cluster: leave --kafka (CLADE_KAFKA) out"
+                .to_owned(),
+        )),
+        Command::Backup(asked) => backup::backup(server, here("backup"), &asked),
         Command::Log(_) if cluster.is_some() => Err(CliError::Usage(
             "clade log works on a data directory; the brokers of Apache Kafka check their own files: leave --kafka \
              (CLADE_KAFKA) out"

@@ -116,6 +116,21 @@ pub trait Log: Send + Sync {
     fn deletions_kept(&self) -> Duration {
         default_deletions_kept()
     }
+
+    /// The copies of this log; `None` if its servers copy it.
+    fn copies(&self) -> Option<&dyn Copies> {
+        None
+    }
+}
+
+/// Receives a copy of a log, piece by piece. After an error nothing more comes.
+pub type TakePiece<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), LogError>;
+
+/// A log that can be copied while others read it and append to it.
+pub trait Copies: Send + Sync {
+    /// Passes on all records as they stood at one moment. [`embedded::Restoring`] makes a log of the pieces. If the copy
+    /// fails, the last piece says so too. Blocks; until it returns, the file keeps what is removed from it meanwhile.
+    fn copy(&self, to: TakePiece<'_>) -> Result<(), LogError>;
 }
 
 /// The same for topics with the settings in `topics/`.

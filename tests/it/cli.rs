@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::digest;
 
+mod backup;
 mod damaged;
 mod demo;
 mod errors;

@@ -9,6 +9,7 @@ use clade::log::{
 };
 use clade::record::{Record, Topic};
 
+mod backup;
 mod damaged;
 mod embedded_only;
 

@@ -2,6 +2,7 @@
 
 mod ask;
 mod audit;
+mod backup;
 mod kubernetes;
 mod log;
 mod rebuild;
@@ -26,6 +27,7 @@ pub(in crate::cli) use audit::{
     AuditArgs, AuditCommand, AuditShowArgs, AuditorArgs, KeygenArgs, ReplayArgs, RunAuditArgs, TrailArgs,
     VerifyArgs,
 };
+pub(in crate::cli) use backup::BackupArgs;
 pub(in crate::cli) use kubernetes::{KubernetesArgs, LabellingArgs};
 pub(in crate::cli) use log::{CheckArgs, LogArgs, LogCommand};
 pub(in crate::cli) use rebuild::{RebuildArgs, RebuildCommand, RebuildingArgs, StartRebuildArgs};
@@ -114,6 +116,8 @@ pub(in crate::cli) enum Command {
     Audit(AuditArgs),
     /// Check the log of a data directory
     Log(LogArgs),
+    /// Back up the log of a data directory, also while clade runs on it
+    Backup(BackupArgs),
     /// Compare the topics of Apache Kafka with what clade needs, or create them
     Topics(TopicsArgs),
     /// Declare image classes and groups

@@ -15,40 +15,69 @@ const NEW: &str = ".new";
 
 /// Creates the log at `path` in `dir`, unless another process is faster.
 pub(super) fn make(dir: &Path, path: &Path, partitions: Option<u16>) -> Result<(), LogError> {
-    let new = dir.join(format!("{FILE}.{}-{:08x}{NEW}", std::process::id(), fastrand::u32(..)));
-    let made = make_at(dir, &new, partitions).and_then(|()| put(dir, &new, path));
-    // Once there is a log, files that killed processes have left are of no use to anybody. Before, another process may be
-    // about to give its file the name.
-    let old = if made.is_ok() { unfinished(dir) } else { vec![new] };
-    for old in old {
-        // One that stays costs space only.
-        let _ = std::fs::remove_file(old);
+    let new = Unfinished::of(dir);
+    let made = Store::open(
+        new.path(),
+        || Database::builder().create(new.path()),
+        |error| cannot_open(dir, new.path(), error),
+    )?;
+    create(&made, partitions)?;
+    drop(made);
+    new.put(path)?;
+    Ok(())
+}
+
+/// A file that is being made. It is removed when this is dropped.
+pub(super) struct Unfinished {
+    dir: PathBuf,
+    path: PathBuf,
+}
+
+impl Unfinished {
+    /// Names a file in `dir`, which nobody else has. It does not exist yet.
+    pub(super) fn of(dir: &Path) -> Self {
+        let path = dir.join(format!("{FILE}.{}-{:08x}{NEW}", std::process::id(), fastrand::u32(..)));
+        Self { dir: dir.to_owned(), path }
     }
-    made
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Gives the file its name, if no file has that name: a link, unlike a renaming, never replaces a file. Returns `false`
+    /// if one has it.
+    pub(super) fn put(self, path: &Path) -> Result<bool, LogError> {
+        let linked = std::fs::hard_link(&self.path, path).or_else(|error| match error.kind() {
+            // Some file systems have no links.
+            std::io::ErrorKind::Unsupported | std::io::ErrorKind::PermissionDenied if !path.exists() => {
+                std::fs::rename(&self.path, path)
+            }
+            _ => Err(error),
+        });
+        let is_ours = linked.is_ok();
+        if let Err(error) = linked
+            && !path.exists()
+        {
+            return Err(LogError::caused(format!("cannot make {}", path.display()), error));
+        }
+        if is_ours {
+            std::fs::File::open(&self.dir)
+                .and_then(|dir| dir.sync_all())
+                .map_err(|error| LogError::caused(format!("cannot sync {}", self.dir.display()), error))?;
+        }
+        // Once there is a log, files that killed processes have left are of no use to anybody. Before, another process may be
+        // about to give its file the name.
+        for old in unfinished(&self.dir) {
+            // One that stays costs space only.
+            let _ = std::fs::remove_file(old);
+        }
+        Ok(is_ours)
+    }
 }
 
-fn make_at(dir: &Path, new: &Path, partitions: Option<u16>) -> Result<(), LogError> {
-    let store = Store::open(new, || Database::builder().create(new), |error| cannot_open(dir, new, error))?;
-    create(&store, partitions)
-}
-
-/// Gives the file its name, if no file has that name: a link, unlike a renaming, never replaces a file.
-fn put(dir: &Path, new: &Path, path: &Path) -> Result<(), LogError> {
-    let linked = std::fs::hard_link(new, path).or_else(|error| match error.kind() {
-        // Some file systems have no links.
-        std::io::ErrorKind::Unsupported | std::io::ErrorKind::PermissionDenied if !path.exists() => {
-            std::fs::rename(new, path)
-        }
-        _ => Err(error),
-    });
-    match linked {
-        Err(error) if !path.exists() => {
-            Err(LogError::caused(format!("cannot make {}", path.display()), error))
-        }
-        Err(_) => Ok(()),
-        Ok(()) => std::fs::File::open(dir)
-            .and_then(|dir| dir.sync_all())
-            .map_err(|error| LogError::caused(format!("cannot sync {}", dir.display()), error)),
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 

@@ -99,10 +99,19 @@ pub fn check(
     command: &str,
     told: impl Fn(u64, u64) + Send + Sync + 'static,
 ) -> Result<Checked, LogError> {
-    let path = dir.join(FILE);
+    check_file(dir, &dir.join(FILE), Some(command), told)
+}
+
+/// The same for a file of another name. Without a command, no other is told who has it.
+pub(super) fn check_file(
+    dir: &Path,
+    path: &Path,
+    command: Option<&str>,
+    told: impl Fn(u64, u64) + Send + Sync + 'static,
+) -> Result<Checked, LogError> {
     let cannot_read =
         |error: std::io::Error| LogError::caused(format_args!("cannot read {}", path.display()), error);
-    let bytes = std::fs::metadata(&path).map_err(cannot_read)?.len();
+    let bytes = std::fs::metadata(path).map_err(cannot_read)?.len();
     let mut checked = Checked { bytes, ..Checked::default() };
     if bytes == 0 {
         checked.add(None, None, EMPTY.to_owned());
@@ -111,11 +120,11 @@ pub fn check(
     // Every page is read for its records, and once more for redb's own checksums.
     let whole = bytes * 2;
     let told = Box::new(move |read: u64| told(read.min(whole), whole));
-    let overlay = Overlay::open(&path, told).map_err(cannot_read)?;
+    let overlay = Overlay::open(path, told).map_err(cannot_read)?;
     let opened = Store::open(
-        &path,
+        path,
         || Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(overlay),
-        |error| cannot_open(dir, &path, error),
+        |error| cannot_open(dir, path, error),
     );
     let mut store = match opened {
         Ok(store) => store,
@@ -124,7 +133,7 @@ pub fn check(
             return Ok(checked);
         }
     };
-    let _owner = lock::Owner::note(dir, command);
+    let _owner = command.map(|command| lock::Owner::note(dir, command));
     let extents = prepare(&store, None).and_then(|_| store.read("cannot read the log", extent::all));
     match extents {
         Ok(extents) => {

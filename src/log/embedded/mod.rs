@@ -5,6 +5,7 @@
 //!   read   ─► a snapshot of the last commit; never waits for a writer
 //! ```
 
+mod backup;
 mod birth;
 mod check;
 mod compaction;
@@ -29,11 +30,14 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+pub use backup::{Restored, Restoring};
 pub use check::{Checked, CheckedPartition, Damage, check};
 pub use open::Options;
 
 use super::positional::{self, Positional, PositionalReader, Seen};
-use super::{Fetched, Log, LogError, Offset, ReadLimit, Reader, Stored, TopicPartition, Writer};
+use super::{
+    Copies, Fetched, Log, LogError, Offset, ReadLimit, Reader, Stored, TakePiece, TopicPartition, Writer,
+};
 use crate::record::Topic;
 use fault::damaged;
 use store::Store;
@@ -162,6 +166,16 @@ impl Log for EmbeddedLog {
             })?;
             Ok(found)
         })
+    }
+
+    fn copies(&self) -> Option<&dyn Copies> {
+        Some(self)
+    }
+}
+
+impl Copies for EmbeddedLog {
+    fn copy(&self, to: TakePiece<'_>) -> Result<(), LogError> {
+        backup::copy(&self.shared.store, self.partitions, to)
     }
 }
 

@@ -46,7 +46,7 @@ mod tests {
 
     use super::*;
     use crate::log::embedded::tables::META;
-    use crate::log::embedded::{EmbeddedLog, Options, check};
+    use crate::log::embedded::{EmbeddedLog, Options, Restoring, check};
     use crate::log::{Log as _, LogError, TopicPartition, for_each};
     use crate::record::Topic;
 
@@ -83,6 +83,19 @@ mod tests {
         }
         let checked = check(dir.path(), "test", |_, _| {}).unwrap();
         assert_eq!(checked.many(), 0, "{checked:?}");
+        let found = &checked.partitions[0];
+        assert_eq!((found.of, found.records, found.without_checksum, found.end), (IMAGES, 2, 2, 5));
+    }
+
+    #[test]
+    fn a_copy_keeps_records_of_the_first_format_as_they_are() {
+        let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        write(&dir.path().join("log.redb"), &[1, 4]);
+        let log = EmbeddedLog::open(dir.path(), Options::default()).unwrap();
+        let mut restoring = Restoring::begin(copy.path()).unwrap();
+        log.copies().unwrap().copy(&mut |piece| restoring.take(piece)).unwrap();
+        assert_eq!(restoring.finish(|_, _| {}).unwrap().records, 2);
+        let checked = check(copy.path(), "test", |_, _| {}).unwrap();
         let found = &checked.partitions[0];
         assert_eq!((found.of, found.records, found.without_checksum, found.end), (IMAGES, 2, 2, 5));
     }

@@ -7,8 +7,14 @@ use crate::support::digest;
 
 const FILE: &str = "data/log.redb";
 
+/// Changes a byte within every copy of this text in the log, and removes snapshots, so that everybody reads it.
+pub(super) fn damage(shell: &Shell, text: &str) {
+    change(shell, text);
+    let _ = std::fs::remove_dir_all(shell.path("data/snapshots"));
+}
+
 /// Changes a byte within every copy of this text in the log.
-fn damage(shell: &Shell, text: &str) {
+pub(super) fn change(shell: &Shell, text: &str) {
     let mut bytes = std::fs::read(shell.path(FILE)).unwrap();
     let places: Vec<usize> = bytes
         .windows(text.len())
@@ -21,7 +27,6 @@ fn damage(shell: &Shell, text: &str) {
         bytes[at + text.len() - 1] ^= 1;
     }
     std::fs::write(shell.path(FILE), bytes).unwrap();
-    let _ = std::fs::remove_dir_all(shell.path("data/snapshots"));
 }
 
 fn texts(output: Output) -> (i32, String, String) {

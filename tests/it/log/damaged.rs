@@ -15,9 +15,9 @@ const DAMAGES: u64 = 200;
 const PAGE: usize = 4096;
 
 /// Everything that a log says.
-type Content = Vec<(TopicPartition, Offset, Vec<Stored>)>;
+pub(super) type Content = Vec<(TopicPartition, Offset, Vec<Stored>)>;
 
-fn read_all(log: &dyn Log) -> Result<Content, LogError> {
+pub(super) fn read_all(log: &dyn Log) -> Result<Content, LogError> {
     let mut all = Vec::new();
     for topic in Topic::ALL {
         for partition in clade::log::follow::partitions(log, topic) {
@@ -31,7 +31,7 @@ fn read_all(log: &dyn Log) -> Result<Content, LogError> {
 }
 
 /// Makes a log as it is after some time: many commits, a compaction, and records of all sizes.
-fn make(dir: &Path) -> Content {
+pub(super) fn make(dir: &Path) -> Content {
     let random = &mut fastrand::Rng::with_seed(7);
     let log = open(dir, 3).unwrap();
     for round in 0..40 {
