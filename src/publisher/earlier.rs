@@ -135,7 +135,7 @@ impl Publisher {
                 Some(images) => images.iter().map(|image| image.digest).collect(),
                 None => vec![digest],
             };
-            let (chains, missing) = self.chains(class, images)?;
+            let (chains, missing) = self.chains(class, images.iter().copied())?;
             let is_better_known =
                 |chain| known.get(&chain).is_some_and(|origin: &Origin| *origin < Origin::Claimed);
             if missing.is_empty() && chains_of(&chains).all(is_better_known) {
@@ -146,7 +146,9 @@ impl Publisher {
             if missing.is_empty() && self.stands_in(&chains, repository)? {
                 found.extend(self.if_new(known, Origin::Claimed, followed, digest, chains)?);
             } else {
-                self.waiting_classes.entry(digest).or_default().insert(class.to_owned());
+                for image in images.into_iter().chain([digest]) {
+                    self.waiting_classes.entry(image).or_default().insert(class.to_owned());
+                }
             }
         }
         if !wanted.is_empty() {

@@ -64,7 +64,7 @@ pub(super) fn versions(
             .find(|version| version.since == Some(target.since) && version.digest == target.digest);
         let number = match (recorded, &before) {
             (Some(version), _) => {
-                if version.images.len() < target.images.len() {
+                if version.images.len() < target.images.len() || !version.origin.is_observed() {
                     result.changed.push(observed(name, version.number, target));
                 }
                 version.number

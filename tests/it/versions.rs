@@ -215,6 +215,39 @@ fn a_claimed_image_index_is_a_version_once_its_images_stand_in_the_repository() 
 }
 
 #[test]
+fn a_claimed_image_index_that_was_known_elsewhere_counts_once_the_repository_has_it() {
+    let mut world = World::new();
+    let index = digest("index of v1");
+    let entries = || vec![clade::record::TagImage { digest: digest("v1"), platform: None }];
+    world
+        .see(in_repository(REPOSITORY, "v2", &["B"]))
+        .tag(FOLLOWED, &["v2"])
+        .class("base", FOLLOWED)
+        .see(in_repository("registry.example/mirror", "v1", &["A"]))
+        .see(Observation::ImageIndex(index, entries()))
+        .see(claiming("app", &["A", "X"], FOLLOWED, index));
+    assert_eq!(world.state("app", "base"), None);
+    assert_eq!(world.publisher.wanted()[REPOSITORY], [index].into());
+    world.see(in_repository(REPOSITORY, "v1", &["A"])).see(Observation::ImageIndex(index, entries()));
+    assert_eq!(world.state("app", "base"), Some((OUTDATED, digest("v1"))));
+}
+
+#[test]
+fn an_imported_version_that_the_history_of_the_tag_has_as_well_is_observed() {
+    let mut world = World::new();
+    world
+        .images(&[("v1", &["A"]), ("v2", &["B"]), ("app", &["A", "X"])])
+        .tag(FOLLOWED, &["v2"])
+        .class("base", FOLLOWED)
+        .process()
+        .see(imported("v1", &["A"], Some(30)))
+        .process()
+        .see(crate::support::tag(FOLLOWED, 30, &["v1"]));
+    assert_eq!(world.state("app", "base"), Some((OUTDATED, digest("v1"))));
+    assert_eq!(origins(&mut world), [(digest("v2"), Origin::Observed), (digest("v1"), Origin::Observed)]);
+}
+
+#[test]
 fn a_stranger_makes_no_version_of_an_image_that_stands_elsewhere() {
     let mut world = World::new();
     world
