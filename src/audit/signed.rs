@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{PublicKey, SigningKey};
 use crate::oci::Digest;
 
-/// What is signed is this text and the digest: a signature of one kind of text is none of another.
+/// A key signs this text and the digest: a signature of one kind of text is none of another.
 const DOMAIN: &str = "clade versions 1\n";
 
 /// The last line of a signed file.

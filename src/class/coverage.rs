@@ -1,6 +1,6 @@
 //! Counts images by what is known of their beginnings. A count of outdated images says little beside many unknown ones.
 
-/// What is known of the beginning of an image.
+/// The knowledge of the beginning of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Coverage {
     /// The image is a member of a class.

@@ -77,7 +77,7 @@ impl ClassSpec {
     }
 }
 
-/// What a class follows.
+/// The target that a class follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Followed {
     /// A tag by its full name.

@@ -109,7 +109,7 @@ impl Sources {
 async fn watch_registry(
     config: registry::Config,
     notified: mpsc::Receiver<Notice>,
-    wanted: watch::Receiver<Arc<Wanted>>,
+    wanted: watch::Receiver<Option<Arc<Wanted>>>,
     metrics: RegistriesMetrics,
     out: mpsc::Sender<Vec<crate::observe::Observation>>,
 ) -> Result<(), NodeError> {

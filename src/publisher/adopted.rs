@@ -30,7 +30,7 @@ impl Publisher {
             self.put_class(ClassRecord { following: not_ready("NotFound", text), ..record });
             return Ok(());
         };
-        let number = record.versions;
+        let (name, number) = (record.name.clone(), record.versions);
         self.put(CatalogRecord::ImageClassVersion(VersionRecord {
             class: record.name.clone(),
             number,
@@ -48,7 +48,9 @@ impl Publisher {
             following: ready(format!("following the chain {chain}")),
             ..record
         });
-        self.adopting.remove(&chain);
+        // Other classes that wait for the same chain have it as well now.
+        let waiting = self.adopting.remove(&chain).unwrap_or_default();
+        self.pending.classes.extend(waiting.into_iter().filter(|class| *class != name));
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use super::earlier::Scope;
 use super::{PublishError, Publisher};
-use crate::declare::{ClassSpec, Followed, GroupSpec, followed};
+use crate::declare::{ClassSpec, GroupSpec};
 use crate::observe::Observation;
 use crate::record::catalog::Following;
 use crate::record::{CatalogKey, CatalogRecord, ClassRecord, DeadLetterRecord, GroupRecord};
@@ -99,20 +99,21 @@ impl Publisher {
         let Some(class) = self.catalog.class(name) else {
             return Err(PublishError::NotFound { kind: "class", name: name.to_owned() });
         };
-        let from = class.record.from.clone();
         self.unsettled.remove(name);
         self.young.remove(name);
-        for classes in self.adopting.values_mut() {
+        self.adopting.retain(|_, classes| {
             classes.remove(name);
+            !classes.is_empty()
+        });
+        if let Some(imported) = self.pending.versions.remove(name) {
+            self.pending.imported = self.pending.imported.saturating_sub(imported.len());
         }
         let numbers: Vec<u32> = class.versions().map(|version| version.number).collect();
         self.delete(CatalogKey::Class(name.to_owned()));
         for number in numbers {
             self.delete(CatalogKey::Version(name.to_owned(), number));
         }
-        if let Ok(Followed::Tag(tag)) = followed(&from)
-            && let Some(classes) = self.followers.get_mut(&tag)
-        {
+        for classes in self.followers.values_mut() {
             classes.remove(name);
         }
         for classes in self.patterned.values_mut() {

@@ -8,7 +8,7 @@ use crate::record::{Claim, canonical_name};
 /// Digests that clade considers of one tag, at most: the claims of a tag are written by strangers.
 const MOST_DIGESTS: usize = 1_000;
 
-/// All claims that name a tag and a digest. Images carry them, so memory grows with the images alone.
+/// All claims that name a tag and a digest, of images that are there or were since the publisher began.
 #[derive(Default)]
 pub(super) struct Claimed(HashMap<String, BTreeSet<Digest>>);
 

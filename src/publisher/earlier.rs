@@ -3,7 +3,7 @@
 //! Claims are written by strangers. A claimed digest counts only if it stands in the repository of the followed tag, and
 //! its layers are compared like those of every version (docs/concepts.md, section 8).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::settle::{is_index, settled};
 use super::tags::items_of;
@@ -128,7 +128,13 @@ impl Publisher {
         found: &mut Vec<Earlier>,
     ) -> Result<(), PublishError> {
         let Some((repository, _)) = followed.rsplit_once(':') else { return Ok(()) };
-        let claimed: Vec<Digest> = self.claimed.of(followed).collect();
+        let versions = self.catalog.class(class).into_iter().flat_map(crate::class::Class::versions);
+        let better = versions.filter(|version| version.origin < Origin::Claimed);
+        let better: HashSet<Digest> = better
+            .flat_map(|version| version.images.iter().map(|image| image.digest).chain([version.digest]))
+            .collect();
+        let claimed: Vec<Digest> =
+            self.claimed.of(followed).filter(|digest| !better.contains(digest)).collect();
         let mut wanted = BTreeSet::new();
         for digest in claimed {
             let images: Vec<Digest> = match self.indexes.get(&digest) {

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::places::TagPlace;
 use super::tags::images_of;
-use super::{PublishError, Publisher};
+use super::{PublishError, Publisher, bound_claims};
 use crate::log::{Batch, MAX_RECORD_BYTES, TopicPartition};
 use crate::oci::Digest;
 use crate::record::{
@@ -64,8 +64,7 @@ impl Publisher {
             };
             let before = image.claims.len();
             image.claims.extend(claims);
-            image.claims.sort_unstable();
-            image.claims.dedup();
+            bound_claims(&mut image);
             if image.claims.len() > before {
                 self.pending.images.insert(digest, Some(image));
             }

@@ -51,7 +51,7 @@ pub struct Publishing {
     thread: Arc<Thread>,
     has_read: Arc<AtomicBool>,
     catalog: watch::Receiver<Arc<Catalog>>,
-    wanted: watch::Receiver<Arc<Wanted>>,
+    wanted: watch::Receiver<Option<Arc<Wanted>>>,
 }
 
 type Request = Box<dyn FnOnce(&mut Owner) + Send>;
@@ -77,7 +77,7 @@ impl Publishing {
     pub fn start(log: SharedLog, settings: Settings) -> std::io::Result<Self> {
         let (requests, received) = sync_channel(WAITING);
         let (told, catalog) = watch::channel(Arc::default());
-        let (wants, wanted) = watch::channel(Arc::default());
+        let (wants, wanted) = watch::channel(None);
         let has_read = Arc::new(AtomicBool::new(false));
         let owner = Owner {
             number: 0,
@@ -147,8 +147,8 @@ impl Publishing {
         self.catalog.clone()
     }
 
-    /// The digests that this publisher would like to see.
-    pub fn wanted(&self) -> watch::Receiver<Arc<Wanted>> {
+    /// The digests that this publisher would like to see; `None` before it has read the log.
+    pub fn wanted(&self) -> watch::Receiver<Option<Arc<Wanted>>> {
         self.wanted.clone()
     }
 
@@ -236,7 +236,7 @@ struct Owner {
     doubts: Doubts,
     has_read: Arc<AtomicBool>,
     told: watch::Sender<Arc<Catalog>>,
-    wants: watch::Sender<Arc<Wanted>>,
+    wants: watch::Sender<Option<Arc<Wanted>>>,
 }
 
 impl Owner {
@@ -285,9 +285,9 @@ impl Owner {
     fn tell(&self, publisher: &Publisher) {
         let (catalog, wanted) = (publisher.catalog(), publisher.wanted());
         self.wants.send_if_modified(|known| {
-            let has_changed = **known != wanted;
+            let has_changed = known.as_deref() != Some(&wanted);
             if has_changed {
-                *known = Arc::new(wanted);
+                *known = Some(Arc::new(wanted));
             }
             has_changed
         });

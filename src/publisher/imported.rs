@@ -1,17 +1,18 @@
 //! Versions that an administrator imports: another clade exported them, or somebody else keeps the history of the tag.
 
-use super::versions::Earlier;
+use super::versions::{Earlier, chains_of};
 use super::{PublishError, Publisher};
 use crate::class::Class;
 use crate::declare::{Followed, followed};
 use crate::observe::ObservedVersion;
-use crate::record::{DeadLetterRecord, Origin, canonical_name};
+use crate::record::catalog::ImageChain;
+use crate::record::{DeadLetterRecord, Origin, Timestamp, canonical_name};
 
 impl Publisher {
     /// Takes a version for all classes that follow its tag. It becomes a dead letter if there is none, or none has a
     /// current version yet: then every image on it would count as outdated.
     pub(super) fn observe_version(&mut self, version: ObservedVersion) -> Result<(), PublishError> {
-        // What came before it in a file may have given a class its current version.
+        // A tag that came before it in a file may have given a class its current version.
         if !self.pending.images.is_empty() || !self.pending.tags.is_empty() {
             self.flush()?;
         }
@@ -35,6 +36,11 @@ impl Publisher {
         }
         let ObservedVersion { tag, digest, since, built, images } = version;
         for class in names {
+            if let Some(reason) = self.too_new(&class, since, &images) {
+                let place = format!("version {digest} of {tag}");
+                self.pending.dead_letters.push(DeadLetterRecord::new(place, None, reason, None));
+                continue;
+            }
             let (tag, images, origin) = (tag.clone(), images.clone(), Origin::History);
             let earlier = Earlier { origin, tag, since, built, digest, images };
             self.pending.versions.entry(class.clone()).or_default().push(earlier);
@@ -42,5 +48,19 @@ impl Publisher {
             self.pending.classes.insert(class);
         }
         Ok(())
+    }
+
+    /// The reason why a version is none of the earlier ones: it began after the current one.
+    fn too_new(&self, class: &str, since: Option<Timestamp>, images: &[ImageChain]) -> Option<String> {
+        let current = self.catalog.class(class)?.current()?;
+        let began = current.since.filter(|current| since.is_some_and(|since| since > *current))?;
+        let known: Vec<_> = chains_of(&current.images).collect();
+        if chains_of(images).all(|chain| known.contains(&chain)) {
+            return None;
+        }
+        Some(format!(
+            "it began after the current version of class {class:?}, which began at {began}: import it again once the tag \
+             has moved on"
+        ))
     }
 }

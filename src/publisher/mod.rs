@@ -169,7 +169,10 @@ impl Publisher {
         match observation {
             Observation::Image(image) => self.observe_image(*image)?,
             Observation::Claim(digest, claim) => {
-                self.pending.claims.entry(digest).or_default().insert(claim);
+                let of = self.pending.claims.entry(digest).or_default();
+                if of.len() < Claim::MOST {
+                    of.insert(claim);
+                }
             }
             Observation::ImageIndex(digest, images) => self.observe_index(digest, images)?,
             Observation::Tag(tag) => self.observe_tag(tag)?,
@@ -210,8 +213,7 @@ impl Publisher {
         image.repositories.sort_unstable();
         image.repositories.dedup();
         image.claims.extend(self.pending.claims.remove(&image.digest).unwrap_or_default());
-        image.claims.sort_unstable();
-        image.claims.dedup();
+        bound_claims(&mut image);
         if self.places.is_published_as(&image) && !self.pending.images.contains_key(&image.digest) {
             self.counts.unchanged_images += 1;
             return Ok(());
@@ -259,6 +261,13 @@ fn knows_diff_ids_of(known: &ImageRecord, image: &ImageRecord) -> bool {
         && known.layers.iter().map(|layer| layer.digest).eq(image.layers.iter().map(|layer| layer.digest))
 }
 
+/// Sorts the claims of an image, and keeps as many as it may have: those of the best evidence.
+fn bound_claims(image: &mut ImageRecord) {
+    image.claims.sort_unstable();
+    image.claims.dedup();
+    image.claims.truncate(Claim::MOST);
+}
+
 /// Adds to a newly observed image the known facts that still hold.
 fn merge(image: &mut ImageRecord, known: &ImageRecord) {
     image.repositories.extend(known.repositories.iter().cloned());
@@ -274,8 +283,7 @@ fn merge(image: &mut ImageRecord, known: &ImageRecord) {
         image.layers.clone_from(&known.layers);
     }
     image.claims.extend(known.claims.iter().cloned());
-    image.claims.sort_unstable();
-    image.claims.dedup();
+    bound_claims(image);
     // A manifest alone does not say its platform.
     if image.platform.is_unknown() {
         image.platform.clone_from(&known.platform);

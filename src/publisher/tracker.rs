@@ -13,7 +13,7 @@ use crate::oci::reference::has_host;
 use crate::oci::{Digest, Reference};
 use crate::record::catalog::{Following, ImageChain};
 use crate::record::{
-    CatalogKey, CatalogRecord, ClassRecord, ObjectReference, ReferenceKind, TagImage, TagItem,
+    CatalogKey, CatalogRecord, ClassRecord, ObjectReference, ReferenceKind, TagImage, TagItem, canonical_name,
 };
 
 impl Publisher {
@@ -90,6 +90,8 @@ impl Publisher {
             if let Some((_, of_stream)) = tag.split_once('/').filter(|_| has_host(&tag)) {
                 self.followers.entry(of_stream.to_owned()).or_default().insert(name.clone());
             }
+            // Claims have the one spelling of a name.
+            self.followers.entry(canonical_name(&tag)).or_default().insert(name.clone());
             self.followers.entry(tag).or_default().insert(name.clone());
         }
         let versions = versions(&name, self.catalog.class(&name), &targets, earlier);

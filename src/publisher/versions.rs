@@ -65,14 +65,14 @@ pub(super) fn versions(
         let number = match (recorded, &before) {
             (Some(version), _) => {
                 if version.images.len() < target.images.len() || !version.origin.is_observed() {
-                    result.changed.push(observed(name, version.number, target));
+                    result.changed.push(observed(name, version.number, target, &version.images));
                 }
                 version.number
             }
             (None, Some((number, same))) if *same == content => *number,
             (None, _) => {
                 let number = result.number_for(&known, Origin::Observed, &content);
-                result.changed.push(observed(name, number, target));
+                result.changed.push(observed(name, number, target, &[]));
                 number
             }
         };
@@ -91,7 +91,17 @@ pub(super) fn versions(
         if content.is_subset(&covered.flat_map(|known| chains_of(&known.images)).collect()) {
             continue;
         }
-        let number = result.number_for(&known, version.origin, &content);
+        // The same version, of which more platforms are known now.
+        let grown = known.iter().find(|known| {
+            (known.origin, known.digest, known.tag.as_ref())
+                == (version.origin, version.digest, Some(&version.tag))
+                && known.since == version.since
+                && chains_of(&known.images).all(|chain| content.contains(&chain))
+        });
+        let number = match grown {
+            Some(known) => known.number,
+            None => result.number_for(&known, version.origin, &content),
+        };
         let Earlier { origin, tag, since, built, digest, images } = version;
         let built = built.filter(|_| since.is_none());
         let (class, tag) = (name.to_owned(), Some(tag));
@@ -118,7 +128,7 @@ impl Versions {
     }
 }
 
-/// What identifies the chain of one platform.
+/// The identity of the chain of one platform.
 pub(super) type Chain = (Platform, LayerIdentity, ChainId);
 
 type Content = BTreeSet<Chain>;
@@ -131,7 +141,9 @@ pub(super) fn chains_of(images: &[ImageChain]) -> impl Iterator<Item = Chain> {
     images.iter().map(|image| (image.platform.clone(), image.layer_identity, image.chain_id))
 }
 
-fn observed(class: &str, number: u32, target: &Target) -> VersionRecord {
+/// The version of a target. Images that are known of it stay, also if they are pruned by now.
+fn observed(class: &str, number: u32, target: &Target, known: &[ImageChain]) -> VersionRecord {
+    let is_lost = |image: &&ImageChain| target.images.iter().all(|of| of.digest != image.digest);
     VersionRecord {
         class: class.to_owned(),
         number,
@@ -140,7 +152,7 @@ fn observed(class: &str, number: u32, target: &Target) -> VersionRecord {
         tag: None,
         since: Some(target.since),
         built: None,
-        images: target.images.clone(),
+        images: target.images.iter().chain(known.iter().filter(is_lost)).cloned().collect(),
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 
 use super::Query;
 use crate::class::Class;
+use crate::declare::{Followed, followed};
 use crate::oci::{ChainId, Digest, LayerChain, LayerIdentity};
 use crate::record::image::Evidence;
 use crate::record::{Claim, VersionRecord, canonical_name};
 use crate::shard::{ImageView, Shard};
 
 impl Query {
-    /// What the layers say to a claim: `proven` if the claimed base is a beginning of the image, `not-proven` if it is
+    /// The word of the layers about a claim: `proven` if the claimed base is a beginning of the image, `not-proven` if it is
     /// known and is none, `unknown` if it is not known.
     pub(super) fn by_layers(&self, claim: &Claim, shard: &Shard, image: &ImageView<'_>) -> &'static str {
         let Some(chains) = Chains::of(shard, image) else { return "unknown" };
@@ -91,13 +92,6 @@ fn versions_at(shard: &Shard, digest: Digest) -> Vec<&VersionRecord> {
 
 /// The versions of the classes that follow this tag.
 fn versions_of<'a>(shard: &'a Shard, tag: &str) -> Vec<&'a VersionRecord> {
-    let follows = |class: &&Class| {
-        let from = &class.record.from;
-        let name = match &from.namespace {
-            Some(namespace) => format!("{namespace}/{}", from.name),
-            None => from.name.clone(),
-        };
-        canonical_name(&name) == tag
-    };
+    let follows = |class: &&Class| matches!(followed(&class.record.from), Ok(Followed::Tag(name)) if canonical_name(&name) == tag);
     shard.catalog().classes().filter(follows).flat_map(Class::versions).map(AsRef::as_ref).collect()
 }

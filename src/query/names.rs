@@ -54,7 +54,7 @@ impl Query {
         }
     }
 
-    /// What may have been meant by a REF that nothing has, as the end of a sentence: a tag whose name was not written in
+    /// The objects that may have been meant by a REF that nothing has, as the end of a sentence: a tag whose name was not written in
     /// full, or too few digits of a digest.
     pub(super) fn meant_by(&self, reference: &str) -> String {
         let digits = reference.strip_prefix("sha256:").unwrap_or(reference);

@@ -33,7 +33,7 @@ pub enum RefError {
     NotFound {
         /// The name.
         reference: String,
-        /// What may have been meant, or nothing.
+        /// The objects that may have been meant, as the end of a sentence, or nothing.
         hint: String,
     },
     /// Several images have digests with this beginning.

@@ -1,6 +1,6 @@
 //! Topic `catalog`: classes, their versions, and groups. Small and global: every processor reads all of it.
 //!
-//! A version is a record of its own and never changes, so that a class with 500 versions stays far below the largest
+//! A version is a record of its own, so that a class with 500 versions stays far below the largest
 //! record. A version counts only once the record of its class includes it (`versions`), so a reader that sees the
 //! version before the class concludes nothing from it.
 
@@ -196,10 +196,13 @@ impl fmt::Display for CatalogKey {
 impl Value for CatalogRecord {
     const TOPIC: Topic = Topic::Catalog;
     const TYPE: &'static str = "dev.clade.catalog.v1";
-    fn id(&self, _: &[u8]) -> String {
+    fn id(&self, json: &[u8]) -> String {
         match self {
             Self::ImageClass(class) => format!("{}@{}", self.key(), class.sequence),
-            Self::ImageClassVersion(version) => format!("{}@{}", self.key(), version.digest),
+            // Its images and origin may change.
+            Self::ImageClassVersion(version) => {
+                format!("{}@{}#{}", self.key(), version.digest, Digest::of(json).short())
+            }
             Self::ImageClassGroup(group) => format!("{}@{}", self.key(), group.sequence),
         }
     }

@@ -96,6 +96,8 @@ pub enum Evidence {
 impl Claim {
     /// The longest name of an image that counts as a claim, in bytes.
     pub const LONGEST_NAME: usize = 1_024;
+    /// Claims of one image, at most. A record of an image must not grow with what strangers attach to it.
+    pub const MOST: usize = 64;
 
     /// Returns the claim that annotations or labels make about the base. A value that is too long claims nothing.
     pub fn in_names(evidence: Evidence, names: &BTreeMap<String, String>) -> Option<Self> {

@@ -10,22 +10,48 @@ use super::look::Look;
 use super::sink::Closed;
 use crate::oci::Digest;
 
-/// Digests that one pass asks of a repository, at most; the next pass asks for others.
-const AT_ONCE: usize = 100;
+/// The digests that one pass asks for, in all repositories together.
+pub(super) struct Budget {
+    pub(super) requests: usize,
+    pub(super) failures: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { requests: 100, failures: 3 }
+    }
+}
+
+impl Budget {
+    pub(super) fn is_spent(&self) -> bool {
+        self.requests == 0 || self.failures == 0
+    }
+}
 
 impl Look<'_> {
     /// Reads the wanted digests that the repository has, each once. Forgets those that nobody wants any more. Returns
     /// `true` if it has read any.
     ///
-    /// A failure never fails the pass: whoever writes a claim must not be able to slow the watcher down.
-    pub(super) async fn at_wanted(&mut self, wanted: &BTreeSet<Digest>) -> Result<bool, Closed> {
+    /// A failure never fails the pass, and few of them end the reading until the next one: whoever writes a claim must not
+    /// be able to slow the watcher down.
+    pub(super) async fn at_wanted(
+        &mut self,
+        wanted: &BTreeSet<Digest>,
+        budget: &mut Budget,
+    ) -> Result<bool, Closed> {
         self.repository.claimed.retain(|digest| wanted.contains(digest));
         self.repository.not_there.retain(|digest| wanted.contains(digest));
         let (claimed, not_there) = (&self.repository.claimed, &self.repository.not_there);
         let is_new = |digest: &&Digest| !claimed.contains(digest) && !not_there.contains(digest);
-        let new: Vec<Digest> = wanted.iter().filter(is_new).take(AT_ONCE).copied().collect();
+        let mut new: Vec<Digest> = wanted.iter().filter(is_new).copied().collect();
+        // Those that fail each time must not keep the others from their turn.
+        fastrand::shuffle(&mut new);
         let mut has_read = false;
         for digest in new {
+            if budget.is_spent() {
+                break;
+            }
+            budget.requests -= 1;
             let name = format!("{}@{digest}", self.client.full_name(self.name));
             let failure = match self.client.digest(self.name, &digest.to_string()).await {
                 Ok(Pointed::At(found)) if found == digest => {
@@ -41,18 +67,11 @@ impl Look<'_> {
                     self.repository.not_there.insert(digest);
                     None
                 }
-                Err(error) if error.is_refusal() => {
-                    tracing::info!("images claim to be built on {name}: {error}");
-                    self.repository.not_there.insert(digest);
-                    None
-                }
                 Err(error) => Some(error),
             };
             if let Some(error) = failure {
-                tracing::debug!("{error}; clade asks for {name} again in the next pass");
-                if error.is_everywhere() {
-                    break;
-                }
+                tracing::debug!("{error}; clade asks for {name} again in a later pass");
+                budget.failures = if error.is_everywhere() { 0 } else { budget.failures - 1 };
             }
         }
         self.sink.hand_on().await?;

@@ -55,6 +55,11 @@ impl Lead {
         manifest::claim(&annotations)
     }
 
+    /// Returns `true` if the index says that the document is an attestation about one of its images.
+    pub(super) fn is_attestation(&self) -> bool {
+        self.attests.is_some()
+    }
+
     /// Returns `true` if the document may be an index.
     pub(super) fn may_be_index(&self) -> bool {
         let told = self.media_type.as_deref().unwrap_or_default();
@@ -138,7 +143,11 @@ impl Client {
     /// Reads a manifest, and its config if it has one.
     pub(super) async fn document(&self, repository: &str, lead: &Lead) -> Result<Document, RegistryError> {
         if let Some(image) = lead.attests {
-            return Ok(Document::Attestation(image, self.attestation(repository, lead).await?));
+            let claims = match self.attestation(repository, lead).await {
+                Err(error) if error.is_everywhere() => return Err(error),
+                claims => claims.unwrap_or_default(),
+            };
+            return Ok(Document::Attestation(image, claims));
         }
         let request = self.manifest(repository, &lead.digest.to_string());
         let content = match self.content(&request).await? {

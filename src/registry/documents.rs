@@ -10,7 +10,7 @@ use super::look::{Documents, Look};
 use super::sink::Closed;
 use crate::observe::Observation;
 use crate::oci::Digest;
-use crate::record::DeadLetterRecord;
+use crate::record::{Claim, DeadLetterRecord};
 use crate::source::manifest::MAX_DEPTH;
 
 /// Documents that are read at once. The pace of the client decides how many run.
@@ -25,13 +25,14 @@ impl Look<'_> {
     ) -> Result<Documents, Closed> {
         let (mut failure, mut has_come) = (None, false);
         let mut indexes: Vec<(Digest, Vec<Digest>)> = Vec::new();
+        let mut claims: Vec<(Digest, Claim)> = Vec::new();
         let mut level: HashMap<Digest, Lead> = HashMap::new();
         for lead in leads {
             // If several references lead to one document, the first one counts, with its annotations.
             level.entry(lead.digest).or_insert(lead);
         }
         for depth in 0..=MAX_DEPTH {
-            level.retain(|digest, _| !self.is_known(digest));
+            level.retain(|_, lead| !self.is_known(lead));
             if level.is_empty() {
                 break;
             }
@@ -68,12 +69,10 @@ impl Look<'_> {
                         self.sink.put(Observation::NotAnImage(what)).await?;
                         Known::Nothing
                     }
-                    Ok(Document::Attestation(image, claims)) => {
+                    Ok(Document::Attestation(image, of_image)) => {
                         self.sink.put(Observation::NotAnImage("attestation manifest")).await?;
-                        for claim in claims {
-                            self.sink.put(Observation::Claim(image, claim)).await?;
-                        }
-                        Known::Nothing
+                        claims.extend(of_image.into_iter().map(|claim| (image, claim)));
+                        Known::Attestation
                     }
                     Ok(Document::Unreadable(reason, value)) => {
                         self.unreadable(digest, reason, value.as_deref()).await?;
@@ -92,6 +91,12 @@ impl Look<'_> {
                 };
                 self.repository.manifests.insert(digest, known);
             }
+        }
+        // Whoever wrote the index may have named anything as the subject of an attestation.
+        let is_image = |image: &Digest| matches!(self.repository.manifests.get(image), Some(Known::Image(_)));
+        claims.retain(|(image, _)| is_image(image));
+        for (image, claim) in claims {
+            self.sink.put(Observation::Claim(image, claim)).await?;
         }
         // Inner indexes were read after the outer ones, so they come first here.
         for (digest, inside) in indexes.into_iter().rev() {
@@ -112,8 +117,12 @@ impl Look<'_> {
         Ok(Documents { failure, has_come })
     }
 
-    fn is_known(&self, digest: &Digest) -> bool {
-        self.repository.manifests.get(digest).is_some_and(|known| !matches!(known, Known::Withheld(_)))
+    fn is_known(&self, lead: &Lead) -> bool {
+        match self.repository.manifests.get(&lead.digest) {
+            None | Some(Known::Withheld(_)) => false,
+            Some(Known::Attestation) => lead.is_attestation(),
+            Some(_) => true,
+        }
     }
 
     /// Returns the content of an index. Puts the unknown part of it into the next level.
@@ -142,7 +151,7 @@ impl Look<'_> {
                 continue;
             }
             inside.push(lead.digest);
-            if self.repository.manifests.contains_key(&lead.digest) {
+            if self.is_known(&lead) {
                 // clade does not read the document again, but the claim of this index may be new.
                 if let Some(claim) = lead.claim() {
                     self.sink.put(Observation::Claim(lead.digest, claim)).await?;

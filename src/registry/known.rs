@@ -18,6 +18,8 @@ pub(super) enum Known {
     Index(Box<[Digest]>),
     /// A document that is no image.
     Nothing,
+    /// A document that an index calls an attestation. It counts only as such: another reference may find an image.
+    Attestation,
     /// A document that clade cannot read.
     Unreadable,
     /// A document that the registry did not deliver, and may deliver later.
@@ -128,7 +130,7 @@ impl Repository {
 
     /// Returns the digests of all documents that are or may be images.
     pub(super) fn all_images(&self) -> impl Iterator<Item = Digest> {
-        let may_be = |known: &Known| !matches!(known, Known::Index(_) | Known::Nothing);
+        let may_be = |known: &Known| !matches!(known, Known::Index(_) | Known::Nothing | Known::Attestation);
         self.manifests.iter().filter(move |(_, known)| may_be(known)).map(|(digest, _)| *digest)
     }
 }

@@ -49,7 +49,7 @@ use watcher::{Shared, Watcher};
 pub async fn watch(
     config: Config,
     notified: mpsc::Receiver<Notice>,
-    wanted: watch::Receiver<Arc<Wanted>>,
+    wanted: watch::Receiver<Option<Arc<Wanted>>>,
     metrics: &RegistriesMetrics,
     out: mpsc::Sender<Vec<Observation>>,
 ) -> Result<(), RegistryError> {

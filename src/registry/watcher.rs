@@ -15,6 +15,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::claimed::Budget;
 use super::client::Client;
 use super::known::{Platforms, Repository};
 use super::look::{Look, Outcome};
@@ -42,7 +43,8 @@ pub(super) struct Shared {
     pub(super) client: Client,
     pub(super) platforms: Platforms,
     pub(super) config: Config,
-    pub(super) wanted: watch::Receiver<Arc<Wanted>>,
+    /// The digests that the publisher wants; `None` until it knows.
+    pub(super) wanted: watch::Receiver<Option<Arc<Wanted>>>,
     pub(super) out: mpsc::Sender<Vec<Observation>>,
 }
 
@@ -287,7 +289,9 @@ impl Watcher {
         self.begin_at = pass.left;
         let are_listed = pass.names.is_some();
         if let Some(names) = pass.names {
-            self.read_wanted(&names, shared).await?;
+            if pass.first_failure.is_none() {
+                self.read_wanted(&names, shared).await?;
+            }
             self.tell(names, shared).await?;
         }
         if let Some(error) = pass.first_failure {
@@ -313,8 +317,8 @@ impl Watcher {
     /// Reads the digests that claims of images name in these repositories. It comes before the report of the whole
     /// registry, so that this contains them.
     async fn read_wanted(&mut self, names: &BTreeSet<String>, shared: &Shared) -> Result<(), Closed> {
-        let wanted = Arc::clone(&shared.wanted.borrow());
-        let none = BTreeSet::new();
+        let Some(wanted) = shared.wanted.borrow().clone() else { return Ok(()) };
+        let (none, mut budget) = (BTreeSet::new(), Budget::default());
         for name in names {
             let Some(repository) = self.repositories.get_mut(name) else { continue };
             let wanted = wanted.get(&shared.client.full_name(name)).unwrap_or(&none);
@@ -330,7 +334,7 @@ impl Watcher {
                 sink: &mut Sink::new(shared.out.clone()),
                 number: self.number,
             };
-            if look.at_wanted(wanted).await? {
+            if look.at_wanted(wanted, &mut budget).await? {
                 self.to_tell = TELLINGS;
             }
         }
@@ -346,10 +350,13 @@ impl Watcher {
             self.to_tell = TELLINGS;
         }
         let Some(left) = self.to_tell.checked_sub(1) else { return Ok(()) };
-        self.to_tell = left;
+        // Before the publisher says which untagged images it wants, none counts as gone.
+        let is_known = shared.wanted.borrow().is_some();
+        self.to_tell = if is_known { left } else { TELLINGS };
         let full = |name: &String| shared.client.full_name(name);
-        let is_whole =
-            |name: &String| self.repositories.get(name).is_some_and(|of| of.is_told && !of.is_partial);
+        let is_whole = |name: &String| {
+            is_known && self.repositories.get(name).is_some_and(|of| of.is_told && !of.is_partial)
+        };
         let seen = Polled::Everything {
             images: self.repositories.values().flat_map(Repository::all_images).collect(),
             unseen: names.iter().filter(|name| !is_whole(name)).map(full).collect(),

@@ -1,11 +1,11 @@
-//! What is known of the beginnings of the images of a shard.
+//! The coverage of the images of a shard: the knowledge of their beginnings.
 
 use super::{ImageView, Shard};
 use crate::class::Coverage;
 use crate::index::NodeId;
 
 impl Shard {
-    /// What is known of the beginning of an image.
+    /// The coverage of an image.
     pub fn coverage_of(&self, image: &ImageView<'_>) -> Coverage {
         let mut above = image.node.into_iter().flat_map(|node| self.index.ancestors(node));
         let has_base = above.any(|node| self.index.images_at(node).next().is_some());

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::manifest;
 use crate::oci::document::Config;
 use crate::oci::{Digest, LayerIdentity, lenient};
-use crate::record::{ImageRecord, Layer};
+use crate::record::{Claim, ImageRecord, Layer};
 
 /// The part of a config with what a Dockerfile says.
 #[derive(Deserialize)]
@@ -33,7 +33,7 @@ pub(super) fn image(digest: Digest, id: Option<Digest>, content: &[u8]) -> Resul
         return Err(format!("the config of {digest} has no rootfs: it is no image config"));
     };
     let layers = layers(&rootfs.diff_ids);
-    let claims = manifest::claim(&manifest::kept(&labels.labels)).into_iter().collect();
+    let claims = Claim::in_labels(&labels.labels).collect();
     Ok(ImageRecord {
         platform: config.platform(),
         config_digest: id,

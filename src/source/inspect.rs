@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::docker;
 use super::id::{self, Labels};
-use super::{docker, manifest};
 use crate::observe::Observation;
 use crate::oci::document::not_an_image_layers;
 use crate::oci::lenient::{self, Entries};
 use crate::oci::reference::is_repository;
 use crate::oci::{Digest, LayerIdentity, Platform, Reference};
-use crate::record::{DeadLetterRecord, ImageRecord, Layer, TagImage, Timestamp};
+use crate::record::{Claim, DeadLetterRecord, ImageRecord, Layer, TagImage, Timestamp};
 
 /// An image as Docker and podman print it.
 #[derive(Deserialize)]
@@ -125,7 +125,7 @@ pub(super) fn engine(json: &str, since: Timestamp) -> Result<Vec<Observation>, S
         media_type,
         created: about.created,
         layers: id::layers(&read.root_fs.layers),
-        claims: manifest::claim(&manifest::kept(&read.config.labels)).into_iter().collect(),
+        claims: Claim::in_labels(&read.config.labels).collect(),
         ..id::empty(digest)
     };
     let tagged = TagImage { digest, platform: Some(image.platform.clone()) };
@@ -158,7 +158,7 @@ pub(super) fn skopeo(json: &str) -> Result<Vec<Observation>, String> {
         created: about.created,
         layer_identity: LayerIdentity::Blob,
         layers: read.layers.iter().enumerate().map(layer).collect(),
-        claims: manifest::claim(&manifest::kept(&read.labels)).into_iter().collect(),
+        claims: Claim::in_labels(&read.labels).collect(),
         ..id::empty(read.digest)
     }))])
 }

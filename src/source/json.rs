@@ -104,7 +104,7 @@ struct Reader<'s, 'b, 'd> {
     first: usize,
     /// An offset, and the number of its line.
     counted: (usize, usize),
-    /// How often a document was read to the end of the file in vain.
+    /// The number of documents that were read to the end of the file in vain.
     retries: usize,
 }
 

@@ -95,6 +95,9 @@ fn claim(material: &Material) -> Option<Claim> {
     }
     let digest = material.digest.get("sha256").map(|hex| format!("sha256:{hex}"));
     let digest = digest.or_else(|| url.qualifiers().get("digest").map(ToString::to_string));
+    // A digest of another kind, or none, tells no base.
+    let digest =
+        digest.map(|digest| digest.parse::<Digest>()).transpose().ok()?.map(|digest| digest.to_string());
     let name = match url.version() {
         Some(tag) => format!("{repository}:{tag}"),
         None => repository,
@@ -145,6 +148,12 @@ mod tests {
         let uri = format!("pkg:docker/base?digest={}&platform=linux%2Famd64", digest.replace(':', "%3A"));
         let statement = json!({"predicate": {"materials": [{"uri": uri}]}});
         assert_eq!(named(&statement), [("base".to_owned(), Some(digest))]);
+    }
+
+    #[test]
+    fn a_digest_that_is_none_makes_no_claim_however_long_it_is() {
+        let material = json!({"uri": "pkg:docker/base@12", "digest": {"sha256": "a".repeat(2_000_000)}});
+        assert_eq!(named(&json!({"predicate": {"materials": [material]}})), []);
     }
 
     #[test]

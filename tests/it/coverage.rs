@@ -165,6 +165,32 @@ fn a_class_can_adopt_a_chain_before_any_image_has_it_and_keeps_it_when_all_are_g
 }
 
 #[test]
+fn a_class_that_was_deleted_and_declared_again_finds_its_chain_and_so_do_two_classes_at_once() {
+    let mut world = World::new();
+    let chain = LayerChain::new(LayerIdentity::Blob, [digest("A"), digest("B")]).last().unwrap();
+    world.adopt("os", *chain.digest()).process();
+    world.publisher.delete_class("os").unwrap();
+    world.process().images(&[("one", &["A", "B", "1"])]).process();
+    world.adopt("os", *chain.digest()).adopt("same", *chain.digest());
+    for class in ["os", "same"] {
+        assert_eq!(world.state("one", class).map(|(state, _)| state), Some(clade::record::State::Current));
+    }
+    let late = LayerChain::new(LayerIdentity::Blob, [digest("L")]).last().unwrap();
+    world
+        .adopt("late", *late.digest())
+        .adopt("later", *late.digest())
+        .process()
+        .images(&[("two", &["L", "2"])]);
+    for class in ["late", "later"] {
+        assert_eq!(
+            world.state("two", class).map(|(state, _)| state),
+            Some(clade::record::State::Current),
+            "{class}"
+        );
+    }
+}
+
+#[test]
 fn a_chain_in_a_declaration_must_be_one_and_is_in_no_namespace() {
     for (name, namespace) in [("php:7", None), ("sha256:12", None), (&*digest("A").to_string(), Some("shop"))]
     {

@@ -403,6 +403,99 @@ fn a_restart_knows_the_same_versions_and_wants_the_same_digests() {
     assert_eq!(before, after);
 }
 
+#[test]
+fn an_old_version_that_was_observed_is_not_asked_for_again_once_its_image_is_gone() {
+    let mut world = World::new();
+    world
+        .see(in_repository(REPOSITORY, "v1", &["A"]))
+        .tag(FOLLOWED, &["v1"])
+        .class("base", FOLLOWED)
+        .see(claiming("app", &["A", "X"], FOLLOWED, digest("v1")))
+        .process()
+        .see(in_repository(REPOSITORY, "v2", &["B"]))
+        .tag(FOLLOWED, &["v2"])
+        .process()
+        .see(crate::support::image_gone("v1"))
+        .process()
+        .see(claiming("other", &["A", "Y"], FOLLOWED, digest("v1")));
+    assert_eq!(world.state("other", "base"), Some((OUTDATED, digest("v1"))));
+    assert!(world.publisher.wanted().is_empty(), "{:?}", world.publisher.wanted());
+}
+
+#[test]
+fn an_imported_version_that_is_observed_as_well_keeps_the_platforms_that_are_pruned_here() {
+    let mut world = World::new();
+    let line = serde_json::json!({
+        "version_of": FOLLOWED, "digest": digest("index"), "since": "1970-01-01T00:00:30Z",
+        "images": [
+            {"digest": digest("amd"), "layer_identity": "blob", "layers": [digest("A")]},
+            {"digest": digest("arm"), "layer_identity": "blob", "layers": [digest("P")],
+                "platform": {"os": "linux", "architecture": "arm64"}},
+        ],
+    });
+    let mut app = image("arm app", &["P", "X"]);
+    app.platform = clade::oci::Platform::new("linux", "arm64");
+    let mut observed = match crate::support::tag(FOLLOWED, 30, &["amd", "arm"]) {
+        Observation::Tag(tag) => tag,
+        _ => unreachable!(),
+    };
+    observed.items[0].digest = Some(digest("index"));
+    world
+        .images(&[("v2", &["B"]), ("amd", &["A"])])
+        .see(Observation::Image(Box::new(app)))
+        .tag(FOLLOWED, &["v2"])
+        .class("base", FOLLOWED)
+        .process()
+        .see(clade::source::observe_line(line.to_string().as_bytes()).unwrap());
+    assert_eq!(world.state("arm app", "base"), Some((OUTDATED, digest("arm"))));
+    world.see(Observation::Tag(observed));
+    assert_eq!(world.state("arm app", "base"), Some((OUTDATED, digest("arm"))));
+    assert_eq!(origins(&mut world).len(), 2);
+}
+
+#[test]
+fn a_version_by_a_pattern_of_which_another_platform_becomes_known_is_still_one_version() {
+    let mut world = World::new();
+    let mut arm = image("arm", &["P"]);
+    arm.platform = clade::oci::Platform::new("linux", "arm64");
+    world
+        .images(&[("v2", &["B"]), ("amd", &["A"])])
+        .tag(FOLLOWED, &["v2"])
+        .tag("registry.example/base:12-1", &["amd", "arm"]);
+    world.publisher.apply_class(&with_patterns(&["12-?"])).unwrap();
+    world.process();
+    assert_eq!(origins(&mut world).len(), 2);
+    world.see(Observation::Image(Box::new(arm)));
+    let history = world.class_item("base").status.history;
+    assert_eq!(history.iter().map(|version| version.images.len()).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn a_version_that_began_after_the_current_one_is_not_imported_as_an_earlier_one() {
+    let mut world = World::new();
+    world
+        .images(&[("v1", &["A"]), ("newer", &["N", "X"])])
+        .tag(FOLLOWED, &["v1"])
+        .class("base", FOLLOWED)
+        .see(imported("v2", &["N"], Some(1_000)))
+        .see(imported("v1 as seen elsewhere", &["A"], Some(1_000)));
+    assert_eq!(world.state("newer", "base"), None);
+    assert_eq!(origins(&mut world), [(digest("v1"), Origin::Observed)]);
+    assert_eq!(world.publisher.counts().dead_letters, 1, "the version that is there as well is none");
+}
+
+#[test]
+fn an_image_keeps_a_bounded_number_of_claims() {
+    let mut world = World::new();
+    world.images(&[("app", &["A"])]);
+    for number in 0..1_000 {
+        let name = Some(format!("base-{number}:1"));
+        let claim = Claim { evidence: Evidence::Provenance, name, digest: None };
+        world.see(Observation::Claim(digest("app"), claim));
+    }
+    assert_eq!(explain(&mut world, "app").claims.len(), Claim::MOST);
+}
+
 /// One step of a random history.
 #[derive(Debug, Clone)]
 enum Step {

@@ -56,7 +56,7 @@ pub struct Explanation {
     pub claims: Vec<ClaimItem>,
     /// The newer version of each class in which the image is outdated.
     pub newer: Vec<Newer>,
-    /// What is known of the beginning of the image: `member`, `known-base`, `claimed` or `unknown`.
+    /// The coverage of the image: `member`, `known-base`, `claimed` or `unknown`.
     pub coverage: String,
     /// The answer in one sentence.
     pub verdict: String,

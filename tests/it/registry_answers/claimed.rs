@@ -39,6 +39,45 @@ async fn a_wanted_digest_is_read_from_its_repository_and_stays() {
     assert_eq!(server.asked("HEAD /v2/other/") + server.asked("GET /v2/other/"), 0);
 }
 
+#[tokio::test]
+async fn an_image_that_an_index_calls_an_attestation_is_an_image_where_a_tag_leads_to_it() {
+    let server = Server::start().await;
+    let (image, hidden) = (server.image("app", &["A"]), server.image("app", &["B"]));
+    let platform =
+        |os: &str| json!({"os": os, "architecture": if os == "linux" { "amd64" } else { "unknown" }});
+    let about =
+        json!({"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": image});
+    let entries = json!([
+        {"mediaType": MANIFEST, "digest": image, "platform": platform("linux")},
+        {"mediaType": MANIFEST, "digest": hidden, "platform": platform("unknown"), "annotations": about},
+    ]);
+    let index = server.manifest("app", &json!({"mediaType": INDEX, "manifests": entries}));
+    server.repositories(&["app"]).tags("app", &[("1", index)]);
+    let list = |tags: &[&str]| Answer::json(&json!({"name": "app", "tags": tags}));
+    server.tags("app", &[("1", index), ("2", hidden)]);
+    server.answers("GET /v2/app/tags/list?n=1000", &[list(&["1"]), list(&["1", "2"])]);
+    let seen = server.passes_until(4, |seen| seen.images().contains(&hidden)).await;
+    assert!(seen.images().contains(&hidden));
+}
+
+#[tokio::test]
+async fn an_attestation_that_fails_costs_its_image_nothing() {
+    let server = Server::start().await;
+    let image = server.image("app", &["A"]);
+    let attestation = digest("attestation");
+    server.answers(&format!("GET /v2/app/manifests/{attestation}"), &[Answer::status(500)]);
+    let about =
+        json!({"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": image});
+    let entries = json!([
+        {"mediaType": MANIFEST, "digest": image, "platform": {"os": "linux", "architecture": "amd64"}},
+        {"mediaType": MANIFEST, "digest": attestation, "annotations": about},
+    ]);
+    let index = server.manifest("app", &json!({"mediaType": INDEX, "manifests": entries}));
+    server.repositories(&["app"]).tags("app", &[("1", index)]);
+    let seen = server.pass().await;
+    assert_eq!(seen.repository("app").unwrap(), [("1".to_owned(), 1)]);
+}
+
 /// As `docker buildx build --provenance=true` pushes it: an index of the image and of an attestation about it.
 #[tokio::test]
 async fn the_materials_in_an_attestation_are_claims_of_its_image_and_the_attestation_is_no_image() {

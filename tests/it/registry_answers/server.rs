@@ -146,7 +146,7 @@ impl Server {
         config.poll = Duration::from_millis(50);
         let (out, mut observations) = mpsc::channel(4);
         let (_notices, notified) = mpsc::channel(4);
-        let (_wants, wanted) = watch::channel(Arc::new(self.0.lock().unwrap().wanted.clone()));
+        let (_wants, wanted) = watch::channel(Some(Arc::new(self.0.lock().unwrap().wanted.clone())));
         let watching = tokio::spawn(async move {
             let metrics = clade::telemetry::Metrics::default().registries;
             registry::watch(config, notified, wanted, &metrics, out).await

@@ -35,7 +35,7 @@ pub struct Restoring {
     waiting: Waiting,
 }
 
-/// What has come so far.
+/// The parts that have come so far.
 #[derive(Default)]
 struct Written {
     partitions: Vec<(TopicPartition, Extent)>,
