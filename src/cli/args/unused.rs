@@ -1,4 +1,5 @@
-//! Refuses options on commands that have no use for them. An option that is ignored misleads whoever gave it.
+//! Refuses options on commands that have no use for them. An option that is ignored misleads whoever gave it. The data
+//! directory is none of them: people name it for all commands alike.
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -9,19 +10,17 @@ const OF_SERVERS: &[&str] = &["server", "token_file"];
 const OF_KAFKA: &[&str] = &["kafka", "kafka_prefix", "kafka_config", "kafka_config_file"];
 /// Options of traces.
 const OF_TRACES: &[&str] = &["otlp", "otlp_ratio"];
-const DATA: &[&str] = &["data_dir"];
 
 /// The option of the command line that its command has no use for, if there is one, as a message. Variables of the
 /// environment hold for all commands of a shell and are not refused.
 pub(in crate::cli) fn unused(matches: &ArgMatches) -> Option<String> {
     let (name, matches) = matches.subcommand()?;
     let refused: &[&[&str]] = match name {
-        "generate" | "crd" | "completion" => &[DATA, OF_SERVERS, OF_KAFKA, OF_TRACES],
+        "generate" | "crd" | "completion" => &[OF_SERVERS, OF_KAFKA, OF_TRACES],
         "demo" | "audit" => &[OF_SERVERS, OF_KAFKA, OF_TRACES],
         "log" => &[OF_SERVERS, OF_TRACES],
         "run" => &[OF_SERVERS, OF_KAFKA],
-        "watch" | "process" | "serve" | "label" | "rebuilder" | "topics" => &[DATA, OF_SERVERS],
-        "auditor" => &[OF_SERVERS],
+        "watch" | "process" | "serve" | "label" | "rebuilder" | "topics" | "auditor" => &[OF_SERVERS],
         _ => &[],
     };
     let is_given = |option: &&&str| matches.value_source(option) == Some(ValueSource::CommandLine);
