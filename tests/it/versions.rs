@@ -435,9 +435,8 @@ fn an_imported_version_that_is_observed_as_well_keeps_the_platforms_that_are_pru
     });
     let mut app = image("arm app", &["P", "X"]);
     app.platform = clade::oci::Platform::new("linux", "arm64");
-    let mut observed = match crate::support::tag(FOLLOWED, 30, &["amd", "arm"]) {
-        Observation::Tag(tag) => tag,
-        _ => unreachable!(),
+    let Observation::Tag(mut observed) = crate::support::tag(FOLLOWED, 30, &["amd", "arm"]) else {
+        unreachable!()
     };
     observed.items[0].digest = Some(digest("index"));
     world
