@@ -70,16 +70,35 @@ pub(super) async fn lineage(
 
 /// Sends the lineage of every image, until the reader is gone.
 fn export(snapshot: Snapshot, to: &mpsc::Sender<Piece>) {
-    let mut piece = Vec::new();
-    let send = |piece: &mut Vec<u8>| to.blocking_send(Ok(std::mem::take(piece).into())).is_ok();
-    each(snapshot, |line| {
-        if serde_json::to_writer(&mut piece, &line).is_err() {
+    let mut out = Lines { piece: Vec::new(), to };
+    each(snapshot, |line| out.put(&line));
+    out.end();
+}
+
+/// Sends items as lines, many in one piece.
+struct Lines<'a> {
+    piece: Vec<u8>,
+    to: &'a mpsc::Sender<Piece>,
+}
+
+impl Lines<'_> {
+    /// Adds a line. Returns `false` if the reader is gone.
+    fn put(&mut self, item: &impl Serialize) -> bool {
+        if serde_json::to_writer(&mut self.piece, item).is_err() {
             return false;
         }
-        piece.push(b'\n');
-        piece.len() < PIECE || send(&mut piece)
-    });
-    send(&mut piece);
+        self.piece.push(b'\n');
+        self.piece.len() < PIECE || self.send()
+    }
+
+    fn send(&mut self) -> bool {
+        self.to.blocking_send(Ok(std::mem::take(&mut self.piece).into())).is_ok()
+    }
+
+    fn end(mut self) {
+        // The reader may be gone.
+        let _ = self.send();
+    }
 }
 
 /// The parameters of an export of versions.
@@ -100,26 +119,13 @@ pub(super) async fn versions(
     // The query lets go of the index before the client reads.
     let versions = Query::new(asked.snapshot()).versions(params.class.as_deref())?;
     tokio::task::spawn_blocking(move || {
-        send_lines(versions, &sender);
+        let mut out = Lines { piece: Vec::new(), to: &sender };
+        if versions.into_iter().all(|version| out.put(&version)) {
+            out.end();
+        }
         drop(place);
     });
     Ok(lines(pieces))
-}
-
-/// Sends each of the items as a line, until the reader is gone.
-fn send_lines(items: impl Iterator<Item = impl Serialize>, to: &mpsc::Sender<Piece>) {
-    let mut piece = Vec::new();
-    for item in items {
-        if serde_json::to_writer(&mut piece, &item).is_err() {
-            break;
-        }
-        piece.push(b'\n');
-        if piece.len() >= PIECE && to.blocking_send(Ok(std::mem::take(&mut piece).into())).is_err() {
-            return;
-        }
-    }
-    // The reader may be gone.
-    let _ = to.blocking_send(Ok(piece.into()));
 }
 
 /// The parameters of a subscription: filter, start, whether it follows, and the output form.

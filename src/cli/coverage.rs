@@ -19,17 +19,17 @@ pub(super) fn coverage(client: &Client, args: &CoverageArgs) -> Result<(), CliEr
     if args.output == Format::Name {
         return lines(report.parts.into_iter().map(|part| part.name));
     }
-    let (what, part) = match by {
-        Some(CoverageBy::Repository) => ("REPOSITORY", "(all)"),
-        Some(CoverageBy::Namespace) => ("NAMESPACE", "(all)"),
-        None => ("", "(all)"),
+    let what = match by {
+        Some(CoverageBy::Repository) => "REPOSITORY",
+        Some(CoverageBy::Namespace) => "NAMESPACE",
+        None => "",
     };
     let row = |name: &str, of: &CoverageItem| {
         let numbers = [of.images, of.member, of.known_base, of.claimed, of.unknown];
         std::iter::once(name.to_owned()).chain(numbers.map(|number| number.to_string())).collect()
     };
     let parts = report.parts.iter().map(|of| row(if of.name.is_empty() { "(none)" } else { &of.name }, of));
-    let rows = parts.chain([row(part, &report.total)]).collect();
+    let rows = parts.chain([row("(all)", &report.total)]).collect();
     let header = [what, "IMAGES", "MEMBER", "KNOWN BASE", "CLAIMED", "UNKNOWN"];
     table(&header, rows, &[1, 2, 3, 4, 5], "images")
 }

@@ -27,6 +27,25 @@ impl ChainIndex {
         })
     }
 
+    /// All nodes, each before the nodes below it, and with `true` if any node above it is `met`. It asks about each node
+    /// once.
+    pub fn nodes_below<'a>(
+        &'a self,
+        met: impl Fn(NodeId) -> bool + 'a,
+    ) -> impl Iterator<Item = (NodeId, bool)> + 'a {
+        // The nodes above the present one, each with whether it or a node above it is met.
+        let mut path: Vec<(NodeId, bool)> = Vec::new();
+        self.nodes().map(move |node| {
+            let parent = self.parent(node);
+            while path.last().is_some_and(|(above, _)| Some(*above) != parent) {
+                path.pop();
+            }
+            let is_below = path.last().is_some_and(|(_, is_met)| *is_met);
+            path.push((node, is_below || met(node)));
+            (node, is_below)
+        })
+    }
+
     /// The images at a node: those whose last chain it is.
     pub fn images_at(&self, node: NodeId) -> impl Iterator<Item = ImageId> + '_ {
         let some = |image: u32| Some(image).filter(|image| *image != NONE);

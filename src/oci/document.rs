@@ -105,15 +105,12 @@ pub struct RootFs {
 impl Config {
     /// Returns the platform of the image. A field that the config leaves out has its usual value.
     pub fn platform(&self) -> Platform {
-        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let usual = Platform::default();
-        Platform {
-            os: given(&self.os).unwrap_or(usual.os),
-            architecture: given(&self.architecture).unwrap_or(usual.architecture),
-            variant: given(&self.variant),
-            os_version: given(&self.os_version),
-            os_features: Platform::features(self.os_features.clone()),
+        fn text(field: &Option<String>) -> &str {
+            field.as_deref().unwrap_or_default()
         }
+        let features = self.os_features.clone();
+        let (os, architecture) = (text(&self.os), text(&self.architecture));
+        Platform::told(os, architecture, text(&self.variant), text(&self.os_version), features)
     }
 }
 

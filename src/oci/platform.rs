@@ -37,6 +37,26 @@ impl Platform {
         Self { os, architecture, variant: None, os_version: None, os_features: Vec::new() }
     }
 
+    /// Returns a platform as documents tell it. A part that is empty has its usual value: for the operating system and the
+    /// architecture those of the default, for the others none.
+    pub fn told(
+        os: &str,
+        architecture: &str,
+        variant: &str,
+        os_version: &str,
+        os_features: Vec<String>,
+    ) -> Self {
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let usual = Self::default();
+        Self {
+            os: given(os).unwrap_or(usual.os),
+            architecture: given(architecture).unwrap_or(usual.architecture),
+            variant: given(variant),
+            os_version: given(os_version),
+            os_features: Self::features(os_features),
+        }
+    }
+
     /// Returns features in the one order in which they are compared.
     pub fn features(mut told: Vec<String>) -> Vec<String> {
         told.retain(|feature| !feature.is_empty());

@@ -128,15 +128,7 @@ pub(super) fn observations(image: Image) -> Result<Vec<Observation>, String> {
 
 /// Returns the platform of an image. A field that the metadata leaves out has its usual value.
 fn platform(told: &DockerImage) -> Platform {
-    let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    let usual = Platform::default();
-    Platform {
-        os: given(&told.os).unwrap_or(usual.os),
-        architecture: given(&told.architecture).unwrap_or(usual.architecture),
-        variant: given(&told.variant),
-        os_version: given(&told.os_version),
-        os_features: Vec::new(),
-    }
+    Platform::told(&told.os, &told.architecture, &told.variant, &told.os_version, Vec::new())
 }
 
 /// Returns the observations from a manifest list: tags are resolved through it, and its manifests are images of their

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::tracker::{not_ready, ready};
 use super::{PublishError, Publisher};
-use crate::log::{SharedLog, for_each_of};
+use crate::log::{SharedLog, TopicPartition, for_each_from};
 use crate::oci::{ChainId, LayerChain};
 use crate::record::catalog::ImageChain;
 use crate::record::{CatalogRecord, ClassRecord, ImageRecord, Origin, Topic, VersionRecord, decode};
@@ -70,10 +70,9 @@ impl Publisher {
     /// layers: a chain is adopted rarely.
     fn published_beginning(&self, chain: ChainId) -> Result<Option<ImageChain>, PublishError> {
         let log = SharedLog::clone(&self.log);
-        let partitions: Vec<(u16, u64)> = (0..log.partitions()).map(|partition| (partition, 0)).collect();
-        for partition in partitions {
+        for partition in 0..log.partitions() {
             let mut found = None;
-            for_each_of(&*log, Topic::Images, &[partition], |_, stored| {
+            for_each_from(&*log, TopicPartition { topic: Topic::Images, partition }, 0, |stored| {
                 let image = decode::<ImageRecord>(&stored.record).ok().flatten();
                 found = image.and_then(|image| beginning(&image, chain));
                 if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -1,5 +1,7 @@
 //! Handles the declarations of administrators: classes and groups.
 
+use std::collections::BTreeSet;
+
 use super::earlier::Scope;
 use super::{PublishError, Publisher};
 use crate::declare::{ClassSpec, GroupSpec};
@@ -119,9 +121,7 @@ impl Publisher {
         for classes in self.patterned.values_mut() {
             classes.remove(name);
         }
-        for classes in self.wanted.values_mut() {
-            classes.remove(name);
-        }
+        self.want(name, "", BTreeSet::new());
         Ok(())
     }
 

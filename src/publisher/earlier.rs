@@ -3,11 +3,11 @@
 //! Claims are written by strangers. A claimed digest counts only if it stands in the repository of the followed tag, and
 //! its layers are compared like those of every version (docs/concepts.md, section 8).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 
 use super::settle::{is_index, settled};
 use super::tags::items_of;
-use super::versions::{Chain, Earlier, chains_of};
+use super::versions::{Earlier, KnownChains};
 use super::{PublishError, Publisher};
 use crate::declare::Invalid;
 use crate::observe::Wanted;
@@ -24,9 +24,6 @@ pub(super) enum Scope {
     Only(BTreeSet<String>),
 }
 
-/// The chains that a class has versions of, each with the best origin.
-type Known = HashMap<Chain, Origin>;
-
 impl Publisher {
     /// The earlier versions of a class that follows this tag, as far as they are not known yet.
     pub(super) fn earlier(
@@ -36,13 +33,7 @@ impl Publisher {
         scope: &Scope,
     ) -> Result<Vec<Earlier>, PublishError> {
         let mut found = Vec::new();
-        let mut known = Known::new();
-        for version in self.catalog.class(&class.name).iter().flat_map(|class| class.versions()) {
-            for chain in chains_of(&version.images) {
-                let best = known.entry(chain).or_insert(version.origin);
-                *best = version.origin.min(*best);
-            }
-        }
+        let known = KnownChains::of(self.catalog.class(&class.name));
         if matches!(scope, Scope::All) {
             self.young.remove(&class.name);
         }
@@ -59,17 +50,15 @@ impl Publisher {
                 self.targets_of_pattern(&class.name, name, &known, &mut found)?;
             }
         }
-        self.wanted.retain(|_, classes| {
-            classes.remove(&class.name);
-            !classes.is_empty()
-        });
         if let Some(imported) = self.pending.versions.remove(&class.name) {
             self.pending.imported = self.pending.imported.saturating_sub(imported.len());
             found.extend(imported);
         }
-        if class.version_sources.claims {
-            self.claimed_versions(&class.name, followed, &known, &mut found)?;
-        }
+        let wanted = match class.version_sources.claims {
+            true => self.claimed_versions(&class.name, followed, &known, &mut found)?,
+            false => BTreeSet::new(),
+        };
+        self.want(&class.name, followed, wanted);
         Ok(found)
     }
 
@@ -90,7 +79,7 @@ impl Publisher {
         &mut self,
         class: &str,
         name: String,
-        known: &Known,
+        known: &KnownChains,
         found: &mut Vec<Earlier>,
     ) -> Result<(), PublishError> {
         let Some(tag) = self.tag(&name)? else { return Ok(()) };
@@ -124,10 +113,10 @@ impl Publisher {
         &mut self,
         class: &str,
         followed: &str,
-        known: &Known,
+        known: &KnownChains,
         found: &mut Vec<Earlier>,
-    ) -> Result<(), PublishError> {
-        let Some((repository, _)) = followed.rsplit_once(':') else { return Ok(()) };
+    ) -> Result<BTreeSet<Digest>, PublishError> {
+        let Some((repository, _)) = followed.rsplit_once(':') else { return Ok(BTreeSet::new()) };
         let versions = self.catalog.class(class).into_iter().flat_map(crate::class::Class::versions);
         let better = versions.filter(|version| version.origin < Origin::Claimed);
         let better: HashSet<Digest> = better
@@ -142,9 +131,7 @@ impl Publisher {
                 None => vec![digest],
             };
             let (chains, missing) = self.chains(class, images.iter().copied())?;
-            let is_better_known =
-                |chain| known.get(&chain).is_some_and(|origin: &Origin| *origin < Origin::Claimed);
-            if missing.is_empty() && chains_of(&chains).all(is_better_known) {
+            if missing.is_empty() && known.have_all(&chains, Origin::Adopted) {
                 continue;
             }
             // Also once it is a version: its source keeps the image as long as it is wanted.
@@ -157,10 +144,25 @@ impl Publisher {
                 }
             }
         }
-        if !wanted.is_empty() {
-            self.wanted.entry(repository.to_owned()).or_default().insert(class.to_owned(), wanted);
+        Ok(wanted)
+    }
+
+    /// Notes the digests that a class wants of the repository of its tag; none if it follows none any more.
+    pub(super) fn want(&mut self, class: &str, followed: &str, digests: BTreeSet<Digest>) {
+        let repository = followed.rsplit_once(':').map_or("", |(repository, _)| repository);
+        let wants = (repository.to_owned(), digests);
+        let is_known = match self.wanted.get(class) {
+            Some(known) => *known == wants,
+            None => wants.1.is_empty(),
+        };
+        if is_known {
+            return;
         }
-        Ok(())
+        self.has_other_wants = true;
+        match wants.1.is_empty() {
+            true => self.wanted.remove(class),
+            false => self.wanted.insert(class.to_owned(), wants),
+        };
     }
 
     /// Returns `true` if clade has seen all of these images in the repository.
@@ -180,14 +182,14 @@ impl Publisher {
     /// The version, unless the class has all of its chains by as good an origin.
     fn if_new(
         &self,
-        known: &Known,
+        known: &KnownChains,
         origin: Origin,
         tag: &str,
         digest: Digest,
         images: Vec<ImageChain>,
     ) -> Result<Option<Earlier>, PublishError> {
         let Some(first) = images.first().map(|image| image.digest) else { return Ok(None) };
-        if chains_of(&images).all(|chain| known.get(&chain).is_some_and(|best| *best <= origin)) {
+        if known.have_all(&images, origin) {
             return Ok(None);
         }
         // Reproducible builds state the beginning of 1970 or 1980, which says nothing.
@@ -222,10 +224,17 @@ impl Publisher {
         Ok(!dropped.is_empty())
     }
 
-    /// The digests that claims name and that clade has not seen in the repository of the tag that they name.
+    /// The digests that claims name, by the repository of the tag that they name, as far as clade has to look for them.
     pub fn wanted(&self) -> Wanted {
-        let all =
-            |classes: &BTreeMap<String, BTreeSet<Digest>>| classes.values().flatten().copied().collect();
-        self.wanted.iter().map(|(repository, classes)| (repository.clone(), all(classes))).collect()
+        let mut all = Wanted::new();
+        for (repository, digests) in self.wanted.values() {
+            all.entry(repository.clone()).or_default().extend(digests);
+        }
+        all
+    }
+
+    /// The same, if it has changed since the last call.
+    pub(super) fn new_wanted(&mut self) -> Option<Wanted> {
+        std::mem::take(&mut self.has_other_wants).then(|| self.wanted())
     }
 }

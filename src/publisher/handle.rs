@@ -260,7 +260,7 @@ impl Owner {
         self.settings.metrics.dead_letters.inc_by(publisher.counts().dead_letters - before);
         match &result {
             Ok(_) | Err(PublishError::NotFound { .. } | PublishError::Invalid(_)) => {
-                self.tell(&publisher);
+                self.tell(&mut publisher);
                 self.publisher = Some(publisher);
             }
             Err(_) => {
@@ -282,15 +282,11 @@ impl Owner {
         Ok(publisher.knowing(indexes).doubting(doubts))
     }
 
-    fn tell(&self, publisher: &Publisher) {
-        let (catalog, wanted) = (publisher.catalog(), publisher.wanted());
-        self.wants.send_if_modified(|known| {
-            let has_changed = known.as_deref() != Some(&wanted);
-            if has_changed {
-                *known = Some(Arc::new(wanted));
-            }
-            has_changed
-        });
+    fn tell(&self, publisher: &mut Publisher) {
+        if let Some(wanted) = publisher.new_wanted() {
+            self.wants.send_replace(Some(Arc::new(wanted)));
+        }
+        let catalog = publisher.catalog();
         self.told.send_if_modified(|known| {
             let has_changed = !known.is_same(catalog);
             if has_changed {

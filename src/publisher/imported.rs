@@ -3,7 +3,6 @@
 use super::versions::{Earlier, chains_of};
 use super::{PublishError, Publisher};
 use crate::class::Class;
-use crate::declare::{Followed, followed};
 use crate::observe::ObservedVersion;
 use crate::record::catalog::ImageChain;
 use crate::record::{DeadLetterRecord, Origin, Timestamp, canonical_name};
@@ -13,13 +12,17 @@ impl Publisher {
     /// current version yet: then every image on it would count as outdated.
     pub(super) fn observe_version(&mut self, version: ObservedVersion) -> Result<(), PublishError> {
         // A tag that came before it in a file may have given a class its current version.
-        if !self.pending.images.is_empty() || !self.pending.tags.is_empty() {
+        if !self.pending.images.is_empty()
+            || !self.pending.tags.is_empty()
+            || !self.pending.classes.is_empty()
+        {
             self.flush()?;
         }
         let name = canonical_name(&version.tag);
-        let follows = |class: &&Class| matches!(followed(&class.record.from), Ok(Followed::Tag(tag)) if canonical_name(&tag) == name);
-        let (ready, waiting): (Vec<&Class>, Vec<&Class>) =
-            self.catalog.classes().filter(follows).partition(|class| class.record.current.is_some());
+        let followers = self.followers.get(&name).into_iter().flatten();
+        let (ready, waiting): (Vec<&Class>, Vec<&Class>) = followers
+            .filter_map(|class| self.catalog.class(class))
+            .partition(|class| class.record.current.is_some());
         let names: Vec<String> = ready.iter().map(|class| class.record.name.clone()).collect();
         if names.is_empty() {
             let reason = match waiting.first() {
@@ -43,9 +46,8 @@ impl Publisher {
             }
             let (tag, images, origin) = (tag.clone(), images.clone(), Origin::History);
             let earlier = Earlier { origin, tag, since, built, digest, images };
-            self.pending.versions.entry(class.clone()).or_default().push(earlier);
+            self.pending.versions.entry(class).or_default().push(earlier);
             self.pending.imported += 1;
-            self.pending.classes.insert(class);
         }
         Ok(())
     }

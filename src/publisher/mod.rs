@@ -88,8 +88,10 @@ pub struct Publisher {
     claimed: Claimed,
     /// The classes that follow a chain of which no image is known.
     adopting: HashMap<ChainId, BTreeSet<String>>,
-    /// The digests that claims name and that clade has not seen there, by repository and class.
-    wanted: BTreeMap<String, BTreeMap<String, BTreeSet<Digest>>>,
+    /// By class, the digests that claims name, and the repository of the tag that they name.
+    wanted: BTreeMap<String, (String, BTreeSet<Digest>)>,
+    /// `true` if sources do not know yet that `wanted` has changed.
+    has_other_wants: bool,
     /// The images of every image index seen. A source reports them again when it starts.
     indexes: Indexes,
     doubts: polled::Doubts,

@@ -49,6 +49,7 @@ impl Publisher {
             claimed: Claimed::default(),
             adopting: HashMap::new(),
             wanted: BTreeMap::new(),
+            has_other_wants: true,
             indexes: HashMap::new(),
             doubts: HashMap::new(),
             pending: Pending::default(),

@@ -21,6 +21,7 @@ impl Publisher {
     pub(super) fn track(&mut self) -> Result<(), PublishError> {
         let mut whole = std::mem::take(&mut self.pending.classes);
         whole.extend(self.classes_of_new_chains());
+        whole.extend(self.pending.versions.keys().cloned());
         for (digest, image) in &self.pending.images {
             whole.extend(self.waiting_classes.remove(digest).unwrap_or_default());
             let claims = image.as_ref().map_or(&[][..], |image| &image.claims);

@@ -1,7 +1,7 @@
 //! Computes the versions of a class: from the targets of the tag that it follows, and from what else names earlier ones.
 //! Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::class::Class;
 use crate::oci::{ChainId, Digest, LayerIdentity, Platform};
@@ -83,12 +83,14 @@ pub(super) fn versions(
         // Without a current version, every image on an earlier one would count as outdated.
         return result;
     }
+    let mut chains = KnownChains::of(class);
+    for version in &result.changed {
+        chains.add(version);
+    }
     earlier.sort_by_key(|version| (version.origin, version.since, version.built, version.digest));
     for version in earlier.into_iter().filter(|version| !version.images.is_empty()) {
         let content = content(&version.images);
-        let at_least_as_good = |known: &&VersionRecord| known.origin <= version.origin;
-        let covered = known.iter().copied().chain(&result.changed).filter(at_least_as_good);
-        if content.is_subset(&covered.flat_map(|known| chains_of(&known.images)).collect()) {
+        if chains.have_all(&version.images, version.origin) {
             continue;
         }
         // The same version, of which more platforms are known now.
@@ -105,7 +107,9 @@ pub(super) fn versions(
         let Earlier { origin, tag, since, built, digest, images } = version;
         let built = built.filter(|_| since.is_none());
         let (class, tag) = (name.to_owned(), Some(tag));
-        result.changed.push(VersionRecord { class, number, digest, origin, tag, since, built, images });
+        let version = VersionRecord { class, number, digest, origin, tag, since, built, images };
+        chains.add(&version);
+        result.changed.push(version);
     }
     result
 }
@@ -129,7 +133,31 @@ impl Versions {
 }
 
 /// The identity of the chain of one platform.
-pub(super) type Chain = (Platform, LayerIdentity, ChainId);
+type Chain = (Platform, LayerIdentity, ChainId);
+
+/// The chains that a class has versions of, each with the best origin.
+#[derive(Default)]
+pub(super) struct KnownChains(HashMap<Chain, Origin>);
+
+impl KnownChains {
+    pub(super) fn of(class: Option<&Class>) -> Self {
+        let mut known = Self::default();
+        class.iter().flat_map(|class| class.versions()).for_each(|version| known.add(version));
+        known
+    }
+
+    fn add(&mut self, version: &VersionRecord) {
+        for chain in chains_of(&version.images) {
+            let best = self.0.entry(chain).or_insert(version.origin);
+            *best = version.origin.min(*best);
+        }
+    }
+
+    /// Returns `true` if versions of this origin or a better one have all of the chains.
+    pub(super) fn have_all(&self, images: &[ImageChain], origin: Origin) -> bool {
+        chains_of(images).all(|chain| self.0.get(&chain).is_some_and(|best| *best <= origin))
+    }
+}
 
 type Content = BTreeSet<Chain>;
 

@@ -30,25 +30,14 @@ impl Query {
     }
 }
 
-fn candidates(shard: &Shard, least: u32) -> Vec<(u32, &Shard, NodeId)> {
+fn candidates(shard: &Shard, least: u32) -> impl Iterator<Item = (u32, &Shard, NodeId)> {
     let index = shard.index();
-    let mut found = Vec::new();
-    // The nodes above the present one, each with whether a known image or a version ends there or above.
-    let mut path: Vec<(NodeId, bool)> = Vec::new();
-    for node in index.nodes() {
-        let parent = index.parent(node);
-        while path.last().is_some_and(|(above, _)| Some(*above) != parent) {
-            path.pop();
-        }
-        let is_known = path.last().is_some_and(|(_, is_known)| *is_known)
-            || index.images_at(node).next().is_some()
-            || shard.is_version(node);
-        if !is_known && index.count(node) >= least {
-            found.push((index.count(node), shard, node));
-        }
-        path.push((node, is_known));
-    }
-    found
+    let is_known = move |node| index.images_at(node).next().is_some() || shard.is_version(node);
+    let nodes = index.nodes_below(is_known);
+    let unknown = nodes.filter(move |(node, is_below)| !is_below && !is_known(*node));
+    unknown
+        .map(move |(node, _)| (index.count(node), shard, node))
+        .filter(move |(images, ..)| *images >= least)
 }
 
 fn describe(shard: &Shard, node: NodeId, images: u32) -> Option<UnknownBase> {

@@ -145,7 +145,11 @@ impl Client {
         if let Some(image) = lead.attests {
             let claims = match self.attestation(repository, lead).await {
                 Err(error) if error.is_everywhere() => return Err(error),
-                claims => claims.unwrap_or_default(),
+                Err(error) => {
+                    tracing::debug!("{error}; an attestation claims nothing until the next start");
+                    Vec::new()
+                }
+                Ok(claims) => claims,
             };
             return Ok(Document::Attestation(image, claims));
         }

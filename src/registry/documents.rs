@@ -6,15 +6,12 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::document::{Document, Entry, Lead};
 use super::known::Known;
-use super::look::{Documents, Look};
+use super::look::{AT_ONCE, Documents, Look};
 use super::sink::Closed;
 use crate::observe::Observation;
 use crate::oci::Digest;
 use crate::record::{Claim, DeadLetterRecord};
 use crate::source::manifest::MAX_DEPTH;
-
-/// Documents that are read at once. The pace of the client decides how many run.
-const AT_ONCE: usize = 8;
 
 impl Look<'_> {
     /// Reads all unknown documents below these references, one level after another: indexes, then their images.

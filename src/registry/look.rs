@@ -6,6 +6,9 @@ use super::known::{Platforms, Repository};
 use super::sink::Sink;
 use super::{Pattern, RegistryError};
 
+/// Requests that a look prepares at once. The pace of the client decides how many run.
+pub(super) const AT_ONCE: usize = 8;
+
 /// The result of a poll.
 #[derive(Debug)]
 pub(super) enum Outcome {

@@ -6,16 +6,13 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::RegistryError;
 use super::document::{Lead, Pointed};
-use super::look::{Documents, Look, Outcome};
+use super::look::{AT_ONCE, Documents, Look, Outcome};
 use super::pattern::any_matches;
 use super::sink::Closed;
 use crate::observe::{Observation, ObservedTag, Polled};
 use crate::oci::Digest;
 use crate::oci::document::not_an_image_tag;
 use crate::record::Timestamp;
-
-/// Requests that a poll prepares at once. The pace of the client decides how many run.
-const AT_ONCE: usize = 8;
 
 /// The targets of tags.
 #[derive(Default)]

@@ -69,15 +69,7 @@ impl About {
 
     /// Returns the platform. A part that is left out has its usual value.
     fn platform(&self) -> Platform {
-        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        let usual = Platform::default();
-        Platform {
-            os: given(&self.os).unwrap_or(usual.os),
-            architecture: given(&self.architecture).unwrap_or(usual.architecture),
-            variant: given(&self.variant),
-            os_version: given(&self.os_version),
-            os_features: Vec::new(),
-        }
+        Platform::told(&self.os, &self.architecture, &self.variant, &self.os_version, Vec::new())
     }
 }
 

@@ -152,6 +152,18 @@ fn a_pattern_that_is_none_is_refused_with_its_place() {
     }
 }
 
+/// The class *base* with a version that a claim names and that no tag points at.
+fn claimed_version() -> World {
+    let mut world = World::new();
+    world
+        .see(in_repository(REPOSITORY, "v2", &["B"]))
+        .see(in_repository(REPOSITORY, "v1", &["A"]))
+        .tag(FOLLOWED, &["v2"])
+        .class("base", FOLLOWED)
+        .see(claiming("app", &["A", "X"], FOLLOWED, digest("v1")));
+    world
+}
+
 #[test]
 fn a_claimed_digest_that_the_repository_has_is_an_earlier_version() {
     let mut world = World::new();
@@ -280,13 +292,7 @@ fn claims_never_make_a_current_member() {
 
 #[test]
 fn an_administrator_can_forbid_versions_by_claims() {
-    let mut world = World::new();
-    world
-        .see(in_repository(REPOSITORY, "v2", &["B"]))
-        .see(in_repository(REPOSITORY, "v1", &["A"]))
-        .tag(FOLLOWED, &["v2"])
-        .class("base", FOLLOWED)
-        .see(claiming("app", &["A", "X"], FOLLOWED, digest("v1")));
+    let mut world = claimed_version();
     assert_eq!(world.state("app", "base"), Some((OUTDATED, digest("v1"))));
     let versions = VersionSources { tags: Vec::new(), claims: false };
     world.publisher.apply_class(&ClassSpec { versions, ..class("base", FOLLOWED, &[]) }).unwrap();
@@ -377,13 +383,7 @@ fn what_one_clade_exports_another_one_imports() {
 
 #[test]
 fn versions_that_rest_on_claims_are_not_exported() {
-    let mut world = World::new();
-    world
-        .see(in_repository(REPOSITORY, "v2", &["B"]))
-        .see(in_repository(REPOSITORY, "v1", &["A"]))
-        .tag(FOLLOWED, &["v2"])
-        .class("base", FOLLOWED)
-        .see(claiming("app", &["A", "X"], FOLLOWED, digest("v1")));
+    let mut world = claimed_version();
     assert_eq!(origins(&mut world).len(), 2);
     let exported: Vec<_> = world.query().versions(None).unwrap().map(|line| line.digest).collect();
     assert_eq!(exported, [digest("v2")]);
