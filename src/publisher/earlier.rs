@@ -233,8 +233,9 @@ impl Publisher {
         all
     }
 
-    /// The same, if it has changed since the last call.
+    /// The same, if it is whole and has changed since the last call.
     pub(super) fn new_wanted(&mut self) -> Option<Wanted> {
-        std::mem::take(&mut self.has_other_wants).then(|| self.wanted())
+        let is_news = self.has_examined && std::mem::take(&mut self.has_other_wants);
+        is_news.then(|| self.wanted())
     }
 }

@@ -147,7 +147,7 @@ impl Publishing {
         self.catalog.clone()
     }
 
-    /// The digests that this publisher would like to see; `None` before it has read the log.
+    /// The digests that this publisher would like to see; `None` before it has examined all classes.
     pub fn wanted(&self) -> watch::Receiver<Option<Arc<Wanted>>> {
         self.wanted.clone()
     }

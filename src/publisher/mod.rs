@@ -92,6 +92,8 @@ pub struct Publisher {
     wanted: BTreeMap<String, (String, BTreeSet<Digest>)>,
     /// `true` if sources do not know yet that `wanted` has changed.
     has_other_wants: bool,
+    /// `true` once all classes were examined after the log was read, so that `wanted` is whole.
+    has_examined: bool,
     /// The images of every image index seen. A source reports them again when it starts.
     indexes: Indexes,
     doubts: polled::Doubts,

@@ -50,6 +50,7 @@ impl Publisher {
             adopting: HashMap::new(),
             wanted: BTreeMap::new(),
             has_other_wants: true,
+            has_examined: false,
             indexes: HashMap::new(),
             doubts: HashMap::new(),
             pending: Pending::default(),

@@ -48,6 +48,7 @@ impl Publisher {
                 self.track_class(class, &scope)?;
             }
         }
+        self.has_examined = true;
         Ok(())
     }
 
