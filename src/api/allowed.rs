@@ -4,12 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{AUTHORIZATION, HOST};
-use axum::http::uri::Authority;
+use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::error::ApiError;
+use super::hosts::{Asked, asked_as};
 use crate::http::signature::{hmac, is_hmac};
 
 /// Accepts a command that comes from this machine and addresses it by a local name, or that has the token. The check of
@@ -36,19 +36,13 @@ pub(super) async fn commands(
 
 /// Returns `true` if the host in the request is a local name.
 fn is_asked_as_local(request: &Request) -> bool {
-    let header = request.headers().get(HOST).and_then(|value| value.to_str().ok());
-    let authority = header.map(str::parse::<Authority>).transpose();
-    let Ok(Some(authority)) = authority.map(|header| header.or_else(|| request.uri().authority().cloned()))
-    else {
-        return false;
-    };
-    // A host has no user: whoever reads `x@127.0.0.1` otherwise than clade does must not pass.
-    if authority.as_str().contains('@') {
-        return false;
+    match asked_as(request) {
+        Asked::Name(host) => {
+            host == "localhost"
+                || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+        }
+        Asked::Nothing | Asked::Malformed => false,
     }
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 fn has_token(token: Option<&str>, request: &Request) -> bool {
@@ -67,6 +61,7 @@ mod tests {
     use axum::Router;
     use axum::body::Body;
     use axum::http::StatusCode;
+    use axum::http::header::HOST;
     use axum::middleware::from_fn_with_state;
     use axum::routing::post;
     use tower::ServiceExt as _;

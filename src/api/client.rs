@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
 use super::ErrorBody;
-use super::identity::is_of;
+use super::identity::{CHALLENGE, challenge, is_of};
 
 /// Time limit for the health check of a process.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -74,16 +74,18 @@ impl Client {
         Ok(Self { runtime: runtime()?, to: To::Here(router) })
     }
 
-    /// Returns a client of the process that serves at this address and has this identity, if one is given. Returns
-    /// `None` if no such process answers. Commands may need a token.
-    pub fn at(url: &str, token: Option<String>, identity: Option<&str>) -> std::io::Result<Option<Self>> {
+    /// Returns a client of the process that serves at this address and shows that it has this key, if one is given.
+    /// Returns `None` if no such process answers. Commands may need a token; no other process gets it.
+    pub fn at(url: &str, token: Option<String>, key: Option<&str>) -> std::io::Result<Option<Self>> {
         let runtime = runtime()?;
         let http: HttpClient<HttpConnector, Body> = HttpClient::builder(TokioExecutor::new()).build_http();
         let base = url.trim().to_owned();
-        let Ok(health) = Request::get(format!("{base}/healthz")).body(Body::empty()) else { return Ok(None) };
+        let challenge = challenge()?;
+        let health = Request::get(format!("{base}/healthz")).header(CHALLENGE, &challenge);
+        let Ok(health) = health.body(Body::empty()) else { return Ok(None) };
         let answer =
             runtime.block_on(async { tokio::time::timeout(HEALTH_TIMEOUT, http.request(health)).await });
-        let is_expected = |response: &Response<_>| identity.is_none_or(|identity| is_of(response, identity));
+        let is_expected = |response: &Response<_>| key.is_none_or(|key| is_of(response, key, &challenge));
         let is_well =
             matches!(answer, Ok(Ok(response)) if response.status().is_success() && is_expected(&response));
         Ok(is_well.then_some(Self { runtime, to: To::There { base, token, http: Box::new(http) } }))

@@ -64,6 +64,11 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, problem)
     }
 
+    /// The request names a host that this process is not known by.
+    pub fn misdirected(problem: impl ToString) -> Self {
+        Self::new(StatusCode::MISDIRECTED_REQUEST, problem)
+    }
+
     /// The request is valid, but it is too early.
     pub fn unavailable(problem: impl ToString) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, problem)
@@ -84,7 +89,7 @@ impl ApiError {
 
 fn code_of(status: StatusCode) -> &'static str {
     match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "forbidden",
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::MISDIRECTED_REQUEST => "forbidden",
         StatusCode::NOT_FOUND => "not-found",
         StatusCode::METHOD_NOT_ALLOWED => "method-not-allowed",
         StatusCode::CONFLICT => "ambiguous",

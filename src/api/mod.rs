@@ -12,6 +12,7 @@ mod answers;
 mod backup;
 mod client;
 mod error;
+mod hosts;
 mod identity;
 mod limits;
 mod notify;
@@ -31,6 +32,7 @@ pub use client::{Client, ClientError};
 #[cfg(feature = "internals")]
 pub use error::CODES;
 pub use error::{ApiError, ErrorBody};
+pub use hosts::known_hosts;
 pub use identity::identified;
 pub use notify::notifications;
 pub use probe::{Status, probes};

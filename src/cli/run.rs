@@ -24,8 +24,8 @@ pub(super) fn run(dir: &Path, args: &RunArgs, telemetry: &Telemetry) -> Result<(
     let audit = audit.transpose()?;
     catch_up(&engine)?;
     let address = local::address_file(dir);
-    let identity = local::identity(dir)?;
-    let outcome = node::run(engine, telemetry, listen, (&identity, audit), (sources, acting), &mut |url| {
+    let key = local::make_key(dir)?;
+    let outcome = node::run(engine, telemetry, listen, (&key, audit), (sources, acting), &mut |url| {
         std::fs::write(&address, url)?;
         eprintln!("serving {} on {url}; stop with Ctrl-C", dir.display());
         Ok(())

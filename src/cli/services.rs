@@ -85,7 +85,7 @@ pub(super) fn auditor(
 pub(super) fn serve(cluster: Config, args: &ServeArgs, telemetry: &Telemetry) -> Result<(), CliError> {
     let bootstrap = cluster.bootstrap.clone();
     let engine = follow(cluster, &args.snapshots, telemetry)?;
-    Ok(node::serve(engine, telemetry, args.listen, &mut |url| {
+    Ok(node::serve(engine, telemetry, args.hosts.listen(args.listen), &mut |url| {
         eprintln!(
             "answering on {url} from {bootstrap}; {url}/readyz tells when it is up to date; stop with Ctrl-C"
         );

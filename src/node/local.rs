@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
+
 use super::NodeError;
 use crate::engine::Engine;
 use crate::log::LogError;
 use crate::log::embedded::{EmbeddedLog, Options};
-use crate::oci::Digest;
 use crate::processor;
 use crate::retry;
 use crate::snapshot::Snapshots;
@@ -32,10 +33,24 @@ pub fn snapshots_of(dir: &Path) -> PathBuf {
     dir.join("snapshots")
 }
 
-/// The identity of the process that serves a data directory: another process may listen at the address of one that was
-/// killed.
-pub fn identity(dir: &Path) -> std::io::Result<String> {
-    Ok(Digest::of(dir.canonicalize()?.as_os_str().as_encoded_bytes()).to_string())
+/// The key by which the commands on a data directory recognise the process that serves it: another process may listen at
+/// the address of one that was killed. The error says why there is none.
+pub fn key(dir: &Path) -> std::io::Result<String> {
+    std::fs::read_to_string(key_file(dir))
+}
+
+/// Makes a new key for the process that begins to serve a data directory.
+pub fn make_key(dir: &Path) -> std::io::Result<String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)?;
+    let key = HEXLOWER.encode(&bytes);
+    // Nobody but the process that has the log writes it, and clients read it only once the address is there.
+    std::fs::write(key_file(dir), &key)?;
+    Ok(key)
+}
+
+fn key_file(dir: &Path) -> PathBuf {
+    dir.join("api.key")
 }
 
 /// Returns `true` if the data directory has a log.

@@ -27,6 +27,8 @@ pub struct Listen {
     pub address: SocketAddr,
     /// The token for commands.
     pub token: Option<String>,
+    /// Names by which the process is known, besides local ones.
+    pub hosts: Vec<String>,
 }
 
 /// Called with the address of the API once it listens.
@@ -37,7 +39,7 @@ pub fn run(
     engine: Arc<Engine>,
     telemetry: &Telemetry,
     listen: Listen,
-    (identity, audit): (&str, Option<Auditor>),
+    (key, audit): (&str, Option<Auditor>),
     (sources, acting): (Sources, Acting),
     told: Told<'_>,
 ) -> Result<(), NodeError> {
@@ -55,7 +57,8 @@ pub fn run(
         if cluster.is_some() || acting.sink.is_some() {
             led.push(acting::rebuilds(&node, engine, cluster, acting.sink, acting.rebuilds));
         }
-        let router = api::identified(node.router(listen.token, is_declared_in_kubernetes), identity);
+        let router = api::known_hosts(node.router(listen.token, is_declared_in_kubernetes), &listen.hosts);
+        let router = api::identified(router, key);
         Ok(Process { listen: listen.address, router: router.merge(notifications), always, led, lease })
     };
     running::run(build, told)
@@ -75,7 +78,8 @@ pub fn watch(
         let is_declared_in_kubernetes = cluster.is_some();
         let lease = cluster.clone().zip(sources.cluster.clone());
         let (led, notifications) = node.sources(sources, cluster.as_ref())?;
-        let router = node.router(listen.token, is_declared_in_kubernetes).merge(notifications);
+        let router = api::known_hosts(node.router(listen.token, is_declared_in_kubernetes), &listen.hosts);
+        let router = router.merge(notifications);
         Ok(Process { listen: listen.address, router, always: Vec::new(), led, lease })
     };
     running::run(build, told)
@@ -106,12 +110,12 @@ pub fn process(
 pub fn serve(
     engine: Arc<Engine>,
     telemetry: &Telemetry,
-    listen: SocketAddr,
+    Listen { address: listen, token, hosts }: Listen,
     told: Told<'_>,
 ) -> Result<(), NodeError> {
     let node = Node::new(SharedLog::clone(engine.log()), telemetry).with_engine(Arc::clone(&engine));
     let always = vec![acting::engine(engine)];
-    let router = node.router(None, false);
+    let router = api::known_hosts(node.router(token, false), &hosts);
     running::run(async || Ok(Process { listen, router, always, led: Vec::new(), lease: None }), told)
 }
 
@@ -155,7 +159,7 @@ pub fn rebuilder(
         let lease = cluster.clone().zip(access);
         let always = vec![acting::engine(Arc::clone(&engine))];
         let led = vec![acting::rebuilds(&node, engine, cluster, acting.sink, acting.rebuilds)];
-        let router = node.router(listen.token, false);
+        let router = api::known_hosts(node.router(listen.token, false), &listen.hosts);
         Ok(Process { listen: listen.address, router, always, led, lease })
     };
     running::run(build, told)

@@ -53,12 +53,29 @@ pub(in crate::cli) struct WatchArgs {
     pub(in crate::cli) sources: SourceArgs,
 }
 
+/// The names of a process.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct HostArgs {
+    /// Name by which this process is asked, as `clade.example.com`; addresses and local names need none
+    #[arg(long, env = "CLADE_ALLOWED_HOST", value_name = "NAME", value_delimiter = ',')]
+    allowed_host: Vec<String>,
+}
+
+impl HostArgs {
+    /// The address to listen on, of a process that takes no commands.
+    pub(in crate::cli) fn listen(&self, address: std::net::SocketAddr) -> Listen {
+        Listen { address, token: None, hosts: self.allowed_host.clone() }
+    }
+}
+
 /// The users who may declare and command, besides those on the same machine.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct CommandArgs {
     /// File with a token; who presents it may declare and command rebuilds from other machines
     #[arg(long, env = "CLADE_COMMAND_TOKEN_FILE", value_name = "FILE")]
     command_token_file: Option<PathBuf>,
+    #[command(flatten)]
+    hosts: HostArgs,
 }
 
 impl CommandArgs {
@@ -66,7 +83,7 @@ impl CommandArgs {
     pub(in crate::cli) fn listen(&self, address: std::net::SocketAddr) -> Result<Listen, CliError> {
         let token =
             self.command_token_file.as_deref().map(|path| secret::read("the token", path)).transpose()?;
-        Ok(Listen { address, token })
+        Ok(Listen { token, ..self.hosts.listen(address) })
     }
 }
 
@@ -158,6 +175,8 @@ pub(in crate::cli) struct ServeArgs {
     /// Address of the API; port 0 takes a free port
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     pub(in crate::cli) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(in crate::cli) hosts: HostArgs,
     #[command(flatten)]
     pub(in crate::cli) snapshots: SnapshotArgs,
 }

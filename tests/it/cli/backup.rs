@@ -370,13 +370,15 @@ fn strangers_without_the_token_get_no_copy() {
     let address = std::fs::read_to_string(shell.path("data/api.url")).unwrap();
     let address = address.trim().trim_start_matches("http://");
     let app = digest("app1conf").to_string();
-    for head in [
-        "Host: clade.clade.svc\r\n",
-        "Host: evil.example\r\nAuthorization: Bearer sesam\r\n",
-        "Host: evil.example\r\nOrigin: http://localhost\r\n",
+    for (head, status) in [
+        ("Host: clade.clade.svc\r\n", 401),
+        ("Host: clade.clade.svc\r\nAuthorization: Bearer sesam\r\n", 401),
+        ("Host: evil.example\r\nAuthorization: Bearer sesame\r\n", 421),
+        ("Host: evil.example\r\nOrigin: http://localhost\r\n", 421),
     ] {
         let answer = ask(address, "POST", head);
-        assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("\"forbidden\""), "{answer}");
+        let refused = format!("HTTP/1.1 {status} ");
+        assert!(answer.starts_with(&refused) && answer.contains("\"forbidden\""), "{answer}");
         assert!(!answer.contains(&app));
     }
     let with_token = "Host: clade.clade.svc\r\nAuthorization: Bearer sesame\r\n";

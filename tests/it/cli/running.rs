@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
+use clade::http::signature::hmac;
 use clade::log::embedded::{EmbeddedLog, Options};
-use clade::oci::Digest;
 use serde_json::json;
 
 use super::shell::{Running, Shell};
@@ -127,10 +127,10 @@ fn a_question_waits_for_another_command_and_asks_whoever_serves_meanwhile() {
     let shell = Shell::new();
     let held = EmbeddedLog::open(shell.dir.path().join("data").as_path(), Options::default()).unwrap();
     let mut asked = waiting(&shell, &["get", "classes", "-o", "name"]);
-    let of_nobody = Digest::of(b"another directory").to_string();
+    std::fs::write(shell.path("data/api.key"), "a key").unwrap();
     let looks = Arc::new(AtomicUsize::new(0));
     let told = Arc::clone(&looks);
-    let stranger = serving(&of_nobody, move |path| {
+    let stranger = serving("another key", move |path| {
         assert_eq!(path, "/healthz", "whoever serves something else is not asked");
         told.fetch_add(1, Ordering::Relaxed);
         (StatusCode::OK, "well")
@@ -140,9 +140,7 @@ fn a_question_waits_for_another_command_and_asks_whoever_serves_meanwhile() {
         assert_eq!(asked.try_wait().unwrap(), None, "it does not wait any more");
         std::thread::park_timeout(Duration::from_millis(10));
     }
-    let data = shell.dir.path().join("data").canonicalize().unwrap();
-    let of_data = Digest::of(data.as_os_str().as_encoded_bytes()).to_string();
-    std::fs::write(shell.path("data/api.url"), serving(&of_data, well_and(|| NONE))).unwrap();
+    std::fs::write(shell.path("data/api.url"), serving("a key", well_and(|| NONE))).unwrap();
     assert_eq!(first_line(&mut asked), "");
     assert!(asked.wait().unwrap().success());
     std::fs::remove_file(shell.path("data/api.url")).unwrap();
@@ -163,16 +161,18 @@ fn well_and(answer: impl Fn() -> Said + Clone) -> impl Fn(&str) -> Said + Clone 
     move |path| if path == "/healthz" { (StatusCode::OK, "well") } else { answer() }
 }
 
-/// Where something answers that says it is of this identity.
-fn serving(identity: &str, answer: impl Fn(&str) -> Said + Clone + Send + Sync + 'static) -> String {
+/// Where something answers that has this key.
+fn serving(key: &str, answer: impl Fn(&str) -> Said + Clone + Send + Sync + 'static) -> String {
     let (told, address) = std::sync::mpsc::channel();
-    let identity = identity.to_owned();
+    let key = key.to_owned();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
             let answer = move |request: Request| {
                 let (status, body) = answer(request.uri().path());
-                std::future::ready((status, [("clade-identity", identity.clone())], body))
+                let challenge = request.headers().get("clade-challenge").map_or(&b""[..], |of| of.as_bytes());
+                let identity = hmac(key.as_bytes(), challenge).map(|byte| format!("{byte:02x}")).concat();
+                std::future::ready((status, [("clade-identity", identity)], body))
             };
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             told.send(format!("http://{}", listener.local_addr().unwrap())).unwrap();

@@ -97,3 +97,25 @@ fn followers_stop_neither_questions_nor_sources() {
     }
     assert!(running.stop());
 }
+
+#[test]
+fn a_web_page_whose_name_suddenly_means_this_machine_reads_nothing() {
+    let shell = Shell::new();
+    let running = shell.serve(&["--allowed-host", "clade.example.com"]);
+    let address = address(&shell);
+    let asked_as = |host: &str| {
+        let mut stream = TcpStream::connect(address.trim_start_matches("http://")).unwrap();
+        let request = format!("GET /v1/classes HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let refused = asked_as("evil.example");
+    assert!(refused.starts_with("HTTP/1.1 421 ") && refused.contains("--allowed-host"), "{refused}");
+    assert!(!refused.contains("ImageClass"));
+    for host in ["clade.example.com", "localhost", "clade-serve.clade.svc:7878"] {
+        assert!(asked_as(host).starts_with("HTTP/1.1 200 "), "{host}");
+    }
+    assert!(running.stop());
+}
