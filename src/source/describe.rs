@@ -42,8 +42,14 @@ const OTHERS: [(&str, &str); 12] = [
     ),
     ("\"ArtifactName\"", "a report of Trivy"),
     ("\"FromImageID\"", "what `buildah inspect` prints: import what `podman inspect` prints of the image"),
-    ("\"createdatraw\"", "a list of `buildah images`, without layers: import what `podman inspect` prints of them"),
-    ("\"SharedSize\"", "a list of images without their layers: import what `docker inspect` or `podman inspect` prints of them"),
+    (
+        "\"createdatraw\"",
+        "a list of `buildah images`, without layers: import what `podman inspect` prints of them",
+    ),
+    (
+        "\"SharedSize\"",
+        "a list of images without their layers: import what `docker inspect` or `podman inspect` prints of them",
+    ),
     ("\"imageLayoutVersion\"", "the mark of an image layout: import the folder"),
 ];
 

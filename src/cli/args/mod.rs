@@ -210,7 +210,7 @@ The content of a file decides its kind, and not its name. clade reads, plain or 
   - OCI image layouts, as folders or in a tar, and folders of `skopeo copy ... dir:`
   - archives of `docker save` and `podman save`
   - what `docker inspect`, `podman inspect` and `skopeo inspect` print
-  - manifests and configs, as `skopeo inspect --raw`, `crane manifest` and `crane config` print them, in files of their own
+  - manifests and configs, as `skopeo inspect --raw`, `crane manifest` and `crane config` print them
 What cannot be read becomes a dead letter; everything else is imported. Importing again changes nothing.
 
 Examples:

@@ -80,7 +80,7 @@ fn empty_annotations_and_labels_claim_nothing_and_hide_no_others() {
     assert_eq!(claims(&Digest::of(config.to_string().as_bytes()).to_string()).len(), 0);
     let told = claims("layout:told");
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0].name.as_deref(), Some("base:1"));
+    assert_eq!(told[0].claim.name.as_deref(), Some("base:1"));
 }
 
 #[test]
