@@ -108,6 +108,7 @@ fn class(name: &str, data: &Data, number: usize) -> [Change; 2] {
         layer_identity: LayerIdentity::Blob,
         layers,
         chain_id,
+        blobs: Vec::new(),
     };
     let version = VersionRecord {
         class: name.to_owned(),

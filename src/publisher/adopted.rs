@@ -98,5 +98,6 @@ fn beginning(image: &ImageRecord, chain: ChainId) -> Option<ImageChain> {
         layer_identity: of.identity(),
         layers,
         chain_id: chain,
+        blobs: Vec::new(),
     })
 }

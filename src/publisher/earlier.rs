@@ -25,13 +25,14 @@ pub(super) enum Scope {
 }
 
 impl Publisher {
-    /// The earlier versions of a class that follows this tag, as far as they are not known yet.
+    /// The earlier versions of a class that follows this tag, as far as they are not known yet, and the digests that
+    /// would be versions if their source had them.
     pub(super) fn earlier(
         &mut self,
         class: &ClassRecord,
         followed: &str,
         scope: &Scope,
-    ) -> Result<Vec<Earlier>, PublishError> {
+    ) -> Result<(Vec<Earlier>, BTreeSet<Digest>), PublishError> {
         let mut found = Vec::new();
         let known = KnownChains::of(self.catalog.class(&class.name));
         if matches!(scope, Scope::All) {
@@ -58,8 +59,7 @@ impl Publisher {
             true => self.claimed_versions(&class.name, followed, &known, &mut found)?,
             false => BTreeSet::new(),
         };
-        self.want(&class.name, followed, wanted);
-        Ok(found)
+        Ok((found, wanted))
     }
 
     /// The full names of the tags of a repository.

@@ -38,6 +38,8 @@ impl Publisher {
             return Ok(());
         }
         let ObservedVersion { tag, digest, since, built, images } = version;
+        let images: Vec<ImageChain> =
+            images.into_iter().map(|image| self.as_known(image)).collect::<Result<_, _>>()?;
         for class in names {
             if let Some(reason) = self.too_new(&class, since, &images) {
                 let place = format!("version {digest} of {tag}");

@@ -20,6 +20,7 @@ mod flush;
 mod handle;
 mod handover;
 mod imported;
+mod learned;
 mod listing;
 mod migrate;
 mod places;
@@ -117,6 +118,8 @@ struct Pending {
     /// Tags to be written again because an image that they point at was published or removed.
     moved_tags: BTreeSet<String>,
     classes: BTreeSet<String>,
+    /// Images whose diff IDs are known now and were not before.
+    learned: BTreeSet<Digest>,
     /// Imported versions by class, and their number.
     versions: BTreeMap<String, Vec<versions::Earlier>>,
     imported: usize,
@@ -225,6 +228,10 @@ impl Publisher {
         let known = self.image(&image.digest)?;
         if let Some(known) = &known {
             merge(&mut image, known);
+        }
+        let was_by_blobs = known.as_ref().is_some_and(|known| known.layer_identity == LayerIdentity::Blob);
+        if was_by_blobs && image.layer_identity == LayerIdentity::DiffId {
+            self.pending.learned.insert(image.digest);
         }
         image.sequence = known.as_ref().map_or(0, |known| known.sequence);
         if known.as_ref() == Some(&image) {

@@ -116,6 +116,12 @@ impl Places {
         number
     }
 
+    /// Returns `true` if a live source has the image.
+    pub(super) fn has_live_source(&self, digest: &Digest) -> bool {
+        let set = self.images.get(digest).and_then(|place| self.source_sets.get(place.sources.0 as usize));
+        set.is_some_and(|set| !set.is_empty())
+    }
+
     fn has(&self, set: SourceSet, source: &str) -> bool {
         self.source_sets.get(set.0 as usize).is_some_and(|set| set.iter().any(|of| of == source))
     }

@@ -21,6 +21,7 @@ impl Publisher {
     pub(super) fn track(&mut self) -> Result<(), PublishError> {
         let mut whole = std::mem::take(&mut self.pending.classes);
         whole.extend(self.classes_of_new_chains());
+        whole.extend(self.classes_of_learned_images());
         whole.extend(self.pending.versions.keys().cloned());
         for (digest, image) in &self.pending.images {
             whole.extend(self.waiting_classes.remove(digest).unwrap_or_default());
@@ -69,7 +70,7 @@ impl Publisher {
     pub(super) fn track_class(&mut self, record: ClassRecord, scope: &Scope) -> Result<(), PublishError> {
         let name = record.name.clone();
         let followed = followed(&record.from)?;
-        let (targets, following, earlier) = match &followed {
+        let (targets, following, earlier, wants) = match &followed {
             Followed::Tag(tag) => {
                 let tag = self.spelled(&record.from, tag)?;
                 let (targets, following) = self.targets_of_tag(&name, &tag)?;
@@ -80,14 +81,27 @@ impl Publisher {
                 }
                 // Earlier versions count only beside a current one, which may be the news.
                 let scope = if record.current.is_none() { &Scope::All } else { scope };
-                (targets, following, self.earlier(&record, &tag, scope)?)
+                let (earlier, wanted) = self.earlier(&record, &tag, scope)?;
+                (targets, following, earlier, Some((tag, wanted)))
             }
             Followed::Chain(chain) => return self.track_chain(record, *chain),
             Followed::Image(digest) => {
                 let (targets, following) = self.target_of_image(&name, *digest)?;
-                (targets, following, Vec::new())
+                (targets, following, Vec::new(), None)
             }
         };
+        let has_learned = matches!(scope, Scope::All) && self.learn(&name)?;
+        let versions = versions(&name, self.catalog.class(&name), &targets, earlier);
+        let has_changed = has_learned
+            || !versions.changed.is_empty()
+            || (record.versions, record.current) != (versions.count, versions.current);
+        for version in versions.changed {
+            self.put(CatalogRecord::ImageClassVersion(version));
+        }
+        if let Some((tag, mut wanted)) = wants {
+            wanted.extend(self.known_by_blobs(&name));
+            self.want(&name, &tag, wanted);
+        }
         if let Followed::Tag(tag) = followed {
             if let Some((_, of_stream)) = tag.split_once('/').filter(|_| has_host(&tag)) {
                 self.followers.entry(of_stream.to_owned()).or_default().insert(name.clone());
@@ -95,12 +109,6 @@ impl Publisher {
             // Claims have the one spelling of a name.
             self.followers.entry(canonical_name(&tag)).or_default().insert(name.clone());
             self.followers.entry(tag).or_default().insert(name.clone());
-        }
-        let versions = versions(&name, self.catalog.class(&name), &targets, earlier);
-        let has_changed = !versions.changed.is_empty()
-            || (record.versions, record.current) != (versions.count, versions.current);
-        for version in versions.changed {
-            self.put(CatalogRecord::ImageClassVersion(version));
         }
         let updated = ClassRecord {
             versions: versions.count,

@@ -193,5 +193,6 @@ pub(super) fn image_chain(image: &ImageRecord) -> Option<ImageChain> {
         layer_identity: image.layer_identity,
         chain_id: chain.last()?,
         layers: chain.layers().to_vec(),
+        blobs: image.blobs(),
     })
 }

@@ -6,6 +6,7 @@ use super::Query;
 use crate::class::Class;
 use crate::declare::{Followed, followed};
 use crate::oci::{ChainId, Digest, LayerChain, LayerIdentity};
+use crate::record::catalog::ImageChain;
 use crate::record::image::Evidence;
 use crate::record::{Claim, VersionRecord, canonical_name};
 use crate::shard::{ImageView, Shard};
@@ -33,7 +34,7 @@ impl Query {
         };
         // Chains of blobs say nothing about chains of diff IDs.
         bases.retain(|base| self.identity_of(base) == Some(chains.identity));
-        versions.retain(|version| version.images.iter().any(|image| image.layer_identity == chains.identity));
+        versions.retain(|version| chains_of(version).any(|chain| chain.identity() == chains.identity));
         let contains = |base: &Digest| *base != image.digest && chains.contain_image(shard, base);
         if bases.iter().any(contains) || versions.iter().any(|version| chains.contain_version(version)) {
             "proven"
@@ -75,11 +76,14 @@ impl Chains {
     }
 
     fn contain_version(&self, version: &VersionRecord) -> bool {
-        version
-            .images
-            .iter()
-            .any(|image| image.layer_identity == self.identity && self.ids.contains(&image.chain_id))
+        chains_of(version).any(|chain| {
+            chain.identity() == self.identity && chain.last().is_some_and(|last| self.ids.contains(&last))
+        })
     }
+}
+
+fn chains_of(version: &VersionRecord) -> impl Iterator<Item = LayerChain> {
+    version.images.iter().flat_map(ImageChain::chains)
 }
 
 /// The versions of classes that are this image or image index, or have it.

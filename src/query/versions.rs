@@ -44,6 +44,7 @@ impl Iterator for Versions {
             platform: image.platform.clone(),
             layer_identity: image.layer_identity,
             layers: image.layers.clone(),
+            blobs: image.blobs.clone(),
         });
         Some(ExportedVersion {
             version_of,

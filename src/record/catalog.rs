@@ -97,6 +97,10 @@ pub struct ImageChain {
     pub layers: Vec<Digest>,
     /// The chain ID of all layers.
     pub chain_id: ChainId,
+    /// The same layers as they are stored, base first, if `layers` has their diff IDs and both are known. Images of which
+    /// only the blobs are known are compared with these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blobs: Vec<Digest>,
 }
 
 /// A group: the classes that a label selector selects.
@@ -153,6 +157,13 @@ impl ImageChain {
     /// The layers as a chain.
     pub fn chain(&self) -> LayerChain {
         LayerChain::new(self.layer_identity, self.layers.iter().copied())
+    }
+
+    /// The chain of each kind of digest that is known of all layers.
+    pub fn chains(&self) -> impl Iterator<Item = LayerChain> {
+        let blobs = (!self.blobs.is_empty())
+            .then(|| LayerChain::new(LayerIdentity::Blob, self.blobs.iter().copied()));
+        [self.chain()].into_iter().chain(blobs)
     }
 }
 

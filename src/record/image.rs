@@ -136,16 +136,28 @@ impl ImageRecord {
     /// Returns the chain of the non-empty layers. Either digest of a layer can show that it is empty, since an empty
     /// layer has many compressed forms.
     pub fn chain(&self) -> LayerChain {
-        let is_empty = |layer: &Layer| {
-            is_empty_layer(&layer.digest) || layer.diff_id.as_ref().is_some_and(is_empty_layer)
-        };
         LayerChain::new(
             self.layer_identity,
-            self.layers.iter().filter(|layer| !is_empty(layer)).map(|layer| match self.layer_identity {
+            self.non_empty().map(|layer| match self.layer_identity {
                 LayerIdentity::Blob => layer.digest,
                 LayerIdentity::DiffId => layer.diff_id.unwrap_or(layer.digest),
             }),
         )
+    }
+
+    /// The non-empty layers as stored, base first, of an image whose chain has their diff IDs; otherwise empty. An image
+    /// that is known by its config alone has its diff IDs here too: they are the digests of layers that nobody compressed.
+    pub fn blobs(&self) -> Vec<Digest> {
+        match self.layer_identity {
+            LayerIdentity::Blob => Vec::new(),
+            LayerIdentity::DiffId => self.non_empty().map(|layer| layer.digest).collect(),
+        }
+    }
+
+    fn non_empty(&self) -> impl Iterator<Item = &Layer> {
+        self.layers.iter().filter(|layer| {
+            !is_empty_layer(&layer.digest) && !layer.diff_id.as_ref().is_some_and(is_empty_layer)
+        })
     }
 }
 

@@ -1,4 +1,5 @@
-//! Reads the digests that claims of images name: earlier versions of a base that no tag points at any more.
+//! Reads the digests that claims of images or imported histories name: earlier versions of a base that no tag points at
+//! any more.
 //!
 //! The publisher says which digests it wants, and only of repositories whose tags a class follows. No other host is
 //! asked, whatever a claim names.
@@ -63,7 +64,9 @@ impl Look<'_> {
                     failure
                 }
                 Ok(_) => {
-                    tracing::info!("images claim to be built on {name}, which the registry does not have");
+                    tracing::info!(
+                        "the registry does not have {name}, which would be an earlier version of a class"
+                    );
                     self.repository.not_there.insert(digest);
                     None
                 }

@@ -157,8 +157,8 @@ impl Shard {
 
     /// Marks the ends of the version's chains that belong to this partition.
     fn mark(&mut self, version: &VersionRecord) -> Result<(), IndexError> {
-        for image in &version.images {
-            let chain = image.chain();
+        let chains = version.images.iter().flat_map(|image| image.chains().map(move |chain| (image, chain)));
+        for (image, chain) in chains {
             if partition_of(&image.digest, &chain, self.partitions) != self.partition {
                 continue;
             }

@@ -13,6 +13,8 @@ pub(super) enum Content {
     Archive,
     /// Other documents: objects of Kubernetes, and what tools print of images.
     Objects,
+    /// A page of docker-library/repo-info, an image-info file of dotnet/versions, or a clone of either.
+    Histories,
     /// JSON lines with tags.
     Tags,
     /// JSON lines with versions of classes. They come last: a class must know its current version.

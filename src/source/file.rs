@@ -8,7 +8,9 @@ use super::content::Content;
 use super::loose::Loose;
 use super::sniff::{Found, sniff};
 use super::unpack::{self, cut_off, open_text};
-use super::{Sink, SinkError, SourceError, archive, history, json, unreadable, written};
+use super::{
+    Sink, SinkError, SourceError, archive, history, image_info, json, repo_info, unreadable, written,
+};
 use crate::yaml;
 
 /// Bytes of a line and of the documents of a file, at most. A longer line is no record of an image.
@@ -25,6 +27,9 @@ pub(super) fn read(
     let cannot = |error| SourceError::Unreadable { path: path.to_owned(), error };
     match sniff(path)? {
         Found::Read(Content::Archive) => archive::read(path, advance, sink),
+        Found::Read(Content::Histories) => {
+            history_page(path, open_text(path, advance).map_err(cannot)?, sink)
+        }
         Found::Read(Content::Objects | Content::ImageObjects) => {
             let packing = unpack::packing_of(path).map_err(cannot)?;
             match open_text(path, advance) {
@@ -48,20 +53,45 @@ fn objects(
     waiting: &mut Loose<'static>,
     sink: &mut Sink<'_>,
 ) -> Result<(), SourceError> {
-    let mut document = Vec::new();
-    let read = reader.take(MAX_DOCUMENT + 1).read_to_end(&mut document);
-    let problem = match read {
-        Err(error) => Some(cut_off(&error)),
-        Ok(_) if document.len() as u64 > MAX_DOCUMENT => {
-            Some(format!("the file has more than {MAX_DOCUMENT} bytes of documents: split it"))
-        }
-        Ok(_) => None,
-    };
-    match problem {
-        Some(problem) => sink(unreadable(path, "1", problem, Some(&document)))?,
-        None => documents(path, &document, waiting, sink)?,
+    match whole(reader) {
+        Err((problem, document)) => sink(unreadable(path, "1", problem, Some(&document)))?,
+        Ok(document) => documents(path, &document, waiting, sink)?,
     }
     Ok(())
+}
+
+/// Reads a page of a history that stands alone. Its tags pointed there when the file was written.
+fn history_page(path: &Path, reader: impl Read, sink: &mut Sink<'_>) -> Result<(), SourceError> {
+    let text = match whole(reader) {
+        Err((problem, text)) => return Ok(sink(unreadable(path, "1", problem, Some(&text)))?),
+        Ok(text) => text,
+    };
+    let page = String::from_utf8_lossy(&text);
+    let seen = written(path);
+    let found = if repo_info::is_page(page.trim_start()) {
+        repo_info::read(&page, seen)
+    } else {
+        image_info::read(&text, seen)
+    };
+    for observation in found {
+        match observation {
+            Ok(observation) => sink(observation)?,
+            Err(problem) => sink(unreadable(path, "1", problem, None))?,
+        }
+    }
+    Ok(())
+}
+
+/// Reads a document as a whole. The error has what was read.
+fn whole(reader: impl Read) -> Result<Vec<u8>, (String, Vec<u8>)> {
+    let mut document = Vec::new();
+    match reader.take(MAX_DOCUMENT + 1).read_to_end(&mut document) {
+        Err(error) => Err((cut_off(&error), document)),
+        Ok(_) if document.len() as u64 > MAX_DOCUMENT => {
+            Err((format!("the file has more than {MAX_DOCUMENT} bytes of documents: split it"), document))
+        }
+        Ok(_) => Ok(document),
+    }
 }
 
 /// Reads documents in JSON or YAML, which lines with `---` may separate in both.

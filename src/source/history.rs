@@ -179,11 +179,14 @@ fn version(line: VersionLine) -> Result<Observation, String> {
         return Err(format!("a version has 1 to {MOST_PLATFORMS} images, and this one {}", images.len()));
     }
     let chain = |image: VersionImageLine| {
-        let VersionImageLine { digest, platform, layer_identity, layers } = image;
+        let VersionImageLine { digest, platform, layer_identity, layers, blobs } = image;
+        if !blobs.is_empty() && (layer_identity == LayerIdentity::Blob || blobs.len() != layers.len()) {
+            return Err(format!("the blobs of the image {digest} do not go with its layers"));
+        }
         let chain = LayerChain::new(layer_identity, layers);
         let chain_id = chain.last().ok_or_else(|| format!("the image {digest} has no layers"))?;
         let layers = chain.layers().to_vec();
-        Ok::<_, String>(ImageChain { digest, platform, layer_identity, layers, chain_id })
+        Ok::<_, String>(ImageChain { digest, platform, layer_identity, layers, chain_id, blobs })
     };
     let images = images.into_iter().map(chain).collect::<Result<_, _>>()?;
     Ok(Observation::Version(Box::new(ObservedVersion { tag: version_of, digest, since, built, images })))

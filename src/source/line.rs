@@ -123,4 +123,7 @@ pub struct VersionImageLine {
     pub layer_identity: LayerIdentity,
     /// The digests of the non-empty layers, base first.
     pub layers: Vec<Digest>,
+    /// Their digests as stored, if `layers` has their diff IDs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient::or_null")]
+    pub blobs: Vec<Digest>,
 }

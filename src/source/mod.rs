@@ -1,6 +1,7 @@
 //! Sources: from files and folders to observations. The content of a file shows its kind, not its name.
 
 mod archive;
+mod clone;
 mod content;
 mod describe;
 mod docker;
@@ -10,6 +11,7 @@ mod folder;
 pub mod generated;
 mod history;
 mod id;
+mod image_info;
 mod inspect;
 mod json;
 mod kept;
@@ -18,6 +20,7 @@ pub mod line;
 mod loose;
 pub mod manifest;
 pub mod provenance;
+mod repo_info;
 mod sniff;
 mod tar;
 mod text;
@@ -117,6 +120,7 @@ fn read_whole(
     match input {
         Input::Layout(dir) => folder::read(dir, sink),
         Input::Copied(dir) => folder::read_dir(dir, sink),
+        Input::History { path, .. } => clone::read(path, advance, sink),
         Input::File { path, .. } => file::read(path, advance, waiting, sink),
     }
 }

@@ -4,7 +4,7 @@ use std::io::{Cursor, Read};
 use std::path::Path;
 
 use super::content::Content;
-use super::{SourceError, describe, history, tar, text, unpack};
+use super::{SourceError, describe, history, image_info, repo_info, tar, text, unpack};
 
 /// Bytes at the beginning of a file that show its content.
 const SNIFFED: u64 = 64 << 10;
@@ -52,7 +52,9 @@ pub(super) fn sniff(path: &Path) -> Result<Found, SourceError> {
 }
 
 fn kind(text: &str, is_whole: bool) -> Found {
-    let found = if text.starts_with('{') {
+    let found = if repo_info::is_page(text) || image_info::is_file(text) {
+        Some(Content::Histories)
+    } else if text.starts_with('{') {
         object(text, is_whole)
     } else if text.starts_with('[') {
         document(text)

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::SourceError;
 use super::content::Content;
 use super::sniff::{self, sniff};
+use super::{SourceError, clone};
 
 /// The mark that skopeo writes into a folder.
 const COPIED: &[u8] = b"Directory Transport Version";
@@ -19,6 +19,13 @@ pub enum Input {
     Layout(PathBuf),
     /// A folder that `skopeo copy … dir:` has written.
     Copied(PathBuf),
+    /// A git clone of a history of tags.
+    History {
+        /// The path.
+        path: PathBuf,
+        /// The size of its packs in bytes.
+        bytes: u64,
+    },
     /// A file of records, documents or images.
     File {
         /// The path.
@@ -33,14 +40,17 @@ impl Input {
     pub fn bytes(&self) -> u64 {
         match self {
             Self::Layout(_) | Self::Copied(_) => 0,
-            Self::File { bytes, .. } => *bytes,
+            Self::History { bytes, .. } | Self::File { bytes, .. } => *bytes,
         }
     }
 
     /// Returns the path of the file or folder.
     pub fn path(&self) -> &Path {
         match self {
-            Self::Layout(path) | Self::Copied(path) | Self::File { path, .. } => path,
+            Self::Layout(path)
+            | Self::Copied(path)
+            | Self::History { path, .. }
+            | Self::File { path, .. } => path,
         }
     }
 
@@ -49,6 +59,7 @@ impl Input {
         match self {
             Self::Layout(dir) => dir.join("index.json"),
             Self::Copied(dir) => dir.join("manifest.json"),
+            Self::History { path, .. } => clone::changing(path),
             Self::File { path, .. } => path.clone(),
         }
     }
@@ -132,7 +143,9 @@ impl Walk {
             return Ok(());
         }
         if let Some(input) = as_one(dir) {
-            self.found.push((Content::Objects, input));
+            let content =
+                if matches!(input, Input::History { .. }) { Content::Histories } else { Content::Objects };
+            self.found.push((content, input));
             return Ok(());
         }
         let entries = std::fs::read_dir(dir).map_err(|error| unreadable(dir, error))?;
@@ -177,7 +190,10 @@ fn as_one(dir: &Path) -> Option<Input> {
         // Without this mark, or if it cannot be read, the folder is any folder.
         let _ = opened.map(|file| file.take(COPIED.len() as u64).read_to_end(&mut mark));
     }
-    (mark == COPIED).then(|| Input::Copied(dir.to_owned()))
+    if mark == COPIED {
+        return Some(Input::Copied(dir.to_owned()));
+    }
+    clone::is_history(dir).then(|| Input::History { path: dir.to_owned(), bytes: clone::bytes(dir) })
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> SourceError {

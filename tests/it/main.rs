@@ -14,6 +14,7 @@ mod documents;
 mod domain;
 mod faults;
 mod history;
+mod identities;
 mod index;
 mod kafka;
 mod kill;

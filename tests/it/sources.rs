@@ -18,6 +18,7 @@ use crate::workers::{publisher, start};
 mod archives;
 mod documents;
 mod files;
+mod histories;
 mod layout;
 mod names;
 mod openshift;

@@ -169,4 +169,7 @@ pub struct ExportedImage {
     pub layer_identity: LayerIdentity,
     /// The non-empty layers, base first.
     pub layers: Vec<Digest>,
+    /// The same layers as stored, if `layers` has their diff IDs and both are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blobs: Vec<Digest>,
 }

@@ -150,6 +150,7 @@ pub(super) const CLIENTS: &[(&str, &str)] = &[
     ("flate2", "source"),
     ("foldhash", "index"),
     ("futures_util", "registry"),
+    ("gix", "source"),
     ("hashbrown", "index"),
     ("hmac_sha256", "http"),
     ("hyper", "api"),
