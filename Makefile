@@ -32,7 +32,7 @@ check: lint
 	cargo test --locked
 
 ## Everything that must pass: format, lints, licences, container files, tests, those on a real Apache Kafka, Kubernetes API
-## server and container registry included.
+## server and container registries included.
 test: test-tools lint deny check-deploy
 	cargo test --locked --no-run
 	$(WITH_KAFKA) $(WITH_KUBERNETES) $(WITH_REGISTRY) $(WITH_S3) \

@@ -28,6 +28,8 @@ look() {
   command -v docker-registry >/dev/null || lacks docker-registry "docker-registry, a container registry,"
   command -v skopeo >/dev/null || lacks skopeo "skopeo, which copies images,"
   command -v umoci >/dev/null || lacks umoci "umoci, which makes images,"
+  command -v buildah >/dev/null || lacks buildah "buildah, which builds images,"
+  command -v podman >/dev/null || lacks podman "podman, which builds and saves images,"
 }
 
 look

@@ -92,9 +92,7 @@ pub struct Taken {
 /// Reads all inputs and publishes their observations. Calls `advance` with the number of bytes read.
 pub fn take_in(publishing: &Publishing, inputs: &[Input], advance: impl Fn(u64)) -> Result<Taken, NodeError> {
     let mut portions = Portions { intake: publishing.intake(), next: Vec::new(), names: Names::default() };
-    for input in inputs {
-        source::read(input, &advance, &mut |observation| portions.put(observation).map_err(SinkError::new))?;
-    }
+    source::read(inputs, &advance, &mut |observation| portions.put(observation).map_err(SinkError::new))?;
     portions.hand_on()?;
     let Names { images, tags, build_configs, versions } = portions.names;
     Ok(Taken {

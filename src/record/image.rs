@@ -99,9 +99,15 @@ impl Claim {
     /// Claims of one image, at most. A record of an image must not grow with what strangers attach to it.
     pub const MOST: usize = 64;
 
-    /// Returns the claim that annotations or labels make about the base. A value that is too long claims nothing.
+    /// Whether the value of an annotation or label claims anything. An empty one does not: buildah writes empty annotations
+    /// into an image without a base. Neither does one that is too long.
+    pub fn is_said(value: &str) -> bool {
+        !value.trim().is_empty() && value.len() <= Self::LONGEST_NAME
+    }
+
+    /// Returns the claim that annotations or labels make about the base.
     pub fn in_names(evidence: Evidence, names: &BTreeMap<String, String>) -> Option<Self> {
-        let value = |name| names.get(name).filter(|value| value.len() <= Self::LONGEST_NAME).cloned();
+        let value = |name| names.get(name).filter(|value| Self::is_said(value)).cloned();
         let (name, digest) = (value(BASE_NAME), value(BASE_DIGEST));
         (name.is_some() || digest.is_some()).then_some(Self { evidence, name, digest })
     }
@@ -116,7 +122,7 @@ impl Claim {
 
     /// Returns the claims that the labels of a config make about the base.
     pub fn in_labels(labels: &BTreeMap<String, String>) -> impl Iterator<Item = Self> {
-        let chain = labels.get(DHI_CHAIN_ID).filter(|chain| chain.len() <= Self::LONGEST_NAME);
+        let chain = labels.get(DHI_CHAIN_ID).filter(|chain| Self::is_said(chain));
         let by_chain = chain.map(|chain| Self {
             evidence: Evidence::ChainLabel,
             name: None,

@@ -29,7 +29,7 @@ const MAGIC: [(&[u8], &str); 22] = [
 ];
 
 /// Words that show the JSON of other tools.
-const OTHERS: [(&str, &str); 9] = [
+const OTHERS: [(&str, &str); 12] = [
     ("\"spdxVersion\"", "a bill of materials (SPDX)"),
     ("\"spdxId\"", "a bill of materials (SPDX)"),
     ("\"bomFormat\"", "a bill of materials (CycloneDX)"),
@@ -41,6 +41,15 @@ const OTHERS: [(&str, &str); 9] = [
         "a manifest of Docker's schema 1, which has no config: push the image again with a current tool",
     ),
     ("\"ArtifactName\"", "a report of Trivy"),
+    ("\"FromImageID\"", "what `buildah inspect` prints: import what `podman inspect` prints of the image"),
+    (
+        "\"createdatraw\"",
+        "a list of `buildah images`, without layers: import what `podman inspect` prints of them",
+    ),
+    (
+        "\"SharedSize\"",
+        "a list of images without their layers: import what `docker inspect` or `podman inspect` prints of them",
+    ),
     ("\"imageLayoutVersion\"", "the mark of an image layout: import the folder"),
 ];
 
@@ -53,6 +62,12 @@ pub(super) fn binary(beginning: &[u8]) -> Option<&'static str> {
 /// Returns the description of JSON by its beginning, if it is known to be that of another tool.
 pub(super) fn known(text: &str) -> Option<&'static str> {
     OTHERS.iter().find(|(word, _)| text.contains(word)).map(|(_, what)| *what)
+}
+
+/// Returns the description of a file of JSON by its beginning.
+pub(super) fn beginning(text: &str) -> String {
+    let first = text.trim_start_matches(|c: char| c == '[' || c.is_whitespace());
+    known(text).map_or_else(|| unknown(if first.is_empty() { text } else { first }), str::to_owned)
 }
 
 /// Returns the reason why a document in JSON is not read.
@@ -77,7 +92,7 @@ pub(super) fn document(json: &str) -> String {
 }
 
 /// Returns the description of JSON that nobody knows, by its fields.
-pub(super) fn unknown(json: &str) -> String {
+fn unknown(json: &str) -> String {
     match json.as_bytes().first() {
         Some(b'{') => {}
         Some(b'[') => return "an array in an array".to_owned(),

@@ -5,6 +5,7 @@ use std::io::{BufRead, Read};
 use std::path::Path;
 
 use super::content::Content;
+use super::loose::Loose;
 use super::sniff::{Found, sniff};
 use super::unpack::{self, cut_off, open_text};
 use super::{
@@ -16,8 +17,13 @@ use crate::yaml;
 const MAX_LINE: u64 = 64 << 20;
 const MAX_DOCUMENT: u64 = 2 << 30;
 
-/// Reads the file. Bad lines and objects become dead letters.
-pub(super) fn read(path: &Path, advance: &dyn Fn(u64), sink: &mut Sink<'_>) -> Result<(), SourceError> {
+/// Reads the file. Bad lines and objects become dead letters. Manifests and configs go into `waiting`.
+pub(super) fn read(
+    path: &Path,
+    advance: &dyn Fn(u64),
+    waiting: &mut Loose<'static>,
+    sink: &mut Sink<'_>,
+) -> Result<(), SourceError> {
     let cannot = |error| SourceError::Unreadable { path: path.to_owned(), error };
     match sniff(path)? {
         Found::Read(Content::Archive) => archive::read(path, advance, sink),
@@ -27,20 +33,29 @@ pub(super) fn read(path: &Path, advance: &dyn Fn(u64), sink: &mut Sink<'_>) -> R
         Found::Read(Content::Objects | Content::ImageObjects) => {
             let packing = unpack::packing_of(path).map_err(cannot)?;
             match open_text(path, advance) {
-                Ok(reader) => objects(path, reader, sink),
+                Ok(reader) => objects(path, reader, waiting, sink),
                 // A compressed file may be broken from the first byte on.
                 Err(error) if packing.is_some() => Ok(sink(unreadable(path, "1", cut_off(&error), None))?),
                 Err(error) => Err(cannot(error)),
             }
         }
-        _ => lines(path, open_text(path, advance).map_err(cannot)?, sink),
+        _ => {
+            // Tags come after all images, and versions of classes after all else.
+            waiting.tell(sink)?;
+            lines(path, open_text(path, advance).map_err(cannot)?, sink)
+        }
     }
 }
 
-fn objects(path: &Path, reader: impl Read, sink: &mut Sink<'_>) -> Result<(), SourceError> {
+fn objects(
+    path: &Path,
+    reader: impl Read,
+    waiting: &mut Loose<'static>,
+    sink: &mut Sink<'_>,
+) -> Result<(), SourceError> {
     match whole(reader) {
         Err((problem, document)) => sink(unreadable(path, "1", problem, Some(&document)))?,
-        Ok(document) => documents(path, &document, sink)?,
+        Ok(document) => documents(path, &document, waiting, sink)?,
     }
     Ok(())
 }
@@ -80,7 +95,12 @@ fn whole(reader: impl Read) -> Result<Vec<u8>, (String, Vec<u8>)> {
 }
 
 /// Reads documents in JSON or YAML, which lines with `---` may separate in both.
-pub(super) fn documents(path: &Path, text: &[u8], sink: &mut Sink<'_>) -> Result<(), SinkError> {
+pub(super) fn documents(
+    path: &Path,
+    text: &[u8],
+    waiting: &mut Loose<'static>,
+    sink: &mut Sink<'_>,
+) -> Result<(), SinkError> {
     let since = written(path);
     // A document that is the whole file, byte for byte, has the digest of the file.
     let mut is_as_written = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() == text.len() as u64);
@@ -90,12 +110,12 @@ pub(super) fn documents(path: &Path, text: &[u8], sink: &mut Sink<'_>) -> Result
         let unmarked = document.strip_prefix("---").unwrap_or(document);
         if unmarked.trim_start().starts_with(['{', '[']) {
             is_as_written &= document.len() == text.len();
-            json::read(path, unmarked.as_bytes(), line, since, is_as_written, &mut *sink)?;
+            json::read(path, unmarked.as_bytes(), line, since, is_as_written, &mut *waiting, &mut *sink)?;
             continue;
         }
         match yaml::json(document) {
             Ok(json) if json == "null" => {}
-            Ok(json) => json::read(path, json.as_bytes(), line, since, false, &mut *sink)?,
+            Ok(json) => json::read(path, json.as_bytes(), line, since, false, &mut *waiting, &mut *sink)?,
             Err(problem) => {
                 let reason = format!("the document that begins here is not YAML: {problem}");
                 sink(unreadable(path, &line.to_string(), reason, Some(document.as_bytes())))?;

@@ -10,6 +10,8 @@ use super::layout::{self, Blobs, Place};
 use super::manifest::MAX_DOCUMENT;
 use super::{Sink, SourceError, written};
 use crate::oci::Digest;
+use crate::oci::document::REF_NAME;
+use crate::oci::reference::is_tag;
 
 /// Reads an image layout.
 pub(super) fn read(dir: &Path, sink: &mut Sink<'_>) -> Result<(), SourceError> {
@@ -25,8 +27,13 @@ pub(super) fn read_dir(dir: &Path, sink: &mut Sink<'_>) -> Result<(), SourceErro
     let path = dir.join("manifest.json");
     let manifest = read_file(&path).map_err(|error| SourceError::Unreadable { path: path.clone(), error })?;
     let blobs = Copied { dir, manifest: Digest::of(&manifest), content: manifest };
-    let index = json!({"manifests": [{"digest": blobs.manifest}]}).to_string();
-    let place = Place { file: &path, name: &name_of(dir), since: written(&path) };
+    // `skopeo sync` calls the folder REPOSITORY:TAG.
+    let folder = file_name(dir);
+    let named = folder.rsplit_once(':').filter(|(_, tag)| is_tag(tag));
+    let name = named.map_or(&*folder, |(name, _)| name);
+    let annotations = named.map_or_else(|| json!({}), |(_, tag)| json!({REF_NAME: tag}));
+    let index = json!({"manifests": [{"digest": blobs.manifest, "annotations": annotations}]}).to_string();
+    let place = Place { file: &path, name: &layout::repository(name), since: written(&path) };
     layout::read(&place, index.as_bytes(), &blobs, sink)
 }
 
@@ -78,6 +85,10 @@ fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
 
 /// Returns the repository of images without a full name: the name of the folder.
 fn name_of(dir: &Path) -> String {
+    layout::repository(&file_name(dir))
+}
+
+fn file_name(dir: &Path) -> String {
     let folder = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-    layout::repository(&folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default())
+    folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::elements::elements;
-use super::loose::Loose;
+use super::loose::{Kind, Loose};
 use super::{Sink, SinkError, describe, inspect, unreadable};
 use crate::observe::Observation;
 use crate::oci::lenient;
@@ -54,12 +54,14 @@ struct Metadata {
 
 /// Reads the documents in the text of a file. Bad ones become dead letters. `first` is the number of the first
 /// line; documents are counted from there on. `is_as_written` says that the text is the content of the file, byte for byte.
+/// Manifests and configs go into `waiting`.
 pub(super) fn read(
     path: &Path,
     text: &[u8],
     first: usize,
     since: Timestamp,
     is_as_written: bool,
+    waiting: &mut Loose<'static>,
     sink: &mut Sink<'_>,
 ) -> Result<(), SinkError> {
     let mut reader = Reader {
@@ -67,7 +69,7 @@ pub(super) fn read(
         since,
         sink,
         streams: Vec::new(),
-        loose: Loose::default(),
+        loose: Vec::new(),
         first,
         counted: (0, first),
         retries: 0,
@@ -90,7 +92,7 @@ pub(super) fn read(
         at = reader.skip(text, at, stream.byte_offset(), &error)?;
     }
     let whole = (is_as_written && number == first).then_some(text);
-    reader.finish(whole)
+    reader.finish(whole, waiting)
 }
 
 struct Reader<'s, 'b, 'd> {
@@ -99,7 +101,8 @@ struct Reader<'s, 'b, 'd> {
     sink: &'s mut Sink<'b>,
     /// Image streams, each with its place. They come last: their tags may point at manifest lists that stand behind them.
     streams: Vec<(String, &'d RawValue)>,
-    loose: Loose<'d>,
+    /// Manifests and configs, each with its place.
+    loose: Vec<(Kind, String, &'d RawValue)>,
     /// The number of the first line.
     first: usize,
     /// An offset, and the number of its line.
@@ -199,10 +202,10 @@ impl<'d> Reader<'_, '_, 'd> {
         } else if head.digest.is_some() && head.skopeo_layers.is_some() {
             inspect::skopeo(raw.get())
         } else if head.rootfs.is_some() && !is_index && !is_manifest {
-            self.loose.configs.push((place.to_owned(), raw));
+            self.loose.push((Kind::Config, place.to_owned(), raw));
             return Ok(());
         } else if is_manifest && !is_index {
-            self.loose.manifests.push((place.to_owned(), raw));
+            self.loose.push((Kind::Manifest, place.to_owned(), raw));
             return Ok(());
         } else {
             Err(describe::document(raw.get()))
@@ -214,16 +217,16 @@ impl<'d> Reader<'_, '_, 'd> {
     }
 
     /// Reads what needs the other documents of the file.
-    fn finish(mut self, whole: Option<&[u8]>) -> Result<(), SinkError> {
+    fn finish(mut self, whole: Option<&[u8]>, waiting: &mut Loose<'static>) -> Result<(), SinkError> {
         for (place, raw) in std::mem::take(&mut self.streams) {
             let head: Head = serde_json::from_str(raw.get()).unwrap_or_default();
             self.object("ImageStream", &head.metadata.name, &place, raw)?;
         }
-        let path = self.path;
-        std::mem::take(&mut self.loose).read(whole, &mut |place, raw, read| match read {
-            Ok(observation) => (self.sink)(observation),
-            Err(problem) => (self.sink)(unreadable(path, place, problem, Some(raw.get().as_bytes()))),
-        })
+        let mut file = Loose::default();
+        for (kind, place, raw) in self.loose {
+            file.add(kind, self.path, place, raw, whole);
+        }
+        waiting.take_in(file, self.sink)
     }
 
     fn bad(&mut self, place: &str, reason: String, raw: &RawValue) -> Result<(), SinkError> {
@@ -254,7 +257,8 @@ mod tests {
     /// Returns the places of dead letters, and their reasons.
     fn letters(document: &str) -> Vec<(String, String)> {
         let mut letters = Vec::new();
-        read(Path::new("x.json"), document.as_bytes(), 1, Timestamp::UNIX_EPOCH, true, &mut |seen| {
+        let (path, mut waiting) = (Path::new("x.json"), Loose::default());
+        read(path, document.as_bytes(), 1, Timestamp::UNIX_EPOCH, true, &mut waiting, &mut |seen| {
             if let Observation::Unreadable(letter) = seen {
                 letters.push((letter.origin, letter.reason));
             }

@@ -46,12 +46,9 @@ pub fn manifest(digest: &Digest, content: &[u8]) -> Result<Manifest, String> {
     if has_nothing && is_schema_1(content) { Err(SCHEMA_1.to_owned()) } else { Ok(manifest) }
 }
 
-/// Returns the annotations that claim a base. clade keeps no others, since an index may have many manifests. A value
-/// that is too long for a name of an image claims nothing.
+/// Returns the annotations that claim a base. clade keeps no others, since an index may have many manifests.
 pub fn kept(annotations: &Annotations) -> Annotations {
-    let is_kept = |name: &str, value: &str| {
-        [BASE_NAME, BASE_DIGEST].contains(&name) && value.len() <= Claim::LONGEST_NAME
-    };
+    let is_kept = |name: &str, value: &str| [BASE_NAME, BASE_DIGEST].contains(&name) && Claim::is_said(value);
     let kept = annotations.iter().filter(|(name, value)| is_kept(name, value));
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

@@ -29,6 +29,7 @@ mod walk;
 
 use std::path::{Path, PathBuf};
 
+use loose::Loose;
 pub use walk::{Found, Input, PassedOver, find};
 
 use crate::observe::Observation;
@@ -74,31 +75,53 @@ pub enum SourceError {
 /// Dead letters of one input, at most. A small compressed file may have a billion bad entries.
 const MOST_DEAD_LETTERS: u64 = 10_000;
 
-/// Reads one input. Calls `advance` with the number of bytes at each read.
-pub fn read(input: &Input, advance: &dyn Fn(u64), sink: &mut Sink<'_>) -> Result<(), SourceError> {
+/// Reads inputs in their order. Calls `advance` with the number of bytes at each read. A manifest finds its config in any of
+/// the inputs.
+pub fn read(inputs: &[Input], advance: &dyn Fn(u64), sink: &mut Sink<'_>) -> Result<(), SourceError> {
+    let mut waiting = Loose::default();
+    for (at, input) in inputs.iter().enumerate() {
+        bounded(input.path(), sink, &mut |sink| {
+            read_whole(input, advance, &mut waiting, sink)?;
+            let is_last = at + 1 == inputs.len();
+            if is_last { Ok(waiting.tell(sink)?) } else { Ok(()) }
+        })?;
+    }
+    Ok(())
+}
+
+/// Reads with a sink that takes so many dead letters and counts the others.
+fn bounded(
+    path: &Path,
+    sink: &mut Sink<'_>,
+    read: &mut dyn FnMut(&mut Sink<'_>) -> Result<(), SourceError>,
+) -> Result<(), SourceError> {
     let mut bad = 0_u64;
-    let mut bounded = |seen: Observation| {
+    let read = read(&mut |seen: Observation| {
         bad += u64::from(matches!(seen, Observation::Unreadable(_)));
         let is_told = bad <= MOST_DEAD_LETTERS || !matches!(seen, Observation::Unreadable(_));
         if is_told { sink(seen) } else { Ok(()) }
-    };
-    let read = read_whole(input, advance, &mut bounded);
+    });
     if bad > MOST_DEAD_LETTERS {
         let reason = format!(
             "{} more entries of the file could not be read; clade tells the first {MOST_DEAD_LETTERS} one by one",
             bad - MOST_DEAD_LETTERS
         );
-        sink(unreadable(input.path(), "end", reason, None))?;
+        sink(unreadable(path, "end", reason, None))?;
     }
     read
 }
 
-fn read_whole(input: &Input, advance: &dyn Fn(u64), sink: &mut Sink<'_>) -> Result<(), SourceError> {
+fn read_whole(
+    input: &Input,
+    advance: &dyn Fn(u64),
+    waiting: &mut Loose<'static>,
+    sink: &mut Sink<'_>,
+) -> Result<(), SourceError> {
     match input {
         Input::Layout(dir) => folder::read(dir, sink),
         Input::Copied(dir) => folder::read_dir(dir, sink),
         Input::History { path, .. } => clone::read(path, advance, sink),
-        Input::File { path, .. } => file::read(path, advance, sink),
+        Input::File { path, .. } => file::read(path, advance, waiting, sink),
     }
 }
 
@@ -116,7 +139,9 @@ pub fn observe_line(line: &[u8]) -> Result<Observation, String> {
 /// Reads documents in JSON or YAML, which stand in `path`. Bad ones become dead letters.
 #[cfg(feature = "internals")]
 pub fn observe_objects(path: &Path, document: &[u8], sink: &mut Sink<'_>) -> Result<(), SinkError> {
-    file::documents(path, document, sink)
+    let mut waiting = Loose::default();
+    file::documents(path, document, &mut waiting, sink)?;
+    waiting.tell(sink)
 }
 
 /// Returns the time at which a file was written.

@@ -61,10 +61,7 @@ fn kind(text: &str, is_whole: bool) -> Found {
     } else {
         return yaml(text);
     };
-    let other = || {
-        let described = describe::known(text).map(str::to_owned);
-        Found::Other(described.unwrap_or_else(|| describe::unknown(text)))
-    };
+    let other = || Found::Other(describe::beginning(text));
     match declared(text, "\"kind\"") {
         Some(kind) if found != Some(Content::ImageObjects) => Found::Other(declaration(kind)),
         _ => found.map_or_else(other, Found::Read),

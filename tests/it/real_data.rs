@@ -69,12 +69,8 @@ fn import(dir: &Path, data: &Path, declared: &[Declared]) -> Engine {
 
 /// Publishes all of the data, and a class for each declared base.
 pub(crate) fn publish(publisher: &mut Publisher, data: &Path, declared: &[Declared]) {
-    for input in source::find(&[data.to_owned()]).unwrap().inputs {
-        source::read(&input, &|_| {}, &mut |observation| {
-            publisher.observe(observation).map_err(SinkError::new)
-        })
-        .unwrap();
-    }
+    let inputs = source::find(&[data.to_owned()]).unwrap().inputs;
+    source::read(&inputs, &|_| {}, &mut |seen| publisher.observe(seen).map_err(SinkError::new)).unwrap();
     publisher.flush().unwrap();
     declare(publisher, declared);
     assert_eq!(publisher.counts().dead_letters, 0);

@@ -27,13 +27,11 @@ const PARTITIONS: u16 = 4;
 /// The history, divided: of each step the images, and then the moves of tags.
 fn steps(data: &Path) -> Vec<Vec<Observation>> {
     let mut by_kind: [Vec<Observation>; 2] = Default::default();
-    for input in source::find(&[data.to_owned()]).unwrap().inputs {
-        let mut each = |observation: Observation| {
-            by_kind[usize::from(matches!(observation, Observation::Tag(_)))].push(observation);
-            Ok(())
-        };
-        source::read(&input, &|_| {}, &mut each).unwrap();
-    }
+    let mut each = |observation: Observation| {
+        by_kind[usize::from(matches!(observation, Observation::Tag(_)))].push(observation);
+        Ok(())
+    };
+    source::read(&source::find(&[data.to_owned()]).unwrap().inputs, &|_| {}, &mut each).unwrap();
     let mut steps: Vec<Vec<Observation>> = (0..STEPS).map(|_| Vec::new()).collect();
     for all in by_kind {
         let most = all.len().div_ceil(STEPS);

@@ -2,6 +2,7 @@
 //! `tests/registry/registry.sh`. It is filled once; tests that change their registry have a copy.
 
 mod before;
+mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -59,6 +60,10 @@ impl Registry {
     fn start(options: &[&str], notify: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         ok(Command::new("cp").arg("-r").arg(filled().0.join("data")).arg(dir.path()));
+        Self::start_in(dir, options, notify)
+    }
+
+    fn start_in(dir: tempfile::TempDir, options: &[&str], notify: &str) -> Self {
         let mut command = script("registry.sh");
         command.arg("start").arg(dir.path()).args(options);
         if !notify.is_empty() {

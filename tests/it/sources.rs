@@ -65,10 +65,8 @@ impl Bench {
     fn import(&self) -> Imported {
         let engine = start(self.data.path(), Default::default(), &Default::default());
         let mut publisher = publisher(&engine);
-        for input in source::find(&[self.files.path().to_owned()]).unwrap().inputs {
-            source::read(&input, &|_| {}, &mut |seen| publisher.observe(seen).map_err(SinkError::new))
-                .unwrap();
-        }
+        let inputs = source::find(&[self.files.path().to_owned()]).unwrap().inputs;
+        source::read(&inputs, &|_| {}, &mut |seen| publisher.observe(seen).map_err(SinkError::new)).unwrap();
         publisher.flush().unwrap();
         engine.catch_up(|_| {}).unwrap();
         Imported { counts: publisher.counts(), engine }

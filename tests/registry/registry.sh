@@ -2,6 +2,7 @@
 # A real container registry on this machine, without containers: for tests.
 #
 #   registry.sh start DIR [--auth] [--tls]  start it on a free port of 127.0.0.1, data and logs below DIR; prints HOST:PORT
+#   registry.sh start DIR --zot             the same with zot instead of docker-registry
 #   registry.sh stop DIR                    stop it
 #
 # Below DIR, `address` is HOST:PORT; registry.pid, registry.log and config.yml are the process's. With --auth it lets in
@@ -44,14 +45,27 @@ notifications:
 CONF
 }
 
+configure_zot() { # DIR ADDRESS: the same for `zot serve`
+  cat <<CONF
+{"distSpecVersion": "1.0.1-dev", "storage": {"rootDirectory": "$1/data"}, "log": {"level": "info"},
+ "http": {"address": "${2%:*}", "port": "${2#*:}"}}
+CONF
+}
+
 listens() { : 2>/dev/null <"/dev/tcp/${1/://}"; }
 
 start() { # DIR OPTION…
-  local dir=$1 address
-  need docker-registry "docker-registry of Debian"
+  local dir=$1 address program=docker-registry config=$1/config.yml
+  if [ "${*:2}" = --zot ]; then
+    program=$("$here/zot.sh") config=$dir/config.json
+  fi
+  need "$program" "docker-registry of Debian"
   address=127.0.0.1:$(free_ports 1)
-  configure "$dir" "$address" "${@:2}" >"$dir/config.yml"
-  launch "$dir" registry docker-registry serve "$dir/config.yml"
+  case $config in
+    *.json) configure_zot "$dir" "$address" >"$config" ;;
+    *) configure "$dir" "$address" "${@:2}" >"$config" ;;
+  esac
+  launch "$dir" registry "$program" serve "$config"
   wait_until "$dir" registry listens "$address"
   echo "$address" | tee "$dir/address"
 }

@@ -104,7 +104,7 @@ fn a_web_page_whose_name_suddenly_means_this_machine_reads_nothing() {
     let running = shell.serve(&["--allowed-host", "clade.example.com"]);
     let address = address(&shell);
     let asked_as = |host: &str| {
-        let mut stream = TcpStream::connect(address.trim_start_matches("http://")).unwrap();
+        let mut stream = TcpStream::connect(&address).unwrap();
         let request = format!("GET /v1/classes HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();

@@ -120,6 +120,53 @@ fn a_manifest_and_its_config_in_one_file_are_one_image() {
 }
 
 #[test]
+fn a_manifest_and_its_config_in_two_files_are_one_image() {
+    let config = config();
+    let manifest = manifest(&config);
+    let reformatted = config.replace(',', ",\n\t").replace(':', ": ").replace("sha256: ", "sha256:");
+    // As builders write it; with the line feed of a tool; as `skopeo inspect --config` formats it; and more than once.
+    for configs in [
+        vec![config.clone()],
+        vec![format!("{config}\n")],
+        vec![reformatted.clone()],
+        vec![config, reformatted],
+    ] {
+        for name in ["a manifest", "manifest behind"] {
+            let bench = Bench::new();
+            for (at, config) in configs.iter().enumerate() {
+                bench.file(&format!("config {at}"), config);
+            }
+            let imported =
+                bench.file(name, &manifest).lines("line", &[super::image_line("x", &["X"])]).import();
+            assert_eq!((imported.images(), imported.dead_letters()), (2, Vec::new()), "{configs:?}");
+            let image = Digest::of(manifest.as_bytes());
+            let explained = imported.query().explain(&image.to_string()).unwrap().remove(0);
+            assert_eq!(explained.image.platform.to_string(), "linux/s390x");
+            assert_eq!(explained.layer_identity, LayerIdentity::DiffId);
+        }
+    }
+}
+
+#[test]
+fn a_config_of_another_image_is_an_image_of_its_own() {
+    let other = config().replace("s390x", "arm64");
+    let imported = Bench::new().file("m", manifest(&config())).file("c", &other).import();
+    assert_eq!((imported.images(), imported.dead_letters()), (2, Vec::new()));
+    let explained = imported.query().explain(&Digest::of(other.as_bytes()).to_string()).unwrap().remove(0);
+    assert_eq!(explained.image.platform.to_string(), "linux/arm64");
+}
+
+#[test]
+fn a_dead_letter_of_a_document_names_the_file_that_has_it() {
+    let bad = config().replace("\"architecture\":\"s390x\"", "\"created\":7,\"architecture\":\"s390x\"");
+    let bad = bad.replace(&digest("diff").to_string(), "no digest");
+    let letters = Bench::new().file("manifest", manifest(&bad)).file("config", &bad).import().dead_letters();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(letters[0].0, "manifest:1");
+    assert!(letters[0].1.contains("the config sha256:"), "{letters:?}");
+}
+
+#[test]
 fn a_manifest_does_not_take_away_what_is_known_of_its_image() {
     let bench = Bench::new();
     let (config, manifest) = (config(), manifest(&config()));
@@ -159,4 +206,17 @@ fn a_folder_that_skopeo_copied_is_an_image() {
     let explained = imported.query().explain(&image.to_string()).unwrap().remove(0);
     assert_eq!(explained.layer_identity, LayerIdentity::DiffId);
     assert_eq!(explained.image.platform.to_string(), "linux/s390x");
+}
+
+#[test]
+fn a_folder_that_skopeo_has_synchronised_says_its_tag() {
+    let (config, manifest) = (config(), manifest(&config()));
+    let bench = Bench::new();
+    bench
+        .file("app:1.2/version", "Directory Transport Version: 1.1\n")
+        .file("app:1.2/manifest.json", &manifest)
+        .file(&format!("app:1.2/{}", Digest::of(config.as_bytes()).hex()), &config);
+    let imported = bench.import();
+    assert_eq!((imported.images(), imported.dead_letters()), (1, Vec::new()));
+    assert_eq!(imported.query().images("app:1.2").unwrap(), [Digest::of(manifest.as_bytes())]);
 }

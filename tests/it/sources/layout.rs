@@ -59,6 +59,30 @@ fn an_image_layout_is_read_with_its_nested_indexes_and_claims_and_without_what_i
     assert_eq!(imported.query().images("app:1").unwrap().len(), 1);
 }
 
+/// buildah writes them into images without a base. They once were a claim, and such an image counted as claimed.
+#[test]
+fn empty_annotations_and_labels_claim_nothing_and_hide_no_others() {
+    let bench = Bench::new();
+    let empty =
+        json!({"org.opencontainers.image.base.name": "", "org.opencontainers.image.base.digest": " "});
+    let base = layout_image(&bench, &["A"], &empty);
+    let mut told = named(layout_image(&bench, &["B"], &empty), "told");
+    told["annotations"]["org.opencontainers.image.base.name"] = json!("base:1");
+    let config = json!({"os": "linux", "architecture": "amd64", "config": {"Labels": {
+        "org.opencontainers.image.base.name": "", "com.docker.dhi.chain-id": ""}},
+        "rootfs": {"type": "layers", "diff_ids": [digest("C")]}});
+    bench.file("config.json", config.to_string());
+    bench.file("layout/oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+    let index = json!({"schemaVersion": 2, "manifests": [named(base, "base"), told]});
+    let imported = bench.file("layout/index.json", index.to_string()).import();
+    let claims = |image: &str| imported.query().explain(image).unwrap().remove(0).claims;
+    assert_eq!(claims("layout:base").len(), 0);
+    assert_eq!(claims(&Digest::of(config.to_string().as_bytes()).to_string()).len(), 0);
+    let told = claims("layout:told");
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].claim.name.as_deref(), Some("base:1"));
+}
+
 #[test]
 fn a_broken_layout_tells_each_fault_and_the_rest_is_imported() {
     let bench = Bench::new();

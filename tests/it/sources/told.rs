@@ -19,6 +19,14 @@ fn others() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ),
         ("cyclonedx", pretty(json!({"bomFormat": "CycloneDX", "components": []})), "CycloneDX"),
         ("package.json", pretty(json!({"name": "x", "version": "1"})), "with the fields name, version"),
+        ("history.json", pretty(json!([{"id": "x", "created": 1}])), "with the fields created, id"),
+        ("buildah.json", pretty(json!([{"id": "x", "createdatraw": 1}])), "`buildah images`"),
+        ("inspect.json", pretty(json!({"FromImageID": "x", "Config": "{}"})), "`buildah inspect` prints"),
+        (
+            "podman.json",
+            pretty(json!([{"RepoTags": null, "SharedSize": 1}])),
+            "`podman inspect` prints of them",
+        ),
         ("Chart.yaml", b"apiVersion: v2\nname: x\nversion: 1.0.0\n".to_vec(), "Helm chart"),
         (
             "template.yaml",
