@@ -193,14 +193,19 @@ impl Look<'_> {
         let (source, full_name) = (&self.client.host, self.client.full_name(self.name));
         let names: BTreeSet<&String> = self.repository.tags.keys().collect();
         let known = names.iter().filter_map(|tag| self.repository.observed(source, &full_name, tag));
-        let unknown = self.repository.unresolved.iter().filter(|tag| !names.contains(tag));
-        let unknown = unknown.map(|tag| ObservedTag {
+        let mut tags: Vec<ObservedTag> = known.collect();
+        // One of them may have a target that was published before this start and could not be read yet.
+        let is_unknown = |tag: &&String| tags.binary_search_by(|of| of.tag.cmp(tag)).is_err();
+        let unknown = self.repository.unresolved.iter().filter(is_unknown).map(|tag| ObservedTag {
             source: Some(source.clone()),
             repository: full_name.clone(),
             tag: tag.clone(),
             items: Vec::new(),
+            complete: false,
         });
-        let seen = Polled::Repository(full_name.clone(), known.chain(unknown).collect());
+        let unknown: Vec<ObservedTag> = unknown.collect();
+        tags.extend(unknown);
+        let seen = Polled::Repository(full_name, tags);
         let all = Observation::Polled { source: source.clone(), look: self.number, seen };
         self.sink.put(all).await?;
         self.repository.is_told = true;

@@ -151,10 +151,11 @@ pub(super) struct Watcher {
     passes: Backoff,
 }
 
-impl Default for Watcher {
-    fn default() -> Self {
+impl Watcher {
+    /// A watcher that knows this from an earlier start.
+    pub(super) fn new(repositories: HashMap<String, Repository>) -> Self {
         Self {
-            repositories: Default::default(),
+            repositories,
             busy: Default::default(),
             notices: Default::default(),
             pass: Default::default(),
@@ -164,9 +165,7 @@ impl Default for Watcher {
             passes: Backoff::new(RETRY),
         }
     }
-}
 
-impl Watcher {
     /// Runs until the receiver of observations is closed.
     pub(super) async fn run(mut self, shared: &Shared, mut notified: mpsc::Receiver<Notice>) -> Closed {
         let mut working = FuturesUnordered::new();
@@ -245,6 +244,9 @@ impl Watcher {
                             let before = pass.queue.partition_point(|name| *name < at);
                             pass.queue.rotate_left(before);
                         }
+                        // After a restart in the middle of a first look, the rest of it comes first.
+                        let is_known = |name: &String| self.repositories.contains_key(name);
+                        pass.queue.make_contiguous().sort_by_key(is_known);
                         pass.names.get_or_insert_default().extend(names);
                     }
                     Err(error) => pass.fail(error),
