@@ -29,8 +29,9 @@ use crate::observe::{Observation, Polled, Wanted};
 use crate::record::Timestamp;
 use crate::retry::{self, Backoff, Policy};
 
-/// Repositories that the watcher polls at once.
-const LOOKS: usize = 8;
+/// Repositories that the watcher polls at once: more than requests run at once, since some of them wait for the next
+/// attempt of a request that failed.
+const LOOKS: usize = 32;
 /// Notices that wait, at most. The next pass sees what further ones would announce.
 const NOTICES: usize = 1_024;
 /// Reports of the whole registry after each change.
