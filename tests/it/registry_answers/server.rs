@@ -94,7 +94,7 @@ impl Server {
         self.0.lock().unwrap().tokens = true;
     }
 
-    fn passes(&self) -> usize {
+    pub(super) fn passes(&self) -> usize {
         self.0.lock().unwrap().asked.iter().filter(|asked| *asked == "GET /v2/_catalog?n=1000").count()
     }
 
