@@ -18,6 +18,7 @@
     reason = "figures for people"
 )]
 
+#[allow(dead_code, reason = "the tests use the rest of it")]
 #[path = "../../tests/it/registry_size/made_up.rs"]
 mod made_up;
 

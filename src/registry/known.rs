@@ -48,7 +48,7 @@ pub(super) struct Repository {
     pub(super) refusal: Option<String>,
     /// `true` once the watcher has reported the whole repository.
     pub(super) is_told: bool,
-    /// `true` if the last poll could not read everything, so that the repository may have unknown images.
+    /// `true` if the last poll could not read everything, and the one before could: the repository may have unknown images.
     pub(super) is_partial: bool,
     /// `true` if the last poll did not see all tags that an earlier one saw.
     pub(super) has_lost: bool,

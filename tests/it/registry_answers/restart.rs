@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::server::{Answer, Server};
 use super::{INDEX, MANIFEST};
 use crate::registry_size::clade::Clade;
-use crate::support::tag;
+use crate::support::{digest, tag};
 
 /// Starts clade, and stops it once it has come to the end of this many passes.
 async fn start(clade: &Clade, server: &Server, passes: usize) {
@@ -149,4 +149,37 @@ async fn an_image_that_a_claim_names_stays_after_a_restart_as_long_as_somebody_w
     clade.wanted = Some([].into());
     start(&clade, &server, 4).await;
     assert_eq!(clade.images(), HashSet::from([new]));
+}
+
+#[tokio::test]
+async fn an_index_that_fails_after_a_restart_is_asked_for_in_the_next_pass() {
+    let server = Server::start().await;
+    let clade = Clade::new();
+    let (one, other) = (server.image("a", &["A"]), server.image("a", &["B"]));
+    let both = index(&server, &[one, other]);
+    server.repositories(&["a"]).tags("a", &[("1", both)]);
+    let (part, whole) = (format!("GET /v2/a/manifests/{other}"), format!("GET /v2/a/manifests/{both}"));
+    let (part_is_there, whole_is_there) = (server.answer_to(&part), server.answer_to(&whole));
+    server.answers(&part, &[Answer::status(404)]);
+    start(&clade, &server, 2).await;
+    server.answers(&part, &[part_is_there]).answers(&whole, &[Answer::status(501), whole_is_there]);
+    start(&clade, &server, 1).await;
+    assert_eq!(images_of(&clade, &server, "a:1"), Some(BTreeSet::from([one])));
+    start(&clade, &server, 2).await;
+    assert_eq!(images_of(&clade, &server, "a:1"), Some(BTreeSet::from([one, other])));
+}
+
+#[tokio::test]
+async fn a_document_that_is_refused_for_ever_keeps_no_image_that_was_deleted_beside_it() {
+    let server = Server::start().await;
+    let clade = Clade::new();
+    let (one, other) = (server.image("a", &["A"]), server.image("a", &["B"]));
+    let refused = digest("refused");
+    server.repositories(&["a"]).tags("a", &[("1", one), ("2", refused), ("3", other)]);
+    start(&clade, &server, 2).await;
+    assert_eq!(clade.images(), HashSet::from([one, other]));
+    server.tags("a", &[("2", refused), ("3", other)]);
+    start(&clade, &server, 4).await;
+    assert_eq!(clade.tags().len(), 2);
+    assert_eq!(clade.images(), HashSet::from([other]));
 }
