@@ -55,8 +55,8 @@ impl Progress {
         }
         let (Totals { repositories, tags, images }, seconds) = (totals(), self.begun.elapsed().as_secs());
         tracing::info!(
-            "the first look at {registry} since the start is complete: {repositories} repositories, {tags} tags and {images} images in \
-             {seconds} s"
+            "the first look at {registry} since the start is complete: {repositories} repositories, {tags} tags and {images} \
+             images in {seconds} s"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! The part of clade that watches a registry, on a log that outlives it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +14,8 @@ use clade::registry::{self, Config, Remembered};
 use clade::telemetry::{Metrics, Spans};
 use tokio::sync::{mpsc, watch};
 
-use super::made_up::MadeUp;
+use super::made_up::{MadeUp, Tags};
 use crate::support::fold;
-
-/// The tags that point somewhere, by full name, each with its target and the images there.
-type Tags = BTreeMap<String, (Digest, BTreeSet<Digest>)>;
 
 /// A log, and each start of clade on it.
 pub(crate) struct Clade {

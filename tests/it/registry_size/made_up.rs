@@ -53,6 +53,9 @@ impl std::ops::Sub for Counts {
     }
 }
 
+/// Tags by full name, each with its target and the images there.
+pub type Tags = BTreeMap<String, (Digest, BTreeSet<Digest>)>;
+
 /// How a document can be made again. Kept whole, they would take more memory than what is measured.
 #[derive(Clone)]
 enum Document {
@@ -82,6 +85,7 @@ struct Content {
 
 impl MadeUp {
     /// Makes up a registry and serves it at a free port. A few repositories have most of the tags.
+    #[allow(clippy::cast_possible_truncation, reason = "there are far fewer tags")]
     pub async fn start(repositories: usize, tags: usize) -> Self {
         let weight = |number: usize| 1.0 / (number as f64 + 10.0).powf(0.8);
         let all: f64 = (0..repositories).map(weight).sum();
@@ -170,7 +174,7 @@ impl MadeUp {
     }
 
     /// All that can be known: each tag by full name with its target and the images there, and all images.
-    pub fn truth(&self) -> (BTreeMap<String, (Digest, BTreeSet<Digest>)>, HashSet<Digest>) {
+    pub fn truth(&self) -> (Tags, HashSet<Digest>) {
         let content = self.content();
         let (mut tags, mut all) = (BTreeMap::new(), HashSet::new());
         for (name, repository) in &content.repositories {
@@ -231,7 +235,7 @@ impl Repository {
 /// The status with which a manifest is refused for ever.
 fn refusal(digest: &Digest) -> Option<u16> {
     let number = u16::from_str_radix(&digest.hex()[..4], 16).unwrap();
-    (number % ONE_IN == 0).then(|| if number % (2 * ONE_IN) == 0 { 403 } else { 404 })
+    number.is_multiple_of(ONE_IN).then_some(if number.is_multiple_of(2 * ONE_IN) { 403 } else { 404 })
 }
 
 /// Layers on one of 20 bases, and three of the image's own.
@@ -358,7 +362,7 @@ fn unknown(code: &str) -> Answer {
     (404, Vec::new(), said.to_string().into_bytes())
 }
 
-/// A page of a list, and whether it is the last one.
+/// A page of a list, and whether it is the last one with an entry: after a full one, clade asks for another.
 fn page(path: &str, query: &str, names: Vec<String>, json: impl Fn(&[String]) -> Value) -> (Answer, bool) {
     const ENTRIES: usize = 1_000;
     let last = query.split('&').find_map(|of| of.strip_prefix("last="));
@@ -372,5 +376,5 @@ fn page(path: &str, query: &str, names: Vec<String>, json: impl Fn(&[String]) ->
         let next = names[end - 1].replace('/', "%2F");
         headers.push(("link", format!("<{path}?n={ENTRIES}&last={next}>; rel=\"next\"")));
     }
-    ((200, headers, json(&names[begin..end]).to_string().into_bytes()), end == names.len())
+    ((200, headers, json(&names[begin..end]).to_string().into_bytes()), begin < end && end == names.len())
 }
