@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::declare::{ClassSpec, GroupSpec};
-use crate::oci::Digest;
+use crate::oci::{Digest, Platform};
 use crate::record::catalog::ImageChain;
 use crate::record::{
     BuildConfigRecord, Claim, DeadLetterRecord, ImageRecord, StreamTag, TagImage, TagItem, Timestamp,
@@ -94,6 +94,35 @@ pub struct ObservedTag {
     pub tag: String,
     /// The targets, oldest first.
     pub items: Vec<TagItem>,
+    /// `true` if the source has read everything that the last target leads to.
+    pub complete: bool,
+}
+
+/// A fact that was published of a live source. A source that starts again need not read it anew.
+#[derive(Debug, Clone)]
+pub enum Published {
+    /// An image that is known by its diff IDs.
+    Image {
+        /// The digest.
+        digest: Digest,
+        /// The platform.
+        platform: Platform,
+        /// Every repository that contains the image.
+        repositories: Vec<String>,
+    },
+    /// The present target of a tag.
+    Tag {
+        /// The part of the name before the tag.
+        repository: String,
+        /// The tag alone.
+        tag: String,
+        /// The target.
+        digest: Digest,
+        /// The time of the move.
+        since: Timestamp,
+        /// The images that the target leads to, if the source has read all of them.
+        images: Option<Vec<Digest>>,
+    },
 }
 
 /// The digests that the publisher would like to see, by repository as its source names it: images claim to be built on

@@ -1,24 +1,26 @@
 //! The sources of a process, each a service that feeds the publisher.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::feed::{channel, feed};
 use super::service::Service;
 use super::{NodeError, files};
 use crate::api::{self, Router};
 use crate::kubernetes::{self, Cluster};
-use crate::observe::Wanted;
-use crate::publisher::Publishing;
-use crate::registry::{self, Notice};
+use crate::publisher::{PublishError, Publishing};
+use crate::registry::{self, Notice, Remembered};
+use crate::retry::{Backoff, Policy};
 use crate::telemetry::RegistriesMetrics;
 
 /// Notices that may wait for each registry, at most. The registry's next poll finds what further ones would have
 /// reported.
 const NOTICES: usize = 256;
+
+/// The waits after a failure to read the log.
+const RETRY: Policy = Policy::new(Duration::from_secs(1), Duration::from_secs(64));
 
 /// The sources of a process.
 #[derive(Default)]
@@ -88,7 +90,7 @@ impl Sources {
             notices.push(notice);
             services.push(Service::new(
                 "registry",
-                watch_registry(config, notified, publishing.wanted(), metrics.clone(), out.clone()),
+                watch_registry(config, notified, publishing.clone(), metrics.clone(), out.clone()),
             ));
         }
         if let Some(cluster) = cluster.cloned() {
@@ -109,13 +111,35 @@ impl Sources {
 async fn watch_registry(
     config: registry::Config,
     notified: mpsc::Receiver<Notice>,
-    wanted: watch::Receiver<Option<Arc<Wanted>>>,
+    publishing: Publishing,
     metrics: RegistriesMetrics,
     out: mpsc::Sender<Vec<crate::observe::Observation>>,
 ) -> Result<(), NodeError> {
-    registry::watch(config, notified, wanted, &metrics, out).await?;
+    let remembered = remembered(&config.host, &publishing).await?;
+    registry::watch(config, remembered, notified, publishing.wanted(), &metrics, out).await?;
     // The receiver of observations is gone, which another service has reported.
     std::future::pending().await
+}
+
+/// Reads from the log what was published of a registry. Without it each document of the registry would be read anew, so
+/// the watcher waits until the log can be read.
+async fn remembered(host: &str, publishing: &Publishing) -> Result<Remembered, NodeError> {
+    let mut backoff = Backoff::new(RETRY);
+    loop {
+        let (host, publishing) = (host.to_owned(), publishing.clone());
+        let read = move || publishing.published(host.clone(), Remembered::of(&host), Remembered::add);
+        let read = tokio::task::spawn_blocking(read).await;
+        let error = match read.map_err(|error| NodeError::Ended(error.to_string()))? {
+            Ok(remembered) => return Ok(remembered),
+            Err(error @ PublishError::Ended) => return Err(error.into()),
+            Err(error) => error,
+        };
+        let failed = backoff.failed();
+        if failed.is_logged() {
+            eprintln!("warning: {error}; reading the log again in {} s", failed.wait.as_secs_f64().ceil());
+        }
+        tokio::time::sleep(failed.wait).await;
+    }
 }
 
 /// Refuses a registry beside a cluster with Image objects.

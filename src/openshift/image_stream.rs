@@ -95,7 +95,13 @@ pub(super) fn observations(stream: ImageStream) -> Vec<Observation> {
             continue;
         }
         let items = moments(events.items.split().0);
-        let tag = ObservedTag { source: None, repository: repository.clone(), tag: events.tag, items };
+        let tag = ObservedTag {
+            source: None,
+            repository: repository.clone(),
+            tag: events.tag,
+            items,
+            complete: false,
+        };
         let name = Reference::tag_name(&repository, &tag.tag);
         let of = StreamTag { follows: aliases.get(&tag.tag).cloned(), registries: registries.clone() };
         observations.push(Observation::Tag(tag));

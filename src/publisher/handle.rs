@@ -23,7 +23,7 @@ use super::{Counts, Indexes, Outcome, PublishError, Publisher};
 use crate::class::Catalog;
 use crate::declare::Manifest;
 use crate::log::SharedLog;
-use crate::observe::{Observation, Wanted};
+use crate::observe::{Observation, Published, Wanted};
 use crate::record::{CatalogKey, Timestamp};
 use crate::telemetry::{Metrics, Spans};
 
@@ -150,6 +150,19 @@ impl Publishing {
     /// The digests that this publisher would like to see; `None` before it has examined all classes.
     pub fn wanted(&self) -> watch::Receiver<Option<Arc<Wanted>>> {
         self.wanted.clone()
+    }
+
+    /// Adds to `into` what was published of a live source.
+    pub fn published<T: Send + 'static>(
+        &self,
+        source: String,
+        mut into: T,
+        add: fn(&mut T, Published),
+    ) -> Result<T, PublishError> {
+        self.ask(move |publisher| {
+            publisher.published(&source, |fact| add(&mut into, fact))?;
+            Ok(into)
+        })
     }
 
     /// Returns `true` if the publisher has read the log, so that a request costs no read.

@@ -146,6 +146,7 @@ impl Publisher {
             repository: tag.repository,
             tag: tag.tag,
             items: vec![TagItem { since, digest: None, images: Vec::new() }],
+            complete: false,
         })
     }
 

@@ -25,6 +25,7 @@ mod listing;
 mod migrate;
 mod places;
 mod polled;
+mod published;
 mod restore;
 mod settle;
 mod tags;

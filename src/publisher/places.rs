@@ -122,6 +122,18 @@ impl Places {
         set.is_some_and(|set| !set.is_empty())
     }
 
+    /// Returns `true` if a source's image has its last record at this place.
+    pub(super) fn is_image_of(&self, source: &str, digest: &Digest, at: (u16, Offset)) -> bool {
+        let place = self.images.get(digest);
+        place.is_some_and(|place| (place.partition, place.offset) == at && self.has(place.sources, source))
+    }
+
+    /// Returns `true` if a source's tag has its last record with the history at this place.
+    pub(super) fn is_tag_of(&self, source: &str, name: &str, at: (u16, Offset)) -> bool {
+        let place = self.tags.get(name);
+        place.is_some_and(|place| (place.home, place.offset) == at && self.has(place.source, source))
+    }
+
     fn has(&self, set: SourceSet, source: &str) -> bool {
         self.source_sets.get(set.0 as usize).is_some_and(|set| set.iter().any(|of| of == source))
     }

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::tags::images_of;
 use super::{PublishError, Publisher};
 use crate::observe::Polled;
 use crate::oci::Digest;
@@ -72,7 +73,8 @@ impl Publisher {
             return Ok(());
         }
         let all = self.images_of_source(source);
-        let mut gone: Vec<Digest> = all.iter().filter(|digest| !listed.contains(*digest)).copied().collect();
+        let is_gone = |digest: &&Digest| !listed.contains(*digest) && !self.has_tag(digest);
+        let mut gone: Vec<Digest> = all.iter().filter(is_gone).copied().collect();
         if !unseen.is_empty() {
             let mut seen = Vec::with_capacity(gone.len());
             for digest in gone {
@@ -87,6 +89,15 @@ impl Publisher {
             self.observe_images_gone_from(source, gone)?;
         }
         Ok(())
+    }
+
+    /// Returns `true` if a tag leads to the image. Its source may be refused the index by which it did.
+    fn has_tag(&self, image: &Digest) -> bool {
+        let leads_there = |name: &String| {
+            let pending = self.pending.tags.get(name);
+            pending.is_none_or(|tag| images_of(&tag.current).contains(image))
+        };
+        self.places.tags_of(image).any(leads_there)
     }
 
     /// Returns `true` if the publisher believes the deletion of `gone` of `all` entries: they are few, or an earlier

@@ -14,7 +14,7 @@ use crate::class::Catalog;
 use crate::log::{Offset, SharedLog, Stored, TopicPartition, for_each};
 use crate::oci::Digest;
 use crate::record::{
-    BuildConfigRecord, CatalogKey, CatalogRecord, ImageRecord, TagRecord, Timestamp, Topic, decode,
+    BuildConfigRecord, CatalogKey, CatalogRecord, ImageRecord, TagItem, TagRecord, Timestamp, Topic, decode,
 };
 use crate::telemetry::Spans;
 
@@ -152,6 +152,7 @@ impl Publisher {
                             let images = images_of(&tag.current);
                             let place = (tag.sequence, partition, stored.offset, source, images);
                             homes.insert(tag.name.clone(), place);
+                            self.restore_index(&tag);
                             self.cache.put_tag(tag, partition, stored.offset);
                         }
                     }
@@ -167,6 +168,16 @@ impl Publisher {
             self.places.put_tag(&name, TagPlace { partitions, home, offset, source, images });
         }
         Ok(())
+    }
+
+    /// Remembers the image index that a tag points at. Its source, which has read all of it, does not report it again.
+    fn restore_index(&mut self, tag: &TagRecord) {
+        let TagItem { digest, images, .. } = &tag.current;
+        if let Some(digest) = digest.filter(|_| tag.complete)
+            && images.iter().any(|image| image.digest != digest)
+        {
+            self.indexes.entry(digest).or_insert_with(|| images.clone());
+        }
     }
 
     fn restore_catalog(&mut self) -> Result<(), PublishError> {

@@ -32,10 +32,11 @@ impl Publisher {
         Ok(())
     }
 
-    /// Sets the image indexes that an earlier publisher knew.
+    /// Adds the image indexes that an earlier publisher knew.
     #[must_use]
-    pub fn knowing(self, indexes: Indexes) -> Self {
-        Self { indexes, ..self }
+    pub fn knowing(mut self, indexes: Indexes) -> Self {
+        self.indexes.extend(indexes);
+        self
     }
 
     /// The known image indexes, for the successor of a publisher that has failed.
@@ -105,10 +106,11 @@ struct Merged {
 /// Merges the known history of a tag, if there is one, with an observation. Returns `None` if neither has an item.
 /// Pure.
 fn merge(name: String, known: Option<TagRecord>, seen: ObservedTag, now: Timestamp) -> Option<Merged> {
-    let ObservedTag { source, repository, tag, items: moments } = seen;
+    let ObservedTag { source, repository, tag, items: moments, complete } = seen;
     let (is_new, sequence) = (known.is_none(), known.as_ref().map_or(0, |known| known.sequence));
     let known_source = known.as_ref().and_then(|known| known.source.clone());
     let stream = known.as_ref().map(|known| known.stream.clone()).unwrap_or_default();
+    let was_complete = known.as_ref().filter(|known| known.complete).map(|known| known.current.digest);
     let mut items = known.map(into_items).unwrap_or_default();
     // The present target in a live source, whatever moves before it were missed.
     let lives = source.as_ref().and(moments.last().cloned());
@@ -117,12 +119,26 @@ fn merge(name: String, known: Option<TagRecord>, seen: ObservedTag, now: Timesta
         keep_resolved(&items, &mut item);
         added += usize::from(add(&mut items, item));
     }
+    let is_told = lives.is_some();
     let is_moved = lives.is_some_and(|lives| move_to(&mut items, lives, now));
     let source = source.or_else(|| known_source.clone());
-    let has_changed = is_new || added > 0 || is_moved || source != known_source;
     let current = items.pop()?;
-    let record =
-        TagRecord { name, sequence, repository, tag, source, current, history: items, stream, home: true };
+    // Only the live source knows whether it has read everything. What others say moves the tag or changes nothing.
+    let complete = if is_told { complete } else { was_complete == Some(current.digest) };
+    let has_changed =
+        is_new || added > 0 || is_moved || source != known_source || complete != was_complete.is_some();
+    let record = TagRecord {
+        name,
+        sequence,
+        repository,
+        tag,
+        source,
+        current,
+        complete,
+        history: items,
+        stream,
+        home: true,
+    };
     Some(Merged { record, added, has_changed })
 }
 

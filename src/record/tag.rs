@@ -23,6 +23,10 @@ pub struct TagRecord {
     pub source: Option<String>,
     /// The target of the tag and the time of the move. `digest` is absent if no source lists the tag any more.
     pub current: TagItem,
+    /// `true` if the live source has read everything that the current target leads to, so that it need not read that
+    /// again when it starts the next time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub complete: bool,
     /// The earlier targets, oldest first. Only the record in the home partition has them: the partition of the first
     /// image that the tag points at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

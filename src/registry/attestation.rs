@@ -13,26 +13,28 @@ use crate::source::{manifest, provenance};
 const MOST_STATEMENTS: usize = 4;
 
 impl Client {
-    /// Returns the claims of an attestation. It has none if the registry does not deliver it, or clade cannot read it:
-    /// claims are no proof, and no image needs them.
+    /// Returns the claims of an attestation, and whether all of it was read. What the registry does not deliver, or clade
+    /// cannot read, claims nothing: claims are no proof, and no image needs them.
     pub(super) async fn attestation(
         &self,
         repository: &str,
         lead: &Lead,
-    ) -> Result<Vec<Claim>, RegistryError> {
+    ) -> Result<(Vec<Claim>, bool), RegistryError> {
         let Ok(content) = self.content(&self.manifest(repository, &lead.digest.to_string())).await? else {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), false));
         };
-        let Ok(read) = manifest::manifest(&lead.digest, &content) else { return Ok(Vec::new()) };
-        let mut claims = Vec::new();
+        let Ok(read) = manifest::manifest(&lead.digest, &content) else { return Ok((Vec::new(), true)) };
+        let (mut claims, mut is_read) = (Vec::new(), true);
         for Descriptor { digest, .. } in provenance::statements(&read).take(MOST_STATEMENTS) {
             let request = blob(repository, digest, provenance::LONGEST_STATEMENT);
-            if let Ok(statement) = self.content(&request).await?
-                && Digest::of(&statement) == *digest
-            {
-                claims.extend(provenance::claims(&statement));
+            match self.content(&request).await? {
+                Ok(statement) if Digest::of(&statement) == *digest => {
+                    claims.extend(provenance::claims(&statement));
+                }
+                Ok(_) => {}
+                Err(_) => is_read = false,
             }
         }
-        Ok(claims)
+        Ok((claims, is_read))
     }
 }

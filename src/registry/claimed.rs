@@ -40,16 +40,19 @@ impl Look<'_> {
         wanted: &BTreeSet<Digest>,
         budget: &mut Budget,
     ) -> Result<bool, Closed> {
+        let claimed_before = self.repository.claimed.len();
         self.repository.claimed.retain(|digest| wanted.contains(digest));
+        let has_unwanted = self.repository.claimed.len() < claimed_before;
         self.repository.not_there.retain(|digest| wanted.contains(digest));
         let (claimed, not_there) = (&self.repository.claimed, &self.repository.not_there);
         let is_new = |digest: &&Digest| !claimed.contains(digest) && !not_there.contains(digest);
         let mut new: Vec<Digest> = wanted.iter().filter(is_new).copied().collect();
         // Those that fail each time must not keep the others from their turn.
         fastrand::shuffle(&mut new);
-        let mut has_read = false;
+        let (mut has_read, mut are_all_asked) = (false, true);
         for digest in new {
             if budget.is_spent() {
+                are_all_asked = false;
                 break;
             }
             budget.requests -= 1;
@@ -73,11 +76,16 @@ impl Look<'_> {
                 Err(error) => Some(error),
             };
             if let Some(error) = failure {
+                are_all_asked = false;
                 tracing::debug!("{error}; clade asks for {name} again in a later pass");
                 budget.failures = if error.is_everywhere() { 0 } else { budget.failures - 1 };
             }
         }
+        // Not before: an index that is still to be read may lead to an image that is known already.
+        if has_unwanted && are_all_asked {
+            self.repository.forget_untagged();
+        }
         self.sink.hand_on().await?;
-        Ok(has_read)
+        Ok(has_read || has_unwanted)
     }
 }

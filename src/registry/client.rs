@@ -137,7 +137,7 @@ impl Client {
             let wait = RETRY.wait(attempt, fastrand::f64());
             attempt += 1;
             match rest {
-                Some(rest) => self.pace.rest(rest.min(LONGEST_REST)).await,
+                Some(rest) => self.pace.rest(rest.min(LONGEST_REST)),
                 None => tokio::time::sleep(wait).await,
             }
         }

@@ -81,8 +81,8 @@ pub(super) enum Document {
     /// An index with its entries.
     Index(Vec<Entry>),
     NotAnImage(&'static str),
-    /// An attestation about an image, with the bases that its provenance claims.
-    Attestation(Digest, Vec<Claim>),
+    /// An attestation about an image, with the bases that its provenance claims, and whether all of it was read.
+    Attestation(Digest, Vec<Claim>, bool),
     /// A document that clade cannot read: the reason, and the content if there is any.
     Unreadable(String, Option<Vec<u8>>),
     /// A document that the registry does not deliver, at least not now, with the reason.
@@ -143,15 +143,15 @@ impl Client {
     /// Reads a manifest, and its config if it has one.
     pub(super) async fn document(&self, repository: &str, lead: &Lead) -> Result<Document, RegistryError> {
         if let Some(image) = lead.attests {
-            let claims = match self.attestation(repository, lead).await {
+            let (claims, is_read) = match self.attestation(repository, lead).await {
                 Err(error) if error.is_everywhere() => return Err(error),
                 Err(error) => {
                     tracing::debug!("{error}; an attestation claims nothing until the next start");
-                    Vec::new()
+                    (Vec::new(), false)
                 }
-                Ok(claims) => claims,
+                Ok(read) => read,
             };
-            return Ok(Document::Attestation(image, claims));
+            return Ok(Document::Attestation(image, claims, is_read));
         }
         let request = self.manifest(repository, &lead.digest.to_string());
         let content = match self.content(&request).await? {

@@ -66,10 +66,10 @@ impl Look<'_> {
                         self.sink.put(Observation::NotAnImage(what)).await?;
                         Known::Nothing
                     }
-                    Ok(Document::Attestation(image, of_image)) => {
+                    Ok(Document::Attestation(image, of_image, is_read)) => {
                         self.sink.put(Observation::NotAnImage("attestation manifest")).await?;
                         claims.extend(of_image.into_iter().map(|claim| (image, claim)));
-                        Known::Attestation
+                        Known::Attestation { is_read }
                     }
                     Ok(Document::Unreadable(reason, value)) => {
                         self.unreadable(digest, reason, value.as_deref()).await?;
@@ -117,7 +117,7 @@ impl Look<'_> {
     fn is_known(&self, lead: &Lead) -> bool {
         match self.repository.manifests.get(&lead.digest) {
             None | Some(Known::Withheld(_)) => false,
-            Some(Known::Attestation) => lead.is_attestation(),
+            Some(Known::Attestation { .. }) => lead.is_attestation(),
             Some(_) => true,
         }
     }

@@ -18,8 +18,9 @@ pub(super) enum Known {
     Index(Box<[Digest]>),
     /// A document that is no image.
     Nothing,
-    /// A document that an index calls an attestation. It counts only as such: another reference may find an image.
-    Attestation,
+    /// A document that an index calls an attestation. It counts only as such: another reference may find an image. What
+    /// of it could not be read is read at the next start.
+    Attestation { is_read: bool },
     /// A document that clade cannot read.
     Unreadable,
     /// A document that the registry did not deliver, and may deliver later.
@@ -32,7 +33,8 @@ pub(super) struct Repository {
     /// The tags, each with its digest and the time at which the watcher first saw the tag with this digest.
     pub(super) tags: HashMap<String, (Digest, Timestamp)>,
     pub(super) manifests: HashMap<Digest, Known>,
-    /// The digests that were read because images claim them as their base.
+    /// The digests that no tag needs to lead to: images claim them as their base, or they were published before this
+    /// start. Those that nobody wants are forgotten after the next pass.
     pub(super) claimed: BTreeSet<Digest>,
     /// The digests that images claim as their base and that the registry does not have.
     pub(super) not_there: BTreeSet<Digest>,
@@ -46,7 +48,7 @@ pub(super) struct Repository {
     pub(super) refusal: Option<String>,
     /// `true` once the watcher has reported the whole repository.
     pub(super) is_told: bool,
-    /// `true` if the last poll could not read everything, so that the repository may have unknown images.
+    /// `true` if the last poll could not read everything, and the one before could: the repository may have unknown images.
     pub(super) is_partial: bool,
     /// `true` if the last poll did not see all tags that an earlier one saw.
     pub(super) has_lost: bool,
@@ -92,7 +94,12 @@ impl Repository {
         let images = self.images(digest)?;
         // A document that clade cannot read may be an image. The tag has moved there in any case.
         let may_be = matches!(self.manifests.get(digest), Some(Known::Unreadable | Known::Withheld(_)));
+        let is_read = |(_, known): (Digest, &Known)| {
+            !matches!(known, Known::Unreadable | Known::Withheld(_) | Known::Attestation { is_read: false })
+        };
+        let complete = self.below(digest)?.into_iter().all(is_read);
         (may_be || !images.is_empty()).then(|| ObservedTag {
+            complete,
             source: Some(host.to_owned()),
             repository: repository.to_owned(),
             tag: tag.to_owned(),
@@ -130,7 +137,8 @@ impl Repository {
 
     /// Returns the digests of all documents that are or may be images.
     pub(super) fn all_images(&self) -> impl Iterator<Item = Digest> {
-        let may_be = |known: &Known| !matches!(known, Known::Index(_) | Known::Nothing | Known::Attestation);
+        let may_be =
+            |known: &Known| !matches!(known, Known::Index(_) | Known::Nothing | Known::Attestation { .. });
         self.manifests.iter().filter(move |(_, known)| may_be(known)).map(|(digest, _)| *digest)
     }
 }

@@ -25,8 +25,11 @@ mod list;
 mod look;
 pub mod notice;
 mod pace;
+mod pass;
 mod pattern;
 mod poll;
+mod progress;
+mod remembered;
 mod sink;
 mod watcher;
 
@@ -38,23 +41,26 @@ pub use config::Config;
 pub use error::RegistryError;
 pub use notice::Notice;
 pub use pattern::Pattern;
+pub use remembered::Remembered;
 
 use crate::observe::{Observation, Wanted};
 use crate::telemetry::RegistriesMetrics;
-use known::Platforms;
 use watcher::{Shared, Watcher};
 
 /// Watches a registry until the receiver of observations is closed. Errors meanwhile are logged, and the watcher
-/// retries ever more rarely. `wanted` has the digests that the publisher would like to see. Returns an error only if clade cannot watch the registry with these settings.
+/// retries ever more rarely. `remembered` is what was published of the registry before, and `wanted` has the digests that
+/// the publisher would like to see. Returns an error only if clade cannot watch the registry with these settings.
 pub async fn watch(
     config: Config,
+    remembered: Remembered,
     notified: mpsc::Receiver<Notice>,
     wanted: watch::Receiver<Option<Arc<Wanted>>>,
     metrics: &RegistriesMetrics,
     out: mpsc::Sender<Vec<Observation>>,
 ) -> Result<(), RegistryError> {
     let client = client::Client::new(&config, metrics.of(&config.host))?;
-    let shared = Shared { client, platforms: Platforms::default(), config, wanted, out };
-    let _closed = Watcher::default().run(&shared, notified).await;
+    let (platforms, repositories) = remembered.into_parts();
+    let shared = Shared { client, platforms, config, wanted, out };
+    let _closed = Watcher::new(repositories).run(&shared, notified).await;
     Ok(())
 }

@@ -51,21 +51,28 @@ impl Look<'_> {
                 self.tell_all().await?;
                 self.repository.is_to_confirm = false;
             }
-            return Ok(Outcome::Unchanged);
+            return Ok(self.settled());
         }
         let roots = found.values().flatten().map(|digest| Lead::to(*digest));
         let Documents { failure: of_documents, has_come } =
             self.documents(withheld.into_iter().chain(roots)).await?;
         let failure = failure.or(of_documents);
         if is_settled && failure.is_none() && !has_come {
-            return Ok(Outcome::Unchanged);
+            return Ok(self.settled());
         }
         self.repository.tags.retain(|tag, _| found.contains_key(tag));
         self.repository.unresolved.clear();
         for (tag, to) in found {
             match to.filter(|to| self.repository.images(to).is_some()) {
                 Some(to) => self.set(tag, to),
-                None => drop(self.repository.unresolved.insert(tag)),
+                None => {
+                    // A target that was published before this start and was never read since is none: the tag has still
+                    // to be resolved.
+                    if self.points_at(&tag).is_some_and(|known| self.repository.images(&known).is_none()) {
+                        self.repository.tags.remove(&tag);
+                    }
+                    self.repository.unresolved.insert(tag);
+                }
             }
         }
         let may_hide = self.repository.withheld().iter().any(Lead::may_be_index);
@@ -75,6 +82,12 @@ impl Look<'_> {
         }
         self.tell_all().await?;
         Ok(failure.map_or(Outcome::Changed, Outcome::Failed))
+    }
+
+    /// Handles a poll that saw what the one before saw. What it was refused was refused before as well, and hides nothing
+    /// any more: otherwise one document that is refused for ever would keep all images that were deleted beside it.
+    fn settled(&mut self) -> Outcome {
+        if std::mem::take(&mut self.repository.is_partial) { Outcome::Changed } else { Outcome::Unchanged }
     }
 
     /// Handles a refusal of the repository. Its facts stay as they are, and the watcher goes on with the other
@@ -199,6 +212,7 @@ impl Look<'_> {
             repository: full_name.clone(),
             tag: tag.clone(),
             items: Vec::new(),
+            complete: false,
         });
         let seen = Polled::Repository(full_name.clone(), known.chain(unknown).collect());
         let all = Observation::Polled { source: source.clone(), look: self.number, seen };

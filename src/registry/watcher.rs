@@ -20,19 +20,20 @@ use super::client::Client;
 use super::known::{Platforms, Repository};
 use super::look::{Look, Outcome};
 use super::notice::Notice;
+use super::pass::Pass;
 use super::pattern::any_matches;
+use super::progress::{Progress, Totals};
 use super::sink::{Closed, Sink};
 use super::{Config, RegistryError};
 use crate::observe::{Observation, Polled, Wanted};
 use crate::record::Timestamp;
 use crate::retry::{self, Backoff, Policy};
 
-/// Repositories that the watcher polls at once.
-const LOOKS: usize = 8;
+/// Repositories that the watcher polls at once: more than requests run at once, since some of them wait for the next
+/// attempt of a request that failed.
+const LOOKS: usize = 32;
 /// Notices that wait, at most. The next pass sees what further ones would announce.
 const NOTICES: usize = 1_024;
-/// After this many failures in a row, the watcher leaves the other repositories for the next pass.
-const MOST_FAILURES: usize = 20;
 /// Reports of the whole registry after each change.
 const TELLINGS: u8 = 2;
 /// The waits after a pass that failed.
@@ -99,41 +100,6 @@ impl Shared {
     }
 }
 
-/// A pass that is under way.
-#[derive(Default)]
-struct Pass {
-    /// `true` once the list of repositories has been read or has failed.
-    is_listed: bool,
-    /// The repositories that the pass has not polled yet.
-    queue: VecDeque<String>,
-    /// The repositories that the pass polls now.
-    under_way: HashSet<String>,
-    /// The repositories that exist. `None` if the list has failed.
-    names: Option<BTreeSet<String>>,
-    /// The number of failures, and of those since the last success.
-    failures: usize,
-    in_a_row: usize,
-    /// The first repository that the pass left for the next one.
-    left: Option<String>,
-    first_failure: Option<RegistryError>,
-}
-
-impl Pass {
-    fn fail(&mut self, error: RegistryError) {
-        self.failures += 1;
-        self.in_a_row += 1;
-        if error.is_everywhere() || self.in_a_row >= MOST_FAILURES {
-            self.left = self.queue.front().cloned().or(self.left.take());
-            self.queue.clear();
-        }
-        self.first_failure.get_or_insert(error);
-    }
-
-    fn is_over(&self) -> bool {
-        self.is_listed && self.queue.is_empty() && self.under_way.is_empty()
-    }
-}
-
 /// The facts about one registry, and the work under way.
 pub(super) struct Watcher {
     repositories: HashMap<String, Repository>,
@@ -149,12 +115,14 @@ pub(super) struct Watcher {
     /// The repository at which the next pass begins, if the last pass left some out.
     begin_at: Option<String>,
     passes: Backoff,
+    progress: Progress,
 }
 
-impl Default for Watcher {
-    fn default() -> Self {
+impl Watcher {
+    /// A watcher that knows this from an earlier start.
+    pub(super) fn new(repositories: HashMap<String, Repository>) -> Self {
         Self {
-            repositories: Default::default(),
+            repositories,
             busy: Default::default(),
             notices: Default::default(),
             pass: Default::default(),
@@ -162,11 +130,10 @@ impl Default for Watcher {
             number: 0,
             begin_at: None,
             passes: Backoff::new(RETRY),
+            progress: Progress::new(),
         }
     }
-}
 
-impl Watcher {
     /// Runs until the receiver of observations is closed.
     pub(super) async fn run(mut self, shared: &Shared, mut notified: mpsc::Receiver<Notice>) -> Closed {
         let mut working = FuturesUnordered::new();
@@ -189,6 +156,9 @@ impl Watcher {
                     self.number += 1;
                     self.pass = Some(Pass::default());
                     working.push(work(shared, Job::Names));
+                }
+                () = until(self.progress.next()) => {
+                    self.progress.tell(&shared.client.host, waiting, &totals(&self.repositories));
                 }
                 () = shared.out.closed() => return Closed,
             }
@@ -245,6 +215,9 @@ impl Watcher {
                             let before = pass.queue.partition_point(|name| *name < at);
                             pass.queue.rotate_left(before);
                         }
+                        // After a restart in the middle of a first look, the rest of it comes first.
+                        let is_known = |name: &String| self.repositories.contains_key(name);
+                        pass.queue.make_contiguous().sort_by_key(is_known);
                         pass.names.get_or_insert_default().extend(names);
                     }
                     Err(error) => pass.fail(error),
@@ -310,6 +283,7 @@ impl Watcher {
         if self.passes.succeeded() {
             tracing::warn!("{registry} answers again");
         }
+        self.progress.end(registry, || totals(&self.repositories));
         tracing::debug!(registry, repositories = self.repositories.len(), "looked at all");
         Ok(retry::spread(shared.config.poll))
     }
@@ -366,5 +340,22 @@ impl Watcher {
         let source = shared.client.host.clone();
         sink.put(Observation::Polled { source, look: self.number, seen }).await?;
         sink.hand_on().await
+    }
+}
+
+/// Waits until a time that may never come.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn totals(repositories: &HashMap<String, Repository>) -> Totals {
+    let there = || repositories.values().filter(|of| !of.is_absent);
+    Totals {
+        repositories: there().count(),
+        tags: there().map(|of| of.tags.len()).sum(),
+        images: there().map(|of| of.all_images().count()).sum(),
     }
 }

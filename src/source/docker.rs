@@ -110,7 +110,7 @@ pub(super) fn of_tags(
 ) -> impl Iterator<Item = Observation> {
     tags.into_iter().map(move |(repository, tag)| {
         let item = TagItem { since, digest: Some(image.digest), images: vec![image.clone()] };
-        Observation::Tag(ObservedTag { source: None, repository, tag, items: vec![item] })
+        Observation::Tag(ObservedTag { source: None, repository, tag, items: vec![item], complete: false })
     })
 }
 

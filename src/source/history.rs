@@ -163,6 +163,7 @@ fn tag(line: TagLine) -> Result<Observation, String> {
         repository: line.repository,
         tag: line.tag,
         items: vec![item],
+        complete: false,
     }))
 }
 

@@ -222,7 +222,13 @@ impl Layout<'_, '_> {
         }
         let item =
             TagItem { since: self.place.since, digest: Some(descriptor.digest), images: images.to_vec() };
-        (self.sink)(Observation::Tag(ObservedTag { source: None, repository, tag, items: vec![item] }))?;
+        (self.sink)(Observation::Tag(ObservedTag {
+            source: None,
+            repository,
+            tag,
+            items: vec![item],
+            complete: false,
+        }))?;
         Ok(())
     }
 

@@ -214,6 +214,7 @@ fn a_base_that_is_pushed_platform_by_platform_is_one_version_for_its_class() {
             repository: "base".to_owned(),
             tag: "latest".to_owned(),
             items: items.collect(),
+            complete: false,
         };
         vec![Observation::Repository {
             source: "kubernetes".to_owned(),
@@ -315,6 +316,7 @@ fn what_could_not_be_looked_at_keeps_its_tags_and_images() {
         repository: "one.example/app".to_owned(),
         tag: "1".to_owned(),
         items: Vec::new(),
+        complete: false,
     };
     publisher.observe(polled(2, Polled::Repository("one.example/app".to_owned(), vec![unknown]))).unwrap();
     let both = ["one.example/app", "one.example/other"];

@@ -30,6 +30,7 @@ mod real_events;
 mod rebuild;
 mod registry;
 mod registry_answers;
+mod registry_size;
 mod simulation;
 mod snapshot;
 mod sources;

@@ -10,6 +10,7 @@ use crate::support::digest;
 
 mod claimed;
 mod refusals;
+mod restart;
 mod server;
 mod strange;
 

@@ -70,6 +70,7 @@ pub(crate) fn tag(name: &str, second: i64, images: &[&str]) -> Observation {
         repository: repository.to_owned(),
         tag: tag.to_owned(),
         items: vec![item],
+        complete: false,
     })
 }
 

@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::Response;
 use clade::observe::{Observation, ObservedTag, Polled, Wanted};
 use clade::oci::Digest;
-use clade::registry::{self, Config};
+use clade::registry::{self, Config, Remembered};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 
@@ -94,7 +94,7 @@ impl Server {
         self.0.lock().unwrap().tokens = true;
     }
 
-    fn passes(&self) -> usize {
+    pub(super) fn passes(&self) -> usize {
         self.0.lock().unwrap().asked.iter().filter(|asked| *asked == "GET /v2/_catalog?n=1000").count()
     }
 
@@ -147,9 +147,10 @@ impl Server {
         let (out, mut observations) = mpsc::channel(4);
         let (_notices, notified) = mpsc::channel(4);
         let (_wants, wanted) = watch::channel(Some(Arc::new(self.0.lock().unwrap().wanted.clone())));
+        let remembered = Remembered::of(&self.address());
         let watching = tokio::spawn(async move {
             let metrics = clade::telemetry::Metrics::default().registries;
-            registry::watch(config, notified, wanted, &metrics, out).await
+            registry::watch(config, remembered, notified, wanted, &metrics, out).await
         });
         let mut seen = Seen { host: self.address(), observations: Vec::new() };
         // Another pass follows a failed one: by then everything of the first was observed.
