@@ -100,6 +100,10 @@ pub enum BuildError {
     /// The API server rejects the request as invalid.
     #[error("{0}")]
     Refused(String),
+    /// The API server has met an error of its own, as it does each time for a BuildConfig whose ServiceAccount does not
+    /// exist. It has begun a build rarely.
+    #[error("{0}")]
+    Broken(String),
     /// Any other error: the request may or may not have been carried out.
     #[error("{0}")]
     Unknown(String),
@@ -269,24 +273,64 @@ fn failed(error: &kube::Error) -> BuildError {
             let names_it = status.details.as_ref().is_some_and(|details| !details.name.is_empty());
             if names_it { BuildError::Gone } else { BuildError::Unknown(told(error)) }
         }
-        // Only the authorizer says that a user "cannot". A quota or a terminating namespace may allow it tomorrow.
-        kube::Error::Api(status) if status.code == 403 => match status.message.contains(" cannot ") {
-            true => BuildError::Forbidden(told(error)),
-            false => BuildError::NotNow(status.message.clone()),
-        },
+        kube::Error::Api(status) if status.code == 403 => forbidden(&status.message, told(error)),
         kube::Error::Api(status) if status.code == 401 => BuildError::NotNow(told(error)),
         // A conflict means that two requests start at once. A 429 or a 5xx may pass in a moment.
         kube::Error::Api(status) if status.code < 500 && status.code != 409 && status.code != 429 => {
             BuildError::Refused(status.message.clone())
         }
+        kube::Error::Api(status) if status.code == 500 => BuildError::Broken(told(error)),
         other => BuildError::Unknown(told(other)),
+    }
+}
+
+/// The reason of a refusal by its words, since OpenShift has no other sign of it.
+fn forbidden(message: &str, told: String) -> BuildError {
+    // Only the authorizer says that a user "cannot", and only the admission of builds that a strategy "is not allowed".
+    if message.contains(" cannot ") || message.contains(" is not allowed") {
+        BuildError::Forbidden(told)
+    } else if message.ends_with("not found") {
+        // The BuildConfig, or an object that it needs. A look at the BuildConfig tells which.
+        BuildError::Refused(message.to_owned())
+    } else {
+        // A quota or a terminating namespace may allow it tomorrow.
+        BuildError::NotNow(message.to_owned())
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test states what it expects")]
 mod tests {
+    use kube::core::Status;
+
     use super::*;
+
+    fn kind_of(code: u16, message: &str) -> String {
+        let status = Status { code, message: message.to_owned(), ..Status::default() };
+        let kind = format!("{:?}", failed(&kube::Error::Api(status.boxed())));
+        kind.split('(').next().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn the_words_of_a_refusal_show_if_it_may_be_lifted() {
+        for (code, message, kind) in [
+            (403, "buildconfigs \"app\" is forbidden: User \"clade\" cannot create resource", "Forbidden"),
+            (403, "buildconfigs \"app\" is forbidden: build strategy Docker is not allowed", "Forbidden"),
+            (403, "buildconfigs \"app\" is forbidden: exceeded quota: builds", "NotNow"),
+            (403, "buildconfigs.build.openshift.io \"app\" not found", "Refused"),
+            (400, "the LastVersion(2) does not match", "Refused"),
+            (
+                422,
+                "Build.build.openshift.io \"app-1\" is invalid: spec.strategy.dockerStrategy.from",
+                "Refused",
+            ),
+            (409, "the object has been modified", "Unknown"),
+            (500, "Internal error occurred: serviceaccounts \"builder\" not found", "Broken"),
+            (503, "the server is currently unable to handle the request", "Unknown"),
+        ] {
+            assert_eq!(kind_of(code, message), kind, "{code}: {message}");
+        }
+    }
 
     fn build(created: &str, annotations: serde_json::Value) -> BuildNow {
         let object = json!({

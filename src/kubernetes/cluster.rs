@@ -104,6 +104,8 @@ impl Cluster {
     fn with(mut config: Config) -> Result<Self, KubernetesError> {
         config.connect_timeout = Some(Duration::from_secs(10));
         config.read_timeout = Some(SILENCE);
+        // Its own attempts would stay silent for half a minute below each of clade's.
+        config.default_retry = false;
         let client = Client::try_from(config);
         client.map(|client| Self { client }).map_err(|error| KubernetesError::Configuration(told(&error)))
     }

@@ -32,6 +32,8 @@ where
     let mut backoff = Backoff::new(RETRY);
     let patient = watcher(api, config).then(move |event| {
         let wait = match &event {
+            // It only announces a list, which may be refused.
+            Ok(Event::Init) => None,
             Ok(_) => {
                 backoff.succeeded();
                 None

@@ -24,6 +24,9 @@ pub(super) struct Image {
     docker_image_layers: Vec<ImageLayer>,
     #[serde(default, deserialize_with = "lenient::field")]
     docker_image_manifest_media_type: String,
+    /// The text of the manifest, where the server has kept it.
+    #[serde(default, deserialize_with = "lenient::field")]
+    docker_image_manifest: String,
     #[serde(default)]
     docker_image_manifests: Entries<ImageManifest>,
 }
@@ -70,6 +73,28 @@ struct ImageManifest {
     variant: String,
 }
 
+/// The layers in a manifest of Docker's schema 2 or OCI, base first. One of schema 1 has none of this name.
+#[derive(Deserialize, Default)]
+struct Manifest {
+    #[serde(default, deserialize_with = "lenient::or_null")]
+    layers: Vec<ManifestLayer>,
+}
+
+#[derive(Deserialize)]
+struct ManifestLayer {
+    digest: Digest,
+}
+
+/// Returns `true` if the layers of an object that does not say their order stand in the reverse order of its manifest.
+/// The server puts layers into order, and says so, only where it has the manifest. Otherwise it leaves them as whoever
+/// imported the image has listed them: base first.
+fn is_reversed(layers: &[Layer], manifest: &str) -> bool {
+    let manifest: Manifest = serde_json::from_str(manifest).unwrap_or_default();
+    let listed = || layers.iter().map(|layer| layer.digest);
+    let real = || manifest.layers.iter().map(|layer| layer.digest);
+    !listed().eq(real()) && listed().rev().eq(real())
+}
+
 pub(super) fn observations(image: Image) -> Result<Vec<Observation>, String> {
     let digest: Digest = image.metadata.name.parse().map_err(|error| format!("metadata.name: {error}"))?;
     if !image.docker_image_manifests.0.is_empty() {
@@ -101,8 +126,7 @@ pub(super) fn observations(image: Image) -> Result<Vec<Observation>, String> {
         Some(other) => {
             return Err(format!("annotation {LAYERS_ORDER} is {other:?}, not ascending or descending"));
         }
-        // Docker schema 1 lists the newest layer first.
-        None => image.docker_image_manifest_media_type.contains("manifest.v1"),
+        None => is_reversed(&layers, &image.docker_image_manifest),
     };
     if is_descending {
         layers.reverse();

@@ -64,7 +64,7 @@ pub(super) fn refused(target: &TargetRecord, error: BuildError) -> TargetRecord 
         BuildError::Forbidden(problem) | BuildError::Refused(problem) => {
             changed(target, TargetState::Failed, problem).at_end(now)
         }
-        BuildError::Unknown(problem) | BuildError::NotNow(problem) => {
+        BuildError::Unknown(problem) | BuildError::NotNow(problem) | BuildError::Broken(problem) => {
             changed(target, TargetState::Waiting, format!("{problem}; asked again soon"))
         }
     }

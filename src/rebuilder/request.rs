@@ -50,6 +50,10 @@ pub(super) async fn post(
             let unbegun = || Some(refused(target, BuildError::Refused(problem)));
             settle(context, known, namespace, name, unbegun).await.map(drop)
         }
+        Err(BuildError::Broken(problem)) => {
+            let unbegun = || Some(failed(context, known, &problem));
+            settle(context, known, namespace, name, unbegun).await.map(drop)
+        }
         Err(error) => context.write(refused(target, error)).await,
     }
 }

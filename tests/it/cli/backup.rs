@@ -245,9 +245,14 @@ fn sending(bytes: Vec<u8>, end: End) -> String {
                 assert!(asked.starts_with("POST /v1/backup"), "{asked}");
                 let head =
                     format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n", bytes.len());
-                connection.write_all(&[head.as_bytes(), &bytes, b"\r\n"].concat()).unwrap();
+                // A client that has seen a damage closes the connection, and another one may come.
+                let written = connection.write_all(&[head.as_bytes(), &bytes, b"\r\n"].concat());
+                if written.is_err() {
+                    break;
+                }
                 match end {
-                    End::Proper => connection.write_all(b"0\r\n\r\n").unwrap(),
+                    End::Proper if connection.write_all(b"0\r\n\r\n").is_err() => break,
+                    End::Proper => {}
                     End::Closed => connection.shutdown(Shutdown::Both).unwrap(),
                     End::Silence => {
                         silent.push(connection);

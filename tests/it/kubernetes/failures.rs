@@ -113,3 +113,43 @@ fn a_rebuild_stops_after_failures_and_is_resumed_paused_and_cancelled_on_command
     assert!(listed.contains("vendor-1") && listed.contains("Cancelled"), "{listed}");
     assert!(!builds.counts().contains_key("slow"));
 }
+
+#[test]
+#[ignore = "needs a Kubernetes API server: make test"]
+fn a_build_config_that_the_server_cannot_build_ends_soon_and_holds_no_other_up() {
+    let server = Server::begin();
+    let builds = Builds::serve(&server);
+    let names = ["account", "strategy", "unresolved", "fine", "onfine"];
+    let mut objects = outdated(&names);
+    objects.extend([
+        with(config("account", "base", &[]), "test.clade.dev/refuses", "no-service-account"),
+        with(config("strategy", "base", &[]), "test.clade.dev/refuses", "strategy"),
+        with(config("unresolved", "base", &[]), "test.clade.dev/refuses", "unresolved"),
+        config("fine", "base", &[]),
+        config("onfine", "fine", &[]),
+        class("vendor", "base:latest"),
+    ]);
+    server.apply(&objects);
+    server.service("openshift-single", "clade");
+    let dir = tempfile::tempdir().unwrap();
+    let running = Clade::run_again(&server, dir.path());
+    planned(dir.path(), 5);
+    // One at a time: whoever held the place would hold all others up.
+    let arguments =
+        ["rebuild", "--class", "vendor", "--max-concurrent", "1", "--max-failures", "5", "-o", "name"];
+    ask(dir.path(), &arguments).unwrap();
+    let error = ask(dir.path(), &["rebuild", "show", "vendor-1", "--wait"]).unwrap_err();
+    assert!(error.contains("vendor-1: "), "{error}\n{}", running.said());
+    let states = states(&rebuild(dir.path(), "vendor-1"));
+    for (name, state, part) in [
+        ("account", "Failed", "serviceaccounts \"nobody\" not found"),
+        ("strategy", "Failed", "build strategy Docker is not allowed"),
+        ("unresolved", "Failed", "unable to find the image"),
+        ("fine", "Succeeded", ""),
+        ("onfine", "Succeeded", ""),
+    ] {
+        let (found, message) = &states[name];
+        assert!(found == state && message.contains(part), "{name}: {found} {message:?}");
+    }
+    assert_eq!(builds.counts().keys().collect::<Vec<_>>(), ["fine", "onfine"]);
+}

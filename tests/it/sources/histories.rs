@@ -99,9 +99,8 @@ fn with(clone: &gix::Repository, mut tree: Tree, path: &str, blob: gix::ObjectId
     let (kind, oid) = match inner {
         None => (EntryKind::Blob, blob),
         Some(inner) => {
-            let below = known.map_or_else(Tree::empty, |id| {
-                clone.find_tree(id).unwrap().decode().unwrap().try_into().unwrap()
-            });
+            let below =
+                known.map_or_else(Tree::empty, |id| clone.find_tree(id).unwrap().decode().unwrap().into());
             let below = with(clone, below, inner, blob);
             (EntryKind::Tree, clone.write_object(&below).unwrap().detach())
         }

@@ -169,3 +169,41 @@ fn attestations_and_signatures_as_image_objects_are_no_images() {
     let imported = list(&[unknown, signature, object("app", "A")]);
     assert_eq!((imported.images(), imported.counts.not_images), (1, 2));
 }
+
+#[test]
+fn an_image_object_that_does_not_say_the_order_of_its_layers_has_that_of_its_manifest() {
+    let bench = Bench::new();
+    let layers = |field: &str, names: &[&str]| -> Vec<Value> {
+        names.iter().map(|name| json!({field: digest(name), "size": 1})).collect()
+    };
+    let object = |name: &str, media_type: &str, names: &[&str], manifest: &Value| {
+        json!({
+            "apiVersion": "image.openshift.io/v1", "kind": "Image", "metadata": {"name": digest(name)},
+            "dockerImageManifestMediaType": media_type,
+            "dockerImageMetadata": {"Architecture": "amd64", "Os": "linux"},
+            "dockerImageLayers": layers("name", names),
+            "dockerImageManifest": manifest,
+        })
+    };
+    let (oci, schema_1) = (
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v1+prettyjws",
+    );
+    let manifest = json!(json!({"layers": layers("digest", &["A", "B", "C"])}).to_string());
+    let of_schema_1 = json!(json!({"schemaVersion": 1, "fsLayers": []}).to_string());
+    bench.lines(
+        "objects.json",
+        &[
+            object("base", oci, &["A"], &Value::Null),
+            object("kept", oci, &["A", "B", "C"], &manifest),
+            object("turned", oci, &["C", "B", "A"], &manifest),
+            object("imported", oci, &["A", "B", "C"], &Value::Null),
+            object("schema 1", schema_1, &["A", "B", "C"], &of_schema_1),
+        ],
+    );
+    let imported = bench.import();
+    assert_eq!(imported.dead_letters(), []);
+    for name in ["kept", "turned", "imported", "schema 1"] {
+        assert_eq!(imported.ancestors(&digest(name).to_string()), [digest("base")], "{name}");
+    }
+}

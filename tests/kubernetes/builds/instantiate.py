@@ -7,6 +7,7 @@ from images import resolve, strategy_from
 PAUSED = "openshift.io/build-config.paused"
 CONFIG = "openshift.io/build-config.name"
 BY = "test.clade.dev/by"
+REFUSES = "test.clade.dev/refuses"
 
 
 class Journal:
@@ -45,6 +46,7 @@ class Instantiator:
             if asked not in (None, last):
                 raise Refused(400, "BadRequest", f"the LastVersion({last}) on build config {namespace}/{name} does not "
                                                  f"match the build request LastVersion({asked})")
+            refuse(config)
             self.record(config)
             return True
         return self.next_build(namespace, name, request, by, change)
@@ -104,6 +106,20 @@ class Instantiator:
             config["status"]["imageChangeTriggers"] = others + [
                 {"from": of, "lastTriggeredImageID": image, "lastTriggerTime": now()}]
         return moved
+
+
+def refuse(config):
+    """What the real server answers to a BuildConfig that it cannot build, by the annotation of the tests."""
+    name = config["metadata"]["name"]
+    forbidden = f'buildconfigs.build.openshift.io "{name}" is forbidden'
+    answers = {
+        "no-service-account": (500, "InternalError", 'Internal error occurred: serviceaccounts "nobody" not found'),
+        "strategy": (403, "Forbidden", f"{forbidden}: build strategy Docker is not allowed"),
+        "unresolved": (422, "Invalid", f'Build.build.openshift.io "{name}-1" is invalid: '
+                                       'spec.strategy.dockerStrategy.from: unable to find the image'),
+    }
+    if answer := answers.get(config["metadata"].get("annotations", {}).get(REFUSES)):
+        raise Refused(*answer)
 
 
 def paused(config):
