@@ -16,8 +16,9 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::error::ApiError;
 
-/// The ends of names that stand for services of a cluster, and for machines of a local network.
-const LOCAL_ENDS: [&str; 5] = [".svc", ".cluster.local", ".local", ".internal", ".localhost"];
+/// The ends of names that stand for services of a cluster, and for machines of a network of one's own. Of `.local` anybody in
+/// the same network may claim a name (mDNS).
+const LOCAL_ENDS: [&str; 4] = [".svc", ".cluster.local", ".internal", ".localhost"];
 
 /// Lets a router answer only requests for addresses, for local names, and for these names.
 pub fn known_hosts(router: Router, allowed: &[String]) -> Router {

@@ -112,7 +112,7 @@ pub(super) fn here(engine: Arc<Engine>, telemetry: &Telemetry) -> Result<Client,
 /// Returns a client of the process that serves the data directory, if there is one.
 fn of_whoever_serves(dir: &Path, token: Option<String>) -> std::io::Result<Option<Client>> {
     match (std::fs::read_to_string(local::address_file(dir)), local::key(dir)) {
-        (Ok(url), Ok(key)) => Client::at(&url, token, Some(&key)),
+        (Ok(url), Some(key)) => Client::at(&url, token, Some(&key)),
         _ => Ok(None),
     }
 }

@@ -20,6 +20,9 @@ const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
 
 /// Time for which a command waits for another that has the data directory.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of a key.
+const KEY_BYTES: usize = 32;
+
 /// Delay between two attempts to open it.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -34,17 +37,24 @@ pub fn snapshots_of(dir: &Path) -> PathBuf {
 }
 
 /// The key by which the commands on a data directory recognise the process that serves it: another process may listen at
-/// the address of one that was killed. The error says why there is none.
-pub fn key(dir: &Path) -> std::io::Result<String> {
-    std::fs::read_to_string(key_file(dir))
+/// the address of one that was killed. `None` if there is no whole key.
+pub fn key(dir: &Path) -> Option<String> {
+    let key = std::fs::read_to_string(key_file(dir)).ok()?;
+    let is_whole = HEXLOWER.decode(key.as_bytes()).is_ok_and(|bytes| bytes.len() == KEY_BYTES);
+    is_whole.then_some(key)
 }
 
-/// Makes a new key for the process that begins to serve a data directory.
+/// Makes a new key for the process that begins to serve a data directory. The address of an earlier process goes first, so
+/// that no client asks there for an answer under the new key.
 pub fn make_key(dir: &Path) -> std::io::Result<String> {
-    let mut bytes = [0; 32];
+    match std::fs::remove_file(address_file(dir)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut bytes = [0; KEY_BYTES];
     getrandom::fill(&mut bytes)?;
     let key = HEXLOWER.encode(&bytes);
-    // Nobody but the process that has the log writes it, and clients read it only once the address is there.
+    // Nobody but the process that has the log writes it.
     std::fs::write(key_file(dir), &key)?;
     Ok(key)
 }

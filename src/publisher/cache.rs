@@ -35,7 +35,7 @@ struct Bytes;
 
 impl Weighter<Digest, Chain> for Bytes {
     fn weight(&self, _: &Digest, (_, chain): &Chain) -> u64 {
-        let layers = chain.as_ref().map_or(0, |chain| chain.layers.len());
+        let layers = chain.as_ref().map_or(0, |chain| chain.layers.len() + chain.blobs.len());
         (ENTRY + size_of::<Chain>() + layers * size_of::<Digest>()) as u64
     }
 }

@@ -9,7 +9,7 @@ use crate::oci::{Digest, LayerIdentity};
 use crate::record::catalog::ImageChain;
 use crate::record::{CatalogRecord, Origin, VersionRecord};
 
-/// Images of a class that clade would like to read with their configs, at most.
+/// Images of a class that clade would like to read with their configs, at most: those of the newest versions.
 const MOST_WANTED: usize = 1_000;
 
 impl Publisher {
@@ -58,8 +58,10 @@ impl Publisher {
     /// The images of imported versions of which only the blobs are known. The registry of the followed tag may still have
     /// them, with their diff IDs.
     pub(super) fn known_by_blobs(&self, class: &str) -> BTreeSet<Digest> {
-        let versions = self.catalog.class(class).into_iter().flat_map(Class::versions);
-        let images = versions.flat_map(|version| version.images.iter().map(move |image| (version, image)));
+        let mut versions: Vec<_> = self.catalog.class(class).into_iter().flat_map(Class::versions).collect();
+        versions.sort_by_key(|version| std::cmp::Reverse(version.age()));
+        let images =
+            versions.into_iter().flat_map(|version| version.images.iter().map(move |image| (version, image)));
         let is_wanted = |(version, image): &(&std::sync::Arc<VersionRecord>, &ImageChain)| {
             image.layer_identity == LayerIdentity::Blob
                 // A live source that has the image reads all that it can.

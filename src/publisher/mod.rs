@@ -119,7 +119,7 @@ struct Pending {
     /// Tags to be written again because an image that they point at was published or removed.
     moved_tags: BTreeSet<String>,
     classes: BTreeSet<String>,
-    /// Images whose diff IDs are known now and were not before.
+    /// Images of which both diff IDs and blobs are known now, and were not before.
     learned: BTreeSet<Digest>,
     /// Imported versions by class, and their number.
     versions: BTreeMap<String, Vec<versions::Earlier>>,
@@ -230,8 +230,8 @@ impl Publisher {
         if let Some(known) = &known {
             merge(&mut image, known);
         }
-        let was_by_blobs = known.as_ref().is_some_and(|known| known.layer_identity == LayerIdentity::Blob);
-        if was_by_blobs && image.layer_identity == LayerIdentity::DiffId {
+        let lacked_some = known.as_ref().is_some_and(|known| known.blobs().is_empty());
+        if lacked_some && !image.blobs().is_empty() {
             self.pending.learned.insert(image.digest);
         }
         image.sequence = known.as_ref().map_or(0, |known| known.sequence);

@@ -128,6 +128,11 @@ impl Places {
         place.is_some_and(|place| (place.partition, place.offset) == at && self.has(place.sources, source))
     }
 
+    /// Returns `true` if a tag is one of the source.
+    pub(super) fn is_tag_in(&self, source: &str, name: &str) -> bool {
+        self.tags.get(name).is_some_and(|place| self.has(place.source, source))
+    }
+
     /// Returns `true` if a source's tag has its last record with the history at this place.
     pub(super) fn is_tag_of(&self, source: &str, name: &str, at: (u16, Offset)) -> bool {
         let place = self.tags.get(name);

@@ -73,7 +73,7 @@ impl Publisher {
             return Ok(());
         }
         let all = self.images_of_source(source);
-        let is_gone = |digest: &&Digest| !listed.contains(*digest) && !self.has_tag(digest);
+        let is_gone = |digest: &&Digest| !listed.contains(*digest) && !self.has_tag(source, digest);
         let mut gone: Vec<Digest> = all.iter().filter(is_gone).copied().collect();
         if !unseen.is_empty() {
             let mut seen = Vec::with_capacity(gone.len());
@@ -91,11 +91,11 @@ impl Publisher {
         Ok(())
     }
 
-    /// Returns `true` if a tag leads to the image. Its source may be refused the index by which it did.
-    fn has_tag(&self, image: &Digest) -> bool {
-        let leads_there = |name: &String| {
-            let pending = self.pending.tags.get(name);
-            pending.is_none_or(|tag| images_of(&tag.current).contains(image))
+    /// Returns `true` if a tag of the source leads to the image. The source may be refused the index by which it did.
+    fn has_tag(&self, source: &str, image: &Digest) -> bool {
+        let leads_there = |name: &String| match self.pending.tags.get(name) {
+            Some(tag) => tag.source.as_deref() == Some(source) && images_of(&tag.current).contains(image),
+            None => self.places.is_tag_in(source, name),
         };
         self.places.tags_of(image).any(leads_there)
     }

@@ -147,15 +147,16 @@ impl KnownChains {
     }
 
     fn add(&mut self, version: &VersionRecord) {
-        for chain in chains_of(&version.images) {
+        for chain in version.images.iter().flat_map(all_chains) {
             let best = self.0.entry(chain).or_insert(version.origin);
             *best = version.origin.min(*best);
         }
     }
 
-    /// Returns `true` if versions of this origin or a better one have all of the chains.
+    /// Returns `true` if versions of this origin or a better one have all of the images: each by its diff IDs or its blobs.
     pub(super) fn have_all(&self, images: &[ImageChain], origin: Origin) -> bool {
-        chains_of(images).all(|chain| self.0.get(&chain).is_some_and(|best| *best <= origin))
+        let is_known = |chain: Chain| self.0.get(&chain).is_some_and(|best| *best <= origin);
+        images.iter().all(|image| all_chains(image).any(is_known))
     }
 }
 
@@ -167,6 +168,12 @@ fn content(images: &[ImageChain]) -> Content {
 
 pub(super) fn chains_of(images: &[ImageChain]) -> impl Iterator<Item = Chain> {
     images.iter().map(|image| (image.platform.clone(), image.layer_identity, image.chain_id))
+}
+
+/// The chain of each kind of digest.
+fn all_chains(image: &ImageChain) -> impl Iterator<Item = Chain> {
+    let chains = image.chains().filter_map(|chain| Some((chain.identity(), chain.last()?)));
+    chains.map(|(identity, id)| (image.platform.clone(), identity, id))
 }
 
 /// The version of a target. Images that are known of it stay, also if they are pruned by now.

@@ -45,7 +45,7 @@ pub struct ImageRecord {
     /// The layers, base first, empty ones included as the manifest has them.
     pub layers: Vec<Layer>,
     /// Claims about the base, which layers do not prove.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "said")]
     pub claims: Vec<Claim>,
 }
 
@@ -91,6 +91,17 @@ pub enum Evidence {
     Dockerfile,
     /// A material of the build, from BuildKit's attestation: the base of any stage of it.
     Provenance,
+}
+
+/// Leaves out what claims nothing: records of clade 0.2 have it.
+fn said<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Claim>, D::Error> {
+    let mut claims = Vec::<Claim>::deserialize(from)?;
+    for claim in &mut claims {
+        claim.name = claim.name.take().filter(|name| Claim::is_said(name));
+        claim.digest = claim.digest.take().filter(|digest| Claim::is_said(digest));
+    }
+    claims.retain(|claim| claim.name.is_some() || claim.digest.is_some());
+    Ok(claims)
 }
 
 impl Claim {
@@ -145,12 +156,15 @@ impl ImageRecord {
         )
     }
 
-    /// The non-empty layers as stored, base first, of an image whose chain has their diff IDs; otherwise empty. An image
-    /// that is known by its config alone has its diff IDs here too: they are the digests of layers that nobody compressed.
+    /// The non-empty layers as stored, base first, of an image whose chain has their diff IDs. Empty if they are not known,
+    /// as of an image that is known by its config alone.
     pub fn blobs(&self) -> Vec<Digest> {
+        let is_stored = |layer: &Layer| layer.diff_id.is_some_and(|diff_id| diff_id != layer.digest);
         match self.layer_identity {
-            LayerIdentity::Blob => Vec::new(),
-            LayerIdentity::DiffId => self.non_empty().map(|layer| layer.digest).collect(),
+            LayerIdentity::DiffId if self.layers.iter().any(is_stored) => {
+                self.non_empty().map(|layer| layer.digest).collect()
+            }
+            _ => Vec::new(),
         }
     }
 

@@ -40,9 +40,7 @@ impl Look<'_> {
         wanted: &BTreeSet<Digest>,
         budget: &mut Budget,
     ) -> Result<bool, Closed> {
-        let claimed_before = self.repository.claimed.len();
-        self.repository.claimed.retain(|digest| wanted.contains(digest));
-        let has_unwanted = self.repository.claimed.len() < claimed_before;
+        let has_unwanted = self.repository.claimed.iter().any(|digest| !wanted.contains(digest));
         self.repository.not_there.retain(|digest| wanted.contains(digest));
         let (claimed, not_there) = (&self.repository.claimed, &self.repository.not_there);
         let is_new = |digest: &&Digest| !claimed.contains(digest) && !not_there.contains(digest);
@@ -76,16 +74,19 @@ impl Look<'_> {
                 Err(error) => Some(error),
             };
             if let Some(error) = failure {
-                are_all_asked = false;
+                // What is refused for ever must not keep what nobody wants any more.
+                are_all_asked &= error.is_refusal();
                 tracing::debug!("{error}; clade asks for {name} again in a later pass");
                 budget.failures = if error.is_everywhere() { 0 } else { budget.failures - 1 };
             }
         }
         // Not before: an index that is still to be read may lead to an image that is known already.
-        if has_unwanted && are_all_asked {
+        let forgets = has_unwanted && are_all_asked;
+        if forgets {
+            self.repository.claimed.retain(|digest| wanted.contains(digest));
             self.repository.forget_untagged();
         }
         self.sink.hand_on().await?;
-        Ok(has_read || has_unwanted)
+        Ok(has_read || forgets)
     }
 }

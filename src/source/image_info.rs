@@ -1,7 +1,7 @@
 //! An image-info file of dotnet/versions: what a build of Microsoft's .NET images has published.
 //!
-//! The files of some years list the layers of an image sorted by their digests, so nobody can tell their order. Later ones
-//! list them from the top down. A file does not say which it does.
+//! Builds of some years have listed the layers of an image sorted by their digests, so nobody can tell their order. Later
+//! ones list them from the top down. A file has images of both, and does not say which is which.
 
 use serde::Deserialize;
 
@@ -76,8 +76,7 @@ pub(super) fn read(text: &[u8], seen: Timestamp) -> Vec<Result<Observation, Stri
     };
     let (repos, problem) = repos.split();
     let mut found: Vec<_> = problem.into_iter().map(|problem| Err(format!("repos: {problem}"))).collect();
-    let has_order = has_order(&repos);
-    let mut tags = Vec::new();
+    let (mut tags, mut sorted) = (Vec::new(), 0_usize);
     for image in
         repos.into_iter().flat_map(|repo| good(repo.images, "images", &mut found)).collect::<Vec<_>>()
     {
@@ -96,9 +95,12 @@ pub(super) fn read(text: &[u8], seen: Timestamp) -> Vec<Result<Observation, Stri
                 let manifest = ManifestLine { platform: Some(platform.clone()), digest };
                 tags.push(set(seen, &repository, tag, digest, vec![manifest]));
             }
-            let layers = good(built.layers, "layers", &mut found);
-            if has_order && !layers.is_empty() {
-                found.push(history::observation(Line::Image(ImageLine {
+            match built.layers.split() {
+                // An image without one of its layers would be another image.
+                (_, Some(problem)) => found.push(Err(format!("layers of {digest}: {problem}"))),
+                (layers, None) if layers.is_empty() => {}
+                (layers, None) if is_sorted(&layers) => sorted += 1,
+                (layers, None) => found.push(history::observation(Line::Image(ImageLine {
                     repository,
                     digest,
                     platform: platform.clone(),
@@ -107,7 +109,7 @@ pub(super) fn read(text: &[u8], seen: Timestamp) -> Vec<Result<Observation, Stri
                     created: built.created,
                     layers: layers.into_iter().rev().map(LayerLine::from).collect(),
                     diff_ids: Vec::new(),
-                })));
+                }))),
             }
             manifests.push(ManifestLine { platform: Some(platform), digest });
         }
@@ -121,23 +123,20 @@ pub(super) fn read(text: &[u8], seen: Timestamp) -> Vec<Result<Observation, Stri
             Err(problem) => found.push(Err(problem)),
         }
     }
-    if !has_order {
-        found.push(Err("the layers of its images are sorted by digest, so their order is not known: the images are left \
-                        out, and their tags are not"
-            .to_owned()));
+    if sorted > 0 {
+        found.push(Err(format!(
+            "the layers of {sorted} images are sorted by digest, so their order is not known: the images are left out, and \
+             their tags are not"
+        )));
     }
     found.extend(tags);
     found
 }
 
-/// Returns `false` if each list of layers is sorted by digest.
-fn has_order(repos: &[Repo]) -> bool {
-    let images = repos.iter().flat_map(|repo| repo.images.good());
-    let mut lists = images
-        .flat_map(|image| image.platforms.good())
-        .map(|built| built.layers.good().map(BuiltLayer::digest).collect::<Vec<_>>());
-    let longer: Vec<_> = lists.by_ref().filter(|layers| layers.len() > 1).collect();
-    longer.is_empty() || !longer.iter().all(|layers| layers.is_sorted())
+/// Returns `true` if the layers stand in the order of their digests. A few images with their layers from the top down have
+/// this order by chance, and count as unknown too.
+fn is_sorted(layers: &[BuiltLayer]) -> bool {
+    layers.len() > 1 && layers.is_sorted_by_key(BuiltLayer::digest)
 }
 
 /// Returns the entries that could be read, and tells the first of the others.

@@ -81,9 +81,12 @@ pub fn read(inputs: &[Input], advance: &dyn Fn(u64), sink: &mut Sink<'_>) -> Res
     let mut waiting = Loose::default();
     for (at, input) in inputs.iter().enumerate() {
         bounded(input.path(), sink, &mut |sink| {
-            read_whole(input, advance, &mut waiting, sink)?;
-            let is_last = at + 1 == inputs.len();
-            if is_last { Ok(waiting.tell(sink)?) } else { Ok(()) }
+            let read = read_whole(input, advance, &mut waiting, sink);
+            // Those that have waited for others are told also if this input cannot be read.
+            if read.is_err() || at + 1 == inputs.len() {
+                waiting.tell(sink)?;
+            }
+            read
         })?;
     }
     Ok(())

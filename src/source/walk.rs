@@ -142,7 +142,15 @@ impl Walk {
         if !self.walked.insert(real) {
             return Ok(());
         }
-        if let Some(input) = as_one(dir) {
+        let input = match as_one(dir) {
+            Ok(input) => input,
+            // Its files are not taken for the history that it may have.
+            Err(problem) => {
+                self.pass_over(dir.to_owned(), format!("it is a git clone that cannot be read: {problem}"));
+                return Ok(());
+            }
+        };
+        if let Some(input) = input {
             let content =
                 if matches!(input, Input::History { .. }) { Content::Histories } else { Content::Objects };
             self.found.push((content, input));
@@ -178,11 +186,11 @@ impl Walk {
     }
 }
 
-/// Returns the input that a folder is as a whole.
-fn as_one(dir: &Path) -> Option<Input> {
+/// Returns the input that a folder is as a whole. The error says why a git clone cannot be read.
+fn as_one(dir: &Path) -> Result<Option<Input>, String> {
     let has = |name: &str| dir.join(name).is_file();
     if has("oci-layout") || (has("index.json") && dir.join("blobs").is_dir()) {
-        return Some(Input::Layout(dir.to_owned()));
+        return Ok(Some(Input::Layout(dir.to_owned())));
     }
     let mut mark = Vec::new();
     if has("manifest.json") && has("version") {
@@ -191,9 +199,10 @@ fn as_one(dir: &Path) -> Option<Input> {
         let _ = opened.map(|file| file.take(COPIED.len() as u64).read_to_end(&mut mark));
     }
     if mark == COPIED {
-        return Some(Input::Copied(dir.to_owned()));
+        return Ok(Some(Input::Copied(dir.to_owned())));
     }
-    clone::is_history(dir).then(|| Input::History { path: dir.to_owned(), bytes: clone::bytes(dir) })
+    let history = || Input::History { path: dir.to_owned(), bytes: clone::bytes(dir) };
+    Ok(clone::is_history(dir)?.then(history))
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> SourceError {

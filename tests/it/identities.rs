@@ -80,3 +80,23 @@ fn diff_ids_of_an_imported_history_are_wanted_until_the_registry_has_shown_them(
     assert_eq!(world.state("app", "base"), Some((OUTDATED, digest("old"))));
     assert!(world.publisher.wanted().is_empty(), "all is known");
 }
+
+#[test]
+fn blobs_that_become_known_after_diff_ids_count_as_well() {
+    let mut world = World::new();
+    let by_config = || {
+        let mut image = image("base", &["unpacked A"]);
+        image.layer_identity = LayerIdentity::DiffId;
+        image.layers[0].diff_id = Some(digest("unpacked A"));
+        Observation::Image(Box::new(image))
+    };
+    world
+        .images(&[("app", &["A", "X"])])
+        .see(by_config())
+        .tag(FOLLOWED, &["base"])
+        .class("base", FOLLOWED)
+        .process();
+    assert_eq!(world.state("app", "base"), None, "of the base only the diff IDs are known");
+    world.see(with_diff_ids("base", &["A"]));
+    assert_eq!(world.state("app", "base"), Some((CURRENT, digest("base"))));
+}

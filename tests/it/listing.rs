@@ -324,3 +324,17 @@ fn what_could_not_be_looked_at_keeps_its_tags_and_images() {
     publisher.flush().unwrap();
     assert_eq!((living_tags(&log), images(&log)), (1, digests(&["a"])));
 }
+
+#[test]
+fn a_tag_of_another_source_keeps_no_image_of_a_source_that_has_deleted_it() {
+    let log = log();
+    let mut publisher = publisher(&log);
+    let imported = tag("one.example/app:imported", 1, &["a"]);
+    for seen in [image_of("a", &["one.example"]), image_of("b", &["one.example"]), imported] {
+        publisher.observe(seen).unwrap();
+    }
+    publisher.flush().unwrap();
+    publisher.observe(everything(1, &["one.example/app"], &["b"], &[])).unwrap();
+    publisher.flush().unwrap();
+    assert_eq!(images(&log), digests(&["b"]));
+}

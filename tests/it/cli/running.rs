@@ -127,7 +127,8 @@ fn a_question_waits_for_another_command_and_asks_whoever_serves_meanwhile() {
     let shell = Shell::new();
     let held = EmbeddedLog::open(shell.dir.path().join("data").as_path(), Options::default()).unwrap();
     let mut asked = waiting(&shell, &["get", "classes", "-o", "name"]);
-    std::fs::write(shell.path("data/api.key"), "a key").unwrap();
+    let key = "0123456789abcdef".repeat(4);
+    std::fs::write(shell.path("data/api.key"), &key).unwrap();
     let looks = Arc::new(AtomicUsize::new(0));
     let told = Arc::clone(&looks);
     let stranger = serving("another key", move |path| {
@@ -140,7 +141,7 @@ fn a_question_waits_for_another_command_and_asks_whoever_serves_meanwhile() {
         assert_eq!(asked.try_wait().unwrap(), None, "it does not wait any more");
         std::thread::park_timeout(Duration::from_millis(10));
     }
-    std::fs::write(shell.path("data/api.url"), serving("a key", well_and(|| NONE))).unwrap();
+    std::fs::write(shell.path("data/api.url"), serving(&key, well_and(|| NONE))).unwrap();
     assert_eq!(first_line(&mut asked), "");
     assert!(asked.wait().unwrap().success());
     std::fs::remove_file(shell.path("data/api.url")).unwrap();

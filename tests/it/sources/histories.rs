@@ -8,7 +8,7 @@ use clade::oci::Digest;
 use clade::query::Query;
 use clade::record::{ObjectReference, ReferenceKind, State, Timestamp};
 use gix::objs::tree::{Entry, EntryKind};
-use gix::objs::{Commit, Tree};
+use gix::objs::{Commit, Tree, Write as _};
 use serde_json::json;
 
 use super::{Bench, Imported};
@@ -241,6 +241,31 @@ fn of_an_image_info_file_with_sorted_layers_the_tags_are_read_and_the_images_are
 }
 
 #[test]
+fn one_list_of_layers_says_nothing_about_the_others_and_a_bad_layer_costs_its_image() {
+    let bench = Bench::new();
+    let good = falling(&["one", "two", "three"]);
+    let sorted: Vec<_> = good.iter().rev().copied().collect();
+    let info = |version: &str, layers: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&image_info(version, layers)).unwrap()
+    };
+    let mut file = info("v1", &good);
+    let images = |file: &mut serde_json::Value| file["repos"][0]["images"].as_array_mut().unwrap().clone();
+    let mut all = images(&mut file);
+    all.extend(images(&mut info("v2", &sorted)));
+    let mut bad = info("v3", &good);
+    bad["repos"][0]["images"][0]["platforms"][0]["layers"][1] = json!("sha512:00");
+    all.extend(images(&mut bad));
+    file["repos"][0]["images"] = json!(all);
+    bench.file("image-info.json", file.to_string());
+    let imported = bench.import();
+    // The other platform of each has one layer.
+    assert_eq!(imported.counts.images, 1 + 3);
+    let reasons: Vec<_> = imported.dead_letters().into_iter().map(|(_, reason)| reason).collect();
+    let told = |part: &str| reasons.iter().filter(|reason| reason.contains(part)).count();
+    assert_eq!((told("of 1 images are sorted by digest"), told("layers of sha256:")), (1, 1), "{reasons:?}");
+}
+
+#[test]
 fn a_clone_of_dotnet_versions_tells_each_target_of_each_tag() {
     let bench = Bench::new();
     let layers = falling(&["one", "two"]);
@@ -262,4 +287,72 @@ fn another_git_clone_is_a_folder_as_any_other() {
     bench.lines("shop/apps.jsonl", &[app("app", &["A"])]);
     let imported = bench.import();
     assert_eq!((imported.counts.images, imported.counts.dead_letters), (1, 0));
+}
+
+/// What clade says of a folder that it cannot read.
+fn passed_over(dir: &Path) -> String {
+    match clade::source::find(&[dir.to_owned()]) {
+        Ok(found) => panic!("{found:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_clone_that_cannot_be_read_is_not_taken_for_its_files() {
+    let bench = Bench::new();
+    let dir = bench.files.path().join("repo-info");
+    clone(&dir.join(".git"), &[&[("repos/base/remote/12.md", &page("base:12", "new", &["A"]))]]);
+    bench.file("repo-info/repos/base/remote/12.md", page("base:12", "new", &["A"]));
+    std::fs::write(dir.join(".git/HEAD"), "no commit").unwrap();
+    let told = passed_over(bench.files.path());
+    assert!(told.contains("a git clone that cannot be read"), "{told}");
+}
+
+#[test]
+fn a_clone_leads_to_no_other_folder_and_waits_for_no_pipe() {
+    let bench = Bench::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = page("base:12", "elsewhere", &["A"]);
+    clone(elsewhere.path(), &[&[("repos/base/remote/12.md", &other)]]);
+    let file = bench.files.path().join("a/.git");
+    bench.file("a/.git", format!("gitdir: {}", elsewhere.path().display()));
+    assert!(file.is_file());
+    let link = bench.files.path().join("b/.git");
+    bench.file("b/notes.txt", "");
+    std::os::unix::fs::symlink(elsewhere.path(), link).unwrap();
+    let pipe = bench.files.path().join("c/.git");
+    std::fs::create_dir_all(pipe.join("objects")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(pipe.join("HEAD")).status().unwrap().success());
+    let told = passed_over(bench.files.path());
+    assert!(told.contains("notes.txt"), "{told}");
+}
+
+#[test]
+fn a_list_of_files_that_unpacks_to_far_more_costs_its_commit() {
+    let bench = Bench::new();
+    let dir = bench.files.path().join("repo-info");
+    let good = page("base:12", "new", &["A"]);
+    clone(&dir, &[&[("repos/base/remote/12.md", &good)]]);
+    let repository = gix::open(&dir).unwrap();
+    // One name of 20 MB that packs well.
+    let name = "x".repeat(20 << 20);
+    let tree = [format!("100644 {name}\0").as_bytes(), &[0; 20]].concat();
+    let huge = repository.write_buf(gix::objs::Kind::Tree, &tree).unwrap();
+    let root = [&b"40000 repos\0"[..], huge.as_bytes()].concat();
+    let root = repository.write_buf(gix::objs::Kind::Tree, &root).unwrap();
+    let parent = repository.head_id().unwrap().detach();
+    let who = "bot <bot@example> 1700090000 +0000";
+    let commit = format!("tree {root}\nparent {parent}\nauthor {who}\ncommitter {who}\n\nhuge");
+    let commit = repository.write_buf(gix::objs::Kind::Commit, commit.as_bytes()).unwrap();
+    std::fs::write(dir.join("refs/heads/main"), format!("{commit}\n")).unwrap();
+    assert!(passed_over(&dir).contains("more than 16777216"), "HEAD has it");
+    // A later commit is in order again.
+    let root = repository.find_commit(parent).unwrap().tree_id().unwrap().detach();
+    let next = format!("tree {root}\nparent {commit}\nauthor {who}\ncommitter {who}\n\nnext");
+    let next = repository.write_buf(gix::objs::Kind::Commit, next.as_bytes()).unwrap();
+    std::fs::write(dir.join("refs/heads/main"), format!("{next}\n")).unwrap();
+    let imported = bench.import();
+    let letters = imported.dead_letters();
+    assert_eq!((imported.counts.images, letters.len()), (2, 1), "{letters:?}");
+    assert!(letters[0].1.contains("the commit cannot be read"), "{letters:?}");
 }
