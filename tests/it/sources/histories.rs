@@ -236,7 +236,8 @@ fn of_an_image_info_file_with_sorted_layers_the_tags_are_read_and_the_images_are
     layers.reverse();
     bench.file("image-info.json", image_info("v1", &layers));
     let imported = bench.import();
-    assert_eq!((imported.counts.images, imported.counts.tags), (0, 3));
+    // The other platform has one layer, which needs no order.
+    assert_eq!((imported.counts.images, imported.counts.tags), (1, 3));
     assert!(imported.dead_letters()[0].1.contains("sorted by digest"));
 }
 
