@@ -26,6 +26,12 @@ use crate::record::{ObjectReference, RebuildPolicy, ReferenceKind, VersionSource
     ),
     printcolumn(name = "From", type_ = "string", json_path = ".spec.from.name", description = "what it follows"),
     printcolumn(
+        name = "In",
+        type_ = "string",
+        json_path = ".spec.from.namespace",
+        description = "the namespace of what it follows"
+    ),
+    printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].status",
@@ -207,7 +213,8 @@ pub struct Condition {
     validation = Rule::new("size(self.metadata.name) <= 63").message(
         "the name becomes part of a label's key: 63 characters at the most"
     ),
-    printcolumn(name = "Classes", type_ = "string", json_path = ".status.classes[*]", description = "selected now")
+    // Of a list, the API server shows the first entry alone.
+    printcolumn(name = "Classes", type_ = "string", json_path = ".status.summary", description = "selected now")
 )]
 pub struct ImageClassGroupSpec {
     /// The selector over the labels of classes.
@@ -224,6 +231,9 @@ pub struct ImageClassGroupStatus {
     /// The names of the selected classes.
     #[serde(default)]
     pub classes: Vec<String>,
+    /// The same names in one text.
+    #[serde(default)]
+    pub summary: String,
 }
 
 /// The definitions of both custom resources, as `clade crd` prints them.

@@ -95,7 +95,8 @@ async fn write_group(
     // The publisher has not read the group yet.
     let Some(known) = catalog.group(&name) else { return Ok(()) };
     let classes = declare::group_classes(catalog, known);
-    let status = ImageClassGroupStatus { observed_generation: group.metadata.generation, classes };
+    let (observed_generation, summary) = (group.metadata.generation, classes.join(","));
+    let status = ImageClassGroupStatus { observed_generation, classes, summary };
     if group.status.as_ref() == Some(&status) {
         return Ok(());
     }

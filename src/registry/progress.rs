@@ -41,6 +41,10 @@ impl Progress {
     pub(super) fn tell(&mut self, registry: &str, waiting: usize, totals: &Totals) {
         self.wait = (self.wait * 2).min(LONGEST);
         self.next = Instant::now() + self.wait;
+        if waiting == 0 {
+            // Between two passes. What the last one could not read was told with its reason.
+            return;
+        }
         let Totals { repositories, tags, images } = totals;
         tracing::info!(
             "the first look at {registry} goes on: {waiting} repositories wait, and {repositories} with {tags} tags and \

@@ -304,6 +304,10 @@ fn kubectl_shows_classes_as_the_documentation_says() {
     let running = Clade::run(&server, dir.path());
     becomes(&json!(4), || server.status_of("rhel7")["members"].clone());
     let ago = without_moments(&server.kubectl(&["get", "imageclasses"]));
+    server.apply(&[class("rhel8", "base8:latest")]);
+    let groups = || server.kubectl(&["get", "imageclassgroups"]);
+    becomes(&json!("rhel7,rhel8"), || groups().split_whitespace().last().into());
+    let groups = groups();
     let labelled = server.kubectl(&[
         "get",
         "images.image.openshift.io",
@@ -316,7 +320,8 @@ fn kubectl_shows_classes_as_the_documentation_says() {
     let described = without_moments(&server.kubectl(&["describe", "imageclass", "rhel7"]));
     running.stop();
     let text = format!(
-        "$ kubectl get imageclasses\n{ago}\n$ oc get images -l class.clade.dev/rhel7=outdated -o name\n{labelled}\n\
+        "$ kubectl get imageclasses\n{ago}\n$ kubectl get imageclassgroups\n{groups}\n$ oc \
+         get images -l class.clade.dev/rhel7=outdated -o name\n{labelled}\n\
          $ kubectl explain imageclass.spec.from\n{explained}\n$ kubectl describe imageclass rhel7\n{described}"
     );
     let path = root("deploy/kubectl.txt");
