@@ -20,11 +20,11 @@ const SNAPSHOT_EVERY: Duration = Duration::from_secs(300);
 
 /// Time for which a command waits for another that has the data directory.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes of a key.
-const KEY_BYTES: usize = 32;
-
 /// Delay between two attempts to open it.
 const AGAIN: Duration = Duration::from_millis(200);
+
+/// Bytes of a key.
+const KEY_BYTES: usize = 32;
 
 /// The file in which a running process writes the address of its API.
 pub fn address_file(dir: &Path) -> PathBuf {

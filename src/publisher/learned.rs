@@ -51,8 +51,10 @@ impl Publisher {
         if !image.blobs.is_empty() {
             return Ok(image);
         }
-        let known = self.chain(&image.digest)?.flatten().filter(|known| !known.blobs.is_empty());
-        Ok(known.map_or(image.clone(), |known| ImageChain { platform: image.platform, ..known }))
+        Ok(match self.chain(&image.digest)?.flatten() {
+            Some(known) if !known.blobs.is_empty() => ImageChain { platform: image.platform, ..known },
+            _ => image,
+        })
     }
 
     /// The images of imported versions of which only the blobs are known. The registry of the followed tag may still have

@@ -110,8 +110,8 @@ impl Claim {
     /// Claims of one image, at most. A record of an image must not grow with what strangers attach to it.
     pub const MOST: usize = 64;
 
-    /// Whether the value of an annotation or label claims anything. An empty one does not: buildah writes empty annotations
-    /// into an image without a base. Neither does one that is too long.
+    /// Returns `true` if the value of an annotation or label claims anything. An empty one does not: buildah writes empty
+    /// annotations into an image without a base. Neither does one that is too long.
     pub fn is_said(value: &str) -> bool {
         !value.trim().is_empty() && value.len() <= Self::LONGEST_NAME
     }

@@ -74,7 +74,7 @@ impl Look<'_> {
                 Err(error) => Some(error),
             };
             if let Some(error) = failure {
-                // What is refused for ever must not keep what nobody wants any more.
+                // A digest that the registry refuses for ever must not keep images that nobody wants any more.
                 are_all_asked &= error.is_refusal();
                 tracing::debug!("{error}; clade asks for {name} again in a later pass");
                 budget.failures = if error.is_everywhere() { 0 } else { budget.failures - 1 };

@@ -18,8 +18,8 @@ pub(super) enum Known {
     Index(Box<[Digest]>),
     /// A document that is no image.
     Nothing,
-    /// A document that an index calls an attestation. It counts only as such: another reference may find an image. What
-    /// of it could not be read is read at the next start.
+    /// A document that an index calls an attestation. It counts only as such: another reference may find an image. The
+    /// next start reads it again if a part of it could not be read.
     Attestation { is_read: bool },
     /// A document that clade cannot read.
     Unreadable,

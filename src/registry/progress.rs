@@ -19,7 +19,7 @@ pub(super) struct Progress {
     is_over: bool,
 }
 
-/// What is known of the registry.
+/// The known entries of the registry.
 pub(super) struct Totals {
     pub(super) repositories: usize,
     pub(super) tags: usize,

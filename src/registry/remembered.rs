@@ -1,5 +1,5 @@
-//! What was published of a registry before the watcher started, as the facts that the watcher works with. A tag that has
-//! not moved since then costs one request, as in each later pass.
+//! The facts about a registry that were published before the watcher started. A tag that has not moved since then costs one
+//! request, as in each later pass.
 
 use std::collections::{HashMap, HashSet};
 

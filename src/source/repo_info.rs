@@ -132,8 +132,8 @@ fn platform_of(text: &str) -> Option<Platform> {
     let (architecture, variant) = architecture
         .split_once(" variant ")
         .map_or((architecture, None), |(architecture, variant)| (architecture, Some(variant)));
-    let has_space = [Some(os), version, Some(architecture), variant];
-    (!has_space.into_iter().flatten().any(|part| part.is_empty() || part.contains(' '))).then(|| Platform {
+    let parts = [Some(os), version, Some(architecture), variant];
+    (!parts.into_iter().flatten().any(|part| part.is_empty() || part.contains(' '))).then(|| Platform {
         variant: variant.map(str::to_owned),
         os_version: version.map(str::to_owned),
         ..Platform::new(os, architecture)

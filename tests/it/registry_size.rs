@@ -47,7 +47,7 @@ async fn a_large_registry_is_known_as_it_is_and_each_start_goes_on_where_the_las
     // The indexes of which a part is refused.
     assert!(again_now - again_before <= 60, "{again_now} after {again_before}: {start:?}");
 
-    // What changed while clade was down: tags that moved, tags and repositories that are gone.
+    // While clade was down, tags have moved, and tags and repositories have gone.
     let names = registry.repositories();
     let mut pushed = 0;
     for (number, name) in names.iter().enumerate() {

@@ -34,7 +34,7 @@ fn empty(options: &[&str]) -> Registry {
     Registry::start_in(tempfile::tempdir().unwrap(), options, "")
 }
 
-/// What they push is in the right classes, becomes outdated when its base moves, and claims what the tool wrote.
+/// Their images are in the right classes, becomes outdated when its base moves, and claims what the tool wrote.
 fn is_answered_right(registry: &Registry) {
     let at = &registry.address;
     let dir = tempfile::tempdir().unwrap();

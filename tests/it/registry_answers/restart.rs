@@ -1,4 +1,4 @@
-//! What a start asks a registry for, after an earlier one has published what the registry has.
+//! A start asks a registry for nothing that an earlier one has published.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -46,7 +46,7 @@ async fn a_start_asks_where_each_tag_points_and_reads_no_document_again() {
     assert_eq!(documents(&server), 5);
     assert!(server.asked("HEAD /v2/a/manifests/") >= heads + 6);
     assert_eq!(images_of(&clade, &server, "a:2"), Some(BTreeSet::from([one, other])));
-    // What is new is read, and nothing else.
+    // clade reads the new document, and nothing else.
     let new = server.image("a", &["C"]);
     server.tags("a", &[("1", new), ("2", both), ("3", one)]);
     start(&clade, &server, 2).await;

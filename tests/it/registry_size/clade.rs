@@ -20,7 +20,7 @@ use crate::support::fold;
 /// A log, and each start of clade on it.
 pub(crate) struct Clade {
     log: SharedLog,
-    /// What sources are told that the publisher wants, if it is not what it does want.
+    /// The digests that sources are told to look for, if they differ from those that the publisher wants.
     pub(crate) wanted: Option<Wanted>,
 }
 

@@ -29,7 +29,7 @@ pub struct Counts {
     pub heads: u64,
     /// Manifests, indexes and configs.
     pub documents: u64,
-    /// What is refused for ever.
+    /// The manifests that the registry refuses for ever.
     pub refused: u64,
     /// Answers 429 and 5xx.
     pub failed: u64,
@@ -56,7 +56,7 @@ impl std::ops::Sub for Counts {
 /// Tags by full name, each with its target and the images there.
 pub type Tags = BTreeMap<String, (Digest, BTreeSet<Digest>)>;
 
-/// How a document can be made again. Kept whole, they would take more memory than what is measured.
+/// The parts from which a document is made again. Whole documents would take more memory than clade, which is measured.
 #[derive(Clone)]
 enum Document {
     Manifest(String),
@@ -78,7 +78,7 @@ struct Content {
     address: String,
     repositories: BTreeMap<String, Repository>,
     counts: Counts,
-    /// How often each document of a repository was delivered.
+    /// The number of deliveries of each document of a repository.
     delivered: HashMap<(String, Digest), u32>,
     random: fastrand::Rng,
 }

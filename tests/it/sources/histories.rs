@@ -290,7 +290,7 @@ fn another_git_clone_is_a_folder_as_any_other() {
     assert_eq!((imported.counts.images, imported.counts.dead_letters), (1, 0));
 }
 
-/// What clade says of a folder that it cannot read.
+/// The error that clade gives for a folder that it cannot read.
 fn passed_over(dir: &Path) -> String {
     match clade::source::find(&[dir.to_owned()]) {
         Ok(found) => panic!("{found:?}"),
