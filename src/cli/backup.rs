@@ -1,15 +1,14 @@
 //! `clade backup`.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::args::BackupArgs;
 use super::client::{Here, Reached, nothing_in, of};
+use super::copying::Copying;
 use super::error::CliError;
+use super::output;
 use super::patience::once_it_is_time;
-use super::{output, progress};
 use crate::api::Client;
+use crate::log::Copies as _;
 use crate::log::embedded::{EmbeddedLog, Restored, Restoring};
-use crate::log::{Copies as _, LogError};
 use crate::node::local;
 
 pub(super) fn backup(
@@ -38,44 +37,15 @@ pub(super) fn backup(
 /// Makes the copy of what a process sends.
 fn through(client: &Client, args: &BackupArgs) -> Result<Restored, CliError> {
     once_it_is_time(|| {
-        let mut copying = Copying::begin(args)?;
+        let mut copying = Copying::begin(&args.dir)?;
         client.download("/v1/backup", |piece| copying.take(piece).map_err(std::io::Error::other))?;
-        copying.finish()
+        Ok(copying.finish()?)
     })
 }
 
 /// Makes the copy of a log that this process has open.
 fn from(log: &EmbeddedLog, args: &BackupArgs) -> Result<Restored, CliError> {
-    let mut copying = Copying::begin(args)?;
+    let mut copying = Copying::begin(&args.dir)?;
     log.copy(&mut |piece| copying.take(piece))?;
-    copying.finish()
-}
-
-/// A copy that is being made, with its progress.
-struct Copying {
-    restoring: Restoring,
-    bar: progress::Progress,
-}
-
-impl Copying {
-    fn begin(args: &BackupArgs) -> Result<Self, CliError> {
-        Ok(Self { restoring: Restoring::begin(&args.dir)?, bar: progress::count(0, "copying") })
-    }
-
-    fn take(&mut self, piece: &[u8]) -> Result<(), LogError> {
-        self.restoring.take(piece)?;
-        let (done, of) = self.restoring.records();
-        self.bar.set(done, of);
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Restored, CliError> {
-        self.bar.finish();
-        // redb reads on one thread at a time, and tells from within.
-        let bar = Mutex::new(progress::bytes(0, "checking"));
-        let restored = self.restoring.finish(move |done, of| {
-            bar.lock().unwrap_or_else(PoisonError::into_inner).set(done, of);
-        });
-        Ok(restored?)
-    }
+    Ok(copying.finish()?)
 }

@@ -6,22 +6,25 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::args::{CheckArgs, LogArgs, LogCommand, ReportFormat};
+use super::args::{CheckArgs, LogArgs, LogCommand, RepairArgs, ReportFormat};
 use super::client::{nothing_in, while_in_use};
+use super::copying::Copying;
 use super::error::CliError;
 use super::{output, progress};
-use crate::log::embedded::{self, Checked};
+use crate::log::embedded::{self, Checked, Restored, Salvaged};
 use crate::node::local;
 
 pub(super) fn log(dir: &Path, args: &LogArgs) -> Result<(), CliError> {
-    let LogCommand::Check(check) = &args.command;
-    self::check(dir, check)
-}
-
-fn check(dir: &Path, args: &CheckArgs) -> Result<(), CliError> {
     if !local::exists(dir) {
         return Err(nothing_in(dir));
     }
+    match &args.command {
+        LogCommand::Check(args) => check(dir, args),
+        LogCommand::Repair(args) => repair(dir, args),
+    }
+}
+
+fn check(dir: &Path, args: &CheckArgs) -> Result<(), CliError> {
     let checked = while_in_use(dir, || {
         // redb reads on one thread at a time, and tells from within.
         let bar = Mutex::new(progress::bytes(0, "checking"));
@@ -39,11 +42,57 @@ fn check(dir: &Path, args: &CheckArgs) -> Result<(), CliError> {
     match checked.many() {
         0 => Ok(()),
         many => Err(CliError::Failed(format!(
-            "the log in {} is damaged: {many} damages; put a backup of log.redb in its place, or move it away and import \
-             again",
+            "the log in {} is damaged: {many} damages; put a backup of log.redb in its place, or save what can be read with \
+             `clade log repair`",
             dir.display()
         ))),
     }
+}
+
+fn repair(dir: &Path, args: &RepairArgs) -> Result<(), CliError> {
+    let (found, restored) = while_in_use(dir, || {
+        let mut copying = Copying::begin(&args.dir)?;
+        let bar = Mutex::new(progress::bytes(0, "reading"));
+        let found =
+            embedded::salvage(dir, "clade log repair", &mut |piece| copying.take(piece), move |done, of| {
+                bar.lock().unwrap_or_else(PoisonError::into_inner).set(done, of)
+            })?;
+        Ok((found, copying.finish()?))
+    })?;
+    match args.output {
+        ReportFormat::Table => show_repaired(&found, &restored)?,
+        ReportFormat::Json => {
+            let text = serde_json::to_string_pretty(&repaired_as_json(&found, &restored))
+                .map_err(CliError::failed)?;
+            writeln!(std::io::stdout().lock(), "{text}")?;
+        }
+    }
+    Ok(())
+}
+
+fn show_repaired(found: &[Salvaged], restored: &Restored) -> Result<(), CliError> {
+    let rows = found.iter().map(|found| {
+        let lost = found.lost.map_or_else(|| "unknown".to_owned(), |lost| lost.to_string());
+        vec![found.of.to_string(), found.records.to_string(), lost]
+    });
+    output::table(&["PARTITION", "RECORDS", "LOST"], rows.collect(), &[1, 2], "record")?;
+    let Restored { file, bytes, records } = restored;
+    output::lines([format!("{}: {records} records, {bytes} bytes, checked", file.display())])?;
+    Ok(())
+}
+
+fn repaired_as_json(found: &[Salvaged], restored: &Restored) -> Value {
+    let partitions: Vec<Value> = found
+        .iter()
+        .map(|found| {
+            json!({
+                "topic": found.of.topic.to_string(), "partition": found.of.partition, "records": found.records,
+                "lost": found.lost,
+            })
+        })
+        .collect();
+    let Restored { file, bytes, records } = restored;
+    json!({"file": file, "bytes": bytes, "records": records, "partitions": partitions})
 }
 
 fn show(checked: &Checked) -> Result<(), CliError> {

@@ -4,6 +4,7 @@ mod args;
 mod audit;
 mod backup;
 mod client;
+mod copying;
 mod coverage;
 mod demo;
 mod error;

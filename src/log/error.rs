@@ -34,7 +34,7 @@ pub enum LogError {
     /// The file has something else than clade has written. Another attempt finds the same.
     #[error(
         "{} is damaged: {problem}; `clade log check --data-dir {}` lists all damages; put a backup of the file in its place, or \
-         move it away and import again",
+         save what can be read with `clade log repair`",
         .file.display(),
         dir(.file).display()
     )]

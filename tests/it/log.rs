@@ -12,6 +12,7 @@ use clade::record::{Record, Topic};
 mod backup;
 mod damaged;
 mod embedded_only;
+mod repair;
 
 const ALL: ReadLimit = ReadLimit { records: usize::MAX, bytes: usize::MAX };
 const IMAGES: TopicPartition = TopicPartition { topic: Topic::Images, partition: 1 };

@@ -29,7 +29,7 @@ pub(in crate::cli) use audit::{
 };
 pub(in crate::cli) use backup::BackupArgs;
 pub(in crate::cli) use kubernetes::{KubernetesArgs, LabellingArgs};
-pub(in crate::cli) use log::{CheckArgs, LogArgs, LogCommand};
+pub(in crate::cli) use log::{CheckArgs, LogArgs, LogCommand, RepairArgs};
 pub(in crate::cli) use rebuild::{RebuildArgs, RebuildCommand, RebuildingArgs, StartRebuildArgs};
 pub(in crate::cli) use registry::RegistryArgs;
 pub(in crate::cli) use services::{
@@ -114,7 +114,7 @@ pub(in crate::cli) enum Command {
     Auditor(AuditorArgs),
     /// Verify, show and replay the audit trail
     Audit(AuditArgs),
-    /// Check the log of a data directory
+    /// Check the log of a data directory, or save what can be read of it
     Log(LogArgs),
     /// Back up the log of a data directory, also while clade runs on it
     Backup(BackupArgs),

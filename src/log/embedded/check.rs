@@ -8,7 +8,7 @@ use redb::Database;
 
 use super::extent::{self, Extent};
 use super::meta::{EMPTY, FILE, cannot_open, prepare};
-use super::overlay::Overlay;
+use super::overlay::{Overlay, Unreadable};
 use super::store::Store;
 use super::tables::RECORDS;
 use super::walk::walk;
@@ -84,6 +84,16 @@ impl Checked {
         }
     }
 
+    fn note_unreadable(&mut self, unreadable: &Unreadable) {
+        if let Some((pages, first)) = unreadable.found() {
+            self.add(
+                None,
+                None,
+                format!("the disk does not give back {pages} pages of 4096 bytes, the first of them at byte {first}"),
+            );
+        }
+    }
+
     /// Notes what a failure says about the file. Any other failure ends the check.
     fn note(&mut self, partition: Option<TopicPartition>, failed: LogError) -> Result<(), LogError> {
         let LogError::Damaged { problem, .. } = failed else { return Err(failed) };
@@ -120,7 +130,7 @@ pub(super) fn check_file(
     // Every page is read for its records, and once more for redb's own checksums.
     let whole = bytes * 2;
     let told = Box::new(move |read: u64| told(read.min(whole), whole));
-    let overlay = Overlay::open(path, told).map_err(cannot_read)?;
+    let (overlay, unreadable) = Overlay::open(path, told).map_err(cannot_read)?;
     let opened = Store::open(
         path,
         || Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(overlay),
@@ -129,6 +139,7 @@ pub(super) fn check_file(
     let mut store = match opened {
         Ok(store) => store,
         Err(failed) => {
+            checked.note_unreadable(&unreadable);
             checked.note(None, failed)?;
             return Ok(checked);
         }
@@ -153,6 +164,7 @@ pub(super) fn check_file(
         ),
         Err(failed) => checked.note(None, failed)?,
     }
+    checked.note_unreadable(&unreadable);
     Ok(checked)
 }
 

@@ -17,6 +17,7 @@ mod lock;
 mod meta;
 mod open;
 mod overlay;
+mod repair;
 mod store;
 mod tables;
 mod upgrade;
@@ -33,6 +34,7 @@ use std::time::Duration;
 pub use backup::{Restored, Restoring};
 pub use check::{Checked, CheckedPartition, Damage, check};
 pub use open::Options;
+pub use repair::{Salvaged, salvage};
 
 use super::positional::{self, Positional, PositionalReader, Seen};
 use super::{

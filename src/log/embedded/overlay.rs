@@ -3,13 +3,13 @@
 //! redb writes whenever it opens a file, and repairs one that was not closed properly. A check must not change what it
 //! checks: the damaged file may be the only one there is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Error, ErrorKind};
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::backends::FileBackend;
 use redb::{BackendError, StorageBackend};
@@ -20,11 +20,29 @@ const PAGE: usize = 4096;
 /// Told how many bytes have been read.
 pub(super) type Told = Box<dyn Fn(u64) + Send + Sync>;
 
-pub(super) struct Overlay {
-    file: FileBackend,
+pub(super) struct Overlay<F = FileBackend> {
+    file: F,
     written: Mutex<Written>,
     read: AtomicU64,
     told: Told,
+    unreadable: Unreadable,
+}
+
+/// The pages of a file that the disk does not give back. They read as zeros: redb would stop at the first failure, and read
+/// nothing any more.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Unreadable(Arc<Mutex<BTreeSet<u64>>>);
+
+impl Unreadable {
+    fn pages(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of pages, and where the first of them begins in the file.
+    pub(super) fn found(&self) -> Option<(usize, u64)> {
+        let pages = self.pages();
+        pages.first().map(|page| (pages.len(), page * PAGE as u64))
+    }
 }
 
 struct Written {
@@ -34,20 +52,28 @@ struct Written {
     of_file: u64,
 }
 
-impl std::fmt::Debug for Overlay {
+impl<F> std::fmt::Debug for Overlay<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Overlay").finish_non_exhaustive()
     }
 }
 
 impl Overlay {
-    pub(super) fn open(path: &Path, told: Told) -> std::io::Result<Self> {
+    pub(super) fn open(path: &Path, told: Told) -> std::io::Result<(Self, Unreadable)> {
         // A lock that excludes others needs a file that is open for writing.
         let file = File::options().read(true).write(true).open(path)?;
         let len = file.metadata()?.len();
         let file = FileBackend::new(file).map_err(Error::other)?;
+        Ok(Self::over(file, len, told))
+    }
+}
+
+impl<F: StorageBackend> Overlay<F> {
+    fn over(file: F, len: u64, told: Told) -> (Self, Unreadable) {
         let written = Mutex::new(Written { pages: BTreeMap::new(), len, of_file: len });
-        Ok(Self { file, written, read: AtomicU64::new(0), told })
+        let unreadable = Unreadable::default();
+        let overlay = Self { file, written, read: AtomicU64::new(0), told, unreadable: unreadable.clone() };
+        (overlay, unreadable)
     }
 
     fn written(&self) -> MutexGuard<'_, Written> {
@@ -59,7 +85,21 @@ impl Overlay {
         let left = usize::try_from(of_file.saturating_sub(offset)).unwrap_or(usize::MAX);
         let (there, beyond) = out.split_at_mut(left.min(out.len()));
         beyond.fill(0);
-        if there.is_empty() { Ok(()) } else { self.file.read(offset, there) }
+        if there.is_empty() || self.file.read(offset, there).is_ok() {
+            return Ok(());
+        }
+        for (page, _, at, len) in parts(offset, there.len()) {
+            let part = &mut there[at..at + len];
+            match self.file.read(offset + at as u64, part) {
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Err(error),
+                Err(_) => {
+                    part.fill(0);
+                    self.unreadable.pages().insert(page);
+                }
+                Ok(()) => {}
+            }
+        }
+        Ok(())
     }
 }
 
@@ -77,7 +117,7 @@ fn parts(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize, usize, us
     })
 }
 
-impl StorageBackend for Overlay {
+impl<F: StorageBackend> StorageBackend for Overlay<F> {
     fn len(&self) -> Result<u64, Error> {
         Ok(self.written().len)
     }
@@ -170,7 +210,7 @@ mod tests {
         let path = dir.path().join("file");
         let content: Vec<u8> = (0..10_000_u32).map(|number| number.to_le_bytes()[0]).collect();
         std::fs::write(&path, &content).unwrap();
-        let overlay = Overlay::open(&path, Box::new(|_| {})).unwrap();
+        let (overlay, _) = Overlay::open(&path, Box::new(|_| {})).unwrap();
         let mut expected = content.clone();
         overlay.write(4_000, &[7; 5_000]).unwrap();
         expected[4_000..9_000].fill(7);
@@ -183,5 +223,44 @@ mod tests {
         assert!(found == expected);
         assert_eq!(overlay.read(19_999, &mut [0; 2]).unwrap_err().kind(), ErrorKind::UnexpectedEof);
         assert!(std::fs::read(&path).unwrap() == content);
+    }
+    /// A disk that does not give back some bytes.
+    #[derive(Debug)]
+    struct Bad(std::ops::Range<u64>);
+
+    impl StorageBackend for Bad {
+        fn len(&self) -> Result<u64, Error> {
+            Ok(20_000)
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), Error> {
+            if offset < self.0.end && self.0.start < offset + out.len() as u64 {
+                return Err(Error::other("the sector is bad"));
+            }
+            out.fill(7);
+            Ok(())
+        }
+
+        fn set_len(&self, _: u64) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn sync_data(&self) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn write(&self, _: u64, _: &[u8]) -> Result<(), Error> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn pages_that_the_disk_does_not_give_back_are_zeros_and_noted() {
+        let (overlay, unreadable) = Overlay::over(Bad(5_000..9_000), 20_000, Box::new(|_| {}));
+        let mut found = vec![1; 20_000];
+        overlay.read(0, &mut found).unwrap();
+        assert!(found[4_096..12_288].iter().all(|byte| *byte == 0));
+        assert!(found[..4_096].iter().chain(&found[12_288..]).all(|byte| *byte == 7));
+        assert_eq!(unreadable.found(), Some((2, 4_096)));
     }
 }

@@ -141,3 +141,28 @@ fn a_log_is_not_checked_while_clade_runs_on_it_nor_if_there_is_none() {
     let (code, told) = shell.fails(&["log", "check", "--kafka", "127.0.0.1:1"]);
     assert!(code == 2 && told.contains("clade log works on a data directory"), "{told}");
 }
+
+#[test]
+fn what_can_be_read_of_a_damaged_log_is_saved_and_the_sources_give_the_rest_again() {
+    let shell = Shell::new();
+    let answers = |dir: &str| shell.ok(&["get", "images", "-o", "wide", "--data-dir", dir]);
+    let (whole, data, saved) = (answers(&shell.path("data")), shell.path("data"), shell.path("saved"));
+    damage(&shell, &digest("app1conf").to_string());
+    let damaged = std::fs::read(shell.path(FILE)).unwrap();
+    let found = shell.json(&["log", "repair", &saved, "-o", "json"]);
+    let lost = |row: &serde_json::Value| row["lost"].as_u64().unwrap();
+    let rows = found["partitions"].as_array().unwrap();
+    assert!(rows.iter().any(|row| row["topic"] == "images" && lost(row) == 1), "{found}");
+    assert!(std::fs::read(shell.path(FILE)).unwrap() == damaged, "the damaged log is changed");
+    assert!(shell.ok(&["log", "check", "--data-dir", &saved]).contains("whole:"));
+    let left = shell.ok(&["get", "images", "-o", "name", "--data-dir", &saved]);
+    assert!(!left.is_empty() && left.lines().count() < whole.lines().count() - 1, "{left}");
+    shell.ok(&["import", &shell.path("registry"), "--data-dir", &saved]);
+    assert_eq!(answers(&saved), whole, "as before");
+    // A directory that has a log is refused, and a directory without one has nothing to repair.
+    let (code, told) = shell.fails(&["log", "repair", &saved, "--data-dir", &data]);
+    assert!(code == 1 && told.contains("is there already"), "{code} {told}");
+    let nothing = shell.path("nothing");
+    let (code, told) = shell.fails(&["log", "repair", &shell.path("other"), "--data-dir", &nothing]);
+    assert!(code == 3 && told.contains("nothing"), "{code} {told}");
+}

@@ -50,7 +50,7 @@ pub(super) fn make(dir: &Path) -> Content {
 }
 
 /// Damages a file in one way. Returns what was done.
-fn damage(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) -> String {
+pub(super) fn damage(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) -> String {
     let pages = bytes.len() / PAGE;
     let (one, other) = (random.usize(..pages) * PAGE, random.usize(..pages) * PAGE);
     match random.u8(0..4) {

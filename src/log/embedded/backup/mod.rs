@@ -9,4 +9,5 @@ mod parts;
 mod restore;
 
 pub(super) use copy::copy;
+pub(super) use parts::Part;
 pub use restore::{Restored, Restoring};

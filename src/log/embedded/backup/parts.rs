@@ -25,7 +25,7 @@ const FAILED: u8 = 5;
 
 /// A part of a copy.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Part<'a> {
+pub(in super::super) enum Part<'a> {
     /// The number of partitions of the log, and of all records that follow.
     Begin {
         partitions: u16,
@@ -48,7 +48,7 @@ pub(super) enum Part<'a> {
 
 impl Part<'_> {
     /// The part as bytes.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(in super::super) fn encode(&self) -> Vec<u8> {
         let (kind, body) = match self {
             Self::Begin { partitions, records } => (
                 BEGIN,
