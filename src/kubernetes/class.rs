@@ -175,6 +175,12 @@ pub struct VersionImage {
     pub layer_identity: LayerIdentity,
     /// The chain IDs of the layers, base first. The last one is that of the whole image.
     pub chains: Vec<String>,
+    /// The layers, base first. clade reads them again if it has lost its log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<String>,
+    /// The same layers as a registry stores them, if `layers` are diff IDs and both are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blobs: Vec<String>,
 }
 
 /// A condition, as in other Kubernetes objects.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::ImageClassGroup;
-use super::class::{ImageClassGroupStatus, ImageClassStatus};
+use super::class::{ClassVersion, ImageClassGroupStatus, ImageClassStatus};
 
 /// A class as it is on the server.
 #[derive(Clone)]
@@ -16,6 +16,15 @@ pub(super) struct DeclaredClass {
     pub(super) status: ImageClassStatus,
     /// The reason why the class cannot be followed at all.
     pub(super) problem: Option<String>,
+}
+
+impl DeclaredClass {
+    /// The versions that the status names, newest first; none if it describes another declaration.
+    pub(super) fn remembered(&self) -> impl Iterator<Item = &ClassVersion> {
+        let is_of_this = self.status.observed_generation == self.generation;
+        let versions = self.status.current.iter().chain(&self.status.history);
+        versions.filter(move |_| is_of_this)
+    }
 }
 
 /// Everything declared. Clones share it.

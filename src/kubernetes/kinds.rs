@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::class::Stated;
 use super::declared::{Declared, DeclaredClass};
 use super::raw::{Kind, Raw};
+use super::remembered::remembered;
 use super::{ImageClass, ImageClassGroup, SOURCE};
 use crate::declare::{ClassSpec, GroupSpec};
 use crate::observe::{Listing, Observation, ObservedTag};
@@ -157,13 +158,16 @@ impl Watched for ImageClass {
     fn observe(object: &Raw<Self>, declared: &Declared) -> Result<Vec<Observation>, String> {
         let read = read_class(object);
         let status = serde_json::from_str::<Stated>(object.json.get()).unwrap_or_default().status;
-        declared.put_class(DeclaredClass {
+        let class = DeclaredClass {
             name: object.key(),
             generation: object.metadata.generation,
             status,
             problem: read.as_ref().err().cloned(),
-        });
-        Ok(vec![Observation::Class(Box::new(read?))])
+        };
+        let versions = read.as_ref().map(|spec| remembered(&class, spec)).unwrap_or_default();
+        declared.put_class(class);
+        let history = Observation::ClassHistory(object.key(), versions);
+        Ok(vec![history, Observation::Class(Box::new(read?))])
     }
 
     fn gone(object: &Raw<Self>, declared: &Declared) -> Option<Observation> {

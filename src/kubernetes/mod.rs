@@ -20,6 +20,7 @@ mod kinds;
 mod labels;
 mod lease;
 mod raw;
+mod remembered;
 mod status;
 mod watch;
 

@@ -129,11 +129,20 @@ fn class_status(class: &DeclaredClass, known: Option<&Class>, now: &str) -> Imag
             message: of.message.clone(),
         }
     };
-    let history = status.history.iter().take(HISTORY);
+    let history = match status.versions() {
+        // A log that is new has none. Those of the log before it stay until the class has a current version again.
+        0 => class.remembered().take(HISTORY).cloned().collect(),
+        _ => status
+            .history
+            .iter()
+            .take(HISTORY)
+            .map(|(version, until)| told_version(version, *until))
+            .collect(),
+    };
     ImageClassStatus {
         observed_generation: class.generation,
         current: status.current.as_ref().map(|current| told_version(current, status.current_until)),
-        history: history.map(|(version, until)| told_version(version, *until)).collect(),
+        history,
         versions: known.and_then(|_| i64::try_from(status.versions()).ok()),
         members: None,
         outdated: None,
@@ -147,6 +156,8 @@ fn told_version(version: &VersionRecord, until: Option<Timestamp>) -> ClassVersi
         platform: image.platform.to_string(),
         layer_identity: image.layer_identity,
         chains: image.chain().chain_ids().map(|id| id.to_string()).collect(),
+        layers: image.layers.iter().map(ToString::to_string).collect(),
+        blobs: image.blobs.iter().map(ToString::to_string).collect(),
     });
     ClassVersion {
         digest: version.digest.to_string(),

@@ -103,6 +103,7 @@ impl Publisher {
         };
         self.unsettled.remove(name);
         self.young.remove(name);
+        self.remembered.remove(name);
         self.adopting.retain(|_, classes| {
             classes.remove(name);
             !classes.is_empty()

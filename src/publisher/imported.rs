@@ -1,11 +1,11 @@
 //! Versions that an administrator imports: another clade exported them, or somebody else keeps the history of the tag.
 
-use super::versions::{Earlier, chains_of};
+use super::versions::{Earlier, too_new};
 use super::{PublishError, Publisher};
 use crate::class::Class;
 use crate::observe::ObservedVersion;
 use crate::record::catalog::ImageChain;
-use crate::record::{DeadLetterRecord, Origin, Timestamp, canonical_name};
+use crate::record::{DeadLetterRecord, Origin, canonical_name};
 
 impl Publisher {
     /// Takes a version for all classes that follow its tag. It becomes a dead letter if there is none, or none has a
@@ -41,7 +41,10 @@ impl Publisher {
         let images: Vec<ImageChain> =
             images.into_iter().map(|image| self.as_known(image)).collect::<Result<_, _>>()?;
         for class in names {
-            if let Some(reason) = self.too_new(&class, since, &images) {
+            let current = self.catalog.class(&class).and_then(Class::current);
+            let too_new = current
+                .and_then(|current| too_new(&class, (current.since, &current.images), (since, &images)));
+            if let Some(reason) = too_new {
                 let place = format!("version {digest} of {tag}");
                 self.pending.dead_letters.push(DeadLetterRecord::new(place, None, reason, None));
                 continue;
@@ -52,19 +55,5 @@ impl Publisher {
             self.pending.imported += 1;
         }
         Ok(())
-    }
-
-    /// The reason why a version is none of the earlier ones: it began after the current one.
-    fn too_new(&self, class: &str, since: Option<Timestamp>, images: &[ImageChain]) -> Option<String> {
-        let current = self.catalog.class(class)?.current()?;
-        let began = current.since.filter(|current| since.is_some_and(|since| since > *current))?;
-        let known: Vec<_> = chains_of(&current.images).collect();
-        if chains_of(images).all(|chain| known.contains(&chain)) {
-            return None;
-        }
-        Some(format!(
-            "it began after the current version of class {class:?}, which began at {began}: import it again once the tag \
-             has moved on"
-        ))
     }
 }

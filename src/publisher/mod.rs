@@ -26,6 +26,7 @@ mod migrate;
 mod places;
 mod polled;
 mod published;
+mod remembered;
 mod restore;
 mod settle;
 mod tags;
@@ -88,6 +89,8 @@ pub struct Publisher {
     /// The classes with a pattern that names a tag which has just moved, and when that tag will have rested.
     young: BTreeMap<String, Timestamp>,
     claimed: Claimed,
+    /// Versions that the status of a class still has, of classes that have none here yet.
+    remembered: BTreeMap<String, Vec<crate::observe::ObservedVersion>>,
     /// The classes that follow a chain of which no image is known.
     adopting: HashMap<ChainId, BTreeSet<String>>,
     /// By class, the digests that claims name, and the repository of the tag that they name.
@@ -201,6 +204,7 @@ impl Publisher {
             | Observation::Group(_)
             | Observation::GroupGone(_) => self.observe_declaration(observation)?,
             Observation::Version(version) => self.observe_version(*version)?,
+            Observation::ClassHistory(class, versions) => self.observe_history(class, versions),
             Observation::NotAnImage(what) => {
                 tracing::debug!(what, "left out: it is no image");
                 self.counts.not_images += 1;

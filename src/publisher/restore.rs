@@ -46,6 +46,7 @@ impl Publisher {
             waiting_classes: HashMap::new(),
             patterned: BTreeMap::new(),
             young: BTreeMap::new(),
+            remembered: BTreeMap::new(),
             claimed: Claimed::default(),
             adopting: HashMap::new(),
             wanted: BTreeMap::new(),

@@ -81,7 +81,8 @@ impl Publisher {
                 }
                 // Earlier versions count only beside a current one, which may be the news.
                 let scope = if record.current.is_none() { &Scope::All } else { scope };
-                let (earlier, wanted) = self.earlier(&record, &tag, scope)?;
+                let (mut earlier, wanted) = self.earlier(&record, &tag, scope)?;
+                earlier.extend(self.remembered(&record, &targets)?);
                 (targets, following, earlier, Some((tag, wanted)))
             }
             Followed::Chain(chain) => return self.track_chain(record, *chain),

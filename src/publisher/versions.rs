@@ -166,7 +166,7 @@ fn content(images: &[ImageChain]) -> Content {
     chains_of(images).collect()
 }
 
-pub(super) fn chains_of(images: &[ImageChain]) -> impl Iterator<Item = Chain> {
+fn chains_of(images: &[ImageChain]) -> impl Iterator<Item = Chain> {
     images.iter().map(|image| (image.platform.clone(), image.layer_identity, image.chain_id))
 }
 
@@ -174,6 +174,23 @@ pub(super) fn chains_of(images: &[ImageChain]) -> impl Iterator<Item = Chain> {
 fn all_chains(image: &ImageChain) -> impl Iterator<Item = Chain> {
     let chains = image.chains().filter_map(|chain| Some((chain.identity(), chain.last()?)));
     chains.map(|(identity, id)| (image.platform.clone(), identity, id))
+}
+
+/// The reason why a version is none of the earlier ones: it began after the current one, and is another.
+pub(super) fn too_new(
+    class: &str,
+    (current_since, current): (Option<Timestamp>, &[ImageChain]),
+    (since, images): (Option<Timestamp>, &[ImageChain]),
+) -> Option<String> {
+    let began = current_since.filter(|current| since.is_some_and(|since| since > *current))?;
+    let known: Vec<_> = chains_of(current).collect();
+    if chains_of(images).all(|chain| known.contains(&chain)) {
+        return None;
+    }
+    Some(format!(
+        "it began after the current version of class {class:?}, which began at {began}: import it again once the tag has \
+         moved on"
+    ))
 }
 
 /// The version of a target. Images that are known of it stay, also if they are pruned by now.

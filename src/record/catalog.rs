@@ -154,6 +154,23 @@ pub enum Operator {
 }
 
 impl ImageChain {
+    /// The chain of an image with these layers, and with their blobs if both are known. The error says what does not go
+    /// together.
+    pub fn new(
+        digest: Digest,
+        platform: Platform,
+        layer_identity: LayerIdentity,
+        layers: Vec<Digest>,
+        blobs: Vec<Digest>,
+    ) -> Result<Self, String> {
+        if !blobs.is_empty() && (layer_identity == LayerIdentity::Blob || blobs.len() != layers.len()) {
+            return Err(format!("the blobs of the image {digest} do not go with its layers"));
+        }
+        let chain = LayerChain::new(layer_identity, layers);
+        let chain_id = chain.last().ok_or_else(|| format!("the image {digest} has no layers"))?;
+        Ok(Self { digest, platform, layer_identity, layers: chain.layers().to_vec(), chain_id, blobs })
+    }
+
     /// The layers as a chain.
     pub fn chain(&self) -> LayerChain {
         LayerChain::new(self.layer_identity, self.layers.iter().copied())

@@ -9,7 +9,7 @@ use super::line::{ImageLine, LayerLine, Line, TagLine, VersionImageLine, Version
 use crate::observe::{Observation, ObservedTag, ObservedVersion};
 use crate::oci::document::not_an_image_tag;
 use crate::oci::reference::{is_repository, is_tag};
-use crate::oci::{Digest, LayerChain, LayerIdentity, Reference};
+use crate::oci::{Digest, LayerIdentity, Reference};
 use crate::record::catalog::ImageChain;
 use crate::record::image::Evidence;
 use crate::record::{Claim, ImageRecord, Layer, TagImage, TagItem};
@@ -181,13 +181,7 @@ fn version(line: VersionLine) -> Result<Observation, String> {
     }
     let chain = |image: VersionImageLine| {
         let VersionImageLine { digest, platform, layer_identity, layers, blobs } = image;
-        if !blobs.is_empty() && (layer_identity == LayerIdentity::Blob || blobs.len() != layers.len()) {
-            return Err(format!("the blobs of the image {digest} do not go with its layers"));
-        }
-        let chain = LayerChain::new(layer_identity, layers);
-        let chain_id = chain.last().ok_or_else(|| format!("the image {digest} has no layers"))?;
-        let layers = chain.layers().to_vec();
-        Ok::<_, String>(ImageChain { digest, platform, layer_identity, layers, chain_id, blobs })
+        ImageChain::new(digest, platform, layer_identity, layers, blobs)
     };
     let images = images.into_iter().map(chain).collect::<Result<_, _>>()?;
     Ok(Observation::Version(Box::new(ObservedVersion { tag: version_of, digest, since, built, images })))

@@ -6,6 +6,8 @@ use clade::oci::Digest;
 use clade::record::image::Evidence;
 use clade::record::{Claim, Origin, Timestamp, VersionSources};
 
+mod remembered;
+
 use crate::domain::{CURRENT, OUTDATED, explain};
 use crate::support::{World, class, digest, image};
 

@@ -120,6 +120,44 @@ fn what_was_deleted_and_moved_while_nobody_watched_is_noticed_at_the_next_start(
 
 #[test]
 #[ignore = "needs a Kubernetes API server: make test"]
+fn a_clade_that_has_lost_its_log_takes_earlier_versions_from_the_status_of_the_class() {
+    let server = Server::begin();
+    server.apply(&example());
+    let dir = tempfile::tempdir().unwrap();
+    let running = Clade::run(&server, dir.path());
+    becomes(&both_versions(), || server.states("rhel7", ALL));
+    let origins = || {
+        let status = server.status_of("rhel7");
+        (
+            status["current"]["origin"].clone(),
+            status["history"][0]["origin"].clone(),
+            status["versions"].clone(),
+        )
+    };
+    becomes(&(json!("observed"), json!("observed"), json!(2)), origins);
+    running.kill();
+
+    // The old base is pruned, and its stream has forgotten it; nothing but the status has its layers.
+    server.delete("images.image.openshift.io", &digest("base1").to_string());
+    server.delete("imagestreams.image.openshift.io", "base");
+    let dir = tempfile::tempdir().unwrap();
+    let running = Clade::run(&server, dir.path());
+    eventually("the class waits for its tag", || {
+        server.status_of("rhel7")["conditions"].to_string().contains("NotFound")
+    });
+    let status = server.status_of("rhel7");
+    assert_eq!(status["history"][0]["digest"], json!(digest("base2")), "what it knew stays: {status}");
+    assert_eq!(status["history"][1]["digest"], json!(digest("base1")), "{status}");
+
+    server.apply(&[stream("base", "latest", &["base2"])]);
+    becomes(&(json!("observed"), json!("history"), json!(2)), origins);
+    let now = [("app1", "outdated"), ("app2", "current"), ("base2", "current")];
+    becomes(&states(&now), || server.states("rhel7", ALL));
+    running.stop();
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: make test"]
 fn bad_objects_have_a_condition_or_a_dead_letter_and_all_else_goes_on() {
     let server = Server::begin();
     let mut objects = example();
