@@ -10,6 +10,7 @@ use super::traces::Traces;
 use super::{Options, Processor, ProcessorError, Results, Step, Unsaved};
 use crate::log::{LogError, Offset, SharedLog, TopicPartition, for_each_from};
 use crate::oci::Digest;
+use crate::record::progress::Lives;
 use crate::record::{ClassificationRecord, Life, ProgressRecord, Topic, decode};
 use crate::shard::{Change, Shard};
 use crate::snapshot::{Found, Position, Unusable};
@@ -105,7 +106,7 @@ pub(super) fn start(
     })
 }
 
-/// Returns `true` if the log has everything that the snapshot contains.
+/// Returns `true` if the log has everything up to this position.
 fn is_within(log: &SharedLog, partition: u16, position: Position) -> Result<bool, LogError> {
     let Position { progress, output } = position;
     let ends = [
@@ -152,6 +153,14 @@ fn last_progress(
     let mut last = last.unwrap_or_else(|| ProgressRecord::beginning(partition, now));
     if last.partitions != now {
         return Err(ProcessorError::Partitions { partition, before: last.partitions, now });
+    }
+    // Also of topics that a mirror has made anew of others: their records are the same and stand at other offsets.
+    if !is_within(log, partition, Position { progress: last, output: None })? {
+        tracing::warn!(
+            partition,
+            "the topics end before what was processed of them, so they are others: everything is read from their beginning"
+        );
+        last = ProgressRecord { images: 0, tags: 0, catalog: 0, lineage: None, lives: Lives::NONE, ..last };
     }
     last.lineage.get_or_insert_with(|| fastrand::u64(..1 << 53));
     Ok(last)

@@ -1,21 +1,22 @@
 //! Snapshots: a restart with one is a restart without, only faster; one that cannot be trusted is told and left.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clade::log::memory::{Faults, MemoryLog};
-use clade::log::{Log, LogError, Offset, Reader, SharedLog, Stored, TopicPartition, Writer};
+use clade::log::{Log, LogError, Offset, Reader, SharedLog, Stored, TopicPartition, Writer, for_each};
 use clade::processor::{Follower, Options, Processor};
 use clade::publisher::Publisher;
-use clade::record::{Life, ProgressRecord, Timestamp, Topic, encode};
+use clade::record::{Cleanup, Life, ProgressRecord, Timestamp, Topic, encode};
 use clade::shard::{Change, Shard};
 use clade::snapshot::{Position, Snapshots};
 use clade::view::View;
 
 use crate::history::{publish, random_fact};
 use crate::oracle::Oracle;
-use crate::support::{World, digest, image};
+use crate::support::{World, digest, image, transitions};
 
 /// Everything that a shard answers, in an order of its own.
 fn answers(shard: &Shard) -> Vec<String> {
@@ -301,4 +302,53 @@ fn a_snapshot_that_cannot_be_written_is_told_and_harms_nobody() {
     let nowhere = options(Snapshots::new(Path::new("/dev/null/snapshots"), Duration::ZERO));
     scene.process(&nowhere);
     assert_eq!(nowhere.metrics.snapshots.get(), 0);
+}
+
+/// A log that a mirror has made of another: of compacted topics the last record of each key, and so other offsets.
+fn mirrored(log: &SharedLog) -> SharedLog {
+    let mirror: SharedLog = Arc::new(MemoryLog::new(log.partitions(), Faults::none()));
+    let mut writer = mirror.writer("mirror").unwrap();
+    for topic in Topic::ALL {
+        for partition in clade::log::follow::partitions(&**log, topic) {
+            let of = TopicPartition { topic, partition };
+            let mut last = BTreeMap::new();
+            for_each(&**log, of, |stored| {
+                // Of the other topics, a mirror has each record.
+                let kept = (topic.cleanup() != Cleanup::Compact).then_some(stored.offset);
+                last.insert((stored.record.key.clone(), kept), (stored.offset, stored.record.clone()));
+            })
+            .unwrap();
+            let mut kept: Vec<_> = last.into_values().collect();
+            kept.sort_unstable_by_key(|(offset, _)| *offset);
+            writer.append(kept.into_iter().map(|(_, record)| (of, record)).collect()).unwrap();
+        }
+    }
+    mirror
+}
+
+#[test]
+fn a_snapshot_of_topics_that_a_mirror_has_made_anew_is_discarded_for_ever() {
+    let mut scene = Scene::new();
+    scene.process(&scene.options());
+    let before = transitions(&*scene.log).len();
+    let ends = |log: &SharedLog| {
+        [Topic::Images, Topic::Tags, Topic::Catalog, Topic::Classifications]
+            .map(|topic| log.end(TopicPartition { topic, partition: 0 }).unwrap())
+    };
+    let (log, before_it) = (mirrored(&scene.log), ends(&scene.log));
+    assert!(ends(&log) != before_it, "the offsets are others");
+    let publisher = Publisher::restore(SharedLog::clone(&log), || Timestamp::UNIX_EPOCH).unwrap();
+    (scene.log, scene.publisher) = (log, publisher);
+    let kept = transitions(&*scene.log).len();
+    assert_eq!(scene.outcome(scene.options()), DISCARDED);
+    // Without it, everything is read, and nothing is announced again.
+    scene.process(&Options::default());
+    assert_eq!((transitions(&*scene.log).len(), kept > 0), (kept, before > 0));
+    // Also once the mirror has grown beyond the offsets of the snapshot, at which other records stand now.
+    while ends(&scene.log).iter().zip(before_it).any(|(now, before)| *now <= before) {
+        scene.publish(50);
+        scene.process(&Options::default());
+    }
+    assert_eq!(scene.outcome(scene.options()), DISCARDED);
+    scene.process(&scene.options());
 }
