@@ -24,6 +24,7 @@ use crate::support::{class, digest, fold, image, transitions};
 use crate::workers::{publisher, start};
 
 mod access;
+mod silent;
 mod strangers;
 mod topics;
 

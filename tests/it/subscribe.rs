@@ -140,7 +140,7 @@ proptest! {
     }
 }
 
-fn transition(image: &str, from: Option<State>, to: Option<State>, tags: &[&str]) -> Record {
+pub(crate) fn transition(image: &str, from: Option<State>, to: Option<State>, tags: &[&str]) -> Record {
     let standing = |state| Standing { state, version: digest("version") };
     let record = TransitionRecord {
         id: digest(&format!("{image} {from:?} {to:?} {tags:?}")),
