@@ -29,8 +29,12 @@ impl Look<'_> {
     pub(super) async fn at_all(&mut self) -> Result<Outcome, Closed> {
         let listed = match self.client.tags(self.name).await {
             Ok(listed) => listed,
-            Err(error) if error.is_refusal() => return Ok(self.refused(&error)),
-            Err(error) => return Ok(Outcome::Failed(error)),
+            Err(error) => {
+                // An earlier poll may have found no such repository. That counts only if this one does not find it either.
+                self.repository.is_absent = false;
+                self.repository.is_partial = true;
+                return Ok(if error.is_refusal() { self.refused(&error) } else { Outcome::Failed(error) });
+            }
         };
         self.repository.refusal = None;
         let was_absent = std::mem::replace(&mut self.repository.is_absent, listed.is_none());
@@ -94,7 +98,6 @@ impl Look<'_> {
     /// repositories.
     fn refused(&mut self, error: &RegistryError) -> Outcome {
         let error = error.to_string();
-        self.repository.is_partial = true;
         if self.repository.refusal.as_ref() != Some(&error) {
             tracing::warn!("{error}; what is known of {} stays as it is", self.client.full_name(self.name));
             self.repository.refusal = Some(error);

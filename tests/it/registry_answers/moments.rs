@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use clade::oci::Digest;
 use serde_json::{Value, json};
 
+use super::INDEX;
 use super::server::{Answer, Server};
 use crate::registry_size::clade::Clade;
 
@@ -111,4 +112,18 @@ async fn a_digest_that_a_claim_names_and_that_is_not_found_once_is_asked_for_aga
     server.answers(&content, &[error(404, "MANIFEST_UNKNOWN"), there]);
     let seen = server.passes_until(4, |seen| seen.images().contains(&old)).await;
     assert!(seen.images().contains(&old));
+}
+
+#[tokio::test]
+async fn a_tag_that_moves_to_an_index_whose_images_are_refused_is_not_gone() {
+    let server = Server::start().await;
+    let clade = Clade::new();
+    let (one, other) = (server.image("a", &["A"]), server.image("a", &["B"]));
+    let index = server.manifest("a", &json!({"mediaType": INDEX, "manifests": [{"digest": other}]}));
+    server.repositories(&["a"]).tags("a", &[("1", one), ("2", one), ("3", one)]);
+    passes(&clade, &server, 2).await;
+    server.tags("a", &[("1", index), ("2", one), ("3", one)]);
+    server.answers(&format!("GET /v2/a/manifests/{other}"), &[error(403, "DENIED")]);
+    passes(&clade, &server, server.passes() + 2).await;
+    assert_eq!(tags_of(&clade, &server), names(&["a:1", "a:2", "a:3"]));
 }
