@@ -42,6 +42,9 @@ pub(super) struct Repository {
     pub(super) left_out: usize,
     /// The tags that the registry listed and did not find in the last poll.
     pub(super) missing: BTreeSet<String>,
+    /// The tags that the last poll saw move to a document that the registry did not deliver. They keep their earlier targets
+    /// until a second poll sees the same.
+    pub(super) doubted: BTreeMap<String, Digest>,
     /// The tags that the registry listed and that no poll could resolve.
     pub(super) unresolved: BTreeSet<String>,
     /// The refusal of this repository that the watcher has logged.
@@ -116,6 +119,7 @@ impl Repository {
             .tags
             .values()
             .map(|(digest, _)| digest)
+            .chain(self.doubted.values())
             .chain(&self.claimed)
             .filter_map(|digest| self.below(digest))
             .flat_map(|below| below.into_iter().map(|(digest, _)| digest))
@@ -130,6 +134,11 @@ impl Repository {
             _ => None,
         };
         self.manifests.values().filter_map(lead).collect()
+    }
+
+    /// Returns `true` if the registry did not deliver this document.
+    pub(super) fn is_withheld(&self, digest: &Digest) -> bool {
+        matches!(self.manifests.get(digest), Some(Known::Withheld(_)))
     }
 
     /// Returns the image indexes with the images that each leads to.

@@ -131,18 +131,16 @@ fn add_copies(repositories: &Path) {
 type Change = (&'static str, fn(&Registry, &str));
 
 /// `old` is the digest that the base has at the beginning.
-const CHANGES: [Change; 6] = [
+const CHANGES: [Change; 4] = [
     ("tags are pushed", |registry, _| {
         registry.skopeo("copy", &["team/app:1", "team/app:2"]);
         registry.skopeo("copy", &["team/squashed:1", "many/copy-0:new"]);
         registry.skopeo("copy", &["team/app:zstd", "new/app:1"]);
     }),
     ("the bases move", |registry, _| drop(ok(script("fill.sh").args([&registry.address, "move"])))),
-    ("images are deleted", |registry, _| {
+    ("images are deleted, and a claim names the earlier base", |registry, old| {
         registry.skopeo("delete", &["team/attested:1"]);
         registry.skopeo("delete", &["many/copy-1:zstd"]);
-    }),
-    ("a claim names the earlier base", |registry, old| {
         before::push_with_claim(
             registry,
             "team/tells:1",
@@ -150,11 +148,9 @@ const CHANGES: [Change; 6] = [
             old,
         );
     }),
-    ("tags move to an index, and from one", |registry, _| {
+    ("tags move to an index and from one, and repositories are emptied", |registry, _| {
         registry.skopeo("copy", &["team/app:1", "many/copy-3:v1"]);
         registry.skopeo("copy", &["base/multi:latest", "many/copy-4:v2"]);
-    }),
-    ("a repository is deleted", |registry, _| {
         registry.skopeo("delete", &["many/copy-7:1"]);
         registry.skopeo("delete", &["new/app:1"]);
     }),
@@ -164,7 +160,7 @@ const CHANGES: [Change; 6] = [
 #[ignore = "needs a registry: make test"]
 fn behind_a_proxy_that_misbehaves_nothing_vanishes_and_all_is_right_once_it_behaves() {
     let seed = number("CLADE_PROXY_SEED", 1);
-    let requests = usize::try_from(number("CLADE_PROXY_REQUESTS", 10_000)).unwrap();
+    let requests = usize::try_from(number("CLADE_PROXY_REQUESTS", 2_000)).unwrap();
     let each = requests.div_ceil(DISTURBED * CHANGES.len());
     let dir = tempfile::tempdir().unwrap();
     ok(std::process::Command::new("cp").arg("-r").arg(filled().0.join("data")).arg(dir.path()));

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::INDEX;
 use super::server::{Answer, Server};
 use crate::registry_size::clade::Clade;
+use crate::support::digest;
 
 /// An error of a registry.
 fn error(status: u16, code: &str) -> Answer {
@@ -126,4 +127,23 @@ async fn a_tag_that_moves_to_an_index_whose_images_are_refused_is_not_gone() {
     server.answers(&format!("GET /v2/a/manifests/{other}"), &[error(403, "DENIED")]);
     passes(&clade, &server, server.passes() + 2).await;
     assert_eq!(tags_of(&clade, &server), names(&["a:1", "a:2", "a:3"]));
+}
+
+#[tokio::test]
+async fn a_move_to_what_the_registry_does_not_have_counts_when_a_second_pass_sees_it_too() {
+    let server = Server::start().await;
+    let clade = Clade::new();
+    let (one, nothing) = (server.image("a", &["A"]), digest("nothing"));
+    server.repositories(&["a"]).tags("a", &[("1", one)]);
+    let name = format!("{}/a:1", server.address());
+    let head = |to: Digest| Answer::status(200).with("docker-content-digest", to.to_string());
+    server
+        .answers("HEAD /v2/a/manifests/1", &[head(one), head(nothing), head(one), head(nothing), head(one)]);
+    for end in 2..6 {
+        passes(&clade, &server, end).await;
+        assert_eq!(clade.tags()[&name], (one, BTreeSet::from([one])));
+    }
+    server.answers("HEAD /v2/a/manifests/1", &[head(nothing)]);
+    passes(&clade, &server, server.passes() + 3).await;
+    assert_eq!(clade.tags()[&name], (nothing, BTreeSet::new()));
 }

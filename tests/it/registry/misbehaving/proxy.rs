@@ -19,8 +19,10 @@ use serde_json::{Value, json};
 
 use super::kind::{self, ALL, Kind, Of};
 
-/// One in so many requests begins a misbehaviour, which may last for some requests of the same kind.
-const ONE_IN: u32 = 10;
+/// One in so many requests for the target of a tag begins a misbehaviour, which may last for some requests of the same path.
+const ONE_HEAD_IN: u32 = 15;
+/// One in so many other requests does, of which there are fewer.
+const ONE_IN: u32 = 6;
 /// A stall: long beside an answer, and short beside a test.
 const STALL: Duration = Duration::from_millis(300);
 
@@ -138,26 +140,25 @@ impl Facts {
             (self.seed, method.as_str(), path, entry.times).hash(&mut hasher);
             fastrand::Rng::with_seed(hasher.finish())
         };
-        let mut kind = None;
-        if self.misbehaves {
-            kind = match entry.mood.take() {
-                Some((kind, left)) => {
-                    entry.mood = left.checked_sub(1).map(|left| (kind, left));
-                    Some(kind)
-                }
-                None if random.u32(..ONE_IN) == 0 => {
-                    let kind = ALL[random.usize(..ALL.len())];
-                    if kind.may_last() && random.bool() {
-                        entry.mood = Some((kind, random.u8(..5)));
-                    }
-                    Some(kind)
-                }
-                None => None,
-            };
-        }
+        let mood = entry.mood.take().filter(|_| self.misbehaves);
         let may_be =
             |kind: &Kind| kind.suits(of, method) && (!kind.is_lie(method) || is_honest && !entry.has_lied);
-        kind = kind.filter(may_be);
+        let one_in = if method == Method::HEAD { ONE_HEAD_IN } else { ONE_IN };
+        let kind = match mood {
+            Some((kind, left)) => {
+                entry.mood = left.checked_sub(1).map(|left| (kind, left));
+                Some(kind).filter(may_be)
+            }
+            None if self.misbehaves && random.u32(..one_in) == 0 => {
+                let kinds: Vec<Kind> = ALL.into_iter().filter(may_be).collect();
+                let kind = kinds[random.usize(..kinds.len())];
+                if kind.may_last() && random.bool() {
+                    entry.mood = Some((kind, random.u8(..5)));
+                }
+                Some(kind)
+            }
+            None => None,
+        };
         match kind {
             Some(kind) if kind.is_lie(method) => {
                 entry.has_lied = true;
