@@ -151,6 +151,10 @@ impl Facts {
             }
             None if self.misbehaves && random.u32(..one_in) == 0 => {
                 let kinds: Vec<Kind> = ALL.into_iter().filter(may_be).collect();
+                // Kinds that have not come yet come first, so that each comes.
+                let new: Vec<Kind> =
+                    kinds.iter().filter(|kind| !self.told.contains_key(kind)).copied().collect();
+                let kinds = if new.is_empty() { kinds } else { new };
                 let kind = kinds[random.usize(..kinds.len())];
                 if kind.may_last() && random.bool() {
                     entry.mood = Some((kind, random.u8(..5)));
