@@ -39,12 +39,17 @@ test: test-tools lint deny check-deploy
 		cargo test --locked -- --include-ignored --skip what_the_killed_process_does
 
 ## Hours of looking for what nobody has thought of, with a seed that can be run again: simulated histories, fuzzing by chance
-## and guided by coverage, faults on a real Apache Kafka, mutants. make soak HISTORIES=100000 FUZZ_SECONDS=600 ROUNDS=1000
+## and guided by coverage, faults on a real Apache Kafka, a registry behind proxies that misbehave, mutants.
+## make soak HISTORIES=100000 FUZZ_SECONDS=600 ROUNDS=1000 PROXY_SEEDS="11 21"
 soak: test-tools
 	CLADE_SIM_HISTORIES=$(or $(HISTORIES),100000) cargo test --release --locked --test it simulation -- --nocapture
 	CLADE_FUZZ_ROUNDS=$(or $(FUZZ_ROUNDS),2000) cargo test --locked --test fuzz -- --nocapture
 	$(MAKE) fuzz
 	$(MAKE) faults ROUNDS=$(or $(ROUNDS),1000)
+	for seed in $(or $(PROXY_SEEDS),11 21 31 41 51); do \
+		CLADE_PROXY_REQUESTS=10000 CLADE_PROXY_SEED=$$seed $(WITH_REGISTRY) \
+			cargo test --locked --test it -- --include-ignored --nocapture registry::misbehaving || exit 1; \
+	done
 	$(MAKE) mutants
 
 ## LLVM's fuzzer on the decoders of foreign bytes: make fuzz FUZZ_SECONDS=60 ONLY="frame apply"

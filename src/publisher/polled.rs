@@ -12,9 +12,18 @@ use crate::oci::Digest;
 /// This many entries may always vanish at once, or half of all. But all tags of a repository are always a large part.
 const FEW: usize = 3;
 
-/// The deletions that the publisher does not believe yet: by source and repository, the poll that missed the entries.
-/// An empty repository stands for the images of the source.
-pub(super) type Doubts = HashMap<(String, String), u64>;
+/// The deletions that the publisher does not believe yet: by source and part, the poll that missed the entries.
+pub(super) type Doubts = HashMap<(String, Part), u64>;
+
+/// A part of a source of which much can vanish at once.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Part {
+    /// A repository as a whole, which the list of repositories leaves out.
+    Repository(String),
+    /// The tags of a repository.
+    Tags(String),
+    Images,
+}
 
 impl Publisher {
     /// Sets the doubts of an earlier publisher.
@@ -37,12 +46,17 @@ impl Publisher {
         match seen {
             Polled::Repository(repository, tags) => {
                 let (all, gone) = self.observe_listed_tags(source, &repository, tags)?;
-                if self.is_believed(source, &repository, look, gone.len(), all) {
+                if self.is_believed(source, Part::Tags(repository), look, gone.len(), all) {
                     gone.iter().try_for_each(|name| self.observe_tag_gone(source, name))?;
                 }
                 Ok(())
             }
             Polled::Everything { repositories, images, unseen } => {
+                // Of such a repository, a list leaves out nothing any more.
+                self.doubts.retain(|(of, part), _| match part {
+                    Part::Repository(name) => of != source || !repositories.contains(name),
+                    Part::Tags(_) | Part::Images => true,
+                });
                 let mut gone: BTreeMap<String, Vec<String>> = BTreeMap::new();
                 for name in self.tags_of_source(source, "", |_| true) {
                     let repository = name.rsplit_once(':').map_or(&*name, |(repository, _)| repository);
@@ -51,7 +65,7 @@ impl Publisher {
                     }
                 }
                 for (repository, tags) in gone {
-                    if self.is_believed(source, &repository, look, tags.len(), tags.len()) {
+                    if self.is_believed(source, Part::Repository(repository), look, tags.len(), tags.len()) {
                         tags.iter().try_for_each(|name| self.observe_tag_gone(source, name))?;
                     }
                 }
@@ -69,7 +83,7 @@ impl Publisher {
     ) -> Result<(), PublishError> {
         // The tags that the publisher does not delete yet still need their images.
         let mut doubts = self.doubts.iter();
-        if doubts.any(|((of, repository), since)| of == source && !repository.is_empty() && *since >= look) {
+        if doubts.any(|((of, part), since)| of == source && *part != Part::Images && *since >= look) {
             return Ok(());
         }
         let all = self.images_of_source(source);
@@ -85,7 +99,7 @@ impl Publisher {
             }
             gone = seen;
         }
-        if self.is_believed(source, "", look, gone.len(), all.len()) {
+        if self.is_believed(source, Part::Images, look, gone.len(), all.len()) {
             self.observe_images_gone_from(source, gone)?;
         }
         Ok(())
@@ -102,12 +116,12 @@ impl Publisher {
 
     /// Returns `true` if the publisher believes the deletion of `gone` of `all` entries: they are few, or an earlier
     /// poll has missed entries as well.
-    fn is_believed(&mut self, source: &str, repository: &str, look: u64, gone: usize, all: usize) -> bool {
-        let key = (source.to_owned(), repository.to_owned());
-        let is_much = match repository {
-            "" => gone > FEW && gone * 2 > all,
-            _ => gone > 0 && (gone == all || gone > FEW && gone * 2 > all),
+    fn is_believed(&mut self, source: &str, part: Part, look: u64, gone: usize, all: usize) -> bool {
+        let is_much = match part {
+            Part::Images => gone > FEW && gone * 2 > all,
+            Part::Repository(_) | Part::Tags(_) => gone > 0 && (gone == all || gone > FEW && gone * 2 > all),
         };
+        let key = (source.to_owned(), part);
         if !is_much {
             self.doubts.remove(&key);
             return true;
@@ -119,9 +133,9 @@ impl Publisher {
             }
             Some(_) => false,
             None => {
-                let (of, what) = match repository {
-                    "" => (source, "images"),
-                    repository => (repository, "tags"),
+                let (of, what) = match &key.1 {
+                    Part::Images => (source, "images"),
+                    Part::Repository(name) | Part::Tags(name) => (name.as_str(), "tags"),
                 };
                 tracing::warn!(
                     "{gone} of {all} {what} of {of} are listed no longer: they count as deleted if the next look misses \

@@ -23,6 +23,9 @@ impl Client {
         let Ok(content) = self.content(&self.manifest(repository, &lead.digest.to_string())).await? else {
             return Ok((Vec::new(), false));
         };
+        if Digest::of(&content) != lead.digest {
+            return Ok((Vec::new(), false));
+        }
         let Ok(read) = manifest::manifest(&lead.digest, &content) else { return Ok((Vec::new(), true)) };
         let (mut claims, mut is_read) = (Vec::new(), true);
         for Descriptor { digest, .. } in provenance::statements(&read).take(MOST_STATEMENTS) {
@@ -31,8 +34,7 @@ impl Client {
                 Ok(statement) if Digest::of(&statement) == *digest => {
                     claims.extend(provenance::claims(&statement));
                 }
-                Ok(_) => {}
-                Err(_) => is_read = false,
+                Ok(_) | Err(_) => is_read = false,
             }
         }
         Ok((claims, is_read))

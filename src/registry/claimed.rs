@@ -41,9 +41,9 @@ impl Look<'_> {
         budget: &mut Budget,
     ) -> Result<bool, Closed> {
         let has_unwanted = self.repository.claimed.iter().any(|digest| !wanted.contains(digest));
-        self.repository.not_there.retain(|digest| wanted.contains(digest));
+        self.repository.not_there.retain(|digest, _| wanted.contains(digest));
         let (claimed, not_there) = (&self.repository.claimed, &self.repository.not_there);
-        let is_new = |digest: &&Digest| !claimed.contains(digest) && !not_there.contains(digest);
+        let is_new = |digest: &&Digest| !claimed.contains(digest) && not_there.get(digest) != Some(&true);
         let mut new: Vec<Digest> = wanted.iter().filter(is_new).copied().collect();
         // Those that fail each time must not keep the others from their turn.
         fastrand::shuffle(&mut new);
@@ -64,11 +64,15 @@ impl Look<'_> {
                     }
                     failure
                 }
+                // clade believes the second one.
                 Ok(_) => {
-                    tracing::info!(
-                        "the registry does not have {name}, which would be an earlier version of a class"
-                    );
-                    self.repository.not_there.insert(digest);
+                    let is_second = self.repository.not_there.contains_key(&digest);
+                    if is_second {
+                        tracing::info!(
+                            "the registry does not have {name}, which would be an earlier version of a class"
+                        );
+                    }
+                    self.repository.not_there.insert(digest, is_second);
                     None
                 }
                 Err(error) => Some(error),

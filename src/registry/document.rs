@@ -1,7 +1,9 @@
 //! Reads from a registry the digest of a tag and the documents behind it, and compares each document with its digest.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+
+use serde::de::IgnoredAny;
 
 use super::RegistryError;
 use super::access::Scope;
@@ -10,7 +12,7 @@ use crate::http::header::HeaderValue;
 use crate::http::{Method, StatusCode};
 use crate::oci::Digest;
 use crate::oci::document::{
-    Config, Descriptor, Manifest, not_an_image, not_an_image_config, not_an_image_manifest,
+    Config, Descriptor, Manifest, is_schema_1, not_an_image, not_an_image_config, not_an_image_manifest,
 };
 use crate::oci::lenient::Entries;
 use crate::record::{Claim, ImageRecord};
@@ -130,10 +132,12 @@ impl Client {
         }
         let malformed = |problem: String| self.malformed(&request.path, problem);
         let body = answer.body.as_deref();
-        if body.is_some_and(|body| serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err()) {
-            return Err(malformed("it is not JSON".to_owned()));
-        }
+        body.map_or(Ok(()), is_manifest).map_err(malformed)?;
         match (answer.headers.get(DIGEST).map(read_digest), body) {
+            // The digest of schema 1 leaves out the signatures in it.
+            (Some(Ok(digest)), Some(body)) if Digest::of(body) != digest && !is_schema_1(body) => {
+                Err(malformed(format!("its content is not that of {digest}, which its header says")))
+            }
             (Some(Ok(digest)), _) => Ok(Pointed::At(digest)),
             (_, Some(body)) => Ok(Pointed::At(Digest::of(body))),
             (_, None) => Err(malformed(format!("it is longer than {MAX_DOCUMENT} bytes"))),
@@ -154,7 +158,7 @@ impl Client {
             return Ok(Document::Attestation(image, claims, is_read));
         }
         let request = self.manifest(repository, &lead.digest.to_string());
-        let content = match self.content(&request).await? {
+        let content = match self.content(&request).await?.and_then(|content| checked(&lead.digest, content)) {
             Ok(content) => content,
             Err(missing) => return Ok(missing.document(None)),
         };
@@ -187,7 +191,7 @@ impl Client {
             Err(problem) => return Ok(Err(Missing::Unreadable(problem))),
         };
         let request = blob(repository, &digest, MAX_DOCUMENT);
-        let content = match self.content(&request).await? {
+        let content = match self.content(&request).await?.and_then(|content| checked(&digest, content)) {
             Ok(content) => content,
             Err(missing) => return Ok(Err(missing)),
         };
@@ -243,6 +247,29 @@ impl Client {
     /// Returns the name of a repository with the registry's host in front.
     pub(super) fn full_name(&self, repository: &str) -> String {
         format!("{}/{repository}", self.host)
+    }
+}
+
+/// Returns the content if its digest is the right one. Other content comes from somebody else, such as a proxy that is out of
+/// order, so clade asks the registry again.
+fn checked(digest: &Digest, content: Vec<u8>) -> Result<Vec<u8>, Missing> {
+    if Digest::of(&content) == *digest || is_schema_1(&content) {
+        return Ok(content);
+    }
+    let actual = Digest::of(&content);
+    Err(Missing::Withheld(format!(
+        "the blob {digest} has the content of {actual}: it was changed or damaged"
+    )))
+}
+
+/// Returns an error for what is no manifest: an error may come with status 200.
+fn is_manifest(body: &[u8]) -> Result<(), String> {
+    const MEMBERS: [&str; 5] = ["schemaVersion", "mediaType", "manifests", "config", "layers"];
+    let read: BTreeMap<String, IgnoredAny> =
+        serde_json::from_slice(body).map_err(|error| format!("it is no object of JSON: {error}"))?;
+    match MEMBERS.iter().any(|member| read.contains_key(*member)) {
+        true => Ok(()),
+        false => Err("it is no manifest".to_owned()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The facts that the watcher keeps about a repository: its tags, and the documents that their digests lead to. They
 //! are small enough to keep them for all repositories.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::document::Lead;
@@ -36,12 +36,15 @@ pub(super) struct Repository {
     /// The digests that no tag needs to lead to: images claim them as their base, or they were published before this
     /// start. Those that nobody wants are forgotten after the next pass.
     pub(super) claimed: BTreeSet<Digest>,
-    /// The digests that images claim as their base and that the registry does not have.
-    pub(super) not_there: BTreeSet<Digest>,
+    /// The digests that images claim as their base and that the registry did not find: `true` once it did not twice.
+    pub(super) not_there: BTreeMap<Digest, bool>,
     /// The number of tags that name no images, such as those of signatures.
     pub(super) left_out: usize,
     /// The tags that the registry listed and did not find in the last poll.
     pub(super) missing: BTreeSet<String>,
+    /// The tags that the last poll saw move to a document that the registry did not deliver. They keep their earlier targets
+    /// until a second poll sees the same.
+    pub(super) doubted: BTreeMap<String, Digest>,
     /// The tags that the registry listed and that no poll could resolve.
     pub(super) unresolved: BTreeSet<String>,
     /// The refusal of this repository that the watcher has logged.
@@ -55,6 +58,8 @@ pub(super) struct Repository {
     /// `true` if the watcher reports the whole repository once more: the publisher deletes a large part only after a
     /// second report.
     pub(super) is_to_confirm: bool,
+    /// `true` if the last list of repositories left this one out.
+    pub(super) is_unlisted: bool,
     /// `true` if the registry does not have the repository.
     pub(super) is_absent: bool,
 }
@@ -92,12 +97,13 @@ impl Repository {
     pub(super) fn observed(&self, host: &str, repository: &str, tag: &str) -> Option<ObservedTag> {
         let (digest, since) = self.tags.get(tag)?;
         let images = self.images(digest)?;
-        // A document that clade cannot read may be an image. The tag has moved there in any case.
-        let may_be = matches!(self.manifests.get(digest), Some(Known::Unreadable | Known::Withheld(_)));
+        let below = self.below(digest)?;
+        // A document that clade cannot read may be an image, also inside an index. The tag has moved there in any case.
+        let may_be = below.iter().any(|(_, known)| matches!(known, Known::Unreadable | Known::Withheld(_)));
         let is_read = |(_, known): (Digest, &Known)| {
             !matches!(known, Known::Unreadable | Known::Withheld(_) | Known::Attestation { is_read: false })
         };
-        let complete = self.below(digest)?.into_iter().all(is_read);
+        let complete = below.into_iter().all(is_read);
         (may_be || !images.is_empty()).then(|| ObservedTag {
             complete,
             source: Some(host.to_owned()),
@@ -113,6 +119,7 @@ impl Repository {
             .tags
             .values()
             .map(|(digest, _)| digest)
+            .chain(self.doubted.values())
             .chain(&self.claimed)
             .filter_map(|digest| self.below(digest))
             .flat_map(|below| below.into_iter().map(|(digest, _)| digest))
@@ -127,6 +134,11 @@ impl Repository {
             _ => None,
         };
         self.manifests.values().filter_map(lead).collect()
+    }
+
+    /// Returns `true` if the registry did not deliver this document.
+    pub(super) fn is_withheld(&self, digest: &Digest) -> bool {
+        matches!(self.manifests.get(digest), Some(Known::Withheld(_)))
     }
 
     /// Returns the image indexes with the images that each leads to.

@@ -29,8 +29,12 @@ impl Look<'_> {
     pub(super) async fn at_all(&mut self) -> Result<Outcome, Closed> {
         let listed = match self.client.tags(self.name).await {
             Ok(listed) => listed,
-            Err(error) if error.is_refusal() => return Ok(self.refused(&error)),
-            Err(error) => return Ok(Outcome::Failed(error)),
+            Err(error) => {
+                // An earlier poll may have found no such repository. That counts only if this one does not find it either.
+                self.repository.is_absent = false;
+                self.repository.is_partial = true;
+                return Ok(if error.is_refusal() { self.refused(&error) } else { Outcome::Failed(error) });
+            }
         };
         self.repository.refusal = None;
         let was_absent = std::mem::replace(&mut self.repository.is_absent, listed.is_none());
@@ -42,6 +46,7 @@ impl Look<'_> {
         let has_changed = found.iter().any(has_moved)
             || self.repository.has_lost
             || missing != self.repository.missing
+            || !self.repository.doubted.is_empty()
             || was_absent != self.repository.is_absent;
         self.repository.missing = missing;
         let withheld = self.repository.withheld();
@@ -62,8 +67,12 @@ impl Look<'_> {
         }
         self.repository.tags.retain(|tag, _| found.contains_key(tag));
         self.repository.unresolved.clear();
+        let doubted = std::mem::take(&mut self.repository.doubted);
         for (tag, to) in found {
             match to.filter(|to| self.repository.images(to).is_some()) {
+                Some(to) if self.is_doubtful(&tag, &to) && doubted.get(&tag) != Some(&to) => {
+                    self.repository.doubted.insert(tag, to);
+                }
                 Some(to) => self.set(tag, to),
                 None => {
                     // A target that was published before this start and was never read since is none: the tag has still
@@ -94,7 +103,6 @@ impl Look<'_> {
     /// repositories.
     fn refused(&mut self, error: &RegistryError) -> Outcome {
         let error = error.to_string();
-        self.repository.is_partial = true;
         if self.repository.refusal.as_ref() != Some(&error) {
             tracing::warn!("{error}; what is known of {} stays as it is", self.client.full_name(self.name));
             self.repository.refusal = Some(error);
@@ -120,6 +128,9 @@ impl Look<'_> {
             self.sink.hand_on().await?;
             return Ok(Outcome::Failed(failure));
         }
+        if self.is_doubtful(tag, &to) {
+            return self.at_all().await;
+        }
         self.repository.is_absent = false;
         self.set(tag.to_owned(), to);
         if self.repository.is_told {
@@ -131,6 +142,13 @@ impl Look<'_> {
         }
         self.sink.hand_on().await?;
         Ok(Outcome::Changed)
+    }
+
+    /// Returns `true` if a tag that led to known documents has moved to one that the registry does not deliver. Whoever
+    /// answered may have named a wrong digest, and a class whose tag leads nowhere has no current version.
+    fn is_doubtful(&self, tag: &str, to: &Digest) -> bool {
+        let leads_elsewhere = |known: Digest| known != *to && self.repository.images(&known).is_some();
+        self.repository.is_withheld(to) && self.points_at(tag).is_some_and(leads_elsewhere)
     }
 
     fn points_at(&self, tag: &str) -> Option<Digest> {

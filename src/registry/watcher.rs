@@ -317,10 +317,16 @@ impl Watcher {
 
     /// Reports all repositories and their images, if that is news.
     async fn tell(&mut self, names: BTreeSet<String>, shared: &Shared) -> Result<(), Closed> {
-        let known = self.repositories.len();
-        // Repositories that are listed and absent stay known as absent, so that they are not news in each pass.
-        self.repositories.retain(|name, of| of.is_absent || names.contains(name));
-        if self.repositories.len() < known {
+        let mut is_news = false;
+        // Repositories that are listed and absent stay known as absent, so that they are not news in each pass. Those that are
+        // not listed are forgotten after a second list without them: a list may leave them out by mistake, and what is known
+        // of them took many requests.
+        self.repositories.retain(|name, of| {
+            let is_unlisted = !of.is_absent && !names.contains(name);
+            is_news |= is_unlisted;
+            !(std::mem::replace(&mut of.is_unlisted, is_unlisted) && is_unlisted)
+        });
+        if is_news {
             self.to_tell = TELLINGS;
         }
         let Some(left) = self.to_tell.checked_sub(1) else { return Ok(()) };

@@ -2,6 +2,7 @@
 //! `tests/registry/registry.sh`. It is filled once; tests that change their registry have a copy.
 
 mod before;
+mod misbehaving;
 mod tools;
 
 use std::path::{Path, PathBuf};

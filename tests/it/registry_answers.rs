@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::support::digest;
 
 mod claimed;
+mod moments;
 mod refusals;
 mod restart;
 mod server;

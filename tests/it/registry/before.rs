@@ -18,7 +18,7 @@ fn moved(kept: Option<&str>) -> (Registry, String) {
 }
 
 /// Pushes team/app:1 once more, with annotations that name its base.
-fn push_with_claim(registry: &Registry, tag: &str, base: &str, digest: &str) {
+pub(super) fn push_with_claim(registry: &Registry, tag: &str, base: &str, digest: &str) {
     let dir = registry.dir.path().join(tag.replace([':', '/'], "-"));
     let skopeo = |from: &str, to: &str| {
         ok(std::process::Command::new("skopeo")

@@ -33,8 +33,8 @@ async fn a_wanted_digest_is_read_from_its_repository_and_stays() {
     });
     let reports: Vec<_> = reports.collect();
     assert!(!reports.is_empty() && reports.iter().all(|images| images.contains(&old)), "{reports:?}");
-    // What is not there is asked for once, is no dead letter, and nobody else is asked for anything.
-    assert_eq!(server.asked(&format!("HEAD /v2/base/manifests/{gone}")), 1);
+    // What is not there is asked for twice, is no dead letter, and nobody else is asked for anything.
+    assert_eq!(server.asked(&format!("HEAD /v2/base/manifests/{gone}")), 2);
     assert_eq!(seen.unreadable(), []);
     assert_eq!(server.asked("HEAD /v2/other/") + server.asked("GET /v2/other/"), 0);
 }

@@ -162,7 +162,9 @@ async fn an_index_that_fails_after_a_restart_is_asked_for_in_the_next_pass() {
     let (part_is_there, whole_is_there) = (server.answer_to(&part), server.answer_to(&whole));
     server.answers(&part, &[Answer::status(404)]);
     start(&clade, &server, 2).await;
-    server.answers(&part, &[part_is_there]).answers(&whole, &[Answer::status(501), whole_is_there]);
+    server
+        .answers(&part, &[part_is_there])
+        .answers(&whole, &[Answer::status(501), Answer::status(501), whole_is_there]);
     start(&clade, &server, 1).await;
     assert_eq!(images_of(&clade, &server, "a:1"), Some(BTreeSet::from([one])));
     start(&clade, &server, 2).await;

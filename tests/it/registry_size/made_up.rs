@@ -188,10 +188,6 @@ impl MadeUp {
                     }
                     (None, _) => BTreeSet::from([*target]),
                 };
-                if images.is_empty() && refusal(target).is_none() {
-                    // An index without an image that is delivered.
-                    continue;
-                }
                 all.extend(&images);
                 tags.insert(format!("{}/{name}:{tag}", content.address), (*target, images));
             }
