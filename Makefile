@@ -43,6 +43,7 @@ test: test-tools lint deny check-deploy
 ## make soak HISTORIES=100000 FUZZ_SECONDS=600 ROUNDS=1000 PROXY_SEEDS="11 21"
 soak: test-tools
 	CLADE_SIM_HISTORIES=$(or $(HISTORIES),100000) cargo test --release --locked --test it simulation -- --nocapture
+	CLADE_KILLS=$(or $(KILLS),1000) cargo test --release --locked --test it kill::anywhere -- --nocapture
 	CLADE_FUZZ_ROUNDS=$(or $(FUZZ_ROUNDS),2000) cargo test --locked --test fuzz -- --nocapture
 	$(MAKE) fuzz
 	$(MAKE) faults ROUNDS=$(or $(ROUNDS),1000)

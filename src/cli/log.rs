@@ -55,7 +55,7 @@ fn repair(dir: &Path, args: &RepairArgs) -> Result<(), CliError> {
         let bar = Mutex::new(progress::bytes(0, "reading"));
         let found =
             embedded::salvage(dir, "clade log repair", &mut |piece| copying.take(piece), move |done, of| {
-                bar.lock().unwrap_or_else(PoisonError::into_inner).set(done, of)
+                bar.lock().unwrap_or_else(PoisonError::into_inner).set(done, of);
             })?;
         Ok((found, copying.finish()?))
     })?;

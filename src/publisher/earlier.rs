@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::settle::{is_index, settled};
+use super::settle::{self, is_index, settled};
 use super::tags::items_of;
 use super::versions::{Earlier, KnownChains};
 use super::{PublishError, Publisher};
@@ -13,7 +13,7 @@ use crate::declare::Invalid;
 use crate::observe::Wanted;
 use crate::oci::Digest;
 use crate::record::catalog::ImageChain;
-use crate::record::{CatalogKey, ClassRecord, Origin, Timestamp, VersionSources, canonical_name};
+use crate::record::{CatalogKey, ClassRecord, Origin, TagItem, Timestamp, VersionSources, canonical_name};
 
 /// The tags of a repository that a class has to be examined for.
 #[derive(Debug)]
@@ -88,14 +88,12 @@ impl Publisher {
         let rest = if tag.source.is_some() { self.delay } else { std::time::Duration::ZERO };
         let now = (self.clock)();
         let (settled, due) = settled(&items, rest, now, is_index);
-        let rests =
-            |since: Timestamp| rest.is_zero() || since.checked_add(rest).is_ok_and(|until| until <= now);
-        let young = items.iter().find(|item| !rests(item.since));
-        if let Some(due) = due.or(young.and_then(|item| item.since.checked_add(rest).ok())) {
+        let young = |item: &TagItem| (!rest.is_zero()).then(|| settle::due(item.since, rest, now)).flatten();
+        if let Some(due) = due.or(items.iter().find_map(young)) {
             let earliest = self.young.get(class).map_or(due, |known| due.min(*known));
             self.young.insert(class.to_owned(), earliest);
         }
-        for item in items.into_iter().take(settled).filter(|item| rests(item.since)) {
+        for item in items.into_iter().take(settled).filter(|item| young(item).is_none()) {
             let Some(digest) = item.digest else { continue };
             let images: Vec<Digest> = match &item.images[..] {
                 [] => vec![digest],

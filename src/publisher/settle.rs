@@ -18,10 +18,7 @@ pub(super) fn settled(
     is_index: impl Fn(&TagItem) -> bool,
 ) -> (usize, Option<Timestamp>) {
     let Some(last) = items.last().filter(|last| is_index(last)) else { return (items.len(), None) };
-    let Ok(due) = last.since.checked_add(delay) else { return (items.len(), None) };
-    if due <= now {
-        return (items.len(), None);
-    }
+    let Some(due) = due(last.since, delay, now) else { return (items.len(), None) };
     // No move of a burst counts before its end. Otherwise each of them would settle by itself.
     let mut first = items.len() - 1;
     while let Some(before) = first.checked_sub(1)
@@ -33,6 +30,13 @@ pub(super) fn settled(
     let is_endless = gap(items[first].since, now) > delay * MOST_DELAYS;
     // The first version of a class makes no image outdated.
     if first == 0 || is_endless { (items.len(), None) } else { (first, Some(due)) }
+}
+
+/// Returns the time at which a move of this moment will have rested, or `None` if it has. A moment that lies further ahead than
+/// the delay comes from a clock that goes wrong, the source's or ours: such a move counts at once, and not in years.
+pub(super) fn due(since: Timestamp, delay: Duration, now: Timestamp) -> Option<Timestamp> {
+    let due = since.checked_add(delay).ok()?;
+    (due > now && gap(now, since) <= delay).then_some(due)
 }
 
 /// Returns `true` if the tag pointed at an image index: its images differ from the digest of the item.
@@ -77,6 +81,14 @@ mod tests {
         assert_eq!(settled(&items, DELAY, at(1_021)), (1, Some(at(1_050))));
         assert_eq!(settled(&items, DELAY, at(1_045)), (1, Some(at(1_050))), "the first of them is not alone");
         assert_eq!(settled(&items, DELAY, at(1_050)), (4, None));
+    }
+
+    #[test]
+    fn a_move_in_a_future_that_some_clock_has_made_up_counts_at_once() {
+        let items = [item(0, 3), item(4_000_000_000, 3)];
+        assert_eq!(settled(&items, DELAY, at(1_000)), (2, None));
+        let slightly = [item(0, 3), item(1_020, 3)];
+        assert_eq!(settled(&slightly, DELAY, at(1_000)), (1, Some(at(1_050))), "clocks differ a little");
     }
 
     #[test]

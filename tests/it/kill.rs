@@ -18,6 +18,8 @@ use crate::oracle::Oracle;
 use crate::support::{class, fold, transitions};
 use crate::workers::{publisher, start};
 
+mod anywhere;
+
 const STEPS: [Step; 6] =
     [Step::Restored, Step::Read, Step::Concluded, Step::PartlyCommitted, Step::Committed, Step::Published];
 const CHILD: &str = "kill::what_the_killed_process_does";
@@ -41,7 +43,7 @@ fn what_the_killed_process_does() {
 }
 
 fn take_in(dir: &Path, observer: processor::Observer) {
-    let engine = engine(dir, observer);
+    let engine = engine(dir, Some(2), observer);
     let mut publisher = publisher(&engine);
     publisher.apply_class(&class("os", "base/rhel7:latest", &[("os", "rhel7")])).unwrap();
     publisher.apply_class(&class("python", "lang/python:3.6", &[("lang", "python")])).unwrap();
@@ -58,11 +60,11 @@ fn take_in(dir: &Path, observer: processor::Observer) {
     engine.catch_up(|_| {}).unwrap();
 }
 
-fn engine(dir: &Path, observer: processor::Observer) -> Engine {
+fn engine(dir: &Path, partitions: Option<u16>, observer: processor::Observer) -> Engine {
     // Small parts, so that a commit has several.
     let processor =
         processor::Options { batch_records: 50, commit_images: 5, observer, ..Default::default() };
-    let log = embedded::Options { partitions: Some(2), ..embedded::Options::default() };
+    let log = embedded::Options { partitions, ..embedded::Options::default() };
     start(dir, log, &processor)
 }
 
@@ -70,7 +72,7 @@ fn engine(dir: &Path, observer: processor::Observer) -> Engine {
 type Outputs = (BTreeMap<String, ClassificationRecord>, BTreeMap<(Digest, String), Vec<TransitionRecord>>);
 
 fn outputs(dir: &Path) -> Outputs {
-    let engine = engine(dir, Arc::new(|_, _| {}));
+    let engine = engine(dir, None, Arc::new(|_, _| {}));
     engine.catch_up(|_| {}).unwrap();
     Oracle::of(&**engine.log()).check_outputs(&**engine.log());
     let mut by_image: BTreeMap<_, Vec<_>> = BTreeMap::new();

@@ -79,6 +79,9 @@ pub fn salvage(
     Ok(found.into_iter().map(Found::told).collect())
 }
 
+/// Takes the offset and the frame of a record.
+type Visit<'a> = &'a mut dyn FnMut(Offset, &[u8]) -> Result<(), LogError>;
+
 /// The readable part of a partition.
 struct Found {
     of: TopicPartition,
@@ -189,7 +192,7 @@ impl Damaged {
         of: TopicPartition,
         range: Range<Offset>,
         most: u64,
-        visit: &mut dyn FnMut(Offset, &[u8]) -> Result<(), LogError>,
+        visit: Visit<'_>,
     ) -> Result<Walked, LogError> {
         let (mut records, mut next, mut is_whole) = (0, range.start, true);
         let mut failed = None;
