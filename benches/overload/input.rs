@@ -142,7 +142,7 @@ impl Input {
         for _ in 0..count {
             let number = self.built.len();
             let base = number % BASES;
-            let age = usize::from(number / BASES % STALE == 0);
+            let age = usize::from((number / BASES).is_multiple_of(STALE));
             let version = self.versions[base].saturating_sub(age);
             self.built.push(Built { base, version });
             let own = (0..LAYERS.1).map(|layer| Digest::of(format!("own {number} {layer}").as_bytes()));
