@@ -13,6 +13,9 @@ use crate::input::Input;
 /// Time until a restarted clade answers.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// Time in which the last moves of tags count: `/v1/status` says that all images are there, and not that.
+const SETTLED: Duration = Duration::from_secs(60);
+
 /// The right answers.
 pub(crate) struct Check {
     images: HashMap<Digest, (String, Digest, bool)>,
@@ -30,6 +33,8 @@ pub(crate) struct Found {
     pub(crate) wrong: usize,
     /// Images and tags that nobody has put in.
     pub(crate) invented: usize,
+    /// Time until all was right, or the comparison was given up.
+    pub(crate) after: Duration,
 }
 
 impl Check {
@@ -37,7 +42,20 @@ impl Check {
         Self { images: input.truth(), tags: input.tags() }
     }
 
-    pub(crate) async fn compare(&self, server: &str) -> Found {
+    /// Compares until all is right, for a minute at most.
+    pub(crate) async fn until_right(&self, server: &str) -> Found {
+        let begun = Instant::now();
+        loop {
+            let mut found = self.compare(server).await;
+            found.after = begun.elapsed();
+            if found.differences() == 0 || found.after > SETTLED {
+                return found;
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn compare(&self, server: &str) -> Found {
         let (images, tags) = (self.images.len(), self.tags.len());
         let mut found = Found { images, tags, lost: images + tags, ..Found::default() };
         let begun = Instant::now();
@@ -80,6 +98,10 @@ impl Check {
 }
 
 impl Found {
+    pub(crate) fn differences(&self) -> usize {
+        self.lost + self.wrong + self.invented
+    }
+
     /// Counts an answer that is right, wrong, or about nothing that was put in.
     fn one(&mut self, is_right: Option<bool>) {
         match is_right {

@@ -128,10 +128,11 @@ pub(crate) fn total(total: &Total) {
         "\nAll input was taken in {:.1} s after the load ended. Memory was {after} MiB then, and {restarted} MiB after a restart.\n",
         took.as_secs_f64()
     );
-    println!("| | images | tags | lost | wrong | invented |\n|---|---|---|---|---|---|");
+    println!("| | images | tags | lost | wrong | invented | known after |\n|---|---|---|---|---|---|---|");
     for (name, found) in ["after the load", "after a kill and a restart"].iter().zip(found) {
-        let Found { images, tags, lost, wrong, invented } = found;
-        println!("| {name} | {images} | {tags} | {lost} | {wrong} | {invented} |");
+        let Found { images, tags, lost, wrong, invented, after } = found;
+        let after = after.as_secs_f64();
+        println!("| {name} | {images} | {tags} | {lost} | {wrong} | {invented} | {after:.1} s |");
     }
-    assert!(found.iter().all(|found| found.lost + found.wrong + found.invented == 0), "see the table");
+    assert!(found.iter().all(|found| found.differences() == 0), "see the table");
 }
