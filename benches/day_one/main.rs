@@ -119,9 +119,9 @@ impl Clade {
 
     /// The verdicts about all images.
     fn verdicts(&self) -> Verdicts {
-        let images = self.query().list_images(&Filter::default()).unwrap();
+        let images = self.query().list_images(&Filter::default(), usize::MAX).unwrap();
         images
-            .into_iter()
+            .iter()
             .flat_map(|image| {
                 let digest = image.digest;
                 image.classes.into_iter().map(move |of| ((digest, of.name), (of.state, of.version)))

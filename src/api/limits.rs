@@ -1,7 +1,8 @@
 //! Bounds what the API does at once, so that no number of clients can take all threads or all memory of the process.
 //!
 //! Questions, commands and subscriptions have bounds of their own: whoever fills one does not stop the others. The
-//! health check and the metrics need none of them.
+//! health check and the metrics need none of them. The clients of one address cannot fill the bounds of lists and other
+//! questions, nor the memory for answers: each address has a share (`addresses.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,8 @@ use super::error::ApiError;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Memory for answers that clients have not taken yet, in KiB.
 const UNTAKEN: u32 = 64 << 10;
+/// The part of it that answers to one address may take.
+const UNTAKEN_SHARE: u32 = UNTAKEN / 4 * 3;
 /// The least share of an answer, in KiB, so that the number of these answers has a bound too.
 const LEAST: u32 = 1 << 10;
 /// The size of the pieces in which an answer is sent.
@@ -60,28 +63,49 @@ impl Bound {
 
 /// Admits some requests of a kind at once, and lets some others wait.
 pub(super) struct Gate {
+    /// Those with a place, and those that wait.
+    all: Arc<Semaphore>,
     places: Arc<Semaphore>,
-    waiting: Semaphore,
     patience: Duration,
+    /// The gate of all clients, if this one is for those of one address.
+    shared: Option<Arc<Gate>>,
+}
+
+/// The right to carry a request out.
+pub(super) struct Place {
+    _taken: Vec<OwnedSemaphorePermit>,
 }
 
 impl Gate {
     fn new(bound: Bound) -> Self {
         Self {
+            all: Arc::new(Semaphore::new(bound.all())),
             places: Arc::new(Semaphore::new(bound.places)),
-            waiting: Semaphore::new(bound.waiting),
             patience: PATIENCE,
+            shared: None,
         }
     }
 
+    /// The gate for the clients of one address: one place, and half of those that may wait, are for others.
+    fn within(shared: &Arc<Self>, bound: Bound) -> Self {
+        let own = Bound { places: bound.places.saturating_sub(1).max(1), waiting: bound.waiting / 2 };
+        Self { patience: shared.patience, shared: Some(Arc::clone(shared)), ..Self::new(own) }
+    }
+
     /// Takes a place, and waits for one for a few seconds if others may still wait.
-    pub(super) async fn enter(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-            return Ok(place);
+    pub(super) async fn enter(&self) -> Result<Place, ApiError> {
+        let gates = || std::iter::once(self).chain(self.shared.as_deref());
+        let mut taken = Vec::with_capacity(4);
+        for gate in gates() {
+            taken.push(Arc::clone(&gate.all).try_acquire_owned().map_err(|_| ApiError::busy())?);
         }
-        let _waiting = self.waiting.try_acquire().map_err(|_| ApiError::busy())?;
-        let place = tokio::time::timeout(self.patience, Arc::clone(&self.places).acquire_owned()).await;
-        place.map_err(|_| ApiError::busy())?.map_err(ApiError::internal)
+        let wait = async {
+            for gate in gates() {
+                taken.push(Arc::clone(&gate.places).acquire_owned().await.map_err(ApiError::internal)?);
+            }
+            Ok(Place { _taken: taken })
+        };
+        tokio::time::timeout(self.patience, wait).await.map_err(|_| ApiError::busy())?
     }
 
     /// Runs blocking work at a place.
@@ -99,38 +123,67 @@ impl Gate {
     }
 }
 
-/// The bounds of a process.
+/// The bounds of a process, or the share of them that the clients of one address have.
 pub(super) struct Limits {
     /// Questions whose answers are lists: each may keep a core busy for seconds.
-    pub(super) lists: Gate,
+    pub(super) lists: Arc<Gate>,
     /// Other questions.
-    pub(super) questions: Gate,
+    pub(super) questions: Arc<Gate>,
     /// Declarations and commands.
-    pub(super) commands: Gate,
+    pub(super) commands: Arc<Gate>,
     /// Exports: each keeps the state of the index as it was when it began.
-    pub(super) exports: Gate,
+    pub(super) exports: Arc<Gate>,
     /// Copies of the log: each keeps the file as it was when it began.
-    pub(super) backups: Gate,
+    pub(super) backups: Arc<Gate>,
     /// Subscriptions.
-    pub(super) subscriptions: Gate,
+    pub(super) subscriptions: Arc<Gate>,
     /// Reads of the log for subscriptions.
-    pub(super) reads: Gate,
+    pub(super) reads: Arc<Gate>,
     untaken: Arc<Semaphore>,
+    untaken_share: Arc<Semaphore>,
+}
+
+/// The bound of lists: as many at once as there are cores, but two at least, so that one can be for another address.
+fn lists() -> Bound {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    Bound { places: cores.clamp(2, LISTS.places), ..LISTS }
 }
 
 impl Limits {
     pub(super) fn new() -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let gate = |bound| Arc::new(Gate::new(bound));
         Self {
-            lists: Gate::new(Bound { places: cores.min(LISTS.places), ..LISTS }),
-            questions: Gate::new(QUESTIONS),
-            commands: Gate::new(COMMANDS),
-            exports: Gate::new(EXPORTS),
-            backups: Gate::new(BACKUPS),
-            subscriptions: Gate::new(SUBSCRIPTIONS),
-            reads: Gate { patience: Duration::MAX, ..Gate::new(READS) },
+            lists: gate(lists()),
+            questions: gate(QUESTIONS),
+            commands: gate(COMMANDS),
+            exports: gate(EXPORTS),
+            backups: gate(BACKUPS),
+            subscriptions: gate(SUBSCRIPTIONS),
+            reads: Arc::new(Gate { patience: Duration::MAX, ..Gate::new(READS) }),
             untaken: Arc::new(Semaphore::new(UNTAKEN as usize)),
+            untaken_share: Arc::new(Semaphore::new(UNTAKEN as usize)),
         }
+    }
+
+    /// The share of one address.
+    pub(super) fn share(&self) -> Self {
+        Self {
+            lists: Arc::new(Gate::within(&self.lists, lists())),
+            questions: Arc::new(Gate::within(&self.questions, QUESTIONS)),
+            commands: Arc::clone(&self.commands),
+            exports: Arc::clone(&self.exports),
+            backups: Arc::clone(&self.backups),
+            subscriptions: Arc::clone(&self.subscriptions),
+            reads: Arc::clone(&self.reads),
+            untaken: Arc::clone(&self.untaken),
+            untaken_share: Arc::new(Semaphore::new(UNTAKEN_SHARE as usize)),
+        }
+    }
+
+    /// Returns `true` if a request has something of this share.
+    pub(super) fn is_in_use(&self) -> bool {
+        let own = [&self.lists.all, &self.questions.all, &self.untaken_share];
+        own.iter().any(|of| Arc::strong_count(of) > 1)
     }
 
     /// Answers with what `work` returns, as JSON. It runs on a blocking thread, which also writes the JSON: a large answer
@@ -161,10 +214,13 @@ impl Limits {
         if json.len() <= PIECE {
             return Ok((headers, json).into_response());
         }
-        let size = u32::try_from(json.len() >> 10).unwrap_or(u32::MAX).clamp(LEAST, UNTAKEN);
-        let memory = Arc::clone(&self.untaken).acquire_many_owned(size);
-        let memory = tokio::time::timeout(PATIENCE, memory).await;
-        let memory = memory.map_err(|_| ApiError::busy())?.map_err(ApiError::internal)?;
+        let size = u32::try_from(json.len() >> 10).unwrap_or(u32::MAX).clamp(LEAST, UNTAKEN_SHARE);
+        let memory = async {
+            let own = Arc::clone(&self.untaken_share).acquire_many_owned(size).await;
+            let of_all = Arc::clone(&self.untaken).acquire_many_owned(size).await;
+            Ok::<_, ApiError>([own.map_err(ApiError::internal)?, of_all.map_err(ApiError::internal)?])
+        };
+        let memory = tokio::time::timeout(PATIENCE, memory).await.map_err(|_| ApiError::busy())??;
         let pieces = Pieces { left: json, _memory: memory };
         Ok((headers, Body::new(StreamBody::new(tokio_stream::iter(pieces)))).into_response())
     }
@@ -175,7 +231,7 @@ impl Limits {
 async fn done<T: Serialize, E: Into<ApiError> + Send + 'static>(
     gate: &Gate,
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
-) -> Result<(OwnedSemaphorePermit, Bytes), ApiError> {
+) -> Result<(Place, Bytes), ApiError> {
     let place = gate.enter().await?;
     let work = move || {
         let json = serde_json::to_vec(&work().map_err(E::into)?).map_err(ApiError::internal)?;
@@ -187,7 +243,7 @@ async fn done<T: Serialize, E: Into<ApiError> + Send + 'static>(
 /// An answer in pieces.
 struct Pieces {
     left: Bytes,
-    _memory: OwnedSemaphorePermit,
+    _memory: [OwnedSemaphorePermit; 2],
 }
 
 impl Iterator for Pieces {
@@ -248,9 +304,40 @@ mod tests {
         assert!(gate.enter().await.is_ok());
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn one_address_leaves_a_place_a_turn_and_memory_to_another() {
+        let limits = Limits::new();
+        let (greedy, other) = (Arc::new(limits.share()), limits.share());
+        let mut places = Vec::new();
+        for _ in 1..lists().places {
+            places.push(greedy.lists.enter().await.unwrap());
+        }
+        let waiting: Vec<_> = (0..LISTS.all())
+            .map(|_| {
+                tokio::spawn({
+                    let greedy = Arc::clone(&greedy);
+                    async move { greedy.lists.enter().await.is_ok() }
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        assert!(other.lists.enter().await.is_ok());
+        drop(places);
+        for waiting in waiting {
+            waiting.await.unwrap();
+        }
+
+        let untaken = of(&greedy, 100 << 20).await.unwrap();
+        assert!(of(&greedy, 1 << 20).await.is_err(), "it has taken nothing of the one before");
+        assert!(of(&other, 10 << 20).await.is_ok());
+        drop(untaken);
+        assert!(!greedy.is_in_use() && of(&greedy, 1 << 20).await.is_ok());
+    }
+
     #[tokio::test]
     async fn a_thread_keeps_its_place_when_the_client_is_gone() {
-        let limits = Limits { questions: Gate::new(Bound { places: 1, waiting: 0 }), ..Limits::new() };
+        let questions = Arc::new(Gate::new(Bound { places: 1, waiting: 0 }));
+        let limits = Limits { questions, ..Limits::new() };
         let (end, ended) = std::sync::mpsc::channel::<()>();
         let (begin, begun) = tokio::sync::oneshot::channel();
         let work = move || {

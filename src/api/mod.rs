@@ -7,6 +7,7 @@
 //! The command line uses it too: over TCP if a process runs on the data directory, or else in its own process without a
 //! socket.
 
+mod addresses;
 mod allowed;
 mod answers;
 mod backup;

@@ -134,8 +134,8 @@ pub(super) async fn images(
     Extension(limits): Bounds,
     Params(params): Params<ListParams>,
 ) -> Answer {
-    let limit = params.limit;
-    let list = move |query: Query| query.list_images(&params.filter()).map(|items| cut(items, limit));
+    let limit = params.limit.unwrap_or(usize::MAX);
+    let list = move |query: Query| query.list_images(&params.filter(), limit);
     ask(&limits, &limits.lists, asked, list).await
 }
 

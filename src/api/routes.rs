@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{MethodFilter, MethodRouter, delete, get, on, post};
 
-use super::limits::Limits;
+use super::addresses::{self, Addresses};
 use super::{Ask, Command, Declare, Router, allowed, backup, error, read, rebuild, restored, stream, write};
 use crate::api::ApiError;
 
@@ -111,7 +110,8 @@ pub fn router(api: &Api) -> Router {
         };
         router.route(path, routes)
     };
-    let routes = ROUTES.iter().fold(Router::new(), add).layer(Extension(Arc::new(Limits::new())));
+    let limited = from_fn_with_state(Arc::new(Addresses::new()), addresses::limited);
+    let routes = ROUTES.iter().fold(Router::new(), add).layer(limited);
     routes.layer(map_response(error::as_json)).fallback(error::no_path)
 }
 

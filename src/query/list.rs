@@ -18,21 +18,6 @@ use crate::record::{GroupRecord, TagImage, VersionRecord};
 use crate::shard::{Shard, Tag};
 
 impl Query {
-    /// The images that match the filter, by repository and digest.
-    pub fn list_images(&self, filter: &Filter) -> Result<Vec<ImageItem>, RefError> {
-        let compiled = self.check(filter)?;
-        let mut items = Vec::new();
-        for shard in self.shards() {
-            match compiled.class() {
-                // The members of a class are found without a scan over all images.
-                Some(class) => collect(shard, shard.members(class), &compiled, &mut items),
-                None => collect(shard, shard.images(), &compiled, &mut items),
-            }
-        }
-        items.sort_unstable_by(|a, b| (&a.repositories, &a.digest).cmp(&(&b.repositories, &b.digest)));
-        Ok(items)
-    }
-
     /// The tags that reference an image that matches the filter, by name, each with those images.
     /// Stops after `limit` of them.
     pub fn list_tags(&self, filter: &Filter, limit: usize) -> Result<Vec<TagItem>, RefError> {
@@ -182,7 +167,7 @@ impl Query {
         Some((shard, shard.image(image)?.node?))
     }
 
-    fn check<'a>(&self, filter: &'a Filter) -> Result<Compiled<'a>, RefError> {
+    pub(super) fn check<'a>(&self, filter: &'a Filter) -> Result<Compiled<'a>, RefError> {
         if let Some(class) = &filter.class {
             self.require_class(class)?;
         }
@@ -239,13 +224,4 @@ impl Query {
         }
         counts
     }
-}
-
-fn collect<'a>(
-    shard: &Shard,
-    images: impl Iterator<Item = crate::shard::ImageView<'a>>,
-    filter: &Compiled<'_>,
-    items: &mut Vec<ImageItem>,
-) {
-    items.extend(images.filter(|image| filter.holds(image)).map(|image| image_item(shard, &image)));
 }

@@ -5,6 +5,7 @@ mod claims;
 mod coverage;
 mod explain;
 mod filter;
+mod images;
 mod items;
 pub mod lineage;
 mod list;

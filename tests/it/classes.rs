@@ -242,6 +242,27 @@ fn in_a_list_of_tags_an_image_of_very_many_names_a_hundred_and_the_number_of_the
     let tags = query.list_tags(&clade::query::Filter::default(), 3).unwrap();
     assert_eq!(tags.iter().map(|tag| &*tag.name).collect::<Vec<_>>(), ["app:000", "app:001", "app:002"]);
     assert_eq!((tags[0].images[0].tags.len(), tags[0].images[0].more_tags), (100, 50));
-    let images = query.list_images(&clade::query::Filter::default()).unwrap();
-    assert_eq!((images[0].tags.len(), images[0].more_tags), (150, 0));
+    let images = query.list_images(&clade::query::Filter::default(), 1).unwrap();
+    let images: Vec<_> = images.iter().map(|image| (image.tags.len(), image.more_tags)).collect();
+    assert_eq!(images, [(150, 0)]);
+}
+
+#[test]
+fn a_list_of_images_has_the_first_of_them_by_repository_and_digest() {
+    let mut world = World::new();
+    for number in 0..20 {
+        let mut image = image(&format!("app {number}"), &["A", "B"]);
+        image.repositories = vec![format!("shop/{}", number % 7)];
+        world.see(Observation::Image(Box::new(image)));
+    }
+    let mut list = |limit| world.query().list_images(&clade::query::Filter::default(), limit).unwrap();
+    let items: Vec<_> = list(usize::MAX).iter().collect();
+    assert_eq!(items.len(), 20);
+    assert!(items.is_sorted_by_key(|item| (item.repositories.clone(), item.digest)));
+    for limit in [0, 1, 9, 20, 21] {
+        let wanted = clade::query::answer::List::new(items.iter().take(limit).collect());
+        let [found, wanted] =
+            [serde_json::to_string(&list(limit)), serde_json::to_string(&wanted)].map(Result::unwrap);
+        assert_eq!(found, wanted, "{limit}");
+    }
 }

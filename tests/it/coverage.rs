@@ -107,7 +107,8 @@ fn the_count_of_all_images_is_the_sum_of_the_single_ones() {
         world.tag("base:12", &["image 0"]).class("base", "base:12");
         let query = world.query();
         let mut single = [0; 4];
-        for image in query.list_images(&clade::query::Filter::default()).unwrap() {
+        let images = world.query().list_images(&clade::query::Filter::default(), usize::MAX).unwrap();
+        for image in images.iter() {
             let told = query.explain(&image.digest.to_string()).unwrap().remove(0).coverage;
             let at = Coverage::ALL.iter().position(|coverage| coverage.as_str() == told).unwrap();
             single[at] += 1;

@@ -80,7 +80,7 @@ impl Imported {
     }
 
     fn images(&self) -> usize {
-        self.query().list_images(&Filter::default()).unwrap().len()
+        self.query().list_images(&Filter::default(), usize::MAX).unwrap().iter().count()
     }
 
     fn ancestors(&self, of: &str) -> Vec<Digest> {

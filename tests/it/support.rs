@@ -207,11 +207,8 @@ impl World {
     }
 
     pub(crate) fn item(&mut self, name: &str) -> ImageItem {
-        let found = self.query().list_images(&Filter::default()).unwrap();
-        found
-            .into_iter()
-            .find(|item| item.digest == digest(name))
-            .unwrap_or_else(|| panic!("no image {name}"))
+        let found = self.query().list_images(&Filter::default(), usize::MAX).unwrap();
+        found.iter().find(|item| item.digest == digest(name)).unwrap_or_else(|| panic!("no image {name}"))
     }
 
     pub(crate) fn standing(&mut self, image: &str, class: &str) -> Option<ClassStanding> {

@@ -563,11 +563,11 @@ fn a_class_has_the_same_members_whenever_it_is_declared() {
         }
         last.publisher.apply_class(&with_patterns(&["12-?", "12.*"])).unwrap();
         let members = |world: &mut World| {
-            let images = world.query().list_images(&clade::query::Filter::default()).unwrap();
+            let images = world.query().list_images(&clade::query::Filter::default(), usize::MAX).unwrap();
             let standing = |image: clade::query::answer::ImageItem| {
                 (image.digest, image.classes.into_iter().map(|of| (of.state, of.version, of.origin)).next())
             };
-            images.into_iter().map(standing).collect::<std::collections::BTreeMap<_, _>>()
+            images.iter().map(standing).collect::<std::collections::BTreeMap<_, _>>()
         };
         assert_eq!(members(&mut first), members(&mut last), "seed {seed}: {steps:?}");
     }
