@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::record::{TagItem, Timestamp};
 
-/// Length of a burst of moves, in settling delays, after which a tag that never rests is followed all the same.
+/// Length of a burst of moves, in settling delays, after which a tag that never rests is followed all the same. A move that
+/// lies further ahead than this is followed at once.
 const MOST_DELAYS: u32 = 10;
 
 /// Returns the number of a tag's items, oldest first, that have settled, and the time at which the rest will have if
@@ -32,11 +33,11 @@ pub(super) fn settled(
     if first == 0 || is_endless { (items.len(), None) } else { (first, Some(due)) }
 }
 
-/// Returns the time at which a move of this moment will have rested, or `None` if it has. A moment that lies further ahead than
-/// the delay comes from a clock that goes wrong, the source's or ours: such a move counts at once, and not in years.
+/// Returns the time at which a move of this moment will have rested, or `None` if it has. A moment that lies far ahead
+/// comes from a clock that goes wrong, the source's or ours: such a move counts at once, and not in years.
 pub(super) fn due(since: Timestamp, delay: Duration, now: Timestamp) -> Option<Timestamp> {
     let due = since.checked_add(delay).ok()?;
-    (due > now && gap(now, since) <= delay).then_some(due)
+    (due > now && gap(now, since) <= delay * MOST_DELAYS).then_some(due)
 }
 
 /// Returns `true` if the tag pointed at an image index: its images differ from the digest of the item.
@@ -87,8 +88,8 @@ mod tests {
     fn a_move_in_a_future_that_some_clock_has_made_up_counts_at_once() {
         let items = [item(0, 3), item(4_000_000_000, 3)];
         assert_eq!(settled(&items, DELAY, at(1_000)), (2, None));
-        let slightly = [item(0, 3), item(1_020, 3)];
-        assert_eq!(settled(&slightly, DELAY, at(1_000)), (1, Some(at(1_050))), "clocks differ a little");
+        let slightly = [item(0, 3), item(1_200, 3)];
+        assert_eq!(settled(&slightly, DELAY, at(1_000)), (1, Some(at(1_230))), "clocks differ a little");
     }
 
     #[test]
