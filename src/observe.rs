@@ -53,9 +53,9 @@ pub enum Observation {
     BuildConfigGone(String),
     /// A class as it is declared in the source.
     Class(Box<ClassSpec>),
-    /// The versions that a class had when clade last wrote the status of its object. They come before the class, and count
-    /// if the log has no version of it.
-    ClassHistory(String, Vec<ObservedVersion>),
+    /// The versions that a class had when clade last wrote the status of its object, or why one of them cannot be read. They
+    /// come before the class, and count if the log has no version of it.
+    ClassHistory(String, Vec<Result<ObservedVersion, String>>),
     /// A class that is not declared any more.
     ClassGone(String),
     /// A group as it is declared in the source.

@@ -77,6 +77,10 @@ impl Check {
         }
         assert!(left.is_empty(), "the export breaks off");
         let answer = Client::new().get(format!("http://{server}/v1/tags")).send().await.unwrap();
+        if !answer.status().is_success() {
+            // It counts as lost until the next comparison.
+            return found;
+        }
         let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
         for tag in answer["items"].as_array().unwrap() {
             let wanted = self.tags.get(tag["name"].as_str().unwrap());
@@ -106,7 +110,9 @@ impl Found {
     fn one(&mut self, is_right: Option<bool>) {
         match is_right {
             Some(is_right) => {
-                self.lost -= 1;
+                // One that is told twice is as wrong as one that is not there.
+                self.wrong += usize::from(self.lost == 0);
+                self.lost = self.lost.saturating_sub(1);
                 self.wrong += usize::from(!is_right);
             }
             None => self.invented += 1,

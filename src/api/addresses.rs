@@ -31,7 +31,7 @@ impl Addresses {
     }
 }
 
-/// The address of a machine: with IPv6 one has 2^64 of them.
+/// The address, or with IPv6 the network of 2^64 of them, since one machine can have all of these.
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),

@@ -11,7 +11,7 @@ use super::client::{nothing_in, while_in_use};
 use super::copying::Copying;
 use super::error::CliError;
 use super::{output, progress};
-use crate::log::embedded::{self, Checked, Restored, Salvaged};
+use crate::log::embedded::{self, Checked, Restored, Salvage};
 use crate::node::local;
 
 pub(super) fn log(dir: &Path, args: &LogArgs) -> Result<(), CliError> {
@@ -59,6 +59,13 @@ fn repair(dir: &Path, args: &RepairArgs) -> Result<(), CliError> {
             })?;
         Ok((found, copying.finish()?))
     })?;
+    if found.unreadable_pages > 0 {
+        let pages = found.unreadable_pages;
+        eprintln!(
+            "the disk does not give back {pages} pages of log.redb: copy the file to another disk with a tool that tries again, and \
+             repair the copy as well"
+        );
+    }
     match args.output {
         ReportFormat::Table => show_repaired(&found, &restored)?,
         ReportFormat::Json => {
@@ -70,8 +77,8 @@ fn repair(dir: &Path, args: &RepairArgs) -> Result<(), CliError> {
     Ok(())
 }
 
-fn show_repaired(found: &[Salvaged], restored: &Restored) -> Result<(), CliError> {
-    let rows = found.iter().map(|found| {
+fn show_repaired(found: &Salvage, restored: &Restored) -> Result<(), CliError> {
+    let rows = found.partitions.iter().map(|found| {
         let lost = found.lost.map_or_else(|| "unknown".to_owned(), |lost| lost.to_string());
         vec![found.of.to_string(), found.records.to_string(), lost]
     });
@@ -81,8 +88,9 @@ fn show_repaired(found: &[Salvaged], restored: &Restored) -> Result<(), CliError
     Ok(())
 }
 
-fn repaired_as_json(found: &[Salvaged], restored: &Restored) -> Value {
+fn repaired_as_json(found: &Salvage, restored: &Restored) -> Value {
     let partitions: Vec<Value> = found
+        .partitions
         .iter()
         .map(|found| {
             json!({
@@ -92,7 +100,10 @@ fn repaired_as_json(found: &[Salvaged], restored: &Restored) -> Value {
         })
         .collect();
     let Restored { file, bytes, records } = restored;
-    json!({"file": file, "bytes": bytes, "records": records, "partitions": partitions})
+    json!({
+        "file": file.display().to_string(), "bytes": bytes, "records": records, "partitions": partitions,
+        "unreadablePages": found.unreadable_pages,
+    })
 }
 
 fn show(checked: &Checked) -> Result<(), CliError> {

@@ -109,6 +109,12 @@ impl From<ImageSource> for ObjectReference {
     }
 }
 
+impl From<ObjectReference> for ImageSource {
+    fn from(ObjectReference { kind, name, namespace }: ObjectReference) -> Self {
+        Self { kind, name, namespace }
+    }
+}
+
 /// The status of a class.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
@@ -116,10 +122,13 @@ pub struct ImageClassStatus {
     /// The generation of the declaration that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// The reference whose versions these are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<ImageSource>,
     /// The current version: the image that the followed reference points at now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<ClassVersion>,
-    /// Earlier versions, newest first, at most ten. The topic `catalog` has all of them.
+    /// Earlier versions, newest first, at most ten, or eleven while none is current. The topic `catalog` has all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<ClassVersion>,
     /// The number of versions so far.

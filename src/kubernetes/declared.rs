@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::ImageClassGroup;
-use super::class::{ClassVersion, ImageClassGroupStatus, ImageClassStatus};
+use super::class::{ClassVersion, ImageClassGroupStatus, ImageClassStatus, ImageSource};
 
 /// A class as it is on the server.
 #[derive(Clone)]
@@ -14,14 +14,16 @@ pub(super) struct DeclaredClass {
     pub(super) name: String,
     pub(super) generation: Option<i64>,
     pub(super) status: ImageClassStatus,
+    /// The followed reference, if clade can read the declaration.
+    pub(super) from: Option<ImageSource>,
     /// The reason why the class cannot be followed at all.
     pub(super) problem: Option<String>,
 }
 
 impl DeclaredClass {
-    /// The versions that the status names, newest first; none if it describes another declaration.
+    /// The versions that the status names, newest first; none if they are those of another reference.
     pub(super) fn remembered(&self) -> impl Iterator<Item = &ClassVersion> {
-        let is_of_this = self.status.observed_generation == self.generation;
+        let is_of_this = self.from.is_none() || self.from == self.status.from;
         let versions = self.status.current.iter().chain(&self.status.history);
         versions.filter(move |_| is_of_this)
     }

@@ -162,12 +162,12 @@ impl Watched for ImageClass {
             name: object.key(),
             generation: object.metadata.generation,
             status,
+            from: read.as_ref().ok().map(|spec| spec.from.clone().into()),
             problem: read.as_ref().err().cloned(),
         };
-        let versions = read.as_ref().map(|spec| remembered(&class, spec)).unwrap_or_default();
+        let history = read.as_ref().map(|spec| remembered(&class, spec)).unwrap_or_default();
         declared.put_class(class);
-        let history = Observation::ClassHistory(object.key(), versions);
-        Ok(vec![history, Observation::Class(Box::new(read?))])
+        Ok(vec![Observation::ClassHistory(object.key(), history), Observation::Class(Box::new(read?))])
     }
 
     fn gone(object: &Raw<Self>, declared: &Declared) -> Option<Observation> {

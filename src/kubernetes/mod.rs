@@ -21,6 +21,7 @@ mod labels;
 mod lease;
 mod raw;
 mod remembered;
+mod size;
 mod status;
 mod watch;
 

@@ -12,6 +12,7 @@ use super::class::{
 };
 use super::cluster::{Cluster, told};
 use super::declared::{Declared, DeclaredClass};
+use super::size;
 use super::{ImageClass, RETRY};
 use crate::class::{Catalog, Class, Count};
 use crate::declare;
@@ -129,19 +130,23 @@ fn class_status(class: &DeclaredClass, known: Option<&Class>, now: &str) -> Imag
             message: of.message.clone(),
         }
     };
-    let history = match status.versions() {
-        // A log that is new has none. Those of the log before it stay until the class has a current version again.
-        0 => class.remembered().take(HISTORY).cloned().collect(),
-        _ => status
-            .history
-            .iter()
-            .take(HISTORY)
-            .map(|(version, until)| told_version(version, *until))
-            .collect(),
+    let mut remembered = class.remembered().peekable();
+    // A log that is new has no versions. Those of the log before it stay until the class has a current version again.
+    let (from, history) = if status.versions() == 0 && remembered.peek().is_some() {
+        (class.status.from.clone(), remembered.take(HISTORY + 1).cloned().collect())
+    } else {
+        let history = status.history.iter().take(HISTORY);
+        let history = history.map(|(version, until)| told_version(version, *until)).collect();
+        (known.map(|known| known.record.from.clone().into()), history)
     };
+    let (current, history) = size::limited(
+        status.current.as_ref().map(|current| told_version(current, status.current_until)),
+        history,
+    );
     ImageClassStatus {
         observed_generation: class.generation,
-        current: status.current.as_ref().map(|current| told_version(current, status.current_until)),
+        from,
+        current,
         history,
         versions: known.and_then(|_| i64::try_from(status.versions()).ok()),
         members: None,
@@ -172,6 +177,7 @@ fn told_version(version: &VersionRecord, until: Option<Timestamp>) -> ClassVersi
 #[cfg(feature = "internals")]
 pub fn status_of(name: &str, catalog: &Catalog) -> Result<serde_json::Value, serde_json::Error> {
     let status = ImageClassStatus::default();
-    let class = DeclaredClass { name: name.to_owned(), generation: Some(1), status, problem: None };
+    let class =
+        DeclaredClass { name: name.to_owned(), generation: Some(1), status, from: None, problem: None };
     serde_json::to_value(class_status(&class, catalog.class(name), "2026-01-01T00:00:00Z"))
 }

@@ -98,12 +98,12 @@ impl Publisher {
 
     /// Deletes a class with its versions; [`flush`](Self::flush) writes it.
     pub fn delete_class(&mut self, name: &str) -> Result<(), PublishError> {
+        self.remembered.remove(name);
         let Some(class) = self.catalog.class(name) else {
             return Err(PublishError::NotFound { kind: "class", name: name.to_owned() });
         };
         self.unsettled.remove(name);
         self.young.remove(name);
-        self.remembered.remove(name);
         self.adopting.retain(|_, classes| {
             classes.remove(name);
             !classes.is_empty()

@@ -88,7 +88,7 @@ impl Publisher {
         let rest = if tag.source.is_some() { self.delay } else { std::time::Duration::ZERO };
         let now = (self.clock)();
         let (settled, due) = settled(&items, rest, now, is_index);
-        let young = |item: &TagItem| (!rest.is_zero()).then(|| settle::due(item.since, rest, now)).flatten();
+        let young = |item: &TagItem| settle::due(item.since, rest, now);
         if let Some(due) = due.or(items.iter().find_map(young)) {
             let earliest = self.young.get(class).map_or(due, |known| due.min(*known));
             self.young.insert(class.to_owned(), earliest);

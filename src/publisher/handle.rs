@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::polled::Doubts;
+use super::remembered::Remembered;
 use super::{Counts, Indexes, Outcome, PublishError, Publisher};
 use crate::class::Catalog;
 use crate::declare::Manifest;
@@ -86,6 +87,7 @@ impl Publishing {
             publisher: None,
             indexes: Indexes::default(),
             doubts: Doubts::default(),
+            remembered: Remembered::default(),
             has_read: Arc::clone(&has_read),
             told,
             wants,
@@ -247,6 +249,8 @@ struct Owner {
     indexes: Indexes,
     /// The deletions that the last publisher did not believe yet, if it has failed.
     doubts: Doubts,
+    /// The versions that the statuses of classes had, if the last publisher has failed: a watch reports them only once.
+    remembered: Remembered,
     has_read: Arc<AtomicBool>,
     told: watch::Sender<Arc<Catalog>>,
     wants: watch::Sender<Option<Arc<Wanted>>>,
@@ -268,7 +272,7 @@ impl Owner {
             None => self.restore()?,
         };
         let before = publisher.counts().dead_letters;
-        let doubts = publisher.doubts().clone();
+        let (doubts, remembered) = (publisher.doubts().clone(), publisher.all_remembered().clone());
         let result = work(&mut publisher);
         self.settings.metrics.dead_letters.inc_by(publisher.counts().dead_letters - before);
         match &result {
@@ -280,7 +284,7 @@ impl Owner {
                 self.has_read.store(false, Ordering::Relaxed);
                 self.indexes = publisher.into_indexes();
                 // As before: the caller reports the same again.
-                self.doubts = doubts;
+                (self.doubts, self.remembered) = (doubts, remembered);
             }
         }
         result
@@ -292,7 +296,8 @@ impl Owner {
         self.has_read.store(true, Ordering::Relaxed);
         self.number += 1;
         let (indexes, doubts) = (std::mem::take(&mut self.indexes), std::mem::take(&mut self.doubts));
-        Ok(publisher.knowing(indexes).doubting(doubts))
+        let remembered = std::mem::take(&mut self.remembered);
+        Ok(publisher.knowing(indexes).doubting(doubts).remembering(remembered))
     }
 
     fn tell(&self, publisher: &mut Publisher) {

@@ -1,6 +1,6 @@
 //! Versions that an administrator imports: another clade exported them, or somebody else keeps the history of the tag.
 
-use super::versions::{Earlier, too_new};
+use super::versions::{Earlier, is_newer};
 use super::{PublishError, Publisher};
 use crate::class::Class;
 use crate::observe::ObservedVersion;
@@ -42,9 +42,13 @@ impl Publisher {
             images.into_iter().map(|image| self.as_known(image)).collect::<Result<_, _>>()?;
         for class in names {
             let current = self.catalog.class(&class).and_then(Class::current);
-            let too_new = current
-                .and_then(|current| too_new(&class, (current.since, &current.images), (since, &images)));
-            if let Some(reason) = too_new {
+            let newer =
+                current.filter(|current| is_newer((since, &images), (current.since, &current.images)));
+            if let Some(began) = newer.and_then(|current| current.since) {
+                let reason = format!(
+                    "it began after the current version of class {class:?}, which began at {began}: import it again once \
+                     the tag has moved on"
+                );
                 let place = format!("version {digest} of {tag}");
                 self.pending.dead_letters.push(DeadLetterRecord::new(place, None, reason, None));
                 continue;

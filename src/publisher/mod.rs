@@ -90,7 +90,7 @@ pub struct Publisher {
     young: BTreeMap<String, Timestamp>,
     claimed: Claimed,
     /// Versions that the status of a class still has, of classes that have none here yet.
-    remembered: BTreeMap<String, Vec<crate::observe::ObservedVersion>>,
+    remembered: remembered::Remembered,
     /// The classes that follow a chain of which no image is known.
     adopting: HashMap<ChainId, BTreeSet<String>>,
     /// By class, the digests that claims name, and the repository of the tag that they name.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use crate::record::{TagItem, Timestamp};
 
-/// Length of a burst of moves, in settling delays, after which a tag that never rests is followed all the same. A move that
-/// lies further ahead than this is followed at once.
+/// Length of a burst of moves, in settling delays, after which a tag that never rests is followed all the same.
 const MOST_DELAYS: u32 = 10;
+/// The difference between the clocks of clade and of a source that clade waits for.
+const MOST_AHEAD: Duration = Duration::from_secs(600);
 
 /// Returns the number of a tag's items, oldest first, that have settled, and the time at which the rest will have if
 /// the tag does not move. `is_index` returns `true` for an item that is, or may be, an image index.
@@ -37,7 +38,7 @@ pub(super) fn settled(
 /// comes from a clock that goes wrong, the source's or ours: such a move counts at once, and not in years.
 pub(super) fn due(since: Timestamp, delay: Duration, now: Timestamp) -> Option<Timestamp> {
     let due = since.checked_add(delay).ok()?;
-    (due > now && gap(now, since) <= delay * MOST_DELAYS).then_some(due)
+    (due > now && !delay.is_zero() && gap(now, since) <= MOST_AHEAD).then_some(due)
 }
 
 /// Returns `true` if the tag pointed at an image index: its images differ from the digest of the item.
@@ -53,11 +54,12 @@ fn gap(from: Timestamp, to: Timestamp) -> Duration {
 mod tests {
     use super::*;
 
+    use crate::oci::Digest;
+    use crate::record::TagImage;
+
     fn settled(items: &[TagItem], delay: Duration, now: Timestamp) -> (usize, Option<Timestamp>) {
         super::settled(items, delay, now, is_index)
     }
-    use crate::oci::Digest;
-    use crate::record::TagImage;
 
     const DELAY: Duration = Duration::from_secs(30);
 
@@ -88,8 +90,8 @@ mod tests {
     fn a_move_in_a_future_that_some_clock_has_made_up_counts_at_once() {
         let items = [item(0, 3), item(4_000_000_000, 3)];
         assert_eq!(settled(&items, DELAY, at(1_000)), (2, None));
-        let slightly = [item(0, 3), item(1_200, 3)];
-        assert_eq!(settled(&slightly, DELAY, at(1_000)), (1, Some(at(1_230))), "clocks differ a little");
+        let slightly = [item(0, 3), item(1_500, 3)];
+        assert_eq!(settled(&slightly, DELAY, at(1_000)), (1, Some(at(1_530))), "clocks differ a little");
     }
 
     #[test]

@@ -176,21 +176,14 @@ fn all_chains(image: &ImageChain) -> impl Iterator<Item = Chain> {
     chains.map(|(identity, id)| (image.platform.clone(), identity, id))
 }
 
-/// The reason why a version is none of the earlier ones: it began after the current one, and is another.
-pub(super) fn too_new(
-    class: &str,
-    (current_since, current): (Option<Timestamp>, &[ImageChain]),
-    (since, images): (Option<Timestamp>, &[ImageChain]),
-) -> Option<String> {
-    let began = current_since.filter(|current| since.is_some_and(|since| since > *current))?;
+/// A version as far as it is compared: when it began, and its images.
+type Began<'a> = (Option<Timestamp>, &'a [ImageChain]);
+
+/// Returns `true` if a version is none of the earlier ones: it began after the current one, and is another.
+pub(super) fn is_newer((since, images): Began<'_>, (current_since, current): Began<'_>) -> bool {
+    let began_later = current_since.is_some_and(|current| since.is_some_and(|since| since > current));
     let known: Vec<_> = chains_of(current).collect();
-    if chains_of(images).all(|chain| known.contains(&chain)) {
-        return None;
-    }
-    Some(format!(
-        "it began after the current version of class {class:?}, which began at {began}: import it again once the tag has \
-         moved on"
-    ))
+    began_later && !chains_of(images).all(|chain| known.contains(&chain))
 }
 
 /// The version of a target. Images that are known of it stay, also if they are pruned by now.

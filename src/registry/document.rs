@@ -257,9 +257,7 @@ fn checked(digest: &Digest, content: Vec<u8>) -> Result<Vec<u8>, Missing> {
         return Ok(content);
     }
     let actual = Digest::of(&content);
-    Err(Missing::Withheld(format!(
-        "the blob {digest} has the content of {actual}: it was changed or damaged"
-    )))
+    Err(Missing::Withheld(format!("{digest} has the content of {actual}: it was changed or damaged")))
 }
 
 /// Returns an error for what is no manifest: an error may come with status 200.

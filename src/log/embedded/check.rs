@@ -130,7 +130,8 @@ pub(super) fn check_file(
     // Every page is read for its records, and once more for redb's own checksums.
     let whole = bytes * 2;
     let told = Box::new(move |read: u64| told(read.min(whole), whole));
-    let (overlay, unreadable) = Overlay::open(path, told).map_err(cannot_read)?;
+    let unreadable = Unreadable::default();
+    let overlay = Overlay::open(path, told, unreadable.clone()).map_err(cannot_read)?;
     let opened = Store::open(
         path,
         || Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(overlay),

@@ -34,7 +34,7 @@ use std::time::Duration;
 pub use backup::{Restored, Restoring};
 pub use check::{Checked, CheckedPartition, Damage, check};
 pub use open::Options;
-pub use repair::{Salvaged, salvage};
+pub use repair::{Salvage, Salvaged, salvage};
 
 use super::positional::{self, Positional, PositionalReader, Seen};
 use super::{

@@ -59,21 +59,20 @@ impl<F> std::fmt::Debug for Overlay<F> {
 }
 
 impl Overlay {
-    pub(super) fn open(path: &Path, told: Told) -> std::io::Result<(Self, Unreadable)> {
+    /// Opens the file. `unreadable` notes the pages that the disk does not give back.
+    pub(super) fn open(path: &Path, told: Told, unreadable: Unreadable) -> std::io::Result<Self> {
         // A lock that excludes others needs a file that is open for writing.
         let file = File::options().read(true).write(true).open(path)?;
         let len = file.metadata()?.len();
         let file = FileBackend::new(file).map_err(Error::other)?;
-        Ok(Self::over(file, len, told))
+        Ok(Self::over(file, len, told, unreadable))
     }
 }
 
 impl<F: StorageBackend> Overlay<F> {
-    fn over(file: F, len: u64, told: Told) -> (Self, Unreadable) {
+    fn over(file: F, len: u64, told: Told, unreadable: Unreadable) -> Self {
         let written = Mutex::new(Written { pages: BTreeMap::new(), len, of_file: len });
-        let unreadable = Unreadable::default();
-        let overlay = Self { file, written, read: AtomicU64::new(0), told, unreadable: unreadable.clone() };
-        (overlay, unreadable)
+        Self { file, written, read: AtomicU64::new(0), told, unreadable }
     }
 
     fn written(&self) -> MutexGuard<'_, Written> {
@@ -210,7 +209,7 @@ mod tests {
         let path = dir.path().join("file");
         let content: Vec<u8> = (0..10_000_u32).map(|number| number.to_le_bytes()[0]).collect();
         std::fs::write(&path, &content).unwrap();
-        let (overlay, _) = Overlay::open(&path, Box::new(|_| {})).unwrap();
+        let overlay = Overlay::open(&path, Box::new(|_| {}), Unreadable::default()).unwrap();
         let mut expected = content.clone();
         overlay.write(4_000, &[7; 5_000]).unwrap();
         expected[4_000..9_000].fill(7);
@@ -224,6 +223,7 @@ mod tests {
         assert_eq!(overlay.read(19_999, &mut [0; 2]).unwrap_err().kind(), ErrorKind::UnexpectedEof);
         assert!(std::fs::read(&path).unwrap() == content);
     }
+
     /// A disk that does not give back some bytes.
     #[derive(Debug)]
     struct Bad(std::ops::Range<u64>);
@@ -256,7 +256,8 @@ mod tests {
 
     #[test]
     fn pages_that_the_disk_does_not_give_back_are_zeros_and_noted() {
-        let (overlay, unreadable) = Overlay::over(Bad(5_000..9_000), 20_000, Box::new(|_| {}));
+        let unreadable = Unreadable::default();
+        let overlay = Overlay::over(Bad(5_000..9_000), 20_000, Box::new(|_| {}), unreadable.clone());
         let mut found = vec![1; 20_000];
         overlay.read(0, &mut found).unwrap();
         assert!(found[4_096..12_288].iter().all(|byte| *byte == 0));

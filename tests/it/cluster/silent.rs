@@ -82,6 +82,11 @@ fn subscribers_that_read_nothing_stop_no_question_and_lose_their_places() {
     let serving = Serving(serving);
     let address = url.trim().rsplit("http://").next().unwrap().to_owned();
 
+    let deadline = Instant::now() + PATIENCE;
+    while !first_line(ask(&address, "/readyz")).contains(" 200 ") {
+        assert!(Instant::now() < deadline, "it is not ready");
+        std::thread::park_timeout(Duration::from_millis(100));
+    }
     let all = "/v1/subscribe/outdated?follow=true";
     let silent: Vec<TcpStream> = (0..100).map(|_| ask(&address, all)).collect();
     let deadline = Instant::now() + PATIENCE;

@@ -17,7 +17,7 @@ fn repair(from: &Path, to: &Path) -> Result<Vec<Salvaged>, LogError> {
     let mut restoring = Restoring::begin(to)?;
     let found = salvage(from, "test", &mut |piece| restoring.take(piece), |_, _| {})?;
     restoring.finish(|_, _| {})?;
-    Ok(found)
+    Ok(found.partitions)
 }
 
 fn records(content: &Content) -> usize {
@@ -31,7 +31,7 @@ fn has_nothing_else(dir: &Path, expected: &Content, at: &str) -> usize {
     let found = read_all(&EmbeddedLog::open(dir, Options::default()).unwrap()).unwrap();
     for ((of, end, found), (_, was, written)) in found.iter().zip(expected) {
         assert!(found.iter().all(|record| written.contains(record)), "{at}: {of} has what was not written");
-        assert!(found.is_empty() || end >= was, "{at}: {of} gives offsets twice");
+        assert!(end >= was, "{at}: {of} gives offsets twice");
     }
     records(&found)
 }
@@ -74,7 +74,6 @@ fn of_a_damaged_log_everything_is_saved_that_is_as_it_was_written() {
             }
             Err(error) => {
                 refused += 1;
-
                 assert!(error.to_string().contains(FILE), "{at}: {error}");
                 assert!(!to.path().join(FILE).exists(), "{at}: a log is left behind");
             }
@@ -99,7 +98,7 @@ fn a_page_of_zeros_costs_the_records_on_it_and_no_others() {
     let expected = read_all(&log).unwrap();
     drop(log);
     let whole = std::fs::read(dir.path().join(FILE)).unwrap();
-    let mut with_losses = 0;
+    let mut losses = Vec::new();
     // The first page has redb's roots. Without it, nothing can be found.
     for page in 1..whole.len() / PAGE {
         let mut bytes = whole.clone();
@@ -110,11 +109,11 @@ fn a_page_of_zeros_costs_the_records_on_it_and_no_others() {
         let kept = has_nothing_else(to.path(), &expected, &format!("page {page}"));
         let lost: u64 = found.iter().filter_map(|part| part.lost).sum();
         if lost > 0 {
-            with_losses += 1;
+            losses.push(lost);
             assert_eq!(kept as u64 + lost, 800, "page {page}");
-            // A leaf has about ten of these records; a branch stands above more.
-            assert!(lost <= 40 || lost == 800, "page {page}: {lost} are lost");
         }
     }
-    assert!(with_losses > 20, "{with_losses}");
+    // A leaf has at most twelve of these records. Few pages are branches, which stand above more.
+    let of_leaves = losses.iter().filter(|lost| **lost <= 12).count();
+    assert!(of_leaves > 50 && losses.len() - of_leaves <= 3, "{losses:?}");
 }

@@ -3,11 +3,11 @@
 use clade::observe::{Observation, ObservedVersion};
 use clade::oci::{LayerIdentity, Platform};
 use clade::record::catalog::ImageChain;
-use clade::record::{Origin, Timestamp};
+use clade::record::{DeadLetterRecord, Origin, Timestamp};
 
 use super::{FOLLOWED, built, origins};
 use crate::domain::{CURRENT, OUTDATED};
-use crate::support::{World, class, digest, image};
+use crate::support::{World, class, digest, fold, image};
 
 /// A version with one image that has these layers.
 fn version(name: &str, layers: &[&str], since: i64) -> ObservedVersion {
@@ -25,7 +25,7 @@ fn version(name: &str, layers: &[&str], since: i64) -> ObservedVersion {
 
 /// A new log that sees what the status of the class *base* has, and then the class.
 fn declare(world: &mut World, versions: Vec<ObservedVersion>) {
-    world.see(Observation::ClassHistory("base".to_owned(), versions));
+    world.see(Observation::ClassHistory("base".to_owned(), versions.into_iter().map(Ok).collect()));
     world.see(Observation::Class(Box::new(class("base", FOLLOWED, &[]))));
 }
 
@@ -68,6 +68,28 @@ fn a_class_that_is_deleted_takes_them_with_it() {
     declare(&mut world, vec![version("v1", &["A"], 10)]);
     world.see(Observation::ClassGone("base".to_owned()));
     world.see(Observation::Class(Box::new(class("base", FOLLOWED, &[]))));
+    world.see(built("v2", &["B"], 2)).images(&[("app1", &["A", "X"])]).tag(FOLLOWED, &["v2"]);
+    assert_eq!(world.state("app1", "base"), None);
+}
+
+#[test]
+fn one_that_is_newer_than_the_current_version_or_cannot_be_read_is_a_dead_letter() {
+    let mut world = World::new();
+    let versions = vec![Ok(version("v9", &["Z"], 900)), Err("version x in the status: no digest".to_owned())];
+    world.see(Observation::ClassHistory("base".to_owned(), versions));
+    world.see(Observation::Class(Box::new(class("base", FOLLOWED, &[]))));
+    world.see(built("v2", &["B"], 2)).images(&[("app9", &["Z", "X"])]).tag(FOLLOWED, &["v2"]);
+    assert_eq!(world.state("app9", "base"), None);
+    let letters: Vec<DeadLetterRecord> = fold(&*world.log).into_values().collect();
+    let reasons: Vec<&str> = letters.iter().map(|letter| letter.reason.as_str()).collect();
+    assert!(reasons.iter().any(|reason| reason.contains("began after the current version")), "{reasons:?}");
+}
+
+#[test]
+fn an_empty_status_takes_back_what_an_earlier_one_had() {
+    let mut world = World::new();
+    declare(&mut world, vec![version("v1", &["A"], 10)]);
+    declare(&mut world, Vec::new());
     world.see(built("v2", &["B"], 2)).images(&[("app1", &["A", "X"])]).tag(FOLLOWED, &["v2"]);
     assert_eq!(world.state("app1", "base"), None);
 }

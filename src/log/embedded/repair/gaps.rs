@@ -30,6 +30,32 @@ struct Gap {
     start: Offset,
 }
 
+/// Returns the offset after the last record that can be found in a partition whose end nobody knows, for `readable`. Behind
+/// each place that `walk` cannot read it tries the next offset, the second, the fourth and so on: a search by halves would
+/// spend all attempts on offsets that no record ever had.
+pub(super) fn end<E>(
+    most: Offset,
+    attempts: usize,
+    mut walk: impl FnMut(Range<Offset>) -> Result<Walked, E>,
+) -> Result<Offset, E> {
+    let (mut end, mut from, mut step) = (0, 0, 1);
+    for _ in 0..attempts {
+        if from >= most {
+            break;
+        }
+        let walked = walk(from..most)?;
+        if walked.records > 0 {
+            (end, step) = (walked.next, 1);
+        }
+        if walked.is_whole {
+            break;
+        }
+        from = end.saturating_add(step);
+        step = step.saturating_mul(2);
+    }
+    Ok(end)
+}
+
 /// Returns the ranges with records below `end` that `walk` can read, in order. `walk` goes from the beginning of a range to its end or to
 /// the first thing that it cannot read. Behind such a place, the middle of the largest gap is tried next, `attempts` times at
 /// most: so large ranges are found first, and what remains unread at the end are short ones.
@@ -74,7 +100,15 @@ mod tests {
 
     use super::*;
 
-    /// Walks through a partition that has a record at each offset, and in which whole leaves of a tree are damaged.
+    /// Walks through a partition that has a record at each offset up to the last, and in which whole leaves of a tree are
+    /// damaged.
+    fn walk(range: &Range<Offset>, last: Offset, damaged: &[Range<Offset>]) -> Walked {
+        let first = damaged.iter().filter(|bad| bad.start < range.end && range.start < bad.end);
+        let stop = first.map(|bad| bad.start.max(range.start)).min();
+        let next = stop.unwrap_or(range.end).min(last).max(range.start);
+        Walked { records: next - range.start, next, is_whole: stop.is_none() }
+    }
+
     fn find(
         end: Offset,
         last: Offset,
@@ -84,10 +118,7 @@ mod tests {
         let mut walks = 0;
         let found = readable(end, attempts, |range| {
             walks += 1;
-            let first = damaged.iter().filter(|bad| bad.start < range.end && range.start < bad.end);
-            let stop = first.map(|bad| bad.start.max(range.start)).min();
-            let next = stop.unwrap_or(range.end).min(last).max(range.start);
-            Ok::<_, Infallible>(Walked { records: next - range.start, next, is_whole: stop.is_none() })
+            Ok::<_, Infallible>(walk(&range, last, damaged))
         });
         let found: Vec<Readable> = found.unwrap();
         assert!(found.iter().all(|range| range.records == range.offsets.end - range.offsets.start));
@@ -126,10 +157,20 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_nobody_knows_costs_few_attempts() {
-        let damaged = std::slice::from_ref(&(500..540));
-        let (found, walks) = find(1 << 62, 3_000, damaged, 2_000);
-        assert_eq!((lost(3_000, &found), walks < 200), (40, true), "{walks}");
+    fn an_end_that_nobody_knows_is_found_also_if_everything_behind_it_is_damaged() {
+        let most = 1 << 62;
+        let all = [500..540, 2_990..most];
+        for damaged in [&all[..0], &all[..1], &all] {
+            let mut walks = 0;
+            let found = end(most, 2_000, |range| {
+                walks += 1;
+                Ok::<_, Infallible>(walk(&range, 3_000, damaged))
+            });
+            let last = if damaged.len() == 2 { 2_990 } else { 3_000 };
+            assert_eq!((found.unwrap(), walks < 200), (last, true), "{damaged:?}: {walks}");
+            let (found, _) = find(last, last, damaged, 2_000);
+            assert_eq!(lost(last, &found), if damaged.is_empty() { 0 } else { 40 });
+        }
     }
 
     #[test]

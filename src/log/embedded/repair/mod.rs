@@ -8,4 +8,4 @@
 mod gaps;
 mod salvage;
 
-pub use salvage::{Salvaged, salvage};
+pub use salvage::{Salvage, Salvaged, salvage};

@@ -9,12 +9,12 @@ use redb::{Database, ReadableTableMetadata as _};
 use super::super::backup::Part;
 use super::super::extent::{self, Extent};
 use super::super::meta::{EMPTY, FILE, cannot_open, prepare};
-use super::super::overlay::{Overlay, Told};
+use super::super::overlay::{Overlay, Told, Unreadable};
 use super::super::store::Store;
 use super::super::tables::{EXTENTS, META, RECORDS, number};
 use super::super::walk::walk;
 use super::super::{fault, frame, lock};
-use super::gaps::{Readable, Walked, readable};
+use super::gaps::{Readable, Walked, end, readable};
 use crate::log::{LogError, Offset, TakePiece, TopicPartition};
 use crate::record::Topic;
 
@@ -28,6 +28,15 @@ const UNKNOWN_END: Offset = 1 << 62;
 /// is lost at its end would have to be four billion offsets long.
 const LEFT_OUT: Offset = 1 << 32;
 
+/// What was found in a damaged log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Salvage {
+    /// Each partition that had records or may have had some.
+    pub partitions: Vec<Salvaged>,
+    /// The number of pages, of 4,096 bytes, that the disk does not give back.
+    pub unreadable_pages: usize,
+}
+
 /// The records of a partition that were found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Salvaged {
@@ -40,8 +49,7 @@ pub struct Salvaged {
 }
 
 /// Reads the log in `dir` and gives `to` the copy of everything that is as it was written; the file itself is not changed.
-/// Returns each partition that had records or may have had some. `told` is called with the part that is done, of the whole.
-/// Blocks; the log is locked meanwhile.
+/// `told` is called with the part that is done, of the whole. Blocks; the log is locked meanwhile.
 ///
 /// Fails if redb can open no commit of the file, or if the number of partitions is lost.
 pub fn salvage(
@@ -49,7 +57,7 @@ pub fn salvage(
     command: &str,
     to: TakePiece<'_>,
     told: impl Fn(u64, u64) + Send + Sync + 'static,
-) -> Result<Vec<Salvaged>, LogError> {
+) -> Result<Salvage, LogError> {
     let mut file = Damaged::open(dir, told)?;
     let _owner = lock::Owner::note(dir, command);
     let partitions = prepare(file.store()?, None)?;
@@ -76,7 +84,10 @@ pub fn salvage(
         }
     }
     send(Part::End)?;
-    Ok(found.into_iter().map(Found::told).collect())
+    Ok(Salvage {
+        partitions: found.into_iter().map(Found::told).collect(),
+        unreadable_pages: file.unreadable.found().map_or(0, |(pages, _)| pages),
+    })
 }
 
 /// Takes the offset and the frame of a record.
@@ -104,6 +115,7 @@ struct Damaged {
     told: Arc<dyn Fn(u64) + Send + Sync>,
     /// `None` only while it is opened again.
     store: Option<Store>,
+    unreadable: Unreadable,
 }
 
 impl Damaged {
@@ -116,7 +128,8 @@ impl Damaged {
         // Once to find what can be read, and once to read it.
         let whole = bytes * 2;
         let told = Arc::new(move |read: u64| told(read.min(whole), whole));
-        let mut file = Self { dir: dir.to_owned(), path, told, store: None };
+        let unreadable = Unreadable::default();
+        let mut file = Self { dir: dir.to_owned(), path, told, store: None, unreadable };
         file.reopen()?;
         Ok(file)
     }
@@ -126,7 +139,8 @@ impl Damaged {
         self.store = None;
         let told = Arc::clone(&self.told);
         let told: Told = Box::new(move |read| told(read));
-        let (overlay, _) = Overlay::open(&self.path, told).map_err(|error| cannot_read(&self.path, error))?;
+        let overlay = Overlay::open(&self.path, told, self.unreadable.clone())
+            .map_err(|error| cannot_read(&self.path, error))?;
         let store = Store::open(
             &self.path,
             || Database::builder().set_cache_size(CACHE_BYTES).create_with_backend(overlay),
@@ -172,13 +186,16 @@ impl Damaged {
     }
 
     fn find(&mut self, of: TopicPartition, written: Option<Extent>) -> Result<Found, LogError> {
-        let end = written.map_or(UNKNOWN_END, |extent| extent.end);
+        let end = match written {
+            Some(extent) => extent.end,
+            None => end(UNKNOWN_END, ATTEMPTS, |range| self.walk(of, range, u64::MAX, &mut |_, _| Ok(())))?,
+        };
         let ranges = readable(end, ATTEMPTS, |range| self.walk(of, range, u64::MAX, &mut |_, _| Ok(())))?;
         let live = ranges.iter().map(|range| range.records).sum();
         let extent = match written {
             Some(extent) => Extent { live, since: extent.since.min(live), ..extent },
             None => {
-                let end = ranges.last().map_or(0, |range| range.offsets.end + LEFT_OUT);
+                let end = ranges.last().map_or(0, |range| range.offsets.end) + LEFT_OUT;
                 Extent { end, since: live, live }
             }
         };
