@@ -140,7 +140,8 @@ pub(super) struct Limits {
     /// Reads of the log for subscriptions.
     pub(super) reads: Arc<Gate>,
     untaken: Arc<Semaphore>,
-    untaken_share: Arc<Semaphore>,
+    /// The part of it for one address, if this is the share of one.
+    untaken_share: Option<Arc<Semaphore>>,
 }
 
 /// The bound of lists: as many at once as there are cores, but two at least, so that one can be for another address.
@@ -161,7 +162,7 @@ impl Limits {
             subscriptions: gate(SUBSCRIPTIONS),
             reads: Arc::new(Gate { patience: Duration::MAX, ..Gate::new(READS) }),
             untaken: Arc::new(Semaphore::new(UNTAKEN as usize)),
-            untaken_share: Arc::new(Semaphore::new(UNTAKEN as usize)),
+            untaken_share: None,
         }
     }
 
@@ -176,14 +177,14 @@ impl Limits {
             subscriptions: Arc::clone(&self.subscriptions),
             reads: Arc::clone(&self.reads),
             untaken: Arc::clone(&self.untaken),
-            untaken_share: Arc::new(Semaphore::new(UNTAKEN_SHARE as usize)),
+            untaken_share: Some(Arc::new(Semaphore::new(UNTAKEN_SHARE as usize))),
         }
     }
 
     /// Returns `true` if a request has something of this share.
     pub(super) fn is_in_use(&self) -> bool {
-        let own = [&self.lists.all, &self.questions.all, &self.untaken_share];
-        own.iter().any(|of| Arc::strong_count(of) > 1)
+        let mut own = [&self.lists.all, &self.questions.all].into_iter().chain(&self.untaken_share);
+        own.any(|of| Arc::strong_count(of) > 1)
     }
 
     /// Answers with what `work` returns, as JSON. It runs on a blocking thread, which also writes the JSON: a large answer
@@ -216,9 +217,11 @@ impl Limits {
         }
         let size = u32::try_from(json.len() >> 10).unwrap_or(u32::MAX).clamp(LEAST, UNTAKEN_SHARE);
         let memory = async {
-            let own = Arc::clone(&self.untaken_share).acquire_many_owned(size).await;
-            let of_all = Arc::clone(&self.untaken).acquire_many_owned(size).await;
-            Ok::<_, ApiError>([own.map_err(ApiError::internal)?, of_all.map_err(ApiError::internal)?])
+            let mut taken = Vec::with_capacity(2);
+            for of in self.untaken_share.iter().chain([&self.untaken]) {
+                taken.push(Arc::clone(of).acquire_many_owned(size).await.map_err(ApiError::internal)?);
+            }
+            Ok::<_, ApiError>(taken)
         };
         let memory = tokio::time::timeout(PATIENCE, memory).await.map_err(|_| ApiError::busy())??;
         let pieces = Pieces { left: json, _memory: memory };
@@ -243,7 +246,7 @@ async fn done<T: Serialize, E: Into<ApiError> + Send + 'static>(
 /// An answer in pieces.
 struct Pieces {
     left: Bytes,
-    _memory: [OwnedSemaphorePermit; 2],
+    _memory: Vec<OwnedSemaphorePermit>,
 }
 
 impl Iterator for Pieces {

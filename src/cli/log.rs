@@ -34,10 +34,7 @@ fn check(dir: &Path, args: &CheckArgs) -> Result<(), CliError> {
     })?;
     match args.output {
         ReportFormat::Table => show(&checked)?,
-        ReportFormat::Json => {
-            let text = serde_json::to_string_pretty(&as_json(&checked)).map_err(CliError::failed)?;
-            writeln!(std::io::stdout().lock(), "{text}")?;
-        }
+        ReportFormat::Json => print(&as_json(&checked))?,
     }
     match checked.many() {
         0 => Ok(()),
@@ -68,12 +65,14 @@ fn repair(dir: &Path, args: &RepairArgs) -> Result<(), CliError> {
     }
     match args.output {
         ReportFormat::Table => show_repaired(&found, &restored)?,
-        ReportFormat::Json => {
-            let text = serde_json::to_string_pretty(&repaired_as_json(&found, &restored))
-                .map_err(CliError::failed)?;
-            writeln!(std::io::stdout().lock(), "{text}")?;
-        }
+        ReportFormat::Json => print(&repaired_as_json(&found, &restored))?,
     }
+    Ok(())
+}
+
+fn print(report: &Value) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(report).map_err(CliError::failed)?;
+    writeln!(std::io::stdout().lock(), "{text}")?;
     Ok(())
 }
 

@@ -57,6 +57,10 @@ impl Declared {
         self.changed.notify_one();
     }
 
+    pub(super) fn class(&self, name: &str) -> Option<DeclaredClass> {
+        self.all().classes.get(name).cloned()
+    }
+
     /// Stores the status that was written for a class.
     pub(super) fn put_status(&self, name: &str, status: Option<ImageClassStatus>) {
         if let Some(class) = self.all().classes.get_mut(name) {

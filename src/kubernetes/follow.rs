@@ -58,8 +58,10 @@ fn take<K: Watched>(
         // A list that broke off half way begins again: it proves no deletion.
         Event::Init => keys.clear(),
         Event::InitApply(object) => {
+            let observed = observe(&object, declared);
+            seen.extend(K::remembered(&object.key(), declared));
+            seen.extend(observed);
             keys.insert(object.key());
-            seen.extend(observe(&object, declared));
         }
         Event::InitDone => {
             tracing::info!(kind = K::KIND, objects = keys.len(), "listed");

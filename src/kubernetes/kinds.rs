@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use super::class::Stated;
 use super::declared::{Declared, DeclaredClass};
 use super::raw::{Kind, Raw};
-use super::remembered::remembered;
 use super::{ImageClass, ImageClassGroup, SOURCE};
 use crate::declare::{ClassSpec, GroupSpec};
 use crate::observe::{Listing, Observation, ObservedTag};
@@ -16,6 +15,12 @@ use crate::record::DeadLetterRecord;
 pub(super) trait Watched: Kind + Sized {
     /// Converts an object into observations. The error says what is wrong with the object.
     fn observe(object: &Raw<Self>, declared: &Declared) -> Result<Vec<Observation>, String>;
+
+    /// Returns the observation of what the status of an object that was just observed still knows. It comes before the others,
+    /// and only from lists: a clade whose log is new begins with them.
+    fn remembered(_name: &str, _declared: &Declared) -> Option<Observation> {
+        None
+    }
 
     /// Returns the observation of a deletion.
     fn gone(object: &Raw<Self>, declared: &Declared) -> Option<Observation>;
@@ -158,16 +163,19 @@ impl Watched for ImageClass {
     fn observe(object: &Raw<Self>, declared: &Declared) -> Result<Vec<Observation>, String> {
         let read = read_class(object);
         let status = serde_json::from_str::<Stated>(object.json.get()).unwrap_or_default().status;
-        let class = DeclaredClass {
+        declared.put_class(DeclaredClass {
             name: object.key(),
             generation: object.metadata.generation,
             status,
             from: read.as_ref().ok().map(|spec| spec.from.clone().into()),
             problem: read.as_ref().err().cloned(),
-        };
-        let history = read.as_ref().map(|spec| remembered(&class, spec)).unwrap_or_default();
-        declared.put_class(class);
-        Ok(vec![Observation::ClassHistory(object.key(), history), Observation::Class(Box::new(read?))])
+        });
+        Ok(vec![Observation::Class(Box::new(read?))])
+    }
+
+    fn remembered(name: &str, declared: &Declared) -> Option<Observation> {
+        let class = declared.class(name)?;
+        Some(Observation::ClassHistory(class.name.clone(), super::remembered::versions(&class)))
     }
 
     fn gone(object: &Raw<Self>, declared: &Declared) -> Option<Observation> {

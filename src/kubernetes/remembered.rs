@@ -4,7 +4,7 @@
 
 use super::class::{ClassVersion, VersionImage};
 use super::declared::DeclaredClass;
-use crate::declare::{ClassSpec, Followed, followed};
+use crate::declare::{Followed, followed};
 use crate::observe::ObservedVersion;
 use crate::oci::Digest;
 use crate::record::Origin;
@@ -16,8 +16,9 @@ const LASTING: [Origin; 3] = [Origin::Observed, Origin::History, Origin::Adopted
 
 /// The versions in the status of a class that follows a tag, or the reason why one cannot be read. Those that clade wrote
 /// before it wrote layers are left out.
-pub(super) fn remembered(class: &DeclaredClass, spec: &ClassSpec) -> Vec<Result<ObservedVersion, String>> {
-    let Ok(Followed::Tag(tag)) = followed(&spec.from) else { return Vec::new() };
+pub(super) fn versions(class: &DeclaredClass) -> Vec<Result<ObservedVersion, String>> {
+    let Some(from) = class.from.clone() else { return Vec::new() };
+    let Ok(Followed::Tag(tag)) = followed(&from.into()) else { return Vec::new() };
     let is_lasting = |version: &&ClassVersion| {
         LASTING.iter().any(|origin| version.origin.as_deref() == Some(origin.as_str()))
             && version.images.iter().all(|image| !image.layers.is_empty())
@@ -58,12 +59,10 @@ fn digest(text: &str) -> Result<Digest, String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test states what it expects")]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::kubernetes::class::{ImageClassStatus, ImageSource};
     use crate::oci::{LayerChain, LayerIdentity};
-    use crate::record::{ReferenceKind, VersionSources};
+    use crate::record::ReferenceKind;
 
     fn source(tag: &str) -> ImageSource {
         let namespace = Some("shop".to_owned());
@@ -96,14 +95,7 @@ mod tests {
         let from = Some(source("base:2"));
         let class =
             DeclaredClass { name: "base".to_owned(), generation: Some(7), status, from, problem: None };
-        let spec = ClassSpec {
-            name: "base".to_owned(),
-            labels: BTreeMap::new(),
-            from: source("base:2").into(),
-            versions: VersionSources::default(),
-            rebuild: None,
-        };
-        remembered(&class, &spec)
+        versions(&class)
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Versions that a class had in a log which is lost: the status of its object on the API server still names the newest.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::versions::{Earlier, Target, is_newer};
 use super::{PublishError, Publisher};
@@ -8,8 +9,8 @@ use crate::observe::ObservedVersion;
 use crate::record::catalog::ImageChain;
 use crate::record::{ClassRecord, DeadLetterRecord, Origin};
 
-/// Versions by class.
-pub(super) type Remembered = BTreeMap<String, Vec<ObservedVersion>>;
+/// Versions by class. Shared, since each request keeps a copy in case the log fails.
+pub(super) type Remembered = BTreeMap<String, Arc<Vec<ObservedVersion>>>;
 
 impl Publisher {
     /// Sets the remembered versions of an earlier publisher.
@@ -38,7 +39,7 @@ impl Publisher {
             }
         }
         if !readable.is_empty() {
-            self.remembered.insert(class, readable);
+            self.remembered.insert(class, Arc::new(readable));
         }
     }
 
@@ -52,7 +53,7 @@ impl Publisher {
             return Ok(Vec::new());
         };
         let mut earlier = Vec::new();
-        for version in self.remembered.remove(&class.name).unwrap_or_default() {
+        for version in self.remembered.remove(&class.name).map(Arc::unwrap_or_clone).unwrap_or_default() {
             let ObservedVersion { tag, digest, since, built, images } = version;
             let images: Vec<ImageChain> =
                 images.into_iter().map(|image| self.as_known(image)).collect::<Result<_, _>>()?;

@@ -53,7 +53,6 @@ fn gap(from: Timestamp, to: Timestamp) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-
     use crate::oci::Digest;
     use crate::record::TagImage;
 

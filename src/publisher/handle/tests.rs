@@ -7,8 +7,10 @@ use super::*;
 use crate::declare::{ClassSpec, GroupSpec};
 use crate::log::memory::{Faults, MemoryLog, Rates};
 use crate::log::{Log, LogError, Offset, Reader, Stored, TopicPartition, Writer};
-use crate::oci::Digest;
-use crate::record::{ObjectReference, ReferenceKind, Topic};
+use crate::observe::{ObservedTag, ObservedVersion};
+use crate::oci::{Digest, LayerIdentity, Platform};
+use crate::record::catalog::ImageChain;
+use crate::record::{ObjectReference, ReferenceKind, TagImage, TagItem, Topic};
 
 /// A log that counts how often it is opened for reading, and the reads of single records.
 struct Counting {
@@ -125,4 +127,63 @@ fn observations_that_a_failing_log_did_not_take_can_be_published_again() {
     let all = Arc::new((0..8).map(image).collect::<Vec<_>>());
     let counts = (0..100).find_map(|_| again.observe(Arc::clone(&all)).ok()).unwrap();
     assert_eq!((counts.images, counts.unchanged_images), (0, 8));
+}
+
+/// An earlier version of the tag `registry/base:1`, with one layer.
+fn version(number: u32) -> ObservedVersion {
+    let digest = Digest::of(&number.to_be_bytes());
+    let image = ImageChain::new(
+        digest,
+        Platform::new("linux", "amd64"),
+        LayerIdentity::DiffId,
+        vec![digest],
+        Vec::new(),
+    );
+    ObservedVersion {
+        tag: "registry/base:1".to_owned(),
+        digest,
+        since: Some(Timestamp::from_second(i64::from(number)).unwrap()),
+        built: None,
+        images: vec![image.unwrap()],
+    }
+}
+
+#[test]
+fn versions_that_a_status_remembers_outlive_a_publisher_whose_log_fails() {
+    let rates = Rates { crash_before: 300, crash_after: 200, ..Rates::default() };
+    let log: SharedLog = Arc::new(MemoryLog::new(1, Faults::seeded(4, rates)));
+    let publishing = Publishing::start(log, settings()).unwrap();
+    let mut failures = 0;
+    let mut observe = |seen: Vec<Observation>| {
+        let seen = Arc::new(seen);
+        let taken = (0..100).find_map(|_| {
+            let observed = publishing.observe(Arc::clone(&seen));
+            failures += u32::from(observed.is_err());
+            observed.ok()
+        });
+        assert!(taken.is_some());
+    };
+    let Manifest::Class(class) = class("base", "registry/base:1") else { unreachable!() };
+    let history = Observation::ClassHistory("base".to_owned(), vec![Ok(version(1))]);
+    observe(vec![history, Observation::Class(Box::new(class))]);
+    for number in 10..20 {
+        observe(vec![image(number)]);
+    }
+    let digest = Digest::of(&10_u32.to_be_bytes());
+    observe(vec![Observation::Tag(ObservedTag {
+        source: None,
+        repository: "registry/base".to_owned(),
+        tag: "1".to_owned(),
+        items: vec![TagItem {
+            since: Timestamp::from_second(100).unwrap(),
+            digest: Some(digest),
+            images: vec![TagImage { digest, platform: None }],
+        }],
+        complete: false,
+    })]);
+    assert!(failures > 0, "the log fails at times");
+    let catalog = Arc::clone(&publishing.catalog().borrow());
+    let versions: Vec<Digest> =
+        catalog.class("base").unwrap().versions().map(|version| version.digest).collect();
+    assert!(versions.len() == 2 && versions.contains(&version(1).digest), "{versions:?}");
 }

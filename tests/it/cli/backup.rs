@@ -234,7 +234,7 @@ fn sending(bytes: Vec<u8>, end: End) -> String {
         let mut silent = Vec::new();
         for connection in listener.incoming() {
             let mut connection = connection.unwrap();
-            let mut lines = BufReader::new(connection.try_clone().unwrap()).lines().map(Result::unwrap);
+            let mut lines = BufReader::new(connection.try_clone().unwrap()).lines().map_while(Result::ok);
             // A connection has one request or more.
             while let Some(asked) = lines.next() {
                 while lines.next().is_some_and(|line| !line.is_empty()) {}
@@ -253,7 +253,8 @@ fn sending(bytes: Vec<u8>, end: End) -> String {
                 match end {
                     End::Proper if connection.write_all(b"0\r\n\r\n").is_err() => break,
                     End::Proper => {}
-                    End::Closed => connection.shutdown(Shutdown::Both).unwrap(),
+                    // The client may have closed it first.
+                    End::Closed => drop(connection.shutdown(Shutdown::Both)),
                     End::Silence => {
                         silent.push(connection);
                         break;
