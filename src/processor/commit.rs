@@ -59,20 +59,23 @@ impl Processor {
             sequence: progress.sequence,
         };
         let mut done = Done { records, ..Done::default() };
-        let (mut batch, mut images, mut is_part_begun) = (Batch::new(), 0, false);
+        let (mut batch, mut images, mut bytes, mut is_part_begun) = (Batch::new(), 0, 0, false);
         let mut next = first.or_else(|| self.state.shard().next_effect(&mut drain));
         while let Some(effect) = next {
+            let first = batch.len();
             outputs.put(effect, &mut batch, &mut traces, &mut dead_letters, &mut done)?;
             images += 1;
+            bytes += batch[first..].iter().map(|(_, record)| record.bytes()).sum::<usize>();
             next = self.state.shard().next_effect(&mut drain);
-            if images == self.options.commit_images && next.is_some() {
+            let is_full = images >= self.options.commit_images || bytes >= self.options.commit_bytes;
+            if is_full && next.is_some() {
                 let capacity = batch.len();
                 self.finish()?;
                 if std::mem::replace(&mut is_part_begun, true) {
                     self.finish_part()?;
                 }
                 self.writer.begin(std::mem::replace(&mut batch, Batch::with_capacity(capacity)))?;
-                images = 0;
+                (images, bytes) = (0, 0);
             }
         }
         done.dead_letters = dead_letters.len();

@@ -115,6 +115,8 @@ pub struct Options {
     pub batch_records: usize,
     /// Images whose results are appended at once, at most. The results of one image are never divided.
     pub commit_images: usize,
+    /// Bytes of results after which an append is closed: an image in thousands of classes has thousands of events.
+    pub commit_bytes: usize,
     /// After so many changes the copies are laid out anew, once there is nothing else to do.
     pub settle_changes: usize,
     /// Told of each step.
@@ -142,6 +144,7 @@ impl Default for Options {
         Self {
             batch_records: 8_192,
             commit_images: 4_096,
+            commit_bytes: 16 << 20,
             settle_changes: 65_536,
             observer: Arc::new(|_, _| {}),
             metrics: Metrics::default(),

@@ -202,6 +202,7 @@ impl Simulation {
         let options = Options {
             batch_records: self.random.usize(1..20),
             commit_images: self.random.usize(1..5),
+            commit_bytes: self.random.usize(1..20_000),
             settle_changes: self.random.usize(1..40),
             metrics: self.metrics.clone(),
             snapshots: Some(Snapshots::new(self.snapshots.path(), every)),
