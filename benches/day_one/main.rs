@@ -119,7 +119,7 @@ impl Clade {
 
     /// The verdicts about all images.
     fn verdicts(&self) -> Verdicts {
-        let images = self.query().list_images(&Filter::default(), usize::MAX).unwrap();
+        let images = self.query().list_images(&Filter::default(), &clade::query::Page::default()).unwrap();
         images
             .iter()
             .flat_map(|image| {

@@ -7,7 +7,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use crate::query::RefError;
+use crate::query::{RefError, TokenError};
 use crate::subscribe::SubscribeError;
 
 /// The codes of errors. Programs may rely on them; `docs/reference/errors.md` lists them.
@@ -19,6 +19,7 @@ pub const CODES: &[&str] = &[
     "no-such-path",
     "method-not-allowed",
     "ambiguous",
+    "expired",
     "too-large",
     "not-ready",
     "busy",
@@ -93,6 +94,7 @@ fn code_of(status: StatusCode) -> &'static str {
         StatusCode::NOT_FOUND => "not-found",
         StatusCode::METHOD_NOT_ALLOWED => "method-not-allowed",
         StatusCode::CONFLICT => "ambiguous",
+        StatusCode::GONE => "expired",
         StatusCode::PAYLOAD_TOO_LARGE | StatusCode::URI_TOO_LONG => "too-large",
         StatusCode::SERVICE_UNAVAILABLE => "not-ready",
         status if status.is_client_error() => "invalid",
@@ -141,6 +143,16 @@ impl From<RefError> for ApiError {
             | RefError::NotInGroup { .. } => StatusCode::NOT_FOUND,
             RefError::Ambiguous { .. } => StatusCode::CONFLICT,
             RefError::Invalid(_) => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, error)
+    }
+}
+
+impl From<TokenError> for ApiError {
+    fn from(error: TokenError) -> Self {
+        let status = match error {
+            TokenError::Malformed | TokenError::Foreign => StatusCode::BAD_REQUEST,
+            TokenError::Expired => StatusCode::GONE,
         };
         Self::new(status, error)
     }

@@ -5,9 +5,11 @@ mod catalog;
 mod count;
 mod coverage;
 mod membership;
+mod replaced;
 mod selector;
 
 pub use catalog::{Catalog, CatalogChange, Class};
 pub use count::Count;
 pub use coverage::{Coverage, Covered};
 pub use membership::{Candidate, Classification, memberships};
+pub use replaced::Replaced;

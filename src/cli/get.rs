@@ -1,79 +1,52 @@
 //! `clade get`, `clade ancestors`, `clade descendants`.
 
-use serde::Serialize;
-
-use super::args::{FilterArgs, Format, GetArgs, Listed, RelatedArgs, StateArg};
+use super::args::{Format, GetArgs, Listed, RelatedArgs, SortArg};
 use super::coverage;
 use super::error::CliError;
+use super::list::{Parameters, list};
 use super::output::{answer, lines, some, state, structured, table};
 use crate::api::Client;
 use crate::query::answer::{BaseClaim, ClassItem, GroupItem, ImageItem, List, TagItem, UnknownBase};
 
-/// The parameters of a query; those that are `None` are left out.
-#[derive(Serialize, Default)]
-struct Parameters<'a> {
-    class: Option<&'a str>,
-    group: Option<&'a str>,
-    state: Option<&'a str>,
-    platform: Option<&'a str>,
-    repository: Option<&'a str>,
-    #[serde(rename = "ref")]
-    reference: Option<&'a str>,
-    limit: Option<usize>,
-    name: Option<&'a str>,
-}
-
-impl<'a> Parameters<'a> {
-    fn of(filter: &'a FilterArgs) -> Self {
-        let state = filter.state.map(|state| match state {
-            StateArg::Current => "current",
-            StateArg::Outdated => "outdated",
-        });
-        Self {
-            class: filter.class.as_deref(),
-            group: filter.group.as_deref(),
-            state,
-            platform: filter.platform.as_deref(),
-            repository: filter.repository.as_deref(),
-            ..Self::default()
-        }
-    }
-}
-
 pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
-    let parameters =
-        Parameters { name: args.name.as_deref(), limit: args.limit, ..Parameters::of(&args.filter) };
+    let parameters = || {
+        let mut parameters = Parameters::of(&args.filter);
+        parameters.name = args.name.as_deref();
+        parameters.limit = args.limit;
+        parameters.sort = args.sort_by.map(SortArg::parameter);
+        parameters
+    };
+    let chooses = args.filter.is_any() || args.sort_by.is_some();
+    let format = args.output;
     match args.kind {
         Listed::Images | Listed::Tags if args.name.is_some() => Err(CliError::Usage(
-            "images and tags are chosen with --class, --group, --state, --platform and --repository; \
+            "images and tags are chosen with --class, --repository and the like (see clade get --help); \
              `clade explain REF` shows one"
                 .to_owned(),
         )),
-        Listed::UnknownBases if args.name.is_some() || args.filter.is_any() => Err(CliError::Usage(
+        Listed::UnknownBases if args.name.is_some() || chooses => Err(CliError::Usage(
             "clade get unknown-bases lists all of them; --limit is its one option".to_owned(),
         )),
-        Listed::UnknownBases => unknown_bases(
-            &answer(client, "/v1/unknown-bases", &parameters, args.output)?,
-            args.output,
-        ),
-        Listed::Classes | Listed::Groups if args.filter.is_any() || args.limit.is_some() => Err(CliError::Usage(
-            "--class, --group, --state, --platform, --repository and --limit choose images and tags; a class or group is \
-             chosen by its name, as in `clade get classes rhel7`"
+        Listed::UnknownBases => {
+            unknown_bases(&answer(client, "/v1/unknown-bases", &parameters(), format)?, format)
+        }
+        Listed::Classes | Listed::Groups if chooses || args.limit.is_some() => Err(CliError::Usage(
+            "--class, --group, --state, --limit and the like choose images and tags; a class or group is chosen by its \
+             name, as in `clade get classes rhel7`"
                 .to_owned(),
         )),
-        Listed::Images => images(&answer(client, "/v1/images", &parameters, args.output)?, args.output),
-        Listed::Tags => tags(&answer(client, "/v1/tags", &parameters, args.output)?, args.output),
-        Listed::Classes => {
-            classes(client, &answer(client, "/v1/classes", &parameters, args.output)?, args.output)
-        }
-        Listed::Groups => groups(&answer(client, "/v1/groups", &parameters, args.output)?, args.output),
+        Listed::Images => images(&list(client, "/v1/images", parameters(), format)?, format),
+        Listed::Tags => tags(&list(client, "/v1/tags", parameters(), format)?, format),
+        Listed::Classes => classes(client, &list(client, "/v1/classes", parameters(), format)?, format),
+        Listed::Groups => groups(&list(client, "/v1/groups", parameters(), format)?, format),
     }
 }
 
 pub(super) fn related(client: &Client, what: &str, args: &RelatedArgs) -> Result<(), CliError> {
-    let parameters =
-        Parameters { reference: Some(&args.reference), limit: args.limit, ..Parameters::of(&args.filter) };
-    images(&answer(client, &format!("/v1/{what}"), &parameters, args.output)?, args.output)
+    let mut parameters = Parameters::of(&args.filter);
+    parameters.reference = Some(&args.reference);
+    parameters.limit = args.limit;
+    images(&list(client, &format!("/v1/{what}"), parameters, args.output)?, args.output)
 }
 
 fn images(list: &List<ImageItem>, format: Format) -> Result<(), CliError> {

@@ -12,6 +12,7 @@ mod generate;
 mod get;
 mod import;
 mod kafka;
+mod list;
 mod log;
 mod manifests;
 mod otlp;

@@ -1,7 +1,6 @@
-//! Finds chains by chain ID, and images by the beginning of a digest.
+//! Finds chains by chain ID.
 
-use super::node::VACANT;
-use super::{ChainIndex, ImageId, NodeId, ROOTS, root};
+use super::{ChainIndex, NodeId, ROOTS, root};
 use crate::oci::{ChainId, LayerChain};
 
 /// The end of a chain.
@@ -56,13 +55,5 @@ impl ChainIndex {
             path.extend(chain.map(|chain| (node, chain)));
         }
         None
-    }
-
-    /// Finds up to `limit` images whose digests begin with these hexadecimal digits. It looks at every digest: 32 bytes
-    /// per image, side by side.
-    pub fn prefixed(&self, hex: &str, limit: usize) -> Vec<ImageId> {
-        let begins =
-            |image: &ImageId| self.digest(*image).text()["sha256:".len()..].starts_with(hex.as_bytes());
-        self.images().filter(|image| self.slots[image.0].node != VACANT).filter(begins).take(limit).collect()
     }
 }

@@ -59,6 +59,11 @@ pub struct NodeId(u32);
 pub struct ImageId(u32);
 
 impl ImageId {
+    /// No image has a lower number.
+    pub const FIRST: Self = Self(0);
+    /// No image has a higher number.
+    pub const LAST: Self = Self(u32::MAX);
+
     /// The number as an index into columns that the caller keeps.
     pub fn index(self) -> usize {
         self.0 as usize

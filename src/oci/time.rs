@@ -2,12 +2,18 @@
 
 use core::time::Duration;
 
-use jiff::{Span, SpanRelativeTo};
+use jiff::{Span, SpanRelativeTo, Timestamp};
 
 /// Reads a span of time. A day has 24 hours; months and years have no fixed length and are refused, as is what is negative.
 pub fn duration(text: &str) -> Option<Duration> {
     let span: Span = text.trim().parse().ok()?;
     span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?.try_into().ok()
+}
+
+/// Reads a time of RFC 3339, or the span of time since then.
+pub fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let text = text.trim();
+    text.parse().ok().or_else(|| now.checked_sub(duration(text)?).ok())
 }
 
 #[cfg(test)]

@@ -73,46 +73,21 @@ fn layers(shard: &Shard, image: &ImageView<'_>) -> Vec<LayerItem> {
     items
 }
 
-/// Counts the moves of the class that gave the image's platform another image, or took it away. A base that is pushed for one platform only
-/// leaves the images of the others as far behind as they were.
+/// The class's current version beside the one that the image is built on.
 fn newer(shard: &Shard, platform: &Platform, standing: &ClassStanding) -> Option<Newer> {
     if standing.state == State::Current {
         return None;
     }
-    let class = shard.catalog().class(&standing.name)?;
-    let built_on = class
-        .versions()
-        .filter(|version| version.images.iter().any(|image| image.digest == standing.version))
-        .max_by_key(|version| version.age())?;
-    let mut newer = Newer {
+    let replaced = shard.catalog().class(&standing.name)?.replaced(&standing.version, platform)?;
+    Some(Newer {
         class: standing.name.clone(),
         version: standing.version,
-        since: class.current()?.since?,
-        outdated_since: class.current()?.since?,
-        at_least: false,
+        since: replaced.since,
+        outdated_since: replaced.outdated_since,
+        at_least: replaced.at_least,
         current: standing.current,
-        versions_behind: 0,
-    };
-    let mut last = built_on.image_for(platform);
-    let mut later: Vec<_> = class.versions().filter(|version| version.age() > built_on.age()).collect();
-    later.sort_unstable_by_key(|version| version.age());
-    let mut replaced = None;
-    for version in later {
-        let image = version.image_for(platform);
-        if image == last {
-            continue;
-        }
-        newer.versions_behind += 1;
-        if let Some(since) = version.since {
-            newer.since = since;
-            replaced.get_or_insert(since);
-        }
-        last = image;
-    }
-    // A version without a time may have ended long before the first one with a time began.
-    newer.at_least = built_on.since.is_none();
-    newer.outdated_since = replaced.unwrap_or(newer.since);
-    Some(newer)
+        versions_behind: replaced.versions_behind,
+    })
 }
 
 fn verdict(image: &ImageView<'_>, classes: &[ClassStanding], bases: &[Base], claims: &[ClaimItem]) -> String {

@@ -26,6 +26,7 @@ fn item_with_tags(shard: &Shard, image: &ImageView<'_>, most: usize) -> ImageIte
         digest: image.digest,
         image_id: image.config,
         platform: (*image.platform).clone(),
+        created: image.created,
         repositories: (*image.repositories).clone(),
         tags: named,
         more_tags: tags.count() as u64,
@@ -47,6 +48,7 @@ pub(super) fn standings(shard: &Shard, image: &ImageView<'_>) -> Vec<ClassStandi
             current: class.and_then(|class| class.current_for(&image.platform)),
             depth: member.depth,
             nearest: member.nearest,
+            outdated_since: shard.outdated_since(member, &image.platform),
         }
     };
     image.classification.iter().flat_map(|of| of.classes.iter().map(standing)).collect()

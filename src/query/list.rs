@@ -1,57 +1,26 @@
-//! Lists of images, tags, classes and groups.
+//! Lists of classes, groups and ancestors.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Query;
 use super::answer::{
     API_VERSION, ClassItem, ClassStatus, Condition, GroupItem, GroupSpec, GroupStatus, ImageItem, Metadata,
-    TagItem, VersionImage, VersionItem,
+    VersionImage, VersionItem,
 };
 use super::filter::{Compiled, Filter};
-use super::items::{image_item, image_of_tag};
+use super::items::image_item;
+use super::page::{Cut, Page, Position, Sort, foreign};
 use super::reference::{RefError, Resolved};
 use crate::class::{Class, Count};
 use crate::declare::{ClassFields, Declared, class_status, group_classes};
+use crate::index::{ImageId, NodeId};
 use crate::oci::Digest;
-use crate::record::{GroupRecord, TagImage, VersionRecord};
-use crate::shard::{Shard, Tag};
+use crate::record::{GroupRecord, VersionRecord};
+use crate::shard::Shard;
 
 impl Query {
-    /// The tags that reference an image that matches the filter, by name, each with those images.
-    /// Stops after `limit` of them.
-    pub fn list_tags(&self, filter: &Filter, limit: usize) -> Result<Vec<TagItem>, RefError> {
-        let compiled = self.check(filter)?;
-        let mut newest: BTreeMap<&str, &Arc<Tag>> = BTreeMap::new();
-        for tag in self.shards().flat_map(Shard::tags) {
-            let known = newest.entry(&tag.name).or_insert(tag);
-            if tag.sequence > known.sequence {
-                *known = tag;
-            }
-        }
-        let items = newest.into_values().map(|tag| self.tag_item(tag, &compiled));
-        Ok(items.filter(|item| filter.is_empty() || !item.images.is_empty()).take(limit).collect())
-    }
-
-    fn tag_item(&self, tag: &Tag, filter: &Compiled<'_>) -> TagItem {
-        let mut item = TagItem {
-            name: tag.name.clone(),
-            digest: tag.digest,
-            since: tag.since,
-            images: Vec::new(),
-            unknown: Vec::new(),
-        };
-        let alone = [TagImage { digest: tag.digest, platform: None }];
-        for TagImage { digest, .. } in if tag.images.is_empty() { &alone[..] } else { &tag.images[..] } {
-            match self.holding(digest).and_then(|shard| Some((shard, shard.image(digest)?))) {
-                Some((shard, image)) if filter.holds(&image) => item.images.push(image_of_tag(shard, &image)),
-                Some(_) => {}
-                None => item.unknown.push(*digest),
-            }
-        }
-        item
-    }
-
     /// Every class, or the named one.
     pub fn list_classes(&self, name: Option<&str>) -> Result<Vec<ClassItem>, RefError> {
         if let Some(name) = name {
@@ -85,19 +54,25 @@ impl Query {
         Ok(groups.filter(|group| name.is_none_or(|name| group.name == name)).map(item).collect())
     }
 
-    /// The images that the images of a REF are based on, nearest first. For a chain ID: the images whose last chain is
-    /// that chain or one of its prefixes.
-    pub fn ancestors(&self, reference: &str, filter: &Filter) -> Result<Vec<ImageItem>, RefError> {
+    /// The images that the images of a REF are based on, nearest first: those with the most layers, and then by digest.
+    /// For a chain ID: the images whose last chain is that chain or one of its prefixes.
+    pub fn ancestors(
+        &self,
+        reference: &str,
+        filter: &Filter,
+        page: &Page,
+    ) -> Result<Cut<ImageItem>, RefError> {
         let compiled = self.check(filter)?;
-        let mut items: Vec<ImageItem> = Vec::new();
-        let mut add = |shard: &Shard, nodes: &mut dyn Iterator<Item = crate::index::NodeId>| {
-            for node in nodes {
-                let mut here: Vec<_> = shard.index().images_at(node).map(|id| shard.view(id)).collect();
-                here.sort_unstable_by_key(|image| image.digest);
-                for image in here.iter().filter(|image| compiled.holds(image)) {
-                    if !items.iter().any(|item| item.digest == image.digest) {
-                        items.push(image_item(shard, image));
-                    }
+        if page.sort != Sort::Name {
+            let problem = "sort: ancestors stand by the number of their layers, in no other order";
+            return Err(RefError::Invalid(problem.to_owned()));
+        }
+        let mut found: Vec<(Reverse<u32>, Digest, u16, ImageId)> = Vec::new();
+        let mut add = |shard: &Shard, nodes: &mut dyn Iterator<Item = NodeId>| {
+            for id in nodes.flat_map(|node| shard.index().images_at(node)) {
+                if compiled.holds(shard, id) {
+                    let depth = shard.index().node(id).map_or(0, |node| shard.index().depth(node));
+                    found.push((Reverse(depth), *shard.index().digest(id), shard.partition(), id));
                 }
             }
         };
@@ -108,63 +83,28 @@ impl Query {
                 }
             }
             Resolved::Chain { partition, node, depth } => {
-                let Some(shard) = self.shard(partition) else { return Ok(items) };
-                let ends_here = Some(node).filter(|node| shard.index().depth(*node) == depth);
-                add(shard, &mut ends_here.into_iter().chain(shard.index().ancestors(node)));
-            }
-        }
-        Ok(items)
-    }
-
-    /// Calls `visit` with each image that is based on the images of a REF, or that contains the chain of a chain ID,
-    /// until it returns `false`.
-    pub fn descendants(
-        &self,
-        reference: &str,
-        filter: &Filter,
-        mut visit: impl FnMut(ImageItem) -> bool,
-    ) -> Result<(), RefError> {
-        let compiled = self.check(filter)?;
-        let mut below = |shard: &Shard, node, includes_node: bool| {
-            let images = shard
-                .index()
-                .subtree_images(node)
-                .filter(|id| includes_node || shard.index().node(*id) != Some(node));
-            for image in images.map(|id| shard.view(id)).filter(|image| compiled.holds(image)) {
-                if !visit(image_item(shard, &image)) {
-                    return false;
-                }
-            }
-            true
-        };
-        match self.resolve(reference)? {
-            Resolved::Images(images) => {
-                // Two platforms of a tag may share a node, or one may lie below the other.
-                let nodes: Vec<_> = images.iter().filter_map(|image| self.node_of(image)).collect();
-                let mut done: Vec<(u16, crate::index::NodeId)> = Vec::new();
-                for (shard, node) in nodes {
-                    let known = |node| done.contains(&(shard.partition(), node));
-                    if known(node) || shard.index().ancestors(node).any(known) {
-                        continue;
-                    }
-                    done.push((shard.partition(), node));
-                    if !below(shard, node, false) {
-                        return Ok(());
-                    }
-                }
-            }
-            Resolved::Chain { partition, node, .. } => {
                 if let Some(shard) = self.shard(partition) {
-                    below(shard, node, true);
+                    let ends_here = Some(node).filter(|node| shard.index().depth(*node) == depth);
+                    add(shard, &mut ends_here.into_iter().chain(shard.index().ancestors(node)));
                 }
             }
         }
-        Ok(())
-    }
-
-    fn node_of(&self, image: &Digest) -> Option<(&Shard, crate::index::NodeId)> {
-        let shard = self.holding(image)?;
-        Some((shard, shard.image(image)?.node?))
+        // Two platforms of a tag may share a base.
+        found.sort_unstable();
+        found.dedup();
+        match &page.after {
+            None => {}
+            Some(Position::DepthAndDigest(depth, digest)) => {
+                found.retain(|of| (of.0, of.1) > (Reverse(*depth), *digest));
+            }
+            Some(_) => return Err(RefError::Invalid(foreign())),
+        }
+        let cut = page.cut_rest(found, |of| Position::DepthAndDigest(of.0.0, of.1));
+        let item = |(_, _, partition, id): (_, _, u16, ImageId)| {
+            let shard = self.shard(usize::from(partition))?;
+            Some(image_item(shard, &shard.view(id)))
+        };
+        Ok(Cut { items: cut.items.into_iter().filter_map(item).collect(), more: cut.more })
     }
 
     pub(super) fn check<'a>(&self, filter: &'a Filter) -> Result<Compiled<'a>, RefError> {

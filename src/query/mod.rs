@@ -5,11 +5,11 @@ mod claims;
 mod coverage;
 mod explain;
 mod filter;
-mod images;
 mod items;
 pub mod lineage;
 mod list;
 mod names;
+mod page;
 mod plan;
 mod reference;
 mod unknown;
@@ -18,9 +18,11 @@ mod versions;
 
 pub use coverage::CoverageBy;
 pub use filter::Filter;
+pub use page::{Cut, Effort, Images, Items, Listed, More, Page, Position, Sort, Tags, Token, TokenError};
 pub use reference::{RefError, Resolved};
 pub use versions::Versions;
 
+use crate::record::ProgressRecord;
 use crate::shard::Shard;
 use crate::view::Snapshot;
 
@@ -33,6 +35,16 @@ impl Query {
     /// Returns a query on `snapshot`.
     pub fn new(snapshot: Snapshot) -> Self {
         Self { snapshot }
+    }
+
+    /// The offsets of the log up to which the answer has everything: for each partition those of `images`, `tags` and
+    /// `catalog`.
+    pub fn resource_version(&self) -> String {
+        let of =
+            |progress: &ProgressRecord| format!("{}.{}.{}", progress.images, progress.tags, progress.catalog);
+        let partitions: Vec<String> =
+            self.snapshot.partitions().map(|committed| of(&committed.progress)).collect();
+        partitions.join(",")
     }
 
     fn shards(&self) -> impl Iterator<Item = &Shard> {

@@ -84,6 +84,8 @@ fn in_it(classes: &[String]) -> String {
     if classes.is_empty() { "no class is".to_owned() } else { format!("in it are {}", classes.join(", ")) }
 }
 
+/// Images or image IDs that an ambiguous beginning is told of, at most.
+const MOST_NAMED: usize = 5;
 /// Fewer digits would match by chance in any larger registry.
 pub(super) const SHORTEST_PREFIX: usize = 4;
 
@@ -145,11 +147,11 @@ impl Query {
         if !images.is_empty() {
             return Some(Resolved::Images(images.into_iter().collect()));
         }
-        let mut called: Vec<Digest> =
-            self.shards().flat_map(|shard| shard.with_config(&digest)).map(|image| image.digest).collect();
-        if !called.is_empty() {
-            called.sort_unstable();
-            return Some(Resolved::Images(called));
+        let image_id = digest.hex();
+        let mut images: Vec<Digest> = self.shards().flat_map(|shard| called(shard, &image_id)).collect();
+        if !images.is_empty() {
+            images.sort_unstable();
+            return Some(Resolved::Images(images));
         }
         self.shards().enumerate().find_map(|(partition, shard)| {
             let position = shard.index().find_chain(&ChainId::from(digest))?;
@@ -190,7 +192,7 @@ impl Query {
         let mut digests: Vec<Digest> = self
             .shards()
             .flat_map(|shard| {
-                shard.index().prefixed(digits, 5).into_iter().map(|id| *shard.index().digest(id))
+                shard.beginning_with(digits).take(MOST_NAMED).map(|id| *shard.index().digest(id))
             })
             .collect();
         digests.sort_unstable();
@@ -204,9 +206,9 @@ impl Query {
     /// The images whose image ID begins so, which is what `docker images` shows. Several images may have one ID.
     fn resolve_image_id(&self, reference: &str, digits: &str) -> Result<Resolved, RefError> {
         let mut called: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
-        for image in self.shards().flat_map(Shard::images) {
-            if let Some(config) = image.config.filter(|config| config.hex().starts_with(digits)) {
-                called.entry(config).or_default().push(image.digest);
+        for shard in self.shards() {
+            for image in shard.called(digits).map(|id| shard.view(id)) {
+                called.entry(image.config.unwrap_or(image.digest)).or_default().push(image.digest);
             }
         }
         let mut ids = called.into_iter();
@@ -217,11 +219,17 @@ impl Query {
                 Ok(Resolved::Images(images))
             }
             (Some((first, _)), Some((second, _))) => {
-                let digests = [first, second].into_iter().chain(ids.map(|(id, _)| id)).take(5).collect();
+                let digests =
+                    [first, second].into_iter().chain(ids.map(|(id, _)| id)).take(MOST_NAMED).collect();
                 Err(RefError::Ambiguous { reference: reference.to_owned(), digests })
             }
         }
     }
+}
+
+/// The images whose image ID begins so.
+fn called<'a>(shard: &'a Shard, digits: &'a str) -> impl Iterator<Item = Digest> + 'a {
+    shard.called(digits).map(|id| *shard.index().digest(id))
 }
 
 fn not_found(reference: &str) -> RefError {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::columns::Row;
 use super::marks::Mark;
-use super::{Change, Orphan, Shard};
+use super::orders::Keys;
+use super::{Change, Kind, Orphan, Shard};
 use crate::class::{CatalogChange, Classification};
 use crate::index::{ImageId, IndexError};
 use crate::oci::Digest;
@@ -37,6 +38,7 @@ impl Shard {
             platform,
             repositories,
             config: record.config_digest,
+            created: record.created,
             classification: None,
         };
         if inserted.change == crate::index::Change::Added {
@@ -52,6 +54,7 @@ impl Shard {
             }
             self.dirty_images.insert(id);
         } else {
+            self.leave_orders(id);
             let before = self.rows[id.index()];
             row.classification = before.classification;
             if before.platform != platform {
@@ -64,6 +67,7 @@ impl Shard {
             self.repositories.release(before.repositories);
         }
         self.rows[id.index()] = row;
+        self.enter_orders(id);
         if record.claims.is_empty() {
             self.claims.remove(&id);
         } else {
@@ -73,7 +77,9 @@ impl Shard {
     }
 
     fn remove_image(&mut self, digest: &Digest) {
-        let Some(id) = self.index.remove(digest) else { return };
+        let Some(id) = self.index.image(digest) else { return };
+        self.leave_orders(id);
+        self.index.remove(digest);
         let row = self.rows[id.index()];
         self.claims.remove(&id);
         self.dirty_images.remove(&id);
@@ -86,6 +92,14 @@ impl Shard {
             }
             None => self.platforms.release(row.platform),
         }
+    }
+
+    fn enter_orders(&mut self, id: ImageId) {
+        self.orders.insert(id, &Keys::of(&self.index, &self.rows, &self.repositories, id));
+    }
+
+    fn leave_orders(&mut self, id: ImageId) {
+        self.orders.remove(id, &Keys::of(&self.index, &self.rows, &self.repositories, id));
     }
 
     /// Restores the committed classification of an image, for comparison with the next conclusions.
@@ -124,7 +138,10 @@ impl Shard {
 
     /// Replaces the classification of an image. The use of `new` is handed over, and that of the old one is released.
     pub(super) fn set_classification(&mut self, id: ImageId, new: Option<super::Interned>) {
+        let before = self.kind(id);
         let row = &mut self.rows[id.index()];
+        let now = Kind { classification: new, ..before };
+        self.orders.change_kind(id, self.index.digest(id), before, now);
         if let Some(old) = std::mem::replace(&mut row.classification, new) {
             self.classifications.release(old);
         }
@@ -189,6 +206,7 @@ impl Shard {
             }
         }
         self.rows = rows.into_iter().flatten().collect();
+        self.orders.renumber(|image| renumbering.image(image));
         self.claims = std::mem::take(&mut self.claims)
             .into_iter()
             .map(|(image, claims)| (renumbering.image(image), claims))

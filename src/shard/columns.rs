@@ -1,7 +1,8 @@
 //! The data of an image besides its place in the index, one row per image.
 
+use super::Kind;
 use super::interner::Interned;
-use crate::oci::Digest;
+use crate::oci::{Digest, Timestamp};
 
 /// The row of one image, at the index of its `ImageId`. Every shared value is a number.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +15,15 @@ pub(super) struct Row {
     pub(super) repositories: Interned,
     /// The image ID: the digest of the config. `None` if no source has told it.
     pub(super) config: Option<Digest>,
+    /// The time of the build. `None` if no source has told it.
+    pub(super) created: Option<Timestamp>,
     /// The classification; `None` if the image is in no class.
     pub(super) classification: Option<Interned>,
+}
+
+impl Row {
+    /// The kind of the image.
+    pub(super) fn kind(&self) -> Kind {
+        Kind { classification: self.classification, platform: self.platform }
+    }
 }

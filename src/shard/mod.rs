@@ -16,14 +16,17 @@ mod coverage;
 mod drain;
 mod interner;
 mod marks;
+mod orders;
 mod query;
 mod snapshot;
 mod tags;
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 pub use drain::{Drain, Effect};
+pub use orders::Kind;
 pub use query::ImageView;
 pub use snapshot::{ShardSnapshot, SnapshotError};
 pub use tags::Tag;
@@ -35,6 +38,7 @@ use crate::record::{CatalogKey, CatalogRecord, Claim, ClassificationRecord, Imag
 use columns::Row;
 use interner::{Interned, Interner};
 use marks::Marks;
+use orders::Orders;
 use tags::Tags;
 
 /// A decoded record.
@@ -61,6 +65,7 @@ pub struct Shard {
     partitions: u16,
     index: ChainIndex,
     rows: Vec<Row>,
+    orders: Orders,
     platforms: Interner<Platform>,
     repositories: Interner<Vec<String>>,
     classifications: Interner<Classification>,
@@ -96,6 +101,7 @@ impl Shard {
             partitions,
             index: ChainIndex::default(),
             rows: Vec::new(),
+            orders: Orders::default(),
             platforms: Interner::default(),
             repositories: Interner::default(),
             classifications: Interner::default(),
@@ -134,6 +140,11 @@ impl Shard {
     /// The tags of this partition, by name.
     pub fn tags(&self) -> impl Iterator<Item = &Arc<Tag>> {
         self.tags.iter()
+    }
+
+    /// The tags of this partition from a name on, by name.
+    pub fn tags_from<'a>(&'a self, from: Bound<&str>) -> impl Iterator<Item = &'a Arc<Tag>> + use<'a> {
+        self.tags.from(from)
     }
 
     /// The tag of this name, if it stands in this partition.

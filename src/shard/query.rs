@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Shard;
+use super::{Kind, Shard};
 use crate::class::{Classification, Count};
 use crate::index::{ImageId, NodeId};
-use crate::oci::{Digest, Platform};
-use crate::record::Claim;
+use crate::oci::{Digest, Platform, Timestamp};
+use crate::record::{Claim, Membership, State};
 
 /// One image as readers see it.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct ImageView<'a> {
     pub platform: Arc<Platform>,
     /// The image ID: the digest of the config, if it is known.
     pub config: Option<Digest>,
+    /// The time of the build, if it is known.
+    pub created: Option<Timestamp>,
     /// The repositories that contain the image, sorted.
     pub repositories: Arc<Vec<String>>,
     /// The node in the chain index; `None` for an image without layers.
@@ -42,12 +44,6 @@ impl Shard {
         self.index.images().map(|id| self.view(id))
     }
 
-    /// The images with this image ID.
-    pub fn with_config<'a>(&'a self, config: &'a Digest) -> impl Iterator<Item = ImageView<'a>> + 'a {
-        let images = self.index.images();
-        images.filter(|id| self.rows[id.index()].config.as_ref() == Some(config)).map(|id| self.view(id))
-    }
-
     /// The image with this number.
     pub fn view(&self, id: ImageId) -> ImageView<'_> {
         let row = self.rows[id.index()];
@@ -57,12 +53,43 @@ impl Shard {
             digest: *self.index.digest(id),
             platform: self.platforms.get(row.platform).cloned().unwrap_or_default(),
             config: row.config,
+            created: row.created,
             repositories: self.repositories.get(row.repositories).cloned().unwrap_or_default(),
             node,
             layers: node.map_or(0, |node| self.index.depth(node)),
             classification: row.classification.and_then(|number| self.classifications.get(number)),
             claims: self.claims.get(&id).map_or(&[], |claims| claims),
         }
+    }
+
+    /// The kind of an image.
+    pub fn kind(&self, id: ImageId) -> Kind {
+        self.rows[id.index()].kind()
+    }
+
+    /// The classification of the images of a kind, if they have one, and their platform.
+    pub fn of(&self, kind: Kind) -> (Option<&Classification>, Option<&Platform>) {
+        let classification = kind.classification.and_then(|number| self.classifications.get(number));
+        (classification.map(|of| &**of), self.platforms.get(kind.platform).map(|of| &**of))
+    }
+
+    /// The time since which an image of this platform is outdated with this membership, or the earliest time at which it
+    /// is known to have been; `None` if it is not.
+    pub fn outdated_since(&self, member: &Membership, platform: &Platform) -> Option<Timestamp> {
+        if member.state != State::Outdated {
+            return None;
+        }
+        Some(self.catalog.class(&member.name)?.replaced(&member.version, platform)?.outdated_since)
+    }
+
+    /// The repositories that contain an image, sorted.
+    pub fn repositories_of(&self, id: ImageId) -> &[String] {
+        self.repositories.get(self.rows[id.index()].repositories).map_or(&[], |names| names.as_slice())
+    }
+
+    /// The time of an image's build, if it is known.
+    pub fn created(&self, id: ImageId) -> Option<Timestamp> {
+        self.rows[id.index()].created
     }
 
     /// Returns `true` if a version of a class ends at this node.

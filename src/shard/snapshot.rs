@@ -12,7 +12,7 @@ use super::interner::{Interned, Interner};
 use super::{Shard, Tag};
 use crate::class::Classification;
 use crate::index::{ImageId, IndexError};
-use crate::oci::{Digest, LayerIdentity, Platform};
+use crate::oci::{Digest, LayerIdentity, Platform, Timestamp};
 use crate::record::{CatalogRecord, Claim};
 
 /// All facts of a shard between a drain and the next change. The columns have equal length: one entry per image.
@@ -33,6 +33,7 @@ pub struct ShardSnapshot {
     layers: Vec<Digest>,
     sequences: Vec<u64>,
     configs: Vec<Option<Digest>>,
+    created: Vec<Option<Timestamp>>,
     /// The positions in `platforms`, `repositories`, `classifications`.
     platform: Vec<u32>,
     repository: Vec<u32>,
@@ -75,6 +76,7 @@ impl Shard {
             layers: Vec::new(),
             sequences: Vec::with_capacity(images),
             configs: Vec::with_capacity(images),
+            created: Vec::with_capacity(images),
             platform: Vec::with_capacity(images),
             repository: Vec::with_capacity(images),
             classification: Vec::with_capacity(images),
@@ -93,6 +95,7 @@ impl Shard {
             snapshot.layers.extend_from_slice(own);
             snapshot.sequences.push(row.sequence);
             snapshot.configs.push(row.config);
+            snapshot.created.push(row.created);
             snapshot.platform.push(platform_numbers[row.platform.index()]);
             snapshot.repository.push(repository_numbers[row.repositories.index()]);
             snapshot
@@ -131,6 +134,7 @@ impl Shard {
             snapshot.own.len(),
             snapshot.sequences.len(),
             snapshot.configs.len(),
+            snapshot.created.len(),
             snapshot.platform.len(),
             snapshot.repository.len(),
             snapshot.classification.len(),
@@ -168,6 +172,7 @@ impl Shard {
                 Some(Row {
                     sequence: snapshot.sequences[at],
                     config: snapshot.configs[at],
+                    created: snapshot.created[at],
                     platform: numbered(&platforms, snapshot.platform[at])?,
                     repositories: numbered(&repositories, snapshot.repository[at])?,
                     classification,

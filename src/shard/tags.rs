@@ -1,6 +1,7 @@
 //! The tags of one partition.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,14 @@ pub struct Tag {
     pub stream: StreamTag,
 }
 
+impl Tag {
+    /// The images that it resolves to.
+    pub fn targets(&self) -> impl Iterator<Item = Digest> {
+        let itself = self.images.is_empty().then_some(self.digest);
+        self.images.iter().map(|image| image.digest).chain(itself)
+    }
+}
+
 /// Tags by name and by target.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tags {
@@ -41,6 +50,10 @@ impl Tags {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Tag>> {
         self.by_name.values()
+    }
+
+    pub(super) fn from<'a>(&'a self, from: Bound<&str>) -> impl Iterator<Item = &'a Arc<Tag>> + use<'a> {
+        self.by_name.range::<str, _>((from, Bound::Unbounded)).map(|(_, tag)| tag)
     }
 
     pub(super) fn of(&self, digest: &Digest) -> impl Iterator<Item = &Arc<Tag>> {

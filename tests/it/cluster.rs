@@ -15,7 +15,7 @@ use clade::oci::Digest;
 use clade::processor::Options;
 use clade::publisher::Publisher;
 use clade::query::answer::PartitionStatus;
-use clade::query::{Filter, Query};
+use clade::query::{Filter, Page, Query};
 use clade::record::outdated::Standing;
 use clade::record::{ClassificationRecord, DeadLetterRecord, Record, Timestamp, Topic, encode};
 
@@ -114,7 +114,7 @@ fn two_processors_on_kafka_come_to_what_one_process_comes_to_on_all_of_the_real_
     let replica = Engine::follow(log, &Options::default()).unwrap();
     replica.wait_until_restored().unwrap();
     let all = |engine: &Engine| {
-        let list = Query::new(engine.view().snapshot()).list_images(&Filter::default(), usize::MAX);
+        let list = Query::new(engine.view().snapshot()).list_images(&Filter::default(), &Page::default());
         list.unwrap().iter().collect::<Vec<_>>()
     };
     assert_eq!(all(&replica), all(&engine));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use clade::log::{TopicPartition, for_each};
-use clade::query::{Filter, Query, lineage};
+use clade::query::{Filter, Page, Query, lineage};
 use clade::record::{CatalogKey, CatalogRecord, ImageRecord, Topic, decode};
 use clade::shard::{Change, Shard};
 
@@ -54,11 +54,10 @@ fn check(world: &mut World) {
         seen.insert(line.digest)
     });
     assert_eq!(seen, oracle.images.keys().copied().collect());
-    let query = Query::new(world.view.snapshot());
     for image in oracle.images.keys() {
-        let mut below = BTreeSet::new();
-        query.descendants(&image.to_string(), &Filter::default(), |item| below.insert(item.digest)).unwrap();
-        assert_eq!(below, oracle.descendants(image));
+        let query = Query::new(world.view.snapshot());
+        let below = query.descendants(&image.to_string(), &Filter::default(), &Page::default()).unwrap();
+        assert_eq!(below.iter().map(|item| item.digest).collect::<BTreeSet<_>>(), oracle.descendants(image));
     }
 }
 

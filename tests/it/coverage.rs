@@ -3,8 +3,8 @@
 use clade::class::Coverage;
 use clade::observe::Observation;
 use clade::oci::{ChainId, Digest, LayerChain, LayerIdentity};
-use clade::query::CoverageBy;
 use clade::query::answer::{CoverageItem, CoverageReport};
+use clade::query::{CoverageBy, Filter, Page};
 use clade::record::Claim;
 use clade::record::image::Evidence;
 
@@ -107,7 +107,7 @@ fn the_count_of_all_images_is_the_sum_of_the_single_ones() {
         world.tag("base:12", &["image 0"]).class("base", "base:12");
         let query = world.query();
         let mut single = [0; 4];
-        let images = world.query().list_images(&clade::query::Filter::default(), usize::MAX).unwrap();
+        let images = world.query().list_images(&Filter::default(), &Page::default()).unwrap();
         for image in images.iter() {
             let told = query.explain(&image.digest.to_string()).unwrap().remove(0).coverage;
             let at = Coverage::ALL.iter().position(|coverage| coverage.as_str() == told).unwrap();

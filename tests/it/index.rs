@@ -202,21 +202,6 @@ fn an_image_with_more_layers_than_the_index_takes_is_refused_and_changes_nothing
 }
 
 #[test]
-fn an_image_found_by_the_beginning_of_its_digest_is_one_that_begins_so() {
-    let mut index = ChainIndex::default();
-    let chain = LayerChain::new(LayerIdentity::Blob, [digest("layer")]);
-    for image in 0..200 {
-        index.insert(name(image), &chain).unwrap();
-    }
-    index.remove(&name(7));
-    let begin = &name(8).hex()[..2];
-    let expected = (0..200).filter(|image| *image != 7 && name(*image).hex().starts_with(begin)).count();
-    assert_eq!(index.prefixed(begin, 200).len(), expected);
-    assert_eq!(index.prefixed(begin, 1).len(), 1);
-    assert!(index.prefixed(&name(7).hex()[..16], 10).is_empty());
-}
-
-#[test]
 fn numbers_and_layers_of_images_that_are_gone_are_used_again() {
     let mut index = ChainIndex::default();
     let mut taken = Vec::new();

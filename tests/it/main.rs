@@ -24,6 +24,7 @@ mod log;
 mod migrate;
 mod neighbours;
 mod oracle;
+mod pages;
 mod processor;
 mod real_data;
 mod real_events;

@@ -12,7 +12,7 @@ use clade::engine::Engine;
 use clade::oci::Digest;
 use clade::publisher::Publisher;
 use clade::query::answer::{Lineage, TagItem};
-use clade::query::{Filter, Query, lineage};
+use clade::query::{Filter, Page, Query, lineage};
 
 use clade::record::{ObjectReference, ReferenceKind, State};
 use clade::source::{self, SinkError};
@@ -112,7 +112,10 @@ fn the_real_images_have_the_bases_that_an_independent_script_found() {
     assert_eq!(images.len(), 40_194, "distinct images: some stand under several repositories");
     check_verdicts(&declared, &images);
     let query = Query::new(engine.view().snapshot());
-    check_tags(&declared, &query.list_tags(&Filter::default(), usize::MAX).unwrap());
+    check_tags(
+        &declared,
+        &query.list_tags(&Filter::default(), &Page::default()).unwrap().iter().collect::<Vec<_>>(),
+    );
 }
 
 fn check_verdicts(declared: &[Declared], images: &HashMap<Digest, Lineage>) {

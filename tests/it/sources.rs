@@ -7,7 +7,7 @@ use clade::engine::Engine;
 use clade::log::{TopicPartition, for_each};
 use clade::oci::Digest;
 use clade::publisher::Counts;
-use clade::query::{Filter, Query};
+use clade::query::{Filter, Page, Query};
 use clade::record::{DeadLetterRecord, Topic, decode};
 use clade::source::{self, SinkError};
 use serde_json::{Value, json};
@@ -80,11 +80,11 @@ impl Imported {
     }
 
     fn images(&self) -> usize {
-        self.query().list_images(&Filter::default(), usize::MAX).unwrap().iter().count()
+        self.query().list_images(&Filter::default(), &Page::default()).unwrap().iter().count()
     }
 
     fn ancestors(&self, of: &str) -> Vec<Digest> {
-        let items = self.query().ancestors(of, &Filter::default()).unwrap();
+        let items = self.query().ancestors(of, &Filter::default(), &Page::default()).unwrap().items;
         items.into_iter().map(|item| item.digest).collect()
     }
 
@@ -155,7 +155,8 @@ fn a_moment_that_is_learned_of_later_and_was_earlier_is_taken() {
     drop(bench.import());
     bench.lines("tags", &[tag_line("1", "2020-01-01T00:00:00Z", "base")]);
     let imported = bench.import();
-    let tags = imported.query().list_tags(&Filter::default(), usize::MAX).unwrap();
+    let tags = imported.query().list_tags(&Filter::default(), &Page::default()).unwrap();
+    let tags: Vec<_> = tags.iter().collect();
     assert_eq!(tags[0].since.to_string(), "2020-01-01T00:00:00Z");
 }
 

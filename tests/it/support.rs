@@ -12,7 +12,7 @@ use clade::oci::{Digest, LayerIdentity, Platform};
 use clade::processor::{Options, Processor};
 use clade::publisher::Publisher;
 use clade::query::answer::{ClassItem, ClassStanding, ImageItem};
-use clade::query::{Filter, Query};
+use clade::query::{Filter, Page, Query};
 use clade::record::catalog::Selector;
 use clade::record::{
     ClassificationRecord, ImageRecord, Layer, ObjectReference, ReferenceKind, State, TagImage, TagItem,
@@ -151,11 +151,16 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with(&Options::default())
+    }
+
+    /// A clade whose processors have these options.
+    pub(crate) fn with(options: &Options) -> Self {
         let log: SharedLog = Arc::new(MemoryLog::new(3, Faults::none()));
         let view = Arc::new(View::new(log.partitions()));
         let publisher = Publisher::restore(SharedLog::clone(&log), || Timestamp::UNIX_EPOCH).unwrap();
         let restore = |partition| {
-            Processor::restore(SharedLog::clone(&log), Some(&view), partition, Options::default()).unwrap()
+            Processor::restore(SharedLog::clone(&log), Some(&view), partition, options.clone()).unwrap()
         };
         let processors = (0..log.partitions()).map(restore).collect();
         Self { log, view, publisher, processors, second: 0 }
@@ -207,7 +212,7 @@ impl World {
     }
 
     pub(crate) fn item(&mut self, name: &str) -> ImageItem {
-        let found = self.query().list_images(&Filter::default(), usize::MAX).unwrap();
+        let found = self.query().list_images(&Filter::default(), &Page::default()).unwrap();
         found.iter().find(|item| item.digest == digest(name)).unwrap_or_else(|| panic!("no image {name}"))
     }
 
@@ -225,17 +230,14 @@ impl World {
     }
 
     pub(crate) fn ancestors(&mut self, of: &str) -> Vec<Digest> {
-        let items = self.query().ancestors(&digest(of).to_string(), &Filter::default()).unwrap();
-        items.into_iter().map(|item| item.digest).collect()
+        let items =
+            self.query().ancestors(&digest(of).to_string(), &Filter::default(), &Page::default()).unwrap();
+        items.items.into_iter().map(|item| item.digest).collect()
     }
 
     pub(crate) fn descendants(&mut self, of: &str) -> Vec<Digest> {
-        let mut found = Vec::new();
-        let each = |item: ImageItem| {
-            found.push(item.digest);
-            true
-        };
-        self.query().descendants(&digest(of).to_string(), &Filter::default(), each).unwrap();
+        let list = self.query().descendants(&digest(of).to_string(), &Filter::default(), &Page::default());
+        let mut found: Vec<Digest> = list.unwrap().iter().map(|item| item.digest).collect();
         found.sort_unstable();
         found
     }

@@ -3,6 +3,7 @@
 use clade::declare::ClassSpec;
 use clade::observe::Observation;
 use clade::oci::Digest;
+use clade::query::{Filter, Page};
 use clade::record::image::Evidence;
 use clade::record::{Claim, Origin, Timestamp, VersionSources};
 
@@ -563,7 +564,7 @@ fn a_class_has_the_same_members_whenever_it_is_declared() {
         }
         last.publisher.apply_class(&with_patterns(&["12-?", "12.*"])).unwrap();
         let members = |world: &mut World| {
-            let images = world.query().list_images(&clade::query::Filter::default(), usize::MAX).unwrap();
+            let images = world.query().list_images(&Filter::default(), &Page::default()).unwrap();
             let standing = |image: clade::query::answer::ImageItem| {
                 (image.digest, image.classes.into_iter().map(|of| (of.state, of.version, of.origin)).next())
             };

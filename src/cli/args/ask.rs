@@ -34,6 +34,7 @@ Examples:
   clade get images --class rhel7 --state outdated -o wide
   clade get tags --group os=rhel7 -o json
   clade get images --platform linux/arm64 --repository php -o name
+  clade get images --class rhel7 --outdated-for 30d --namespace 'quay.io/team*' --sort-by outdated
   clade get unknown-bases --limit 10")]
 pub(in crate::cli) struct GetArgs {
     /// The kind of objects to list
@@ -45,6 +46,9 @@ pub(in crate::cli) struct GetArgs {
     /// List at most this many images, tags or unknown bases
     #[arg(long, value_name = "N")]
     pub(in crate::cli) limit: Option<usize>,
+    /// The order of images
+    #[arg(long, value_enum, value_name = "KEY", allow_hyphen_values = true)]
+    pub(in crate::cli) sort_by: Option<SortArg>,
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     pub(in crate::cli) output: Format,
@@ -85,16 +89,63 @@ pub(in crate::cli) struct FilterArgs {
     /// On this platform, as linux/arm64
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(in crate::cli) platform: Option<String>,
-    /// In this repository
-    #[arg(long, value_name = "NAME")]
+    /// In this repository, or in all whose names begin so, as quay.io/team/*
+    #[arg(long, value_name = "NAME[*]")]
     pub(in crate::cli) repository: Option<String>,
+    /// In a repository of this namespace (its name up to the last slash), or of all that begin so
+    #[arg(long, value_name = "NAME[*]")]
+    pub(in crate::cli) namespace: Option<String>,
+    /// With a tag that points at it now
+    #[arg(long, conflicts_with = "untagged")]
+    pub(in crate::cli) tagged: bool,
+    /// Without a tag that points at it now
+    #[arg(long)]
+    pub(in crate::cli) untagged: bool,
+    /// Built after this time (2026-01-31T00:00:00Z), or since so long ago (30d)
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::cli) created_after: Option<String>,
+    /// Built before this time, or before so long ago
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::cli) created_before: Option<String>,
+    /// Outdated for longer than this, in that class or in any
+    #[arg(long, value_name = "SPAN")]
+    pub(in crate::cli) outdated_for: Option<String>,
 }
 
 impl FilterArgs {
     /// Returns `true` if any filter is given.
     pub(in crate::cli) fn is_any(&self) -> bool {
-        let Self { class, group, state, platform, repository } = self;
-        class.is_some() || group.is_some() || state.is_some() || platform.is_some() || repository.is_some()
+        let Self { class, group, state, platform, repository, namespace, tagged, untagged, .. } = self;
+        let Self { created_after, created_before, outdated_for, .. } = self;
+        let texts =
+            [class, group, platform, repository, namespace, created_after, created_before, outdated_for];
+        texts.iter().any(|text| text.is_some()) || state.is_some() || *tagged || *untagged
+    }
+}
+
+/// The orders of a list of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum SortArg {
+    /// By repository
+    Name,
+    /// By time of build
+    Created,
+    /// By time of build, the newest first
+    #[value(name = "-created")]
+    Newest,
+    /// Outdated ones alone, those that are outdated for the longest time first
+    Outdated,
+}
+
+impl SortArg {
+    /// The parameter of the API.
+    pub(in crate::cli) fn parameter(self) -> &'static str {
+        match self {
+            Self::Name => "name",
+            Self::Created => "created",
+            Self::Newest => "-created",
+            Self::Outdated => "outdated",
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use super::kafka::KafkaArgs;
 use super::otlp::OtlpArgs;
 pub(in crate::cli) use ask::{
     CoverageArgs, ExplainArgs, ExportArgs, Exported, FilterArgs, Format, GetArgs, Listed, PartArg,
-    RelatedArgs, ReportFormat, StateArg, StatusArgs, UsageArgs,
+    RelatedArgs, ReportFormat, SortArg, StateArg, StatusArgs, UsageArgs,
 };
 pub(in crate::cli) use audit::{
     AuditArgs, AuditCommand, AuditShowArgs, AuditorArgs, KeygenArgs, ReplayArgs, RunAuditArgs, TrailArgs,

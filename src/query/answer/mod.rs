@@ -28,6 +28,9 @@ pub struct List<T> {
     pub api_version: String,
     /// `List`.
     pub kind: String,
+    /// The position of the list, and how it goes on.
+    #[serde(default)]
+    pub metadata: ListMetadata,
     /// The items.
     pub items: Vec<T>,
 }
@@ -35,8 +38,25 @@ pub struct List<T> {
 impl<T> List<T> {
     /// Returns a list of `items`.
     pub fn new(items: Vec<T>) -> Self {
-        Self { api_version: API_VERSION.to_owned(), kind: "List".to_owned(), items }
+        let metadata = ListMetadata::default();
+        Self { api_version: API_VERSION.to_owned(), kind: "List".to_owned(), metadata, items }
     }
+}
+
+/// The position of a list, and how it goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListMetadata {
+    /// The offsets of the log up to which the answer has everything, for each partition those of `images`, `tags` and
+    /// `catalog`. On a later page it is that of the first page: a watch from there on misses nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub resource_version: String,
+    /// The token for the next page. Absent on the last one.
+    #[serde(rename = "continue", default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// The number of items that follow, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining_item_count: Option<u64>,
 }
 
 /// One image.
@@ -50,6 +70,9 @@ pub struct ImageItem {
     pub image_id: Option<Digest>,
     /// The platform.
     pub platform: Platform,
+    /// The time of the build, if a source has told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
     /// The repositories that contain the image, sorted.
     pub repositories: Vec<String>,
     /// Full names of the tags that point at it now, sorted. In a list of tags at most a hundred: a list whose items all named
@@ -86,6 +109,9 @@ pub struct ClassStanding {
     pub depth: u32,
     /// `true` if no other class follows a deeper base of this image.
     pub nearest: bool,
+    /// The time since which the image is outdated, or at least since when. Absent if it is current.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outdated_since: Option<Timestamp>,
 }
 
 /// One tag.

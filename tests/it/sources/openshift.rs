@@ -1,7 +1,7 @@
 //! Lists and files of OpenShift's objects.
 
 use clade::oci::Digest;
-use clade::query::Filter;
+use clade::query::{Filter, Page};
 use serde_json::{Value, json};
 
 use super::{Bench, Imported};
@@ -72,7 +72,7 @@ fn check_openshift(imported: &Imported) {
         ..Filter::default()
     };
     let members: Vec<Digest> =
-        query.list_images(&outdated, usize::MAX).unwrap().iter().map(|image| image.digest).collect();
+        query.list_images(&outdated, &Page::default()).unwrap().iter().map(|image| image.digest).collect();
     assert!(members.contains(&digest("app")) && members.contains(&digest("old")), "{members:?}");
 }
 

@@ -1,55 +1,22 @@
 //! The routes of queries.
 
+mod params;
+
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Query as Params, State};
+use axum::http::Uri;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::Ask;
 use super::error::ApiError;
 use super::limits::{Gate, Limits};
+use crate::oci::Timestamp;
 use crate::query::answer::List;
-use crate::query::{CoverageBy, Filter, Query, RefError};
-use crate::record::State as ImageState;
-
-/// The parameters of a list. The fields of [`Filter`] are flat, since a query string has no structure.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct ListParams {
-    class: Option<String>,
-    group: Option<String>,
-    state: Option<ImageState>,
-    platform: Option<String>,
-    repository: Option<String>,
-    /// At most so many items.
-    limit: Option<usize>,
-}
-
-/// The parameters of a list of the relatives of an image.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RelatedParams {
-    /// The image, as a REF.
-    #[serde(rename = "ref")]
-    reference: String,
-    class: Option<String>,
-    group: Option<String>,
-    state: Option<ImageState>,
-    platform: Option<String>,
-    repository: Option<String>,
-    /// At most so many items.
-    limit: Option<usize>,
-}
-
-/// The parameters of a list of classes or groups.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct NameParams {
-    /// The one of this name; without, all of them.
-    name: Option<String>,
-}
+use crate::query::{CoverageBy, Filter, Items, Page, Query, RefError};
+use params::{Known, ListParams, Listing};
 
 /// The parameters of `explain`.
 #[derive(Debug, Deserialize)]
@@ -65,32 +32,6 @@ pub(super) struct ExplainParams {
 #[serde(deny_unknown_fields)]
 pub(super) struct UsageParams {
     class: String,
-}
-
-impl ListParams {
-    fn filter(self) -> Filter {
-        let Self { class, group, state, platform, repository, limit: _ } = self;
-        Filter { class, group, state, platform, repository }
-    }
-}
-
-impl RelatedParams {
-    fn filter(&self) -> Filter {
-        let Self { class, group, platform, repository, .. } = self;
-        Filter {
-            class: class.clone(),
-            group: group.clone(),
-            state: self.state,
-            platform: platform.clone(),
-            repository: repository.clone(),
-        }
-    }
-}
-
-/// A list that is not longer than asked for.
-fn cut<T>(mut items: Vec<T>, limit: Option<usize>) -> List<T> {
-    items.truncate(limit.unwrap_or(usize::MAX));
-    List::new(items)
 }
 
 /// The parameters of `coverage`.
@@ -129,72 +70,97 @@ async fn ask<T: Serialize>(
     limits.answer(gate, move || question(Query::new(asked.snapshot()))).await
 }
 
+/// Answers a list: whole, a page of it, or line by line.
+async fn list<I: Items>(
+    limits: &Limits,
+    gate: &Gate,
+    asked: Arc<dyn Ask>,
+    listing: Listing,
+    list: impl FnOnce(Query, &Filter, &Page) -> Result<I, RefError> + Send + 'static,
+) -> Answer {
+    let answer = move || {
+        let query = Query::new(asked.snapshot());
+        let version = query.resource_version();
+        listing.listed(list(query, &listing.filter, &listing.page)?, version)
+    };
+    limits.answer(gate, answer).await
+}
+
 pub(super) async fn images(
     State(asked): State<Arc<dyn Ask>>,
     Extension(limits): Bounds,
+    uri: Uri,
     Params(params): Params<ListParams>,
 ) -> Answer {
-    let limit = params.limit.unwrap_or(usize::MAX);
-    let list = move |query: Query| query.list_images(&params.filter(), limit);
-    ask(&limits, &limits.lists, asked, list).await
+    params.only(Known { filter: true, ..Known::default() })?;
+    let listing = params.listing(&uri, Timestamp::now())?;
+    list(&limits, &limits.lists, asked, listing, Query::list_images).await
 }
 
 pub(super) async fn tags(
     State(asked): State<Arc<dyn Ask>>,
     Extension(limits): Bounds,
+    uri: Uri,
     Params(params): Params<ListParams>,
 ) -> Answer {
-    let limit = params.limit.unwrap_or(usize::MAX);
-    let list = move |query: Query| query.list_tags(&params.filter(), limit).map(List::new);
-    ask(&limits, &limits.lists, asked, list).await
+    params.only(Known { filter: true, ..Known::default() })?;
+    let listing = params.listing(&uri, Timestamp::now())?;
+    list(&limits, &limits.lists, asked, listing, Query::list_tags).await
 }
 
 pub(super) async fn classes(
     State(asked): State<Arc<dyn Ask>>,
     Extension(limits): Bounds,
-    Params(params): Params<NameParams>,
+    uri: Uri,
+    Params(params): Params<ListParams>,
 ) -> Answer {
-    let list = move |query: Query| query.list_classes(params.name.as_deref()).map(List::new);
-    ask(&limits, &limits.questions, asked, list).await
+    params.only(Known { name: true, ..Known::default() })?;
+    let listing = params.listing(&uri, Timestamp::now())?;
+    let classes = move |query: Query, _: &Filter, page: &Page| {
+        page.cut(query.list_classes(params.name.as_deref())?, |class| &class.metadata.name)
+    };
+    list(&limits, &limits.questions, asked, listing, classes).await
 }
 
 pub(super) async fn groups(
     State(asked): State<Arc<dyn Ask>>,
     Extension(limits): Bounds,
-    Params(params): Params<NameParams>,
+    uri: Uri,
+    Params(params): Params<ListParams>,
 ) -> Answer {
-    let list = move |query: Query| query.list_groups(params.name.as_deref()).map(List::new);
-    ask(&limits, &limits.questions, asked, list).await
+    params.only(Known { name: true, ..Known::default() })?;
+    let listing = params.listing(&uri, Timestamp::now())?;
+    let groups = move |query: Query, _: &Filter, page: &Page| {
+        page.cut(query.list_groups(params.name.as_deref())?, |group| &group.metadata.name)
+    };
+    list(&limits, &limits.questions, asked, listing, groups).await
 }
 
 pub(super) async fn ancestors(
     State(asked): State<Arc<dyn Ask>>,
     Extension(limits): Bounds,
-    Params(params): Params<RelatedParams>,
+    uri: Uri,
+    Params(params): Params<ListParams>,
 ) -> Answer {
-    let list = move |query: Query| {
-        query.ancestors(&params.reference, &params.filter()).map(|items| cut(items, params.limit))
-    };
-    ask(&limits, &limits.lists, asked, list).await
+    params.only(Known { reference: true, filter: true, ..Known::default() })?;
+    let listing = params.listing(&uri, Timestamp::now())?;
+    let reference = params.reference.unwrap_or_default();
+    let related = move |query: Query, filter: &Filter, page: &Page| query.ancestors(&reference, filter, page);
+    list(&limits, &limits.lists, asked, listing, related).await
 }
 
 pub(super) async fn descendants(
     State(asked): State<Arc<dyn Ask>>,
     Extension(limits): Bounds,
-    Params(params): Params<RelatedParams>,
+    uri: Uri,
+    Params(params): Params<ListParams>,
 ) -> Answer {
-    let list = move |query: Query| {
-        let limit = params.limit.unwrap_or(usize::MAX);
-        let mut items = Vec::new();
-        query.descendants(&params.reference, &params.filter(), |item| {
-            if items.len() < limit {
-                items.push(item);
-            }
-            items.len() < limit
-        })?;
-        Ok(List::new(items))
-    };
-    ask(&limits, &limits.lists, asked, list).await
+    params.only(Known { reference: true, filter: true, ..Known::default() })?;
+    let listing = params.listing(&uri, Timestamp::now())?;
+    let reference = params.reference.unwrap_or_default();
+    let related =
+        move |query: Query, filter: &Filter, page: &Page| query.descendants(&reference, filter, page);
+    list(&limits, &limits.lists, asked, listing, related).await
 }
 
 pub(super) async fn explain(

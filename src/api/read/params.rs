@@ -1,0 +1,168 @@
+//! The parameters of lists, and the page that they ask for.
+
+use axum::http::Uri;
+use serde::{Deserialize, Serialize};
+
+use crate::api::ApiError;
+use crate::oci::time::{duration, moment};
+use crate::oci::{Digest, Timestamp};
+use crate::query::answer::ListMetadata;
+use crate::query::{Filter, Items, Listed, Page, Sort, Token};
+use crate::record::State;
+
+/// The parameters of a list. They are flat, since a query string has no structure.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub(in crate::api) struct ListParams {
+    /// The image whose relatives are listed, as a REF.
+    #[serde(rename = "ref")]
+    pub(super) reference: Option<String>,
+    /// The one of this name.
+    pub(super) name: Option<String>,
+    class: Option<String>,
+    group: Option<String>,
+    state: Option<State>,
+    platform: Option<String>,
+    repository: Option<String>,
+    namespace: Option<String>,
+    tagged: Option<bool>,
+    /// A time of RFC 3339, or the span of time since then.
+    created_after: Option<String>,
+    created_before: Option<String>,
+    /// A span of time.
+    outdated_for: Option<String>,
+    sort: Option<Sort>,
+    /// At most so many items.
+    limit: Option<usize>,
+    /// The token of the page before.
+    #[serde(rename = "continue")]
+    token: Option<String>,
+}
+
+/// A list that is asked for.
+pub(super) struct Listing {
+    pub(super) filter: Filter,
+    pub(super) page: Page,
+    question: String,
+    /// The token of the page before.
+    before: Option<Token>,
+    now: Timestamp,
+}
+
+impl ListParams {
+    /// Refuses parameters that this list does not have.
+    pub(super) fn only(&self, known: Known) -> Result<(), ApiError> {
+        let Self { reference, name, class, group, state, platform, repository, namespace, tagged, .. } = self;
+        let Self { created_after, created_before, outdated_for, sort, limit: _, token: _, .. } = self;
+        let given = [
+            ("ref", reference.is_some(), known.reference),
+            ("name", name.is_some(), known.name),
+            ("class", class.is_some(), known.filter),
+            ("group", group.is_some(), known.filter),
+            ("state", state.is_some(), known.filter),
+            ("platform", platform.is_some(), known.filter),
+            ("repository", repository.is_some(), known.filter),
+            ("namespace", namespace.is_some(), known.filter),
+            ("tagged", tagged.is_some(), known.filter),
+            ("createdAfter", created_after.is_some(), known.filter),
+            ("createdBefore", created_before.is_some(), known.filter),
+            ("outdatedFor", outdated_for.is_some(), known.filter),
+            ("sort", sort.is_some(), known.filter),
+        ];
+        match given.iter().find(|(_, is_given, is_known)| *is_given && !is_known) {
+            Some((name, ..)) => {
+                Err(ApiError::invalid(format!("unknown field `{name}`: this list has no such parameter")))
+            }
+            None if known.reference && reference.is_none() => {
+                Err(ApiError::invalid("missing field `ref`: name an image"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The list that is asked for at this path.
+    pub(super) fn listing(&self, at: &Uri, now: Timestamp) -> Result<Listing, ApiError> {
+        if self.limit == Some(0) {
+            return Err(ApiError::invalid("limit: write at least 1, or leave it out for the whole list"));
+        }
+        let same = Self { limit: None, token: None, ..self.clone() };
+        let same = serde_json::to_vec(&(at.path(), same)).map_err(ApiError::internal)?;
+        let mut question = Digest::of(&same).hex();
+        question.truncate(16);
+        let before = match &self.token {
+            Some(token) => Some(Token::decode(token, &question, now)?),
+            None => None,
+        };
+        // Spans of time are counted from the first page on, so that all pages ask for the same.
+        let begun = before.as_ref().map_or(now, |token| token.begun);
+        let page = Page {
+            limit: self.limit,
+            sort: self.sort.unwrap_or_default(),
+            after: before.as_ref().map(|token| token.after.clone()),
+            seen: before.as_ref().map_or(0, |token| token.seen),
+            ..Page::default()
+        };
+        Ok(Listing { filter: self.filter(begun)?, page, question, before, now })
+    }
+
+    fn filter(&self, now: Timestamp) -> Result<Filter, ApiError> {
+        let time = |name: &str, text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => moment(text, now).map(Some).ok_or_else(|| {
+                ApiError::invalid(format!(
+                    "{name} {text:?}: write a time (2026-01-31T00:00:00Z) or the time since then (30d)"
+                ))
+            }),
+        };
+        let span = |text: &String| now.checked_sub(duration(text)?).ok();
+        let outdated_before = match &self.outdated_for {
+            None => None,
+            Some(text) => Some(span(text).ok_or_else(|| {
+                ApiError::invalid(format!("outdatedFor {text:?}: write a span of time, as 30d"))
+            })?),
+        };
+        let Self { class, group, state, platform, repository, namespace, tagged, .. } = self.clone();
+        Ok(Filter {
+            class,
+            group,
+            state,
+            platform,
+            repository,
+            namespace,
+            tagged,
+            created_after: time("createdAfter", &self.created_after)?,
+            created_before: time("createdBefore", &self.created_before)?,
+            outdated_before,
+        })
+    }
+}
+
+/// The parameters that a list has beside `limit` and `continue`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Known {
+    pub(super) reference: bool,
+    pub(super) name: bool,
+    pub(super) filter: bool,
+}
+
+impl Listing {
+    /// Adds the metadata to a page of the list. `version` is the resource version of the page.
+    pub(super) fn listed<I: Items>(&self, page: I, version: String) -> Result<Listed<I>, ApiError> {
+        let resource_version = self.before.as_ref().map_or(version, |token| token.resource_version.clone());
+        let more = page.more();
+        let seen = self.page.seen + page.count() as u64;
+        let token = more.next.clone().map(|after| Token {
+            question: self.question.clone(),
+            after,
+            seen,
+            resource_version: resource_version.clone(),
+            begun: self.before.as_ref().map_or(self.now, |token| token.begun),
+        });
+        let metadata = ListMetadata {
+            resource_version,
+            token: token.map(|token| token.encode()).transpose().map_err(ApiError::internal)?,
+            remaining_item_count: more.remaining.filter(|_| more.next.is_some()),
+        };
+        Ok(Listed { metadata, page })
+    }
+}
