@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let answer: Value = serde_json::from_str(&body)?;
     if status != 200 {
         // Every error has a sentence for people; 503 means "ask again soon".
-        return Err(format!("{status}: {}", answer["error"].as_str().unwrap_or_default()).into());
+        return Err(format!("{status}: {}", answer["detail"].as_str().unwrap_or_default()).into());
     }
     let mut output = std::io::stdout().lock();
     for tag in answer["items"].as_array().into_iter().flatten() {

@@ -70,7 +70,7 @@ impl Kind {
 }
 
 /// The outcome of one declaration or deletion.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Applied {
     /// `imageclass` or `imageclassgroup`.
     pub kind: String,
@@ -81,7 +81,7 @@ pub struct Applied {
 }
 
 /// The body of a change of a rebuild.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Asking {
     /// The name of the user, for people.

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 
-use super::ErrorBody;
+use super::Problem;
 use super::identity::{CHALLENGE, challenge, is_of};
 
 /// Time limit for the health check of a process.
@@ -210,7 +210,7 @@ impl Client {
             return Ok(response);
         }
         let body = whole(response.into_body()).await?;
-        let Ok(ErrorBody { error, .. }) = serde_json::from_slice(&body) else {
+        let Ok(Problem { detail: error, .. }) = serde_json::from_slice(&body) else {
             // A server between here and clade has answered, which does not know what clade has done.
             let text = String::from_utf8_lossy(&body);
             return Err(ClientError::Failed(format!("{base}{path} answers {status}: {}", text.trim())));

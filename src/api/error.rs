@@ -1,10 +1,10 @@
-//! Errors as HTTP answers.
+//! Errors as HTTP answers: problem details (RFC 9457).
 
-use axum::Json;
 use axum::body::to_bytes;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::query::{RefError, TokenError};
@@ -26,14 +26,26 @@ pub const CODES: &[&str] = &[
     "internal",
 ];
 
-/// The body of every error.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ErrorBody {
+/// The media type of an error.
+const PROBLEM: &str = "application/problem+json";
+
+/// The body of every error: problem details (RFC 9457). Members that are not understood are to be ignored.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Problem {
+    /// `about:blank`: the status and the code say what kind of problem it is.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The meaning of the status.
+    pub title: String,
+    /// The status of HTTP.
+    pub status: u16,
     /// The problem, and what to do about it.
-    pub error: String,
-    /// One of [`CODES`]; empty from a version of clade without codes.
-    #[serde(default)]
+    pub detail: String,
+    /// The kind of problem, for programs: one of those in `docs/reference/errors.md`.
     pub code: String,
+    /// The names that may have been meant, or the digests that the REF may be the beginning of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suggestions: Vec<String>,
 }
 
 /// An error with its status, code and text.
@@ -43,11 +55,13 @@ pub struct ApiError {
     status: StatusCode,
     code: &'static str,
     problem: String,
+    suggestions: Vec<String>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, problem: impl ToString) -> Self {
-        Self { status, code: code_of(status), problem: problem.to_string() }
+        let problem = problem.to_string();
+        Self { status, code: code_of(status), problem, suggestions: Vec::new() }
     }
 
     /// The request cannot be parsed or is invalid.
@@ -86,6 +100,18 @@ impl ApiError {
     pub fn internal(problem: impl ToString) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, problem)
     }
+
+    /// The body of the answer.
+    pub(super) fn problem(&self) -> Problem {
+        Problem {
+            kind: "about:blank".to_owned(),
+            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: self.status.as_u16(),
+            detail: self.problem.clone(),
+            code: self.code.to_owned(),
+            suggestions: self.suggestions.clone(),
+        }
+    }
 }
 
 fn code_of(status: StatusCode) -> &'static str {
@@ -104,18 +130,19 @@ fn code_of(status: StatusCode) -> &'static str {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let Self { status, code, problem: error } = self;
-        let again = (status == StatusCode::SERVICE_UNAVAILABLE).then_some([(RETRY_AFTER, "1")]);
-        (status, again, Json(ErrorBody { error, code: code.to_owned() })).into_response()
+        let again = (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some([(RETRY_AFTER, "1")]);
+        // It consists of strings and a number.
+        let body = serde_json::to_vec(&self.problem()).unwrap_or_default();
+        (self.status, again, [(CONTENT_TYPE, PROBLEM)], body).into_response()
     }
 }
 
 /// Turns errors of the framework (an invalid query string, body or method) into the form of all other errors.
-pub(super) async fn as_json(response: Response) -> Response {
+pub(super) async fn as_problem(response: Response) -> Response {
     const LONGEST: usize = 64 << 10;
     let (status, headers) = (response.status(), response.headers());
-    let is_json = headers.get(CONTENT_TYPE).is_some_and(|of| of.as_bytes().starts_with(b"application/json"));
-    if is_json || !(status.is_client_error() || status.is_server_error()) {
+    let is_problem = headers.get(CONTENT_TYPE).is_some_and(|of| of.as_bytes() == PROBLEM.as_bytes());
+    if is_problem || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
     let allowed = headers.get(ALLOW).cloned();
@@ -144,7 +171,7 @@ impl From<RefError> for ApiError {
             RefError::Ambiguous { .. } => StatusCode::CONFLICT,
             RefError::Invalid(_) => StatusCode::BAD_REQUEST,
         };
-        Self::new(status, error)
+        Self { suggestions: error.suggestions(), ..Self::new(status, error) }
     }
 }
 

@@ -3,11 +3,19 @@
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{Extensions, HeaderMap, StatusCode, Version};
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{MethodFilter, MethodRouter, delete, get, on, post};
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
 
 use super::addresses::{self, Addresses};
-use super::{Ask, Command, Declare, Router, allowed, backup, error, read, rebuild, restored, stream, write};
+use super::read::objects;
+use super::{
+    Ask, Command, Declare, Router, allowed, backup, conditional, error, openapi, read, rebuild, restored,
+    stream, write,
+};
 use crate::api::ApiError;
 
 /// The process behind the API, with the parts that it has.
@@ -62,6 +70,19 @@ const ROUTES: &[Route] = &[
     Route("/v1/ancestors", GET, Handler::Ask(|| get(read::ancestors)), Anybody),
     Route("/v1/descendants", GET, Handler::Ask(|| get(read::descendants)), Anybody),
     Route("/v1/explain", GET, Handler::Ask(|| get(read::explain)), Anybody),
+    Route("/v1/resolve", GET, Handler::Ask(|| get(objects::resolve)), Anybody),
+    Route(
+        "/v1/lookup",
+        POST,
+        Handler::Ask(|| post(objects::lookup).layer(DefaultBodyLimit::max(SMALL))),
+        Anybody,
+    ),
+    Route("/v1/images/{image}", GET, Handler::Ask(|| get(objects::image)), Anybody),
+    Route("/v1/images/{image}/explain", GET, Handler::Ask(|| get(objects::explain)), Anybody),
+    Route("/v1/images/{image}/ancestors", GET, Handler::Ask(|| get(objects::ancestors)), Anybody),
+    Route("/v1/images/{image}/descendants", GET, Handler::Ask(|| get(objects::descendants)), Anybody),
+    Route("/v1/images/{image}/equivalents", GET, Handler::Ask(|| get(objects::equivalents)), Anybody),
+    Route("/v1/chains/{chain}", GET, Handler::Ask(|| get(objects::chain)), Anybody),
     Route("/v1/usage", GET, Handler::Ask(|| get(read::usage)), Anybody),
     Route("/v1/coverage", GET, Handler::Ask(|| get(read::coverage)), Anybody),
     Route("/v1/unknown-bases", GET, Handler::Ask(|| get(read::unknown_bases)), Anybody),
@@ -90,7 +111,10 @@ const ROUTES: &[Route] = &[
 pub fn router(api: &Api) -> Router {
     let add = |router: Router, Route(path, method, handler, access): &Route| {
         let routes = match handler {
-            Handler::Ask(routes) => api.ask.clone().map(|ask| after_reading(api, routes().with_state(ask))),
+            Handler::Ask(routes) => api.ask.clone().map(|ask| {
+                let conditional = from_fn_with_state(Arc::clone(&ask), conditional::conditional);
+                after_reading(api, routes().with_state(ask).route_layer(conditional))
+            }),
             Handler::AskAtOnce(routes) => api.ask.clone().map(|ask| routes().with_state(ask)),
             Handler::Command(routes) => {
                 api.command.clone().map(|command| after_reading(api, routes().with_state(command)))
@@ -111,8 +135,34 @@ pub fn router(api: &Api) -> Router {
         router.route(path, routes)
     };
     let limited = from_fn_with_state(Arc::new(Addresses::new()), addresses::limited);
-    let routes = ROUTES.iter().fold(Router::new(), add).layer(limited);
-    routes.layer(map_response(error::as_json)).fallback(error::no_path)
+    let compressed =
+        CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(is_worth_compressing);
+    let described = Router::new().route("/v1/openapi.json", get(|| async { axum::Json(openapi()) }));
+    let routes = ROUTES.iter().fold(described, add).layer(limited).layer(compressed);
+    routes.layer(map_response(error::as_problem)).fallback(error::no_path)
+}
+
+/// The path and method of every route.
+#[cfg(test)]
+pub(super) fn documented() -> std::collections::BTreeSet<(String, String)> {
+    let method = |of: MethodFilter| {
+        if of == GET {
+            "GET"
+        } else if of == POST {
+            "POST"
+        } else {
+            "DELETE"
+        }
+    };
+    ROUTES.iter().map(|Route(path, of, ..)| ((*path).to_owned(), method(*of).to_owned())).collect()
+}
+
+/// Streams are sent as they come: a compressor would hold them back.
+fn is_worth_compressing(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    const LEAST: u64 = 1_024;
+    let is_json = headers.get(CONTENT_TYPE).is_some_and(|of| of == "application/json");
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    is_json && length.is_none_or(|length: u64| length >= LEAST)
 }
 
 /// The same routes, refused until the process has read the whole log once.

@@ -44,7 +44,7 @@ pub(super) type Piece = Result<Bytes, ApiError>;
 type Bounds = Extension<Arc<Limits>>;
 
 /// An answer whose body is what comes through the channel.
-fn lines(pieces: mpsc::Receiver<Piece>) -> Response {
+pub(super) fn lines(pieces: mpsc::Receiver<Piece>) -> Response {
     streamed("application/x-ndjson", pieces)
 }
 
@@ -102,7 +102,7 @@ impl Lines<'_> {
 }
 
 /// The parameters of an export of versions.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct VersionsParams {
     /// The class; without, all that follow a tag.
@@ -129,7 +129,7 @@ pub(super) async fn versions(
 }
 
 /// The parameters of a subscription: filter, start, whether it follows, and the output form.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct SubscribeParams {
     class: Option<String>,

@@ -44,7 +44,7 @@ fn name_of(manifest: &Manifest) -> String {
 }
 
 /// The object to delete.
-#[derive(Deserialize)]
+#[derive(Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Named {
     name: String,

@@ -33,7 +33,7 @@ pub const API_VERSION: &str = "clade.dev/v1alpha1";
 pub struct Invalid(pub String);
 
 /// The `spec` of an `ImageClass`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClassFields {
     /// The image that the class follows.

@@ -10,7 +10,7 @@ use crate::record::{Claim, canonical_name};
 use crate::shard::Shard;
 
 /// The parts by which images are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CoverageBy {
     /// Repositories. An image counts in each of its own.

@@ -37,6 +37,7 @@ pub struct Filter {
 
 impl Filter {
     /// Returns `true` if there is no condition, so that the filter matches every image.
+    #[cfg(feature = "internals")]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

@@ -12,6 +12,7 @@ mod names;
 mod page;
 mod plan;
 mod reference;
+mod resolve;
 mod unknown;
 mod usage;
 mod versions;
@@ -45,6 +46,17 @@ impl Query {
         let partitions: Vec<String> =
             self.snapshot.partitions().map(|committed| of(&committed.progress)).collect();
         partitions.join(",")
+    }
+
+    /// What the answers depend on, as text: two answers to one question from one state are the same.
+    pub fn state(&self) -> String {
+        let of = |progress: &ProgressRecord| {
+            format!(
+                "{:?}.{}.{}.{}.{} ",
+                progress.lineage, progress.sequence, progress.images, progress.tags, progress.catalog
+            )
+        };
+        self.snapshot.partitions().map(|committed| of(&committed.progress)).collect()
     }
 
     fn shards(&self) -> impl Iterator<Item = &Shard> {

@@ -10,8 +10,10 @@ use crate::shard::Shard;
 const ALIKE: f64 = 0.8;
 /// Suggestions for one name, at most.
 const SUGGESTIONS: usize = 3;
+/// Names of tags that are looked at for them, at most. A question that has no answer must not cost more than others.
+const MOST_LOOKED_AT: usize = 50_000;
 /// Names of tags that are sorted for them, at most.
-const MOST_LOOKED_AT: usize = 100;
+const MOST_SORTED: usize = 100;
 
 impl Query {
     /// Refuses the name of a class that no partition knows.
@@ -54,13 +56,15 @@ impl Query {
         }
     }
 
-    /// The objects that may have been meant by a REF that nothing has, as the end of a sentence: a tag whose name was not written in
-    /// full, or too few digits of a digest.
-    pub(super) fn meant_by(&self, reference: &str) -> String {
-        let digits = reference.strip_prefix("sha256:").unwrap_or(reference);
-        let is_short = !digits.is_empty() && digits.len() < SHORTEST_PREFIX;
-        if is_short && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return format!("; the beginning of a digest needs at least {SHORTEST_PREFIX} digits");
+    /// The error for a REF that nothing has. Tags whose names were not written in full may have been meant, or a digest of
+    /// which too few digits were given.
+    pub(super) fn no_object(&self, reference: String) -> RefError {
+        let digits = reference.strip_prefix("sha256:").unwrap_or(&reference);
+        let is_short = !digits.is_empty()
+            && digits.len() < SHORTEST_PREFIX
+            && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if is_short {
+            return RefError::NotFound { reference, is_short, meant: Vec::new() };
         }
         let has_tag = reference.rsplit('/').next().is_some_and(|last| last.contains(':'));
         let (full, of_any_tag) = (format!("/{reference}"), format!("/{reference}:"));
@@ -68,10 +72,10 @@ impl Query {
             name.ends_with(&full)
                 || !has_tag && (name.contains(&of_any_tag) || name.starts_with(&of_any_tag[1..]))
         };
-        let tags = self.shards().flat_map(Shard::tags).map(|tag| tag.name.as_str());
-        let meant: BTreeSet<&str> = tags.filter(|name| is_meant(name)).take(MOST_LOOKED_AT).collect();
-        let quoted: Vec<String> = meant.iter().take(SUGGESTIONS).map(|name| format!("{name:?}")).collect();
-        if quoted.is_empty() { String::new() } else { format!("; did you mean {}?", quoted.join(" or ")) }
+        let tags = self.shards().flat_map(Shard::tags).map(|tag| tag.name.as_str()).take(MOST_LOOKED_AT);
+        let meant: BTreeSet<&str> = tags.filter(|name| is_meant(name)).take(MOST_SORTED).collect();
+        let meant = meant.into_iter().take(SUGGESTIONS).map(str::to_owned).collect();
+        RefError::NotFound { reference, is_short, meant }
     }
 
     fn catalogs(&self) -> impl Iterator<Item = &crate::class::Catalog> {

@@ -28,13 +28,16 @@ pub enum Resolved {
 pub enum RefError {
     /// No object has this name.
     #[error(
-        "{reference:?} not found: no tag, digest, image ID, beginning of a digest or chain ID is called so{hint}"
+        "{reference:?} not found: no tag, digest, image ID, beginning of a digest or chain ID is called so{}",
+        hint(*.is_short, meant)
     )]
     NotFound {
         /// The name.
         reference: String,
-        /// The objects that may have been meant, as the end of a sentence, or nothing.
-        hint: String,
+        /// It may be the beginning of a digest, with too few digits.
+        is_short: bool,
+        /// The tags that may have been meant.
+        meant: Vec<String>,
     },
     /// Several images have digests with this beginning.
     #[error("{reference:?} is the beginning of several digests: {}", .digests.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))]
@@ -75,6 +78,28 @@ pub enum RefError {
     Invalid(String),
 }
 
+impl RefError {
+    /// The names that may have been meant, or the digests that the REF is the beginning of.
+    pub fn suggestions(&self) -> Vec<String> {
+        match self {
+            Self::NotFound { meant, .. } | Self::NoClass { meant, .. } | Self::NoGroup { meant, .. } => {
+                meant.clone()
+            }
+            Self::NotInGroup { classes, .. } => classes.clone(),
+            Self::Ambiguous { digests, .. } => digests.iter().map(ToString::to_string).collect(),
+            Self::Invalid(_) => Vec::new(),
+        }
+    }
+}
+
+fn hint(is_short: bool, meant: &[String]) -> String {
+    if is_short {
+        return format!("; the beginning of a digest needs at least {SHORTEST_PREFIX} digits");
+    }
+    let quoted: Vec<String> = meant.iter().map(|name| format!("{name:?}")).collect();
+    if quoted.is_empty() { String::new() } else { format!("; did you mean {}?", quoted.join(" or ")) }
+}
+
 fn did_you_mean(names: &[String]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
     if quoted.is_empty() { String::new() } else { format!(" did you mean {}?", quoted.join(" or ")) }
@@ -93,10 +118,7 @@ impl Query {
     /// Resolves `reference`. If nothing is called so, the error says what may have been meant.
     pub fn resolve(&self, reference: &str) -> Result<Resolved, RefError> {
         self.find(reference).map_err(|error| match error {
-            RefError::NotFound { reference, .. } => {
-                let hint = self.meant_by(&reference);
-                RefError::NotFound { reference, hint }
-            }
+            RefError::NotFound { reference, .. } => self.no_object(reference),
             error => error,
         })
     }
@@ -153,8 +175,12 @@ impl Query {
             images.sort_unstable();
             return Some(Resolved::Images(images));
         }
+        self.find_chain(digest)
+    }
+
+    pub(super) fn find_chain(&self, chain: Digest) -> Option<Resolved> {
         self.shards().enumerate().find_map(|(partition, shard)| {
-            let position = shard.index().find_chain(&ChainId::from(digest))?;
+            let position = shard.index().find_chain(&ChainId::from(chain))?;
             Some(Resolved::Chain { partition, node: position.node, depth: position.depth })
         })
     }
@@ -233,5 +259,5 @@ fn called<'a>(shard: &'a Shard, digits: &'a str) -> impl Iterator<Item = Digest>
 }
 
 fn not_found(reference: &str) -> RefError {
-    RefError::NotFound { reference: reference.to_owned(), hint: String::new() }
+    RefError::NotFound { reference: reference.to_owned(), is_short: false, meant: Vec::new() }
 }

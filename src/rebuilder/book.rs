@@ -24,7 +24,7 @@ pub(super) struct Rebuild<'a> {
 static NONE: BTreeMap<Target, TargetRecord> = BTreeMap::new();
 
 /// The number of targets of a rebuild by state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// Targets whose build was not started.

@@ -109,7 +109,7 @@ pub enum Change {
 }
 
 /// One rebuild with its progress, for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RebuildItem {
     /// The record of the rebuild.

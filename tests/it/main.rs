@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a test states what it expects")]
 
+mod api;
 mod audit;
 mod classes;
 mod cli;

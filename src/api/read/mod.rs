@@ -1,51 +1,44 @@
 //! The routes of queries.
 
-mod params;
+mod lines;
+pub(super) mod objects;
+pub(super) mod params;
 
 use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Query as Params, State};
-use axum::http::Uri;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Ask;
 use super::error::ApiError;
 use super::limits::{Gate, Limits};
-use crate::oci::Timestamp;
 use crate::query::answer::List;
 use crate::query::{CoverageBy, Filter, Items, Page, Query, RefError};
-use params::{Known, ListParams, Listing};
-
-/// The parameters of `explain`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ExplainParams {
-    /// The image, as a REF.
-    #[serde(rename = "ref")]
-    reference: String,
-}
+use objects::RefParams;
+use params::{Known, ListRequest, Listing};
 
 /// The parameters of `usage`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct UsageParams {
+pub(in crate::api) struct UsageParams {
     class: String,
 }
 
 /// The parameters of `coverage`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct CoverageParams {
+pub(in crate::api) struct CoverageParams {
     /// The parts to count as well.
     by: Option<CoverageBy>,
 }
 
 /// The parameters of `unknown-bases`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct UnknownBasesParams {
+pub(in crate::api) struct UnknownBasesParams {
     /// Beginnings of fewer images are left out.
     least: Option<u32>,
     /// At most so many items.
@@ -76,8 +69,11 @@ async fn list<I: Items>(
     gate: &Gate,
     asked: Arc<dyn Ask>,
     listing: Listing,
-    list: impl FnOnce(Query, &Filter, &Page) -> Result<I, RefError> + Send + 'static,
+    list: impl Fn(Query, &Filter, &Page) -> Result<I, RefError> + Send + 'static,
 ) -> Answer {
+    if listing.as_lines {
+        return lines::stream(limits, asked, listing, list).await;
+    }
     let answer = move || {
         let query = Query::new(asked.snapshot());
         let version = query.resource_version();
@@ -89,35 +85,29 @@ async fn list<I: Items>(
 pub(super) async fn images(
     State(asked): State<Arc<dyn Ask>>,
     Extension(limits): Bounds,
-    uri: Uri,
-    Params(params): Params<ListParams>,
+    request: ListRequest,
 ) -> Answer {
-    params.only(Known { filter: true, ..Known::default() })?;
-    let listing = params.listing(&uri, Timestamp::now())?;
+    let listing = request.listing(Known { filter: true, ..Known::default() })?;
     list(&limits, &limits.lists, asked, listing, Query::list_images).await
 }
 
 pub(super) async fn tags(
     State(asked): State<Arc<dyn Ask>>,
     Extension(limits): Bounds,
-    uri: Uri,
-    Params(params): Params<ListParams>,
+    request: ListRequest,
 ) -> Answer {
-    params.only(Known { filter: true, ..Known::default() })?;
-    let listing = params.listing(&uri, Timestamp::now())?;
+    let listing = request.listing(Known { filter: true, ..Known::default() })?;
     list(&limits, &limits.lists, asked, listing, Query::list_tags).await
 }
 
 pub(super) async fn classes(
     State(asked): State<Arc<dyn Ask>>,
     Extension(limits): Bounds,
-    uri: Uri,
-    Params(params): Params<ListParams>,
+    request: ListRequest,
 ) -> Answer {
-    params.only(Known { name: true, ..Known::default() })?;
-    let listing = params.listing(&uri, Timestamp::now())?;
+    let listing = request.listing(Known { name: true, ..Known::default() })?;
     let classes = move |query: Query, _: &Filter, page: &Page| {
-        page.cut(query.list_classes(params.name.as_deref())?, |class| &class.metadata.name)
+        page.cut(query.list_classes(request.params.name.as_deref())?, |class| &class.metadata.name)
     };
     list(&limits, &limits.questions, asked, listing, classes).await
 }
@@ -125,13 +115,11 @@ pub(super) async fn classes(
 pub(super) async fn groups(
     State(asked): State<Arc<dyn Ask>>,
     Extension(limits): Bounds,
-    uri: Uri,
-    Params(params): Params<ListParams>,
+    request: ListRequest,
 ) -> Answer {
-    params.only(Known { name: true, ..Known::default() })?;
-    let listing = params.listing(&uri, Timestamp::now())?;
+    let listing = request.listing(Known { name: true, ..Known::default() })?;
     let groups = move |query: Query, _: &Filter, page: &Page| {
-        page.cut(query.list_groups(params.name.as_deref())?, |group| &group.metadata.name)
+        page.cut(query.list_groups(request.params.name.as_deref())?, |group| &group.metadata.name)
     };
     list(&limits, &limits.questions, asked, listing, groups).await
 }
@@ -139,12 +127,10 @@ pub(super) async fn groups(
 pub(super) async fn ancestors(
     State(asked): State<Arc<dyn Ask>>,
     Extension(limits): Bounds,
-    uri: Uri,
-    Params(params): Params<ListParams>,
+    request: ListRequest,
 ) -> Answer {
-    params.only(Known { reference: true, filter: true, ..Known::default() })?;
-    let listing = params.listing(&uri, Timestamp::now())?;
-    let reference = params.reference.unwrap_or_default();
+    let listing = request.listing(Known { reference: true, filter: true, ..Known::default() })?;
+    let reference = request.params.reference.unwrap_or_default();
     let related = move |query: Query, filter: &Filter, page: &Page| query.ancestors(&reference, filter, page);
     list(&limits, &limits.lists, asked, listing, related).await
 }
@@ -152,12 +138,10 @@ pub(super) async fn ancestors(
 pub(super) async fn descendants(
     State(asked): State<Arc<dyn Ask>>,
     Extension(limits): Bounds,
-    uri: Uri,
-    Params(params): Params<ListParams>,
+    request: ListRequest,
 ) -> Answer {
-    params.only(Known { reference: true, filter: true, ..Known::default() })?;
-    let listing = params.listing(&uri, Timestamp::now())?;
-    let reference = params.reference.unwrap_or_default();
+    let listing = request.listing(Known { reference: true, filter: true, ..Known::default() })?;
+    let reference = request.params.reference.unwrap_or_default();
     let related =
         move |query: Query, filter: &Filter, page: &Page| query.descendants(&reference, filter, page);
     list(&limits, &limits.lists, asked, listing, related).await
@@ -166,7 +150,7 @@ pub(super) async fn descendants(
 pub(super) async fn explain(
     State(asked): State<Arc<dyn Ask>>,
     Extension(limits): Bounds,
-    Params(params): Params<ExplainParams>,
+    Params(params): Params<RefParams>,
 ) -> Answer {
     let explain = move |query: Query| query.explain(&params.reference).map(List::new);
     ask(&limits, &limits.questions, asked, explain).await

@@ -1,6 +1,11 @@
 //! The parameters of lists, and the page that they ask for.
 
-use axum::http::Uri;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequestParts, Query as Params};
+use axum::http::header::ACCEPT;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Uri};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::ApiError;
@@ -10,8 +15,11 @@ use crate::query::answer::ListMetadata;
 use crate::query::{Filter, Items, Listed, Page, Sort, Token};
 use crate::record::State;
 
+/// The media type of lists as lines.
+const LINES: &[u8] = b"application/x-ndjson";
+
 /// The parameters of a list. They are flat, since a query string has no structure.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(in crate::api) struct ListParams {
     /// The image whose relatives are listed, as a REF.
@@ -47,11 +55,46 @@ pub(super) struct Listing {
     /// The token of the page before.
     before: Option<Token>,
     now: Timestamp,
+    /// One JSON object an item rather than one for the list.
+    pub(super) as_lines: bool,
+}
+
+/// A request for a list.
+pub(in crate::api) struct ListRequest {
+    uri: Uri,
+    pub(super) params: ListParams,
+    as_lines: bool,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ListRequest {
+    type Rejection = QueryRejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, QueryRejection> {
+        let Params(params) = Params::<ListParams>::from_request_parts(parts, state).await?;
+        let accepts_lines = |value: &HeaderValue| value.as_bytes().starts_with(LINES);
+        Ok(Self {
+            uri: parts.uri.clone(),
+            params,
+            as_lines: parts.headers.get(ACCEPT).is_some_and(accepts_lines),
+        })
+    }
+}
+
+impl ListRequest {
+    /// The list that is asked for, if it is one that has no other parameters than these.
+    pub(super) fn listing(&self, known: Known) -> Result<Listing, ApiError> {
+        self.params.only(known)?;
+        let listing = self.params.listing(&self.uri, Timestamp::now())?;
+        if self.as_lines && self.params.token.is_some() {
+            return Err(ApiError::invalid("continue: a list as lines has no pages; leave the token out"));
+        }
+        Ok(Listing { as_lines: self.as_lines, ..listing })
+    }
 }
 
 impl ListParams {
     /// Refuses parameters that this list does not have.
-    pub(super) fn only(&self, known: Known) -> Result<(), ApiError> {
+    fn only(&self, known: Known) -> Result<(), ApiError> {
         let Self { reference, name, class, group, state, platform, repository, namespace, tagged, .. } = self;
         let Self { created_after, created_before, outdated_for, sort, limit: _, token: _, .. } = self;
         let given = [
@@ -81,7 +124,7 @@ impl ListParams {
     }
 
     /// The list that is asked for at this path.
-    pub(super) fn listing(&self, at: &Uri, now: Timestamp) -> Result<Listing, ApiError> {
+    fn listing(&self, at: &Uri, now: Timestamp) -> Result<Listing, ApiError> {
         if self.limit == Some(0) {
             return Err(ApiError::invalid("limit: write at least 1, or leave it out for the whole list"));
         }
@@ -102,7 +145,7 @@ impl ListParams {
             seen: before.as_ref().map_or(0, |token| token.seen),
             ..Page::default()
         };
-        Ok(Listing { filter: self.filter(begun)?, page, question, before, now })
+        Ok(Listing { filter: self.filter(begun)?, page, question, before, now, as_lines: false })
     }
 
     fn filter(&self, now: Timestamp) -> Result<Filter, ApiError> {

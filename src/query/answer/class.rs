@@ -1,5 +1,6 @@
 //! Answers about classes and groups, in the form of the custom resources.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Metadata;
@@ -9,7 +10,7 @@ use crate::record::catalog::Selector;
 use crate::record::{Origin, Timestamp};
 
 /// A class, in the form of the custom resource.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClassItem {
     /// [`API_VERSION`].
@@ -25,7 +26,7 @@ pub struct ClassItem {
 }
 
 /// The status of a class.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClassStatus {
     /// The current version.
@@ -43,7 +44,7 @@ pub struct ClassStatus {
 }
 
 /// One version of a class.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionItem {
     /// The image or image index that the followed tag pointed at.
@@ -58,19 +59,22 @@ pub struct VersionItem {
     /// The time at which this became the current version. Absent if nobody knows it: the version came before those with
     /// a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub since: Option<Timestamp>,
     /// The time of the build of a version without `since`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub built: Option<Timestamp>,
     /// The time at which the next version replaced it; absent for the last one, and where nobody knows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub until: Option<Timestamp>,
     /// One chain per platform.
     pub images: Vec<VersionImage>,
 }
 
 /// One platform of a version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VersionImage {
     /// The image.
@@ -84,7 +88,7 @@ pub struct VersionImage {
 }
 
 /// A condition, as in Kubernetes objects.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
     /// `Ready` or `Following`.
@@ -110,7 +114,7 @@ impl From<&crate::declare::Condition> for Condition {
 }
 
 /// A group, in the form of the custom resource.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupItem {
     /// [`API_VERSION`].
@@ -126,7 +130,7 @@ pub struct GroupItem {
 }
 
 /// The declaration of a group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupSpec {
     /// The selector over the labels of classes.
@@ -134,7 +138,7 @@ pub struct GroupSpec {
 }
 
 /// The status of a group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupStatus {
     /// The names of the selected classes.
@@ -142,7 +146,7 @@ pub struct GroupStatus {
 }
 
 /// A version of the classes that follow a tag: a line of `clade export versions`, which `clade import` takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExportedVersion {
     /// The full name of the tag.
     pub version_of: String,
@@ -150,16 +154,18 @@ pub struct ExportedVersion {
     pub digest: Digest,
     /// The time at which the tag began to point at it, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub since: Option<Timestamp>,
     /// The time of the build, if the other is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub built: Option<Timestamp>,
     /// The images, one a platform.
     pub images: Vec<ExportedImage>,
 }
 
 /// One platform of an exported version.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExportedImage {
     /// Digest of the platform's manifest.
     pub digest: Digest,

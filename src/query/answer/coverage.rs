@@ -1,11 +1,12 @@
 //! Answers about coverage.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::oci::{Digest, LayerIdentity};
 
 /// Images by what is known of their beginnings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CoverageReport {
     /// All images.
@@ -17,7 +18,7 @@ pub struct CoverageReport {
 }
 
 /// Numbers of images. The last four add up to the first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CoverageItem {
     /// The repository or namespace; empty for all images.
@@ -36,7 +37,7 @@ pub struct CoverageItem {
 }
 
 /// A class that images claim to be built on, without the proof of layers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimedClass {
     /// The class.
@@ -46,7 +47,7 @@ pub struct ClaimedClass {
 }
 
 /// A beginning that several images share, and at which no known image ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UnknownBase {
     /// The chain ID, by which a class can follow it.
@@ -64,7 +65,7 @@ pub struct UnknownBase {
 }
 
 /// A base that images claim.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BaseClaim {
     /// The name of the base.

@@ -1,5 +1,6 @@
 //! Answers about the relations of one image.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ClassStanding, ImageItem};
@@ -7,7 +8,7 @@ use crate::oci::{Digest, LayerIdentity, Platform};
 use crate::record::{Claim, Timestamp};
 
 /// The relations of one image, a line of `clade export lineage`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Lineage {
     /// The image.
@@ -25,7 +26,7 @@ pub struct Lineage {
 }
 
 /// An image that another is based on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Base {
     /// The base.
@@ -37,7 +38,7 @@ pub struct Base {
 }
 
 /// The explanation of an image: the evidence for its classes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// The image.
@@ -63,7 +64,7 @@ pub struct Explanation {
 }
 
 /// One layer and the chain up to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LayerItem {
     /// The number of layers up to here.
@@ -79,7 +80,7 @@ pub struct LayerItem {
 }
 
 /// A claim beside the proof.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimItem {
     /// The claim.
@@ -90,7 +91,7 @@ pub struct ClaimItem {
 }
 
 /// The current version of a class, beside the one that an image is built on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Newer {
     /// The class.
@@ -98,9 +99,11 @@ pub struct Newer {
     /// The base version of the image.
     pub version: Digest,
     /// The time at which the class's current image for the platform became current.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub since: Timestamp,
     /// The time at which another image replaced the base version of the image, or, with `at_least`, the earliest time of
     /// which clade knows that one had.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub outdated_since: Timestamp,
     /// `true` if the image is outdated at least since `outdated_since`: nobody knows the moment.
     pub at_least: bool,
@@ -109,4 +112,46 @@ pub struct Newer {
     /// The number of moves of the class after the base version of the image that gave the platform another image, or took
     /// it away.
     pub versions_behind: u32,
+}
+
+/// The objects that a REF names: images, or a chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Resolution {
+    /// The REF.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// The images: one for a digest, or one per platform for a tag or an image index.
+    pub images: Vec<ImageItem>,
+    /// The chain, if the REF is a chain ID.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<ResolvedChain>,
+}
+
+/// A chain that a REF names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResolvedChain {
+    /// The number of its layers.
+    pub layers: u32,
+    /// The number of images that contain it.
+    pub images: u64,
+}
+
+/// A chain of layers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChainItem {
+    /// The chain ID.
+    pub chain_id: Digest,
+    /// The kind of digest that identifies the layers.
+    pub layer_identity: LayerIdentity,
+    /// The number of layers.
+    pub layers: u32,
+    /// The images whose layers it is, by digest.
+    pub images: Vec<Base>,
+    /// The classes with a version that ends here, by name.
+    pub classes: Vec<String>,
+    /// The number of images that contain it, those that end with it included.
+    pub containing: u64,
 }

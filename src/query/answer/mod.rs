@@ -7,6 +7,7 @@ mod lineage;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::oci::{Digest, Platform};
@@ -18,10 +19,12 @@ pub use class::{
     VersionImage, VersionItem,
 };
 pub use coverage::{BaseClaim, ClaimedClass, CoverageItem, CoverageReport, UnknownBase};
-pub use lineage::{Base, ClaimItem, Explanation, LayerItem, Lineage, Newer};
+pub use lineage::{
+    Base, ChainItem, ClaimItem, Explanation, LayerItem, Lineage, Newer, Resolution, ResolvedChain,
+};
 
 /// A list, as `kubectl get -o json` prints one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct List<T> {
     /// [`API_VERSION`].
@@ -44,7 +47,7 @@ impl<T> List<T> {
 }
 
 /// The position of a list, and how it goes on.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ListMetadata {
     /// The offsets of the log up to which the answer has everything, for each partition those of `images`, `tags` and
@@ -60,7 +63,7 @@ pub struct ListMetadata {
 }
 
 /// One image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageItem {
     /// Digest of the platform's manifest.
@@ -72,6 +75,7 @@ pub struct ImageItem {
     pub platform: Platform,
     /// The time of the build, if a source has told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub created: Option<Timestamp>,
     /// The repositories that contain the image, sorted.
     pub repositories: Vec<String>,
@@ -90,7 +94,7 @@ pub struct ImageItem {
 }
 
 /// The standing of an image in a class.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClassStanding {
     /// The class.
@@ -111,11 +115,12 @@ pub struct ClassStanding {
     pub nearest: bool,
     /// The time since which the image is outdated, or at least since when. Absent if it is current.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub outdated_since: Option<Timestamp>,
 }
 
 /// One tag.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TagItem {
     /// Full name, `repository:tag`.
@@ -123,6 +128,7 @@ pub struct TagItem {
     /// The image or image index that it points at.
     pub digest: Digest,
     /// The time at which the tag began to point at it.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub since: Timestamp,
     /// The images that the tag resolves to, limited to those that match the filter.
     pub images: Vec<ImageItem>,
@@ -132,7 +138,7 @@ pub struct TagItem {
 }
 
 /// Name and labels of an object.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {
     /// The name.
@@ -143,7 +149,7 @@ pub struct Metadata {
 }
 
 /// The usage of a class.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Usage {
     /// The class.
@@ -161,7 +167,7 @@ pub struct Usage {
 }
 
 /// The usage of a class by one repository.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RepositoryUsage {
     /// The repository.
@@ -175,7 +181,7 @@ pub struct RepositoryUsage {
 }
 
 /// The status of one partition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PartitionStatus {
     /// The partition.

@@ -53,6 +53,7 @@ pub struct Page {
 
 impl Page {
     /// The first items of a list.
+    #[cfg(feature = "internals")]
     pub fn first(limit: usize) -> Self {
         Self { limit: Some(limit), ..Self::default() }
     }
@@ -104,6 +105,13 @@ pub struct Cut<T> {
     pub items: Vec<T>,
     /// What follows.
     pub more: More,
+}
+
+impl<T> Cut<T> {
+    /// Changes the items.
+    pub fn map<U>(self, change: impl Fn(T) -> U) -> Cut<U> {
+        Cut { items: self.items.into_iter().map(change).collect(), more: self.more }
+    }
 }
 
 /// The refusal of a position in another list.

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::foreign;
@@ -9,7 +10,7 @@ use crate::index::ImageId;
 use crate::oci::{Digest, Timestamp};
 
 /// The order of a list of images. Images that share a key stand by digest.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Sort {
     /// By the first of their repositories that matches the filter.
     #[default]

@@ -183,13 +183,16 @@ fn serving(key: &str, answer: impl Fn(&str) -> Said + Clone + Send + Sync + 'sta
     address.recv().unwrap()
 }
 
+const PROBLEM_NOT_YET: &str = r#"{"type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": "not yet", "code": "not-ready"}"#;
+const PROBLEM_NO_REBUILD: &str = r#"{"type": "about:blank", "title": "Not Found", "status": 404, "detail": "no rebuild a-1", "code": "not-found"}"#;
+
 #[test]
 fn a_command_that_comes_too_early_is_given_again() {
     let shell = Shell::empty();
     let asked = Arc::new(AtomicUsize::new(0));
     let answer = well_and(move || match asked.fetch_add(1, Ordering::Relaxed) {
-        0 => (StatusCode::SERVICE_UNAVAILABLE, r#"{"error": "not yet"}"#),
-        _ => (StatusCode::NOT_FOUND, r#"{"error": "no rebuild a-1"}"#),
+        0 => (StatusCode::SERVICE_UNAVAILABLE, PROBLEM_NOT_YET),
+        _ => (StatusCode::NOT_FOUND, PROBLEM_NO_REBUILD),
     });
     let server = serving("", answer);
     let (code, told) = shell.fails(&["rebuild", "pause", "a-1", "--server", &server]);

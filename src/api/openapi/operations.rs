@@ -1,0 +1,291 @@
+//! The operations of the API, with the types of their parameters and answers.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use crate::api::read::objects::{LookedUp, Lookup, NoParams, RefParams};
+use crate::api::read::params::ListParams;
+use crate::api::read::{CoverageParams, UnknownBasesParams, UsageParams};
+use crate::api::stream::{SubscribeParams, VersionsParams};
+use crate::api::write::Named;
+use crate::api::{Applied, Asking};
+use crate::plan::Plan;
+use crate::query::answer::{
+    ChainItem, ClassItem, CoverageReport, Explanation, ExportedVersion, GroupItem, ImageItem, Lineage, List,
+    Resolution, TagItem, UnknownBase, Usage,
+};
+use crate::rebuilder::RebuildItem;
+use crate::record::rebuild::RebuildRequest;
+
+/// The schema of a type.
+type Of = fn(&mut SchemaGenerator) -> Schema;
+
+/// One method of one path.
+pub(super) struct Operation {
+    pub(super) id: &'static str,
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) parameters: Option<Of>,
+    pub(super) body: Option<Of>,
+    pub(super) answers: Answers,
+}
+
+/// The form of an answer.
+pub(super) enum Answers {
+    /// One JSON object.
+    Of(Of),
+    /// One JSON object a line.
+    Lines(Of),
+    /// Bytes.
+    Bytes,
+}
+
+/// The schema of a type, which stands under its name.
+fn of<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
+    schemas.subschema_for::<T>()
+}
+
+/// The schema of a type in place.
+fn members<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
+    T::json_schema(schemas)
+}
+
+/// JSON whose form is described elsewhere.
+fn manifests(_: &mut SchemaGenerator) -> Schema {
+    schemars::json_schema!({
+        "type": "array",
+        "description": "Manifests of ImageClass and ImageClassGroup, as `kubectl get -o json` prints them",
+        "items": { "type": "object" },
+    })
+}
+
+/// An event of a topic.
+fn event(_: &mut SchemaGenerator) -> Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "description": "An event: its `data` is of the schema of its topic, or a CloudEvent",
+    })
+}
+
+const fn get(
+    id: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    parameters: Of,
+    answers: Answers,
+) -> Operation {
+    Operation { id, method: "GET", path, summary, parameters: Some(parameters), body: None, answers }
+}
+
+const fn post(
+    id: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    body: Option<Of>,
+    answers: Answers,
+) -> Operation {
+    Operation { id, method: "POST", path, summary, parameters: None, body, answers }
+}
+
+const fn delete(id: &'static str, path: &'static str, summary: &'static str) -> Operation {
+    let (parameters, answers) = (Some(members::<Named> as Of), Answers::Of(of::<Applied>));
+    Operation { id, method: "DELETE", path, summary, parameters, body: None, answers }
+}
+
+/// All of them.
+pub(super) const OPERATIONS: &[Operation] = &[
+    get("listImages", "/v1/images", "Images", members::<ListParams>, Answers::Of(of::<List<ImageItem>>)),
+    get("listTags", "/v1/tags", "Tags, by name", members::<ListParams>, Answers::Of(of::<List<TagItem>>)),
+    get(
+        "listClasses",
+        "/v1/classes",
+        "Classes, by name",
+        members::<ListParams>,
+        Answers::Of(of::<List<ClassItem>>),
+    ),
+    get(
+        "listGroups",
+        "/v1/groups",
+        "Groups, by name",
+        members::<ListParams>,
+        Answers::Of(of::<List<GroupItem>>),
+    ),
+    get(
+        "listAncestors",
+        "/v1/ancestors",
+        "The images that the images of a REF are based on, nearest first",
+        members::<ListParams>,
+        Answers::Of(of::<List<ImageItem>>),
+    ),
+    get(
+        "listDescendants",
+        "/v1/descendants",
+        "The images that are based on the images of a REF",
+        members::<ListParams>,
+        Answers::Of(of::<List<ImageItem>>),
+    ),
+    get(
+        "explain",
+        "/v1/explain",
+        "The evidence for the classes of each image of a REF",
+        members::<RefParams>,
+        Answers::Of(of::<List<Explanation>>),
+    ),
+    get(
+        "resolve",
+        "/v1/resolve",
+        "The images or the chain that a REF names",
+        members::<RefParams>,
+        Answers::Of(of::<Resolution>),
+    ),
+    post(
+        "lookUp",
+        "/v1/lookup",
+        "The images or chains that many REFs name",
+        Some(of::<Lookup>),
+        Answers::Of(of::<LookedUp>),
+    ),
+    get(
+        "getImage",
+        "/v1/images/{image}",
+        "One image, by its digest, its image ID or the beginning of either",
+        members::<NoParams>,
+        Answers::Of(of::<ImageItem>),
+    ),
+    get(
+        "explainImage",
+        "/v1/images/{image}/explain",
+        "The evidence for the classes of one image",
+        members::<NoParams>,
+        Answers::Of(of::<Explanation>),
+    ),
+    get(
+        "listAncestorsOfImage",
+        "/v1/images/{image}/ancestors",
+        "The images that one image is based on, nearest first",
+        members::<ListParams>,
+        Answers::Of(of::<List<ImageItem>>),
+    ),
+    get(
+        "listDescendantsOfImage",
+        "/v1/images/{image}/descendants",
+        "The images that are based on one image",
+        members::<ListParams>,
+        Answers::Of(of::<List<ImageItem>>),
+    ),
+    get(
+        "listEquivalentsOfImage",
+        "/v1/images/{image}/equivalents",
+        "The other images with the same layers, by digest",
+        members::<ListParams>,
+        Answers::Of(of::<List<ImageItem>>),
+    ),
+    get(
+        "getChain",
+        "/v1/chains/{chain}",
+        "What ends at a chain, and what contains it",
+        members::<NoParams>,
+        Answers::Of(of::<ChainItem>),
+    ),
+    get(
+        "getUsage",
+        "/v1/usage",
+        "The repositories, namespaces and tags that use a class",
+        members::<UsageParams>,
+        Answers::Of(of::<Usage>),
+    ),
+    get(
+        "getCoverage",
+        "/v1/coverage",
+        "Images by what is known of their beginnings",
+        members::<CoverageParams>,
+        Answers::Of(of::<CoverageReport>),
+    ),
+    get(
+        "listUnknownBases",
+        "/v1/unknown-bases",
+        "Beginnings that images share and at which no known image ends",
+        members::<UnknownBasesParams>,
+        Answers::Of(of::<List<UnknownBase>>),
+    ),
+    get(
+        "exportVersions",
+        "/v1/versions",
+        "Versions of classes, for `clade import`",
+        members::<VersionsParams>,
+        Answers::Lines(of::<ExportedVersion>),
+    ),
+    get(
+        "exportLineage",
+        "/v1/lineage",
+        "The relations of every image",
+        members::<NoParams>,
+        Answers::Lines(of::<Lineage>),
+    ),
+    get(
+        "subscribe",
+        "/v1/subscribe/{topic}",
+        "Events of a topic",
+        members::<SubscribeParams>,
+        Answers::Lines(event),
+    ),
+    post("backUp", "/v1/backup", "A copy of the log, for `clade backup`", None, Answers::Bytes),
+    post(
+        "apply",
+        "/v1/apply",
+        "Declares classes and groups, all or none",
+        Some(manifests),
+        Answers::Of(of::<Vec<Applied>>),
+    ),
+    delete("deleteClass", "/v1/classes", "Deletes a class"),
+    delete("deleteGroup", "/v1/groups", "Deletes a group"),
+    get(
+        "listRebuilds",
+        "/v1/rebuilds",
+        "Rebuilds, the newest first",
+        members::<NoParams>,
+        Answers::Of(of::<List<RebuildItem>>),
+    ),
+    post(
+        "planRebuild",
+        "/v1/rebuilds/plan",
+        "The plan for a rebuild, without any effect",
+        Some(of::<RebuildRequest>),
+        Answers::Of(of::<Plan>),
+    ),
+    get(
+        "getRebuild",
+        "/v1/rebuilds/{id}",
+        "One rebuild with its targets",
+        members::<NoParams>,
+        Answers::Of(of::<RebuildItem>),
+    ),
+    post(
+        "startRebuild",
+        "/v1/rebuilds",
+        "Begins a rebuild",
+        Some(of::<RebuildRequest>),
+        Answers::Of(of::<RebuildItem>),
+    ),
+    post(
+        "pauseRebuild",
+        "/v1/rebuilds/{id}/pause",
+        "Pauses a rebuild",
+        Some(of::<Asking>),
+        Answers::Of(of::<RebuildItem>),
+    ),
+    post(
+        "resumeRebuild",
+        "/v1/rebuilds/{id}/resume",
+        "Resumes a rebuild",
+        Some(of::<Asking>),
+        Answers::Of(of::<RebuildItem>),
+    ),
+    post(
+        "cancelRebuild",
+        "/v1/rebuilds/{id}/cancel",
+        "Cancels a rebuild",
+        Some(of::<Asking>),
+        Answers::Of(of::<RebuildItem>),
+    ),
+];

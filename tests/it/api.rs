@@ -1,0 +1,321 @@
+//! The HTTP API in front of an index: lists in pages and in lines, look-ups, conditional requests, problems, and its description.
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
+use axum::http::{HeaderMap, Request, StatusCode};
+use clade::api::{Api, Ask, Router, router};
+use clade::log::SharedLog;
+use clade::oci::{Digest, LayerChain, LayerIdentity};
+use clade::query::answer::PartitionStatus;
+use clade::view::{Snapshot, View};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use crate::support::{World, digest};
+
+/// Answers from the view of a world.
+struct Shown {
+    view: Arc<View>,
+    log: SharedLog,
+}
+
+impl Ask for Shown {
+    fn snapshot(&self) -> Snapshot {
+        self.view.snapshot()
+    }
+
+    fn partitions(&self) -> Vec<PartitionStatus> {
+        Vec::new()
+    }
+
+    fn log(&self) -> &SharedLog {
+        &self.log
+    }
+}
+
+struct Asked {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Asked {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    fn header(&self, name: impl axum::http::header::AsHeaderName) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+fn api_of(world: &World) -> Router {
+    let shown = Shown { view: Arc::clone(&world.view), log: SharedLog::clone(&world.log) };
+    router(&Api { ask: Some(Arc::new(shown)), declare: Err("not here"), command: None, token: None })
+}
+
+async fn ask(api: &Router, path: &str, headers: &[(&str, &str)]) -> Asked {
+    let mut request = Request::get(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    answer(api, request.body(Body::empty()).unwrap()).await
+}
+
+async fn answer(api: &Router, request: Request<Body>) -> Asked {
+    let response = api.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+    Asked { status: parts.status, headers: parts.headers, body }
+}
+
+/// A base with a class, and 25 images on it.
+fn world() -> World {
+    let mut world = World::new();
+    world.images(&[("base", &["A", "B"])]).tag("base:1", &["base"]).class("rhel7", "base:1");
+    for number in 0..25 {
+        world.images(&[(&format!("app {number}"), &["A", "B", &format!("own {number}")])]);
+        world.tag(&format!("app:{number:02}"), &[&format!("app {number}")]);
+    }
+    world.process();
+    world
+}
+
+fn digests(list: &Value) -> Vec<String> {
+    let items = list["items"].as_array().unwrap();
+    items.iter().map(|item| item["digest"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_list_goes_on_from_page_to_page_and_says_how_much_follows() {
+    let mut world = world();
+    let api = api_of(&world);
+    for path in [
+        "/v1/images?class=rhel7",
+        "/v1/images?sort=created",
+        "/v1/tags?state=current",
+        "/v1/descendants?ref=base:1",
+    ] {
+        let whole = ask(&api, path, &[]).await.json();
+        assert!(whole["metadata"]["continue"].is_null(), "{path}");
+        let (mut items, mut token) = (Vec::new(), String::new());
+        let first = ask(&api, &format!("{path}{}limit=4", if path.contains('?') { "&" } else { "?" }), &[])
+            .await
+            .json();
+        let version = first["metadata"]["resourceVersion"].clone();
+        loop {
+            let separator = if token.is_empty() { String::new() } else { format!("&continue={token}") };
+            let page = ask(&api, &format!("{path}&limit=4{separator}"), &[]).await.json();
+            items.extend(digests(&page));
+            assert_eq!(page["metadata"]["resourceVersion"], version, "{path}");
+            let Some(next) = page["metadata"]["continue"].as_str() else { break };
+            let follow = page["metadata"]["remainingItemCount"].as_u64().unwrap();
+            assert_eq!(items.len() as u64 + follow, digests(&whole).len() as u64, "{path}");
+            token = next.to_owned();
+            // Something else changes meanwhile: the position of the list stays that of its first page.
+            world.images(&[(&format!("other {}", items.len()), &["Z"])]).process();
+        }
+        let of_others = |digest: &String| digests(&whole).contains(digest);
+        items.retain(of_others);
+        assert_eq!(items, digests(&whole), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_list_does_not_understand_is_refused_with_what_to_do() {
+    let api = api_of(&world());
+    let token = ask(&api, "/v1/images?limit=2", &[]).await.json()["metadata"]["continue"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let forged = format!("{}x", &token[..token.len() - 1]);
+    for (path, told) in [
+        ("/v1/images?limit=0".to_owned(), "at least 1"),
+        ("/v1/images?limit=-1".to_owned(), "invalid digit"),
+        ("/v1/images?limit=99999999999999999999999".to_owned(), "limit"),
+        ("/v1/images?sort=size".to_owned(), "unknown variant"),
+        ("/v1/images?state=old".to_owned(), "unknown variant"),
+        ("/v1/images?tagged=perhaps".to_owned(), "tagged"),
+        ("/v1/images?createdAfter=yesterday".to_owned(), "write a time"),
+        ("/v1/images?outdatedFor=2026-01-01T00:00:00Z".to_owned(), "span of time"),
+        ("/v1/images?repository=a*b".to_owned(), "a single *"),
+        ("/v1/images?name=x".to_owned(), "unknown field"),
+        ("/v1/images?ref=x".to_owned(), "unknown field"),
+        ("/v1/classes?class=x".to_owned(), "unknown field"),
+        ("/v1/tags?sort=created".to_owned(), "in no other order"),
+        ("/v1/descendants?class=rhel7".to_owned(), "missing field `ref`"),
+        (format!("/v1/images?limit=2&continue={forged}"), "no token of clade"),
+        ("/v1/images?continue=%00".to_owned(), "no token of clade"),
+        (format!("/v1/images?limit=2&state=current&continue={token}"), "another list"),
+        (format!("/v1/tags?limit=2&continue={token}"), "another list"),
+    ] {
+        let refused = ask(&api, &path, &[]).await;
+        let problem = refused.json();
+        assert_eq!(
+            (refused.status, refused.header(CONTENT_TYPE)),
+            (StatusCode::BAD_REQUEST, "application/problem+json"),
+            "{path}: {problem}"
+        );
+        assert_eq!(
+            (&problem["status"], &problem["code"], &problem["title"]),
+            (&json!(400), &json!("invalid"), &json!("Bad Request"))
+        );
+        assert!(problem["detail"].as_str().unwrap().contains(told), "{path}: {problem}");
+    }
+    let many = ask(&api, "/v1/images?limit=1000000000000", &[]).await.json();
+    assert_eq!(digests(&many).len(), 26);
+}
+
+#[tokio::test]
+async fn a_problem_names_what_may_have_been_meant() {
+    let api = api_of(&world());
+    let unknown = ask(&api, "/v1/images?class=rhle7", &[]).await;
+    assert_eq!((unknown.status, &unknown.json()["suggestions"]), (StatusCode::NOT_FOUND, &json!(["rhel7"])));
+    let mut prefixes = (0..25).map(|number| digest(&format!("app {number}")).hex()[..4].to_owned());
+    assert_eq!(
+        ask(&api, &format!("/v1/resolve?ref={}", prefixes.next().unwrap()), &[]).await.status,
+        StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn a_list_as_lines_has_the_items_of_the_list() {
+    let api = api_of(&world());
+    for (path, expected) in
+        [("/v1/images?class=rhel7", 26), ("/v1/tags", 26), ("/v1/classes", 1), ("/v1/images?limit=7", 7)]
+    {
+        let list = ask(&api, path, &[]).await.json();
+        let lines = ask(&api, path, &[("accept", "application/x-ndjson")]).await;
+        assert_eq!(lines.header(CONTENT_TYPE), "application/x-ndjson");
+        let items: Vec<Value> = lines
+            .body
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect();
+        assert_eq!((&json!(items), items.len()), (&list["items"], expected), "{path}");
+    }
+    let refused = ask(&api, "/v1/images?class=nope", &[("accept", "application/x-ndjson")]).await;
+    assert_eq!(refused.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn an_answer_that_a_client_has_is_not_sent_again_until_something_changes() {
+    let mut world = world();
+    let api = api_of(&world);
+    let first = ask(&api, "/v1/images?class=rhel7", &[]).await;
+    let tag = first.header(ETAG).to_owned();
+    let same = ask(&api, "/v1/images?class=rhel7", &[("if-none-match", &format!("\"other\", {tag}"))]).await;
+    assert_eq!((same.status, same.body.len(), same.header(ETAG)), (StatusCode::NOT_MODIFIED, 0, &*tag));
+    let other_question = ask(&api, "/v1/images", &[("if-none-match", &tag)]).await;
+    assert_eq!(other_question.status, StatusCode::OK);
+    world.images(&[("new", &["A", "B", "new"])]).process();
+    let changed = ask(&api, "/v1/images?class=rhel7", &[("if-none-match", &tag)]).await;
+    assert_eq!((changed.status, digests(&changed.json()).len()), (StatusCode::OK, 27));
+    assert_ne!(changed.header(ETAG), tag);
+    // What counts from now changes by itself.
+    assert_eq!(ask(&api, "/v1/images?outdatedFor=1d", &[]).await.header(ETAG), "");
+}
+
+#[tokio::test]
+async fn one_image_is_found_by_digest_and_beginning_and_has_its_relatives_below_it() {
+    let api = api_of(&world());
+    let (base, app) = (digest("base"), digest("app 3"));
+    let item = ask(&api, &format!("/v1/images/{app}"), &[]).await.json();
+    assert_eq!((&item["digest"], &item["tags"]), (&json!(app), &json!(["app:03"])));
+    assert_eq!(ask(&api, &format!("/v1/images/{}", &app.hex()[..12]), &[]).await.json(), item);
+    let explained = ask(&api, &format!("/v1/images/{app}/explain"), &[]).await.json();
+    assert_eq!(explained["image"], item);
+    let above = ask(&api, &format!("/v1/images/{app}/ancestors"), &[]).await.json();
+    assert_eq!(digests(&above), [base.to_string()]);
+    let below = ask(&api, &format!("/v1/images/{base}/descendants?limit=5"), &[]).await.json();
+    assert_eq!((digests(&below).len(), &below["metadata"]["remainingItemCount"]), (5, &json!(20)));
+    let equal = ask(&api, &format!("/v1/images/{base}/equivalents"), &[]).await.json();
+    assert_eq!(digests(&equal), [] as [String; 0]);
+    assert_eq!(
+        ask(&api, &format!("/v1/images/{}", digest("nobody")), &[]).await.status,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test]
+async fn a_chain_says_what_ends_there_and_what_contains_it() {
+    let api = api_of(&world());
+    let chain_of = |layers: &[&str]| {
+        let chain = LayerChain::new(LayerIdentity::Blob, layers.iter().map(|layer| digest(layer)));
+        chain.chain_ids().last().unwrap().digest().to_string()
+    };
+    let whole = ask(&api, &format!("/v1/chains/{}", chain_of(&["A", "B"])), &[]).await.json();
+    assert_eq!(
+        (&whole["layers"], &whole["containing"], &whole["classes"]),
+        (&json!(2), &json!(26), &json!(["rhel7"]))
+    );
+    assert_eq!(whole["images"][0]["digest"], json!(digest("base")));
+    let inside = ask(&api, &format!("/v1/chains/{}", chain_of(&["A"])), &[]).await.json();
+    assert_eq!(
+        (&inside["layers"], &inside["containing"], &inside["images"]),
+        (&json!(1), &json!(26), &json!([]))
+    );
+    let resolved = ask(&api, &format!("/v1/resolve?ref={}", chain_of(&["A"])), &[]).await.json();
+    assert_eq!(resolved["chain"], json!({ "layers": 1, "images": 26 }));
+    for nonsense in ["x", "sha256:ab"] {
+        assert_eq!(ask(&api, &format!("/v1/chains/{nonsense}"), &[]).await.status, StatusCode::BAD_REQUEST);
+    }
+    let nobodys = Digest::of(b"nobody's");
+    assert_eq!(ask(&api, &format!("/v1/chains/{nobodys}"), &[]).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn many_refs_are_looked_up_at_once_and_each_has_an_answer() {
+    let api = api_of(&world());
+    let look_up = async |refs: Value| {
+        let request = Request::post("/v1/lookup").header(CONTENT_TYPE, "application/json");
+        answer(&api, request.body(Body::from(json!({ "refs": refs }).to_string())).unwrap()).await
+    };
+    let found = look_up(json!([digest("base"), "app:07", "nope:1"])).await.json();
+    let items = found["items"].as_array().unwrap();
+    assert_eq!(items[0]["images"][0]["digest"], json!(digest("base")));
+    assert_eq!(
+        (&items[1]["ref"], &items[1]["images"][0]["digest"]),
+        (&json!("app:07"), &json!(digest("app 7")))
+    );
+    assert_eq!((&items[2]["ref"], &items[2]["problem"]["status"]), (&json!("nope:1"), &json!(404)));
+    assert_eq!(look_up(json!(vec!["x"; 1_001])).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_client_that_can_has_large_answers_compressed() {
+    let api = api_of(&world());
+    let plain = ask(&api, "/v1/images", &[]).await;
+    let packed = ask(&api, "/v1/images", &[("accept-encoding", "gzip")]).await;
+    assert_eq!((packed.header(CONTENT_ENCODING), packed.header(VARY)), ("gzip", "accept-encoding"));
+    let mut unpacked = Vec::new();
+    flate2::read::GzDecoder::new(&packed.body[..]).read_to_end(&mut unpacked).unwrap();
+    assert!(unpacked == plain.body && packed.body.len() < plain.body.len() / 3);
+    let packed = ask(&api, "/v1/images", &[("accept-encoding", "zstd")]).await;
+    assert_eq!(packed.header(CONTENT_ENCODING), "zstd");
+    let lines = [("accept-encoding", "gzip"), ("accept", "application/x-ndjson")];
+    assert_eq!(
+        ask(&api, "/v1/images", &lines).await.header(CONTENT_ENCODING),
+        "",
+        "lines are sent as they come"
+    );
+}
+
+#[tokio::test]
+async fn the_description_of_the_api_is_served_and_is_the_one_in_the_documents() {
+    let served = ask(&api_of(&World::new()), "/v1/openapi.json", &[]).await.json();
+    let written = serde_json::to_string_pretty(&served).unwrap() + "\n";
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/openapi.json");
+    if std::env::var_os("CLADE_BLESS").is_some() {
+        std::fs::write(path, &written).unwrap();
+    }
+    let documented = std::fs::read_to_string(path).unwrap();
+    assert!(
+        documented == written,
+        "`CLADE_BLESS=1 cargo test --test it api` writes it anew; `git diff` shows the changes"
+    );
+}
