@@ -14,7 +14,7 @@ WITH_REGISTRY := tests/registry/with-registry.sh
 # And of a store for the audit trail.
 WITH_S3 := tests/audit/with-s3.sh
 
-.PHONY: demo demo-kafka check test soak fuzz mutants lint deny check-deploy faults bench-index bench-lookup bench-day-one bench-kafka bench-kubernetes bench-audit bench-registry bench-overload tools test-tools
+.PHONY: demo demo-kafka check test soak fuzz mutants lint deny check-deploy faults bench-index bench-lookup bench-day-one bench-kafka bench-kubernetes bench-audit bench-registry bench-overload bench-query tools test-tools
 
 ## Shows clade's main job on a made-up registry.
 demo: tools
@@ -113,6 +113,11 @@ bench-audit: tools
 ## client. A quick look: CLADE_BENCH_SCALE=0.05 CLADE_BENCH_SLICE=5 make bench-registry
 bench-registry: tools
 	cargo bench --locked --bench registry
+
+## Questions to clade beside PostgreSQL and beside a graph built for each: make bench-query
+## A quick look: CLADE_BENCH_IMAGES=50000 make bench-query
+bench-query: tools
+	cargo bench --locked --bench query
 
 ## clade with ten times its input, 1,000 followers, 300 readers that do not read and 2,000 idle connections at once, for ten
 ## minutes. A quick look: CLADE_BENCH_SECONDS=30 make bench-overload

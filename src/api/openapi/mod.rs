@@ -103,7 +103,7 @@ fn in_query(schema: &Value) -> Vec<Value> {
             "name": name,
             "in": "query",
             "required": required.contains(&name.as_str()),
-            "description": description,
+            "description": description.unwrap_or_else(|| Value::from(name.as_str())),
             "schema": without_null(schema),
         })
     };

@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::api::read::objects::{LookedUp, Lookup, NoParams, RefParams};
-use crate::api::read::params::ListParams;
+use crate::api::read::params::{Known, ListParams};
 use crate::api::read::{CoverageParams, UnknownBasesParams, UsageParams};
 use crate::api::stream::{SubscribeParams, VersionsParams};
 use crate::api::write::Named;
@@ -50,6 +50,34 @@ fn members<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
     T::json_schema(schemas)
 }
 
+/// The parameters that a list has.
+fn of_list(schemas: &mut SchemaGenerator, known: Known) -> Schema {
+    let mut schema = ListParams::json_schema(schemas);
+    if let Some(members) = schema.get_mut("properties").and_then(|members| members.as_object_mut()) {
+        members.retain(|name, _| known.has(name));
+    }
+    if known == Known::Related {
+        schema.insert("required".to_owned(), vec!["ref"].into());
+    }
+    schema
+}
+
+fn filtered(schemas: &mut SchemaGenerator) -> Schema {
+    of_list(schemas, Known::Filter)
+}
+
+fn related(schemas: &mut SchemaGenerator) -> Schema {
+    of_list(schemas, Known::Related)
+}
+
+fn named(schemas: &mut SchemaGenerator) -> Schema {
+    of_list(schemas, Known::Name)
+}
+
+fn paged(schemas: &mut SchemaGenerator) -> Schema {
+    of_list(schemas, Known::Nothing)
+}
+
 /// JSON whose form is described elsewhere.
 fn manifests(_: &mut SchemaGenerator) -> Schema {
     schemars::json_schema!({
@@ -94,34 +122,22 @@ const fn delete(id: &'static str, path: &'static str, summary: &'static str) -> 
 
 /// All of them.
 pub(super) const OPERATIONS: &[Operation] = &[
-    get("listImages", "/v1/images", "Images", members::<ListParams>, Answers::Of(of::<List<ImageItem>>)),
-    get("listTags", "/v1/tags", "Tags, by name", members::<ListParams>, Answers::Of(of::<List<TagItem>>)),
-    get(
-        "listClasses",
-        "/v1/classes",
-        "Classes, by name",
-        members::<ListParams>,
-        Answers::Of(of::<List<ClassItem>>),
-    ),
-    get(
-        "listGroups",
-        "/v1/groups",
-        "Groups, by name",
-        members::<ListParams>,
-        Answers::Of(of::<List<GroupItem>>),
-    ),
+    get("listImages", "/v1/images", "Images", filtered, Answers::Of(of::<List<ImageItem>>)),
+    get("listTags", "/v1/tags", "Tags, by name", filtered, Answers::Of(of::<List<TagItem>>)),
+    get("listClasses", "/v1/classes", "Classes, by name", named, Answers::Of(of::<List<ClassItem>>)),
+    get("listGroups", "/v1/groups", "Groups, by name", named, Answers::Of(of::<List<GroupItem>>)),
     get(
         "listAncestors",
         "/v1/ancestors",
         "The images that the images of a REF are based on, nearest first",
-        members::<ListParams>,
+        related,
         Answers::Of(of::<List<ImageItem>>),
     ),
     get(
         "listDescendants",
         "/v1/descendants",
         "The images that are based on the images of a REF",
-        members::<ListParams>,
+        related,
         Answers::Of(of::<List<ImageItem>>),
     ),
     get(
@@ -163,21 +179,21 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "listAncestorsOfImage",
         "/v1/images/{image}/ancestors",
         "The images that one image is based on, nearest first",
-        members::<ListParams>,
+        filtered,
         Answers::Of(of::<List<ImageItem>>),
     ),
     get(
         "listDescendantsOfImage",
         "/v1/images/{image}/descendants",
         "The images that are based on one image",
-        members::<ListParams>,
+        filtered,
         Answers::Of(of::<List<ImageItem>>),
     ),
     get(
         "listEquivalentsOfImage",
         "/v1/images/{image}/equivalents",
         "The other images with the same layers, by digest",
-        members::<ListParams>,
+        paged,
         Answers::Of(of::<List<ImageItem>>),
     ),
     get(

@@ -87,7 +87,7 @@ pub(super) async fn images(
     Extension(limits): Bounds,
     request: ListRequest,
 ) -> Answer {
-    let listing = request.listing(Known { filter: true, ..Known::default() })?;
+    let listing = request.listing(Known::Filter)?;
     list(&limits, &limits.lists, asked, listing, Query::list_images).await
 }
 
@@ -96,7 +96,7 @@ pub(super) async fn tags(
     Extension(limits): Bounds,
     request: ListRequest,
 ) -> Answer {
-    let listing = request.listing(Known { filter: true, ..Known::default() })?;
+    let listing = request.listing(Known::Filter)?;
     list(&limits, &limits.lists, asked, listing, Query::list_tags).await
 }
 
@@ -105,7 +105,7 @@ pub(super) async fn classes(
     Extension(limits): Bounds,
     request: ListRequest,
 ) -> Answer {
-    let listing = request.listing(Known { name: true, ..Known::default() })?;
+    let listing = request.listing(Known::Name)?;
     let classes = move |query: Query, _: &Filter, page: &Page| {
         page.cut(query.list_classes(request.params.name.as_deref())?, |class| &class.metadata.name)
     };
@@ -117,7 +117,7 @@ pub(super) async fn groups(
     Extension(limits): Bounds,
     request: ListRequest,
 ) -> Answer {
-    let listing = request.listing(Known { name: true, ..Known::default() })?;
+    let listing = request.listing(Known::Name)?;
     let groups = move |query: Query, _: &Filter, page: &Page| {
         page.cut(query.list_groups(request.params.name.as_deref())?, |group| &group.metadata.name)
     };
@@ -129,7 +129,7 @@ pub(super) async fn ancestors(
     Extension(limits): Bounds,
     request: ListRequest,
 ) -> Answer {
-    let listing = request.listing(Known { reference: true, filter: true, ..Known::default() })?;
+    let listing = request.listing(Known::Related)?;
     let reference = request.params.reference.unwrap_or_default();
     let related = move |query: Query, filter: &Filter, page: &Page| query.ancestors(&reference, filter, page);
     list(&limits, &limits.lists, asked, listing, related).await
@@ -140,7 +140,7 @@ pub(super) async fn descendants(
     Extension(limits): Bounds,
     request: ListRequest,
 ) -> Answer {
-    let listing = request.listing(Known { reference: true, filter: true, ..Known::default() })?;
+    let listing = request.listing(Known::Related)?;
     let reference = request.params.reference.unwrap_or_default();
     let related =
         move |query: Query, filter: &Filter, page: &Page| query.descendants(&reference, filter, page);

@@ -69,7 +69,7 @@ pub(in crate::api) async fn ancestors(
     Path(image): Path<String>,
     request: ListRequest,
 ) -> Answer {
-    let listing = request.listing(Known { filter: true, ..Known::default() })?;
+    let listing = request.listing(Known::Filter)?;
     let related = move |query: Query, filter: &Filter, page: &Page| query.ancestors(&image, filter, page);
     list(&limits, &limits.lists, asked, listing, related).await
 }
@@ -80,7 +80,7 @@ pub(in crate::api) async fn descendants(
     Path(image): Path<String>,
     request: ListRequest,
 ) -> Answer {
-    let listing = request.listing(Known { filter: true, ..Known::default() })?;
+    let listing = request.listing(Known::Filter)?;
     let related = move |query: Query, filter: &Filter, page: &Page| query.descendants(&image, filter, page);
     list(&limits, &limits.lists, asked, listing, related).await
 }
@@ -91,7 +91,7 @@ pub(in crate::api) async fn equivalents(
     Path(image): Path<String>,
     request: ListRequest,
 ) -> Answer {
-    let listing = request.listing(Known::default())?;
+    let listing = request.listing(Known::Nothing)?;
     let related = move |query: Query, _: &Filter, page: &Page| {
         let items = query.equivalents(&image)?.into_iter().map(|item| (item.digest.to_string(), item));
         let cut = page.cut(items.collect(), |(digest, _)| digest)?;

@@ -27,20 +27,30 @@ pub(in crate::api) struct ListParams {
     pub(super) reference: Option<String>,
     /// The one of this name.
     pub(super) name: Option<String>,
+    /// Members of this class.
     class: Option<String>,
+    /// Members of a class of this group (`os`), or of one of its classes (`os=rhel7`).
     group: Option<String>,
+    /// In this state: in the given class or group, or else in any class.
     state: Option<State>,
+    /// On this platform, `os/architecture[/variant]`; omitted parts are not compared.
     platform: Option<String>,
+    /// In this repository, or with a `*` at the end in any whose name begins so.
     repository: Option<String>,
+    /// In a repository of this namespace, or with a `*` at the end of any whose name begins so.
     namespace: Option<String>,
+    /// With a tag that points at it now, or without one.
     tagged: Option<bool>,
-    /// A time of RFC 3339, or the span of time since then.
+    /// Built after this time of RFC 3339, or since this span of time ago (`30d`).
     created_after: Option<String>,
+    /// Built before this time of RFC 3339, or before this span of time ago.
     created_before: Option<String>,
-    /// A span of time.
+    /// Outdated for longer than this span of time.
     outdated_for: Option<String>,
+    /// The order.
     sort: Option<Sort>,
     /// At most so many items.
+    #[schemars(range(min = 1))]
     limit: Option<usize>,
     /// The token of the page before.
     #[serde(rename = "continue")]
@@ -98,25 +108,25 @@ impl ListParams {
         let Self { reference, name, class, group, state, platform, repository, namespace, tagged, .. } = self;
         let Self { created_after, created_before, outdated_for, sort, limit: _, token: _, .. } = self;
         let given = [
-            ("ref", reference.is_some(), known.reference),
-            ("name", name.is_some(), known.name),
-            ("class", class.is_some(), known.filter),
-            ("group", group.is_some(), known.filter),
-            ("state", state.is_some(), known.filter),
-            ("platform", platform.is_some(), known.filter),
-            ("repository", repository.is_some(), known.filter),
-            ("namespace", namespace.is_some(), known.filter),
-            ("tagged", tagged.is_some(), known.filter),
-            ("createdAfter", created_after.is_some(), known.filter),
-            ("createdBefore", created_before.is_some(), known.filter),
-            ("outdatedFor", outdated_for.is_some(), known.filter),
-            ("sort", sort.is_some(), known.filter),
+            ("ref", reference.is_some()),
+            ("name", name.is_some()),
+            ("class", class.is_some()),
+            ("group", group.is_some()),
+            ("state", state.is_some()),
+            ("platform", platform.is_some()),
+            ("repository", repository.is_some()),
+            ("namespace", namespace.is_some()),
+            ("tagged", tagged.is_some()),
+            ("createdAfter", created_after.is_some()),
+            ("createdBefore", created_before.is_some()),
+            ("outdatedFor", outdated_for.is_some()),
+            ("sort", sort.is_some()),
         ];
-        match given.iter().find(|(_, is_given, is_known)| *is_given && !is_known) {
-            Some((name, ..)) => {
+        match given.iter().find(|(name, is_given)| *is_given && !known.has(name)) {
+            Some((name, _)) => {
                 Err(ApiError::invalid(format!("unknown field `{name}`: this list has no such parameter")))
             }
-            None if known.reference && reference.is_none() => {
+            None if known == Known::Related && reference.is_none() => {
                 Err(ApiError::invalid("missing field `ref`: name an image"))
             }
             None => Ok(()),
@@ -181,11 +191,28 @@ impl ListParams {
 }
 
 /// The parameters that a list has beside `limit` and `continue`.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Known {
-    pub(super) reference: bool,
-    pub(super) name: bool,
-    pub(super) filter: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::api) enum Known {
+    /// The filter.
+    Filter,
+    /// The filter, and the image whose relatives are listed.
+    Related,
+    /// A name.
+    Name,
+    /// No other.
+    Nothing,
+}
+
+impl Known {
+    /// Returns `true` for a parameter that the list has.
+    pub(in crate::api) fn has(self, name: &str) -> bool {
+        match name {
+            "limit" | "continue" => true,
+            "ref" => self == Self::Related,
+            "name" => self == Self::Name,
+            _ => matches!(self, Self::Filter | Self::Related),
+        }
+    }
 }
 
 impl Listing {
