@@ -26,6 +26,7 @@ mod restored;
 mod routes;
 mod server;
 mod stream;
+mod subscribe;
 mod write;
 
 pub use axum::Router;

@@ -14,7 +14,7 @@ use super::addresses::{self, Addresses};
 use super::read::objects;
 use super::{
     Ask, Command, Declare, Router, allowed, backup, conditional, error, openapi, read, rebuild, restored,
-    stream, write,
+    stream, subscribe, write,
 };
 use crate::api::ApiError;
 
@@ -88,7 +88,7 @@ const ROUTES: &[Route] = &[
     Route("/v1/unknown-bases", GET, Handler::Ask(|| get(read::unknown_bases)), Anybody),
     Route("/v1/versions", GET, Handler::Ask(|| get(stream::versions)), Anybody),
     Route("/v1/lineage", GET, Handler::Ask(|| get(stream::lineage)), Anybody),
-    Route("/v1/subscribe/{topic}", GET, Handler::AskAtOnce(|| get(stream::subscribe)), Anybody),
+    Route("/v1/subscribe/{topic}", GET, Handler::AskAtOnce(|| get(subscribe::subscribe)), Anybody),
     Route("/v1/backup", POST, Handler::AskAtOnce(|| post(backup::backup)), Commanders),
     Route("/v1/apply", POST, Handler::Declare(|| post(write::apply)), Commanders),
     Route("/v1/classes", DELETE, Handler::Declare(|| delete(write::delete_class)), Commanders),

@@ -12,11 +12,11 @@ pub(super) fn coverage(client: &Client, args: &CoverageArgs) -> Result<(), CliEr
         PartArg::Repository => CoverageBy::Repository,
         PartArg::Namespace => CoverageBy::Namespace,
     });
-    let report = ask(client, by, args.output)?;
-    if structured(args.output, &report)? {
+    let report = ask(client, by, &args.output)?;
+    if structured(&args.output, &report)? {
         return Ok(());
     }
-    if args.output == Format::Name {
+    if matches!(args.output, Format::Name) {
         return lines(report.parts.into_iter().map(|part| part.name));
     }
     let what = match by {
@@ -38,7 +38,7 @@ pub(super) fn coverage(client: &Client, args: &CoverageArgs) -> Result<(), CliEr
 pub(super) fn ask(
     client: &Client,
     by: Option<CoverageBy>,
-    format: Format,
+    format: &Format,
 ) -> Result<CoverageReport, CliError> {
     let parameters: Vec<(&str, CoverageBy)> = by.map(|by| ("by", by)).into_iter().collect();
     answer(client, "/v1/coverage", &parameters, format)

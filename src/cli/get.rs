@@ -5,6 +5,7 @@ use super::coverage;
 use super::error::CliError;
 use super::list::{Parameters, list};
 use super::output::{answer, lines, some, state, structured, table};
+use super::stream;
 use crate::api::Client;
 use crate::query::answer::{BaseClaim, ClassItem, GroupItem, ImageItem, List, TagItem, UnknownBase};
 
@@ -16,8 +17,11 @@ pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
         parameters.sort = args.sort_by.map(SortArg::parameter);
         parameters
     };
+    if args.watch {
+        return watch(client, args, parameters());
+    }
     let chooses = args.filter.is_any() || args.sort_by.is_some();
-    let format = args.output;
+    let format = &args.output;
     match args.kind {
         Listed::Images | Listed::Tags if args.name.is_some() => Err(CliError::Usage(
             "images and tags are chosen with --class, --repository and the like (see clade get --help); \
@@ -42,14 +46,36 @@ pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
     }
 }
 
+/// Passes the changes of a list on, until the command is stopped.
+fn watch(client: &Client, args: &GetArgs, mut parameters: Parameters<'_>) -> Result<(), CliError> {
+    let path = match args.kind {
+        Listed::Images => "/v1/images",
+        Listed::Tags => "/v1/tags",
+        Listed::Classes => "/v1/classes",
+        Listed::Groups => "/v1/groups",
+        Listed::UnknownBases => {
+            return Err(CliError::Usage("unknown bases cannot be watched".to_owned()));
+        }
+    };
+    if client.is_here() {
+        return Err(CliError::Usage(
+            "nothing would come: no clade runs on this data directory; start `clade run`, ask one with --server, or leave \
+             --watch out"
+                .to_owned(),
+        ));
+    }
+    parameters.watch = Some(true);
+    stream::until_stopped(client, path, &parameters)
+}
+
 pub(super) fn related(client: &Client, what: &str, args: &RelatedArgs) -> Result<(), CliError> {
     let mut parameters = Parameters::of(&args.filter);
     parameters.reference = Some(&args.reference);
     parameters.limit = args.limit;
-    images(&list(client, &format!("/v1/{what}"), parameters, args.output)?, args.output)
+    images(&list(client, &format!("/v1/{what}"), parameters, &args.output)?, &args.output)
 }
 
-fn images(list: &List<ImageItem>, format: Format) -> Result<(), CliError> {
+fn images(list: &List<ImageItem>, format: &Format) -> Result<(), CliError> {
     if structured(format, list)? {
         return Ok(());
     }
@@ -106,7 +132,7 @@ fn groups_of(image: &ImageItem) -> String {
     some(&told, usize::MAX)
 }
 
-fn tags(list: &List<TagItem>, format: Format) -> Result<(), CliError> {
+fn tags(list: &List<TagItem>, format: &Format) -> Result<(), CliError> {
     if structured(format, list)? {
         return Ok(());
     }
@@ -146,11 +172,11 @@ fn tags(list: &List<TagItem>, format: Format) -> Result<(), CliError> {
     }
 }
 
-fn classes(client: &Client, list: &List<ClassItem>, format: Format) -> Result<(), CliError> {
+fn classes(client: &Client, list: &List<ClassItem>, format: &Format) -> Result<(), CliError> {
     if structured(format, list)? {
         return Ok(());
     }
-    if format == Format::Name {
+    if matches!(format, Format::Name) {
         return lines(list.items.iter().map(|class| class.metadata.name.clone()));
     }
     let covered = coverage::ask(client, None, format)?;
@@ -173,7 +199,7 @@ fn classes(client: &Client, list: &List<ClassItem>, format: Format) -> Result<()
             ready.map_or_else(String::new, |ready| ready.status.clone()),
             following.map_or_else(String::new, |following| following.reason.clone()),
         ];
-        if format == Format::Wide {
+        if matches!(format, Format::Wide) {
             let labels: Vec<String> =
                 class.metadata.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
             row.push(some(&labels, usize::MAX));
@@ -183,7 +209,7 @@ fn classes(client: &Client, list: &List<ClassItem>, format: Format) -> Result<()
     };
     let mut header =
         vec!["NAME", "FROM", "CURRENT", "VERSIONS", "MEMBERS", "OUTDATED", "CLAIMED", "READY", "FOLLOWING"];
-    if format == Format::Wide {
+    if matches!(format, Format::Wide) {
         header.extend(["LABELS", "MESSAGE"]);
     }
     let rows: Vec<_> = list.items.iter().map(row).collect();
@@ -193,11 +219,11 @@ fn classes(client: &Client, list: &List<ClassItem>, format: Format) -> Result<()
     table(&header, rows, &[3, 4, 5, 6], "classes")
 }
 
-fn unknown_bases(list: &List<UnknownBase>, format: Format) -> Result<(), CliError> {
+fn unknown_bases(list: &List<UnknownBase>, format: &Format) -> Result<(), CliError> {
     if structured(format, list)? {
         return Ok(());
     }
-    if format == Format::Name {
+    if matches!(format, Format::Name) {
         return lines(list.items.iter().map(|base| base.chain_id.to_string()));
     }
     let claim = |claim: &BaseClaim| {
@@ -218,11 +244,11 @@ fn unknown_bases(list: &List<UnknownBase>, format: Format) -> Result<(), CliErro
     table(&header, list.items.iter().map(row).collect(), &[1, 2], "unknown bases")
 }
 
-fn groups(list: &List<GroupItem>, format: Format) -> Result<(), CliError> {
+fn groups(list: &List<GroupItem>, format: &Format) -> Result<(), CliError> {
     if structured(format, list)? {
         return Ok(());
     }
-    if format == Format::Name {
+    if matches!(format, Format::Name) {
         return lines(list.items.iter().map(|group| group.metadata.name.clone()));
     }
     let row = |group: &GroupItem| vec![group.metadata.name.clone(), some(&group.status.classes, 8)];

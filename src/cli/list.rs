@@ -34,6 +34,7 @@ pub(super) struct Parameters<'a> {
     pub(super) limit: Option<usize>,
     #[serde(rename = "continue")]
     token: Option<String>,
+    pub(super) watch: Option<bool>,
 }
 
 impl<'a> Parameters<'a> {
@@ -63,7 +64,7 @@ pub(super) fn list<T: DeserializeOwned>(
     client: &Client,
     path: &str,
     mut parameters: Parameters<'_>,
-    format: Format,
+    format: &Format,
 ) -> Result<List<T>, CliError> {
     let limit = parameters.limit.unwrap_or(usize::MAX);
     parameters.limit = Some(limit.min(PAGE));

@@ -28,7 +28,9 @@ mod show;
 mod signed;
 mod status;
 mod stream;
+mod template;
 mod topics;
+mod wait;
 
 pub use manifests::objects;
 
@@ -188,6 +190,7 @@ fn ask(client: &Client, asked: &Ask) -> Result<(), CliError> {
         Ask::Usage(asked) => show::usage(client, asked),
         Ask::Coverage(asked) => coverage::coverage(client, asked),
         Ask::Status(asked) => status::status(client, asked),
+        Ask::Wait(asked) => wait::wait(client, asked),
         Ask::Subscribe(subscribe) => stream::subscribe(client, subscribe),
         Ask::Export(export) => stream::export(client, export),
     }

@@ -12,11 +12,20 @@ use super::plain::plain_answer;
 use crate::api::Client;
 use crate::yaml;
 
-/// Prints `answer` as JSON or YAML. Returns `false` if the format is neither.
-pub(super) fn structured(format: Format, answer: &impl Serialize) -> Result<bool, CliError> {
+/// Prints `answer` as JSON or YAML, or what a template or columns make of it. Returns `false` if the format is none of them.
+pub(super) fn structured(format: &Format, answer: &impl Serialize) -> Result<bool, CliError> {
     let text = match format {
         Format::Json => serde_json::to_string_pretty(answer).map_err(CliError::failed)? + "\n",
         Format::Yaml => yaml::to_string(answer).map_err(CliError::failed)?,
+        Format::JsonPath(template) => {
+            template.of(&serde_json::to_value(answer).map_err(CliError::failed)?) + "\n"
+        }
+        Format::CustomColumns(columns) => {
+            let answer = serde_json::to_value(answer).map_err(CliError::failed)?;
+            let items = answer["items"].as_array().map_or(std::slice::from_ref(&answer), Vec::as_slice);
+            table(&columns.headers(), items.iter().map(|item| columns.row(item)).collect(), &[], "objects")?;
+            return Ok(true);
+        }
         Format::Table | Format::Wide | Format::Name => return Ok(false),
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
@@ -28,11 +37,11 @@ pub(super) fn answer<T: DeserializeOwned>(
     client: &Client,
     path: &str,
     parameters: &impl Serialize,
-    format: Format,
+    format: &Format,
 ) -> Result<T, CliError> {
     match format {
         Format::Json | Format::Yaml => Ok(client.get(path, parameters)?),
-        Format::Table | Format::Wide | Format::Name => plain_answer(client.get(path, parameters)?),
+        _ => plain_answer(client.get(path, parameters)?),
     }
 }
 

@@ -25,12 +25,12 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) fn rebuild(client: &Client, args: &RebuildArgs) -> Result<(), CliError> {
     match &args.command {
         None => start(client, &args.start),
-        Some(RebuildCommand::List { output }) => list(&get(client, "/v1/rebuilds")?, *output),
+        Some(RebuildCommand::List { output }) => list(&get(client, "/v1/rebuilds")?, output),
         Some(RebuildCommand::Show { id, wait, output }) => {
             let path = format!("/v1/rebuilds/{}", checked(id)?);
             let item: RebuildItem = get(client, &path)?;
             let item = if *wait { until_over(client, item)? } else { item };
-            show(&item, *output)?;
+            show(&item, output)?;
             if *wait { outcome(&item) } else { Ok(()) }
         }
         Some(RebuildCommand::Pause { id }) => change(client, id, "pause"),
@@ -50,7 +50,7 @@ fn post<T: DeserializeOwned>(client: &Client, path: &str, body: &impl Serialize)
 fn start(client: &Client, args: &StartRebuildArgs) -> Result<(), CliError> {
     let request = request(args)?;
     if args.dry_run {
-        return told_plan(&post(client, "/v1/rebuilds/plan", &request)?, args.output);
+        return told_plan(&post(client, "/v1/rebuilds/plan", &request)?, &args.output);
     }
     let item: RebuildItem = post(client, "/v1/rebuilds", &request)?;
     let item = if args.wait { until_over(client, item)? } else { item };
@@ -60,7 +60,7 @@ fn start(client: &Client, args: &StartRebuildArgs) -> Result<(), CliError> {
             item.record.id, item.record.targets, item.record.waves, item.record.id
         );
     }
-    show(&item, args.output)?;
+    show(&item, &args.output)?;
     if args.wait { outcome(&item) } else { Ok(()) }
 }
 
@@ -148,11 +148,11 @@ fn action(action: Action) -> &'static str {
     }
 }
 
-fn told_plan(plan: &Plan, format: Format) -> Result<(), CliError> {
+fn told_plan(plan: &Plan, format: &Format) -> Result<(), CliError> {
     if structured(format, plan)? {
         return Ok(());
     }
-    if format == Format::Name {
+    if matches!(format, Format::Name) {
         return lines(plan.targets.iter().map(|planned| name(&planned.target)));
     }
     let row = |planned: &Planned| {
@@ -218,11 +218,11 @@ fn cost(plan: &Plan) -> Vec<String> {
     told
 }
 
-fn list(list: &List<RebuildItem>, format: Format) -> Result<(), CliError> {
+fn list(list: &List<RebuildItem>, format: &Format) -> Result<(), CliError> {
     if structured(format, list)? {
         return Ok(());
     }
-    if format == Format::Name {
+    if matches!(format, Format::Name) {
         return lines(list.items.iter().map(|item| item.record.id.clone()));
     }
     let row = |item: &RebuildItem| {
@@ -243,11 +243,11 @@ fn list(list: &List<RebuildItem>, format: Format) -> Result<(), CliError> {
     table(&header, list.items.iter().map(row).collect(), &[2, 3, 4, 5, 6], "rebuilds")
 }
 
-fn show(item: &RebuildItem, format: Format) -> Result<(), CliError> {
+fn show(item: &RebuildItem, format: &Format) -> Result<(), CliError> {
     if structured(format, item)? {
         return Ok(());
     }
-    if format == Format::Name {
+    if matches!(format, Format::Name) {
         return lines([item.record.id.clone()]);
     }
     let record = &item.record;

@@ -11,7 +11,7 @@ use crate::record::{Claim, Origin, State};
 
 pub(super) fn explain(client: &Client, args: &ExplainArgs) -> Result<(), CliError> {
     let mut list: List<Explanation> =
-        answer(client, "/v1/explain", &[("ref", &args.reference)], args.output)?;
+        answer(client, "/v1/explain", &[("ref", &args.reference)], &args.output)?;
     if let Some(platform) = &args.platform {
         let asked: Platform =
             platform.parse().map_err(|error| CliError::Usage(format!("--platform: {error}")))?;
@@ -20,13 +20,13 @@ pub(super) fn explain(client: &Client, args: &ExplainArgs) -> Result<(), CliErro
             return Err(CliError::NotFound(format!("{:?} has no image for {platform}", args.reference)));
         }
     }
-    if structured(args.output, &list)? {
+    if structured(&args.output, &list)? {
         return Ok(());
     }
-    if args.output == Format::Name {
+    if matches!(args.output, Format::Name) {
         return lines(list.items.iter().map(|explanation| explanation.image.digest.to_string()));
     }
-    let is_wide = args.output == Format::Wide;
+    let is_wide = matches!(args.output, Format::Wide);
     for (number, explanation) in list.items.iter().enumerate() {
         if number > 0 {
             println!();
@@ -144,11 +144,11 @@ fn claimed_base(claim: &Claim) -> String {
 }
 
 pub(super) fn usage(client: &Client, args: &UsageArgs) -> Result<(), CliError> {
-    let mut usage: Usage = answer(client, "/v1/usage", &[("class", &args.class)], args.output)?;
-    if structured(args.output, &usage)? {
+    let mut usage: Usage = answer(client, "/v1/usage", &[("class", &args.class)], &args.output)?;
+    if structured(&args.output, &usage)? {
         return Ok(());
     }
-    if args.output == Format::Name {
+    if matches!(args.output, Format::Name) {
         return lines(usage.repositories.into_iter().map(|repository| repository.name));
     }
     println!(

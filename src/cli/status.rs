@@ -12,10 +12,10 @@ pub(super) fn status(client: &Client, args: &StatusArgs) -> Result<(), CliError>
     if let Some(failure) = &status.failure {
         eprintln!("warning: {failure}");
     }
-    if structured(args.output, &status)? {
+    if structured(&args.output, &status)? {
         return Ok(());
     }
-    if args.output == Format::Name {
+    if matches!(args.output, Format::Name) {
         return lines(status.partitions.iter().map(|of| of.partition.to_string()));
     }
     let row = |of: &PartitionStatus| {
@@ -27,7 +27,7 @@ pub(super) fn status(client: &Client, args: &StatusArgs) -> Result<(), CliError>
             of.behind_seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds}s")),
         ]
     };
-    coverage::tell(&coverage::ask(client, None, args.output)?.total);
+    coverage::tell(&coverage::ask(client, None, &args.output)?.total);
     let header = ["PARTITION", "RESTORED", "IMAGES", "RECORDS BEHIND", "BEHIND FOR"];
     table(&header, status.partitions.iter().map(row).collect(), &[0, 2, 3, 4], "partitions")
 }

@@ -19,7 +19,9 @@ mod versions;
 
 pub use coverage::CoverageBy;
 pub use filter::Filter;
-pub use page::{Cut, Effort, Images, Items, Listed, More, Page, Position, Sort, Tags, Token, TokenError};
+pub use page::{
+    Cut, Effort, Images, Items, Listed, More, Named, Page, Position, Sort, Tags, Token, TokenError,
+};
 pub use reference::{RefError, Resolved};
 pub use versions::Versions;
 

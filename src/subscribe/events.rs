@@ -1,12 +1,12 @@
 //! The events of a subscription, in order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::SubscribeError;
 use super::event::Event;
 use super::sieve::Sieve;
-use crate::log::{LogError, ReadLimit, Reader};
+use crate::log::{LogError, Offset, ReadLimit, Reader};
 
 pub(super) const READ: ReadLimit = ReadLimit { records: 1_024, bytes: 4 << 20 };
 /// Duration of one wait of the iterator.
@@ -33,6 +33,9 @@ pub struct Events {
     follow: bool,
     /// Events that were read and match the filter.
     waiting: VecDeque<Event>,
+    /// By partition, the offset after the last event that was returned, and the one after the last record that was read.
+    returned: BTreeMap<u16, Offset>,
+    read: BTreeMap<u16, Offset>,
     is_at_end: bool,
     /// The time of the last read that returned a record.
     heard: Instant,
@@ -40,9 +43,24 @@ pub struct Events {
 }
 
 impl Events {
-    pub(super) fn new(reader: Box<dyn Reader>, sieve: Sieve, follow: bool) -> Self {
-        let (waiting, heard) = (VecDeque::new(), Instant::now());
-        Self { reader, sieve, follow, waiting, is_at_end: false, heard, has_failed: false }
+    pub(super) fn new(
+        reader: Box<dyn Reader>,
+        sieve: Sieve,
+        follow: bool,
+        begin: impl IntoIterator<Item = (u16, Offset)>,
+    ) -> Self {
+        let returned: BTreeMap<u16, Offset> = begin.into_iter().collect();
+        Self {
+            reader,
+            sieve,
+            follow,
+            waiting: VecDeque::new(),
+            read: returned.clone(),
+            returned,
+            is_at_end: false,
+            heard: Instant::now(),
+            has_failed: false,
+        }
     }
 
     /// Returns the next event; waits at most `timeout`. After an error, only errors and the end follow.
@@ -50,6 +68,7 @@ impl Events {
         let deadline = Instant::now() + timeout;
         loop {
             if let Some(event) = self.waiting.pop_front() {
+                self.returned.insert(event.of.partition, event.offset + 1);
                 return Ok(Next::Event(Box::new(event)));
             }
             if self.is_at_end && !self.follow {
@@ -61,6 +80,12 @@ impl Events {
                 return Ok(Next::Quiet);
             }
         }
+    }
+
+    /// By partition, the offset from which a subscription goes on after the events that were returned
+    /// ([`Start::Offsets`](super::Start::Offsets)).
+    pub fn position(&self) -> &BTreeMap<u16, Offset> {
+        if self.waiting.is_empty() { &self.read } else { &self.returned }
     }
 
     /// Returns `true` if the last read was at the end of what is on the log.
@@ -77,6 +102,8 @@ impl Events {
             let problem = format!("nothing came for {} s, and the end is not reached", STALLED.as_secs());
             return Err(LogError::storage(problem).into());
         }
+        let read = self.read.entry(fetched.partition).or_default();
+        *read = (*read).max(fetched.next);
         for stored in fetched.records {
             self.waiting.extend(self.sieve.pass(fetched.partition, stored)?);
         }

@@ -139,7 +139,7 @@ impl Subscription {
         self.filter.check(self.topic)?;
         let from = self.start.resolve(log, self.topic, Timestamp::now())?;
         let sieve = Sieve::new(log, self.topic, self.filter, self.start.is_going_on())?;
-        Ok(Events::new(log.reader(self.topic, &from)?, sieve, self.follow))
+        Ok(Events::new(log.reader(self.topic, &from)?, sieve, self.follow, from))
     }
 
     /// Joins a consumer group on Apache Kafka. The subscription always follows. The start, which must be the beginning

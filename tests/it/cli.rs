@@ -13,6 +13,7 @@ mod damaged;
 mod demo;
 mod errors;
 mod exported;
+mod lists;
 mod running;
 mod shell;
 mod strangers;
@@ -75,7 +76,7 @@ fn images_and_tags_as_json_have_the_fields_that_scripts_rely_on() {
             "layers": 5,
             "classes": [{
                 "name": "base", "state": "outdated", "version": digest("base@v2"), "current": digest("base@v3"),
-                "origin": "observed", "depth": 4, "nearest": true,
+                "origin": "observed", "depth": 4, "nearest": true, "outdatedSince": "2020-01-01T00:00:03Z",
             }],
             "groups": {"os": ["base"]},
         })
@@ -105,7 +106,7 @@ fn a_line_of_lineage_has_the_fields_that_scripts_rely_on() {
             "equivalents": [],
             "classes": [{
                 "name": "base", "state": "outdated", "version": digest("base@v2"), "current": digest("base@v3"),
-                "origin": "observed", "depth": 4, "nearest": true,
+                "origin": "observed", "depth": 4, "nearest": true, "outdatedSince": "2020-01-01T00:00:03Z",
             }],
             "claims": [],
         })

@@ -3,6 +3,7 @@
 mod lines;
 pub(super) mod objects;
 pub(super) mod params;
+mod watch;
 
 use std::sync::Arc;
 
@@ -63,23 +64,26 @@ async fn ask<T: Serialize>(
     limits.answer(gate, move || question(Query::new(asked.snapshot()))).await
 }
 
-/// Answers a list: whole, a page of it, or line by line.
+/// Answers a list: whole, a page of it, line by line, or with all changes that come.
 async fn list<I: Items>(
-    limits: &Limits,
-    gate: &Gate,
+    limits: Arc<Limits>,
+    gate: fn(&Limits) -> &Gate,
     asked: Arc<dyn Ask>,
     listing: Listing,
     list: impl Fn(Query, &Filter, &Page) -> Result<I, RefError> + Send + 'static,
 ) -> Answer {
+    if listing.watches {
+        return watch::watch(limits, asked, listing, list).await;
+    }
     if listing.as_lines {
-        return lines::stream(limits, asked, listing, list).await;
+        return lines::stream(&limits, asked, listing, list).await;
     }
     let answer = move || {
         let query = Query::new(asked.snapshot());
         let version = query.resource_version();
         listing.listed(list(query, &listing.filter, &listing.page)?, version)
     };
-    limits.answer(gate, answer).await
+    limits.answer(gate(&limits), answer).await
 }
 
 pub(super) async fn images(
@@ -88,7 +92,7 @@ pub(super) async fn images(
     request: ListRequest,
 ) -> Answer {
     let listing = request.listing(Known::Filter)?;
-    list(&limits, &limits.lists, asked, listing, Query::list_images).await
+    list(limits, |limits| &limits.lists, asked, listing, Query::list_images).await
 }
 
 pub(super) async fn tags(
@@ -97,7 +101,7 @@ pub(super) async fn tags(
     request: ListRequest,
 ) -> Answer {
     let listing = request.listing(Known::Filter)?;
-    list(&limits, &limits.lists, asked, listing, Query::list_tags).await
+    list(limits, |limits| &limits.lists, asked, listing, Query::list_tags).await
 }
 
 pub(super) async fn classes(
@@ -109,7 +113,7 @@ pub(super) async fn classes(
     let classes = move |query: Query, _: &Filter, page: &Page| {
         page.cut(query.list_classes(request.params.name.as_deref())?, |class| &class.metadata.name)
     };
-    list(&limits, &limits.questions, asked, listing, classes).await
+    list(limits, |limits| &limits.questions, asked, listing, classes).await
 }
 
 pub(super) async fn groups(
@@ -121,7 +125,7 @@ pub(super) async fn groups(
     let groups = move |query: Query, _: &Filter, page: &Page| {
         page.cut(query.list_groups(request.params.name.as_deref())?, |group| &group.metadata.name)
     };
-    list(&limits, &limits.questions, asked, listing, groups).await
+    list(limits, |limits| &limits.questions, asked, listing, groups).await
 }
 
 pub(super) async fn ancestors(
@@ -132,7 +136,7 @@ pub(super) async fn ancestors(
     let listing = request.listing(Known::Related)?;
     let reference = request.params.reference.unwrap_or_default();
     let related = move |query: Query, filter: &Filter, page: &Page| query.ancestors(&reference, filter, page);
-    list(&limits, &limits.lists, asked, listing, related).await
+    list(limits, |limits| &limits.lists, asked, listing, related).await
 }
 
 pub(super) async fn descendants(
@@ -144,7 +148,7 @@ pub(super) async fn descendants(
     let reference = request.params.reference.unwrap_or_default();
     let related =
         move |query: Query, filter: &Filter, page: &Page| query.descendants(&reference, filter, page);
-    list(&limits, &limits.lists, asked, listing, related).await
+    list(limits, |limits| &limits.lists, asked, listing, related).await
 }
 
 pub(super) async fn explain(

@@ -71,7 +71,7 @@ pub(in crate::api) async fn ancestors(
 ) -> Answer {
     let listing = request.listing(Known::Filter)?;
     let related = move |query: Query, filter: &Filter, page: &Page| query.ancestors(&image, filter, page);
-    list(&limits, &limits.lists, asked, listing, related).await
+    list(limits, |limits| &limits.lists, asked, listing, related).await
 }
 
 pub(in crate::api) async fn descendants(
@@ -82,7 +82,7 @@ pub(in crate::api) async fn descendants(
 ) -> Answer {
     let listing = request.listing(Known::Filter)?;
     let related = move |query: Query, filter: &Filter, page: &Page| query.descendants(&image, filter, page);
-    list(&limits, &limits.lists, asked, listing, related).await
+    list(limits, |limits| &limits.lists, asked, listing, related).await
 }
 
 pub(in crate::api) async fn equivalents(
@@ -97,7 +97,7 @@ pub(in crate::api) async fn equivalents(
         let cut = page.cut(items.collect(), |(digest, _)| digest)?;
         Ok(cut.map(|(_, item)| item))
     };
-    list(&limits, &limits.lists, asked, listing, related).await
+    list(limits, |limits| &limits.lists, asked, listing, related).await
 }
 
 pub(in crate::api) async fn chain(

@@ -55,6 +55,9 @@ pub(in crate::api) struct ListParams {
     /// The token of the page before.
     #[serde(rename = "continue")]
     token: Option<String>,
+    /// The list, and then its changes: one JSON object a line with `type` (`ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`, `ERROR`) and
+    /// `object`.
+    watch: bool,
 }
 
 /// A list that is asked for.
@@ -67,6 +70,8 @@ pub(super) struct Listing {
     now: Timestamp,
     /// One JSON object an item rather than one for the list.
     pub(super) as_lines: bool,
+    /// The list and its changes.
+    pub(super) watches: bool,
 }
 
 /// A request for a list.
@@ -106,7 +111,8 @@ impl ListParams {
     /// Refuses parameters that this list does not have.
     fn only(&self, known: Known) -> Result<(), ApiError> {
         let Self { reference, name, class, group, state, platform, repository, namespace, tagged, .. } = self;
-        let Self { created_after, created_before, outdated_for, sort, limit: _, token: _, .. } = self;
+        let Self { created_after, created_before, outdated_for, sort, limit: _, token: _, watch: _, .. } =
+            self;
         let given = [
             ("ref", reference.is_some()),
             ("name", name.is_some()),
@@ -155,7 +161,15 @@ impl ListParams {
             seen: before.as_ref().map_or(0, |token| token.seen),
             ..Page::default()
         };
-        Ok(Listing { filter: self.filter(begun)?, page, question, before, now, as_lines: false })
+        Ok(Listing {
+            filter: self.filter(begun)?,
+            page,
+            question,
+            before,
+            now,
+            as_lines: false,
+            watches: self.watch,
+        })
     }
 
     fn filter(&self, now: Timestamp) -> Result<Filter, ApiError> {
@@ -207,7 +221,7 @@ impl Known {
     /// Returns `true` for a parameter that the list has.
     pub(in crate::api) fn has(self, name: &str) -> bool {
         match name {
-            "limit" | "continue" => true,
+            "limit" | "continue" | "watch" => true,
             "ref" => self == Self::Related,
             "name" => self == Self::Name,
             _ => matches!(self, Self::Filter | Self::Related),

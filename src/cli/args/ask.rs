@@ -2,8 +2,10 @@
 
 use clap::ValueEnum;
 
+use crate::cli::template::{Columns, Template};
+
 /// The formats of answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::cli) enum Format {
     /// Columns for people
     #[default]
@@ -16,6 +18,33 @@ pub(in crate::cli) enum Format {
     Yaml,
     /// Names only, one per line
     Name,
+    /// What a template makes of the JSON
+    JsonPath(Template),
+    /// Columns that the user names
+    CustomColumns(Columns),
+}
+
+impl Format {
+    /// Reads the value of `--output`.
+    pub(in crate::cli) fn parse(text: &str) -> Result<Self, String> {
+        if let Some(template) = text.strip_prefix("jsonpath=") {
+            return Template::parse(template).map(Self::JsonPath);
+        }
+        if let Some(columns) = text.strip_prefix("custom-columns=") {
+            return Columns::parse(columns).map(Self::CustomColumns);
+        }
+        match text {
+            "table" => Ok(Self::Table),
+            "wide" => Ok(Self::Wide),
+            "json" => Ok(Self::Json),
+            "yaml" => Ok(Self::Yaml),
+            "name" => Ok(Self::Name),
+            _ => {
+                Err("write table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…"
+                    .to_owned())
+            }
+        }
+    }
 }
 
 /// The formats of reports about clade's own files.
@@ -49,8 +78,11 @@ pub(in crate::cli) struct GetArgs {
     /// The order of images
     #[arg(long, value_enum, value_name = "KEY", allow_hyphen_values = true)]
     pub(in crate::cli) sort_by: Option<SortArg>,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t)]
+    /// Print the list, and then what changes, one JSON object per line, until stopped
+    #[arg(long, short, conflicts_with_all = ["limit", "output"])]
+    pub(in crate::cli) watch: bool,
+    /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
+    #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
     pub(in crate::cli) output: Format,
 }
 
@@ -171,8 +203,8 @@ pub(in crate::cli) struct RelatedArgs {
     /// List at most this many images
     #[arg(long, value_name = "N")]
     pub(in crate::cli) limit: Option<usize>,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t)]
+    /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
+    #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
     pub(in crate::cli) output: Format,
 }
 
@@ -187,8 +219,8 @@ pub(in crate::cli) struct ExplainArgs {
     /// Only the image for this platform, if REF is a multi-platform tag
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(in crate::cli) platform: Option<String>,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t)]
+    /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
+    #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
     pub(in crate::cli) output: Format,
 }
 
@@ -200,8 +232,8 @@ pub(in crate::cli) struct UsageArgs {
     /// List at most this many repositories, those with the most images first
     #[arg(long, value_name = "N")]
     pub(in crate::cli) limit: Option<usize>,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t)]
+    /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
+    #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
     pub(in crate::cli) output: Format,
 }
 
@@ -218,8 +250,8 @@ pub(in crate::cli) struct CoverageArgs {
     /// Count the images of each repository or namespace as well
     #[arg(long, value_enum, value_name = "PART")]
     pub(in crate::cli) by: Option<PartArg>,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t)]
+    /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
+    #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
     pub(in crate::cli) output: Format,
 }
 
@@ -234,9 +266,37 @@ pub(in crate::cli) enum PartArg {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct StatusArgs {
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t)]
+    /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
+    #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
     pub(in crate::cli) output: Format,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  clade wait quay.io/shop/app:v7                               until clade knows the image
+  clade wait quay.io/shop/app:v7 --class rhel7 --state current --timeout 10m
+  clade wait class/rhel7 --for Following")]
+pub(in crate::cli) struct WaitArgs {
+    /// An image, as a REF, or class/NAME
+    #[arg(value_name = "REF|class/NAME")]
+    pub(in crate::cli) what: String,
+    /// Of an image: until it is a member of this class, on each platform
+    #[arg(long, value_name = "CLASS")]
+    pub(in crate::cli) class: Option<String>,
+    /// Of an image: until it is in this state in that class, or in any
+    #[arg(long, value_enum)]
+    pub(in crate::cli) state: Option<StateArg>,
+    /// Of a class: until this condition is true [default: Ready]
+    #[arg(long = "for", value_name = "CONDITION")]
+    pub(in crate::cli) condition: Option<String>,
+    /// Give up after this time, as 90s or 10m
+    #[arg(long, value_name = "SPAN", default_value = "5m", value_parser = span)]
+    pub(in crate::cli) timeout: std::time::Duration,
+}
+
+fn span(text: &str) -> Result<std::time::Duration, String> {
+    crate::oci::time::duration(text).ok_or_else(|| "write a span of time, as 90s or 10m".to_owned())
 }
 
 #[derive(Debug, clap::Args)]

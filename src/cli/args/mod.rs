@@ -21,7 +21,7 @@ use super::kafka::KafkaArgs;
 use super::otlp::OtlpArgs;
 pub(in crate::cli) use ask::{
     CoverageArgs, ExplainArgs, ExportArgs, Exported, FilterArgs, Format, GetArgs, Listed, PartArg,
-    RelatedArgs, ReportFormat, SortArg, StateArg, StatusArgs, UsageArgs,
+    RelatedArgs, ReportFormat, SortArg, StateArg, StatusArgs, UsageArgs, WaitArgs,
 };
 pub(in crate::cli) use audit::{
     AuditArgs, AuditCommand, AuditShowArgs, AuditorArgs, KeygenArgs, ReplayArgs, RunAuditArgs, TrailArgs,
@@ -173,6 +173,7 @@ impl Ask {
             Self::Usage(_) => "usage",
             Self::Coverage(_) => "coverage",
             Self::Status(_) => "status",
+            Self::Wait(_) => "wait",
             Self::Subscribe(_) => "subscribe",
             Self::Export(_) => "export",
         }
@@ -196,6 +197,8 @@ pub(in crate::cli) enum Ask {
     Coverage(CoverageArgs),
     /// Show the lag of each partition
     Status(StatusArgs),
+    /// Wait until an image is known, or stands so in a class, or until a class is ready
+    Wait(WaitArgs),
     /// Print events as they happen, one JSON object per line
     Subscribe(SubscribeArgs),
     /// Export data, one JSON object per line

@@ -85,8 +85,8 @@ pub(in crate::cli) struct StartRebuildArgs {
     /// Wait until the rebuild is over, and fail if a target was not built
     #[arg(long, conflicts_with = "dry_run")]
     pub(in crate::cli) wait: bool,
-    /// Output format
-    #[arg(short, long, value_enum, default_value_t)]
+    /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
+    #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
     pub(in crate::cli) output: Format,
 }
 
@@ -95,8 +95,8 @@ pub(in crate::cli) struct StartRebuildArgs {
 pub(in crate::cli) enum RebuildCommand {
     /// List all rebuilds, newest first
     List {
-        /// Output format
-        #[arg(short, long, value_enum, default_value_t)]
+        /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
+        #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
         output: Format,
     },
     /// Show one rebuild with all its targets
@@ -106,8 +106,8 @@ pub(in crate::cli) enum RebuildCommand {
         /// Wait until the rebuild is over, and fail if a target was not built
         #[arg(long)]
         wait: bool,
-        /// Output format
-        #[arg(short, long, value_enum, default_value_t)]
+        /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
+        #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
         output: Format,
     },
     /// Pause a rebuild: no further build begins until it is resumed

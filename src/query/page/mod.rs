@@ -19,7 +19,7 @@ pub use images::Images;
 pub use order::{Position, Sort};
 pub use tags::Tags;
 pub use token::{Token, TokenError};
-pub use written::{Items, Listed};
+pub use written::{Items, Listed, Named};
 
 /// The work that a page may cost.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +28,13 @@ pub struct Effort {
     pub few: usize,
     /// Items that are looked at in their order, at most.
     pub examined: usize,
+}
+
+impl Effort {
+    /// As much as it takes.
+    pub fn whole() -> Self {
+        Self { few: usize::MAX, examined: usize::MAX }
+    }
 }
 
 impl Default for Effort {

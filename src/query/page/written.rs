@@ -3,12 +3,42 @@
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use super::{Cut, Images, More, Tags};
-use crate::query::answer::{API_VERSION, ListMetadata};
+use crate::query::answer::{API_VERSION, ClassItem, GroupItem, ImageItem, ListMetadata, TagItem};
+
+/// An item that has a name which no other of its list has.
+pub trait Named {
+    /// The name.
+    fn name(&self) -> String;
+}
+
+impl Named for ImageItem {
+    fn name(&self) -> String {
+        self.digest.to_string()
+    }
+}
+
+impl Named for TagItem {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+}
+
+impl Named for ClassItem {
+    fn name(&self) -> String {
+        self.metadata.name.clone()
+    }
+}
+
+impl Named for GroupItem {
+    fn name(&self) -> String {
+        self.metadata.name.clone()
+    }
+}
 
 /// A page of a list.
 pub trait Items {
     /// The items, each made when it is taken.
-    fn items(&self) -> impl Iterator<Item = impl Serialize>;
+    fn items(&self) -> impl Iterator<Item = impl Serialize + Named>;
     /// The number of items.
     fn count(&self) -> usize;
     /// What follows the page.
@@ -16,7 +46,7 @@ pub trait Items {
 }
 
 impl Items for Images {
-    fn items(&self) -> impl Iterator<Item = impl Serialize> {
+    fn items(&self) -> impl Iterator<Item = impl Serialize + Named> {
         self.iter()
     }
 
@@ -30,7 +60,7 @@ impl Items for Images {
 }
 
 impl Items for Tags {
-    fn items(&self) -> impl Iterator<Item = impl Serialize> {
+    fn items(&self) -> impl Iterator<Item = impl Serialize + Named> {
         self.iter()
     }
 
@@ -43,9 +73,9 @@ impl Items for Tags {
     }
 }
 
-impl<T: Serialize> Items for Cut<T> {
-    fn items(&self) -> impl Iterator<Item = impl Serialize> {
-        self.items.iter()
+impl<T: Serialize + Named + Clone> Items for Cut<T> {
+    fn items(&self) -> impl Iterator<Item = impl Serialize + Named> {
+        self.items.iter().cloned()
     }
 
     fn count(&self) -> usize {

@@ -1,0 +1,181 @@
+//! A list that is watched: what is in it, and then what changes, in the form of a watch of Kubernetes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::Response;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::params::Listing;
+use crate::api::limits::{Limits, PIECE};
+use crate::api::stream::{Piece, lines};
+use crate::api::{ApiError, Ask};
+use crate::oci::Digest;
+use crate::query::answer::ListMetadata;
+use crate::query::{Filter, Items, Named as _, Page, Query, RefError};
+
+/// Items of a list that can be watched, at most: each look at a changed index reads all of them.
+const MOST: usize = 10_000;
+/// Bytes of changes that one look finds, at most. The next one goes on.
+const MOST_BYTES: usize = 1 << 20;
+/// Pause between two looks.
+const LOOK: Duration = Duration::from_millis(500);
+/// Time without a change after which a watch sends an empty line. If its client has gone without a word, sending fails in the
+/// end, and the place is free.
+const BEAT: Duration = Duration::from_secs(30);
+
+/// One line of a watch.
+#[derive(Serialize)]
+struct Change<T> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    object: T,
+}
+
+/// The object of a line that is about no item.
+#[derive(Serialize)]
+struct Bookmark {
+    metadata: ListMetadata,
+}
+
+/// The object of an item that is not in the list any more.
+#[derive(Serialize)]
+struct Gone<'a> {
+    name: &'a str,
+}
+
+/// Sends the list, and then its changes, for as long as its client reads.
+pub(super) async fn watch<I: Items>(
+    limits: Arc<Limits>,
+    asked: Arc<dyn Ask>,
+    listing: Listing,
+    list: impl Fn(Query, &Filter, &Page) -> Result<I, RefError> + Send + 'static,
+) -> Result<Response, ApiError> {
+    if listing.page.limit.is_some() {
+        return Err(ApiError::invalid(
+            "limit: a list that is watched has no pages; leave limit and continue out",
+        ));
+    }
+    let place = limits.subscriptions.enter().await?;
+    let mut watched = Watched { asked, listing, list, known: HashMap::new(), state: String::new() };
+    // Whatever is wrong with the question is said before the answer begins.
+    let first = move || watched.look().map(|found| (watched, found));
+    let (mut watched, mut found) = limits.lists.run(first).await??;
+    let (sender, pieces) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let mut sent = Instant::now();
+        loop {
+            if found.is_empty() && sent.elapsed() >= BEAT {
+                found.push(b'\n');
+            }
+            let rests = found.len() < MOST_BYTES;
+            if !found.is_empty() {
+                sent = Instant::now();
+                if !send(found, &sender).await {
+                    break;
+                }
+            }
+            if rests {
+                tokio::select! {
+                    () = sender.closed() => break,
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+            }
+            let look = move || {
+                let found = watched.look();
+                (watched, found)
+            };
+            match limits.lists.run(look).await {
+                Ok((again, Ok(changes))) => (watched, found) = (again, changes),
+                // The process is too busy, or the list cannot be watched any more: the client learns why, and begins anew.
+                Ok((_, Err(error))) | Err(error) => {
+                    send(line("ERROR", &error.problem()).unwrap_or_default(), &sender).await;
+                    break;
+                }
+            }
+        }
+        drop(place);
+    });
+    Ok(lines(pieces))
+}
+
+/// A list, and what its client knows of it.
+struct Watched<L> {
+    asked: Arc<dyn Ask>,
+    listing: Listing,
+    list: L,
+    /// The items by name, each with the hash of what was sent.
+    known: HashMap<String, Digest>,
+    /// The state of the index at the last look that found everything.
+    state: String,
+}
+
+impl<I: Items, L: Fn(Query, &Filter, &Page) -> Result<I, RefError>> Watched<L> {
+    /// The lines of what has changed since the last look.
+    fn look(&mut self) -> Result<Vec<u8>, ApiError> {
+        let mut changes = Vec::new();
+        let query = Query::new(self.asked.snapshot());
+        let (state, resource_version) = (query.state(), query.resource_version());
+        if state == self.state {
+            return Ok(changes);
+        }
+        let page =
+            Page { limit: Some(MOST), effort: crate::query::Effort::whole(), ..self.listing.page.clone() };
+        let found = (self.list)(query, &self.listing.filter, &page)?;
+        if found.more().next.is_some() {
+            return Err(ApiError::invalid(format!(
+                "this list has more than {MOST} items, too many to be watched: give more conditions, or subscribe to a topic"
+            )));
+        }
+        let mut present = std::collections::HashSet::with_capacity(found.count());
+        for item in found.items() {
+            let (name, content) = (item.name(), serde_json::to_vec(&item).map_err(ApiError::internal)?);
+            let hash = Digest::of(&content);
+            let kind = match self.known.get(&name) {
+                Some(known) if *known == hash => None,
+                Some(_) => Some("MODIFIED"),
+                None => Some("ADDED"),
+            };
+            if let Some(kind) = kind {
+                if changes.len() >= MOST_BYTES {
+                    return Ok(changes);
+                }
+                changes.extend(line(kind, &item)?);
+                self.known.insert(name.clone(), hash);
+            }
+            present.insert(name);
+        }
+        let mut gone: Vec<String> =
+            self.known.keys().filter(|name| !present.contains(*name)).cloned().collect();
+        gone.sort_unstable();
+        for name in gone {
+            changes.extend(line("DELETED", &Gone { name: &name })?);
+            self.known.remove(&name);
+        }
+        let metadata = ListMetadata { resource_version, ..ListMetadata::default() };
+        changes.extend(line("BOOKMARK", &Bookmark { metadata })?);
+        self.state = state;
+        Ok(changes)
+    }
+}
+
+fn line(kind: &'static str, object: &impl Serialize) -> Result<Vec<u8>, ApiError> {
+    let mut line = serde_json::to_vec(&Change { kind, object }).map_err(ApiError::internal)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Sends lines in pieces. Returns `false` if the reader is gone.
+async fn send(lines: Vec<u8>, to: &mpsc::Sender<Piece>) -> bool {
+    let mut lines = axum::body::Bytes::from(lines);
+    while !lines.is_empty() {
+        let piece = lines.split_to(PIECE.min(lines.len()));
+        if to.send(Ok(piece)).await.is_err() {
+            return false;
+        }
+    }
+    true
+}
