@@ -12,9 +12,11 @@ mod allowed;
 mod answers;
 mod backup;
 mod client;
+mod crossing;
 mod error;
 mod hosts;
 mod identity;
+mod lasting;
 mod limits;
 mod notify;
 mod probe;
@@ -28,8 +30,9 @@ mod write;
 
 pub use axum::Router;
 
+pub use allowed::Access;
 pub use answers::{Applied, Ask, Asking, Command, Declare, Kind};
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, Server};
 #[cfg(feature = "internals")]
 pub use error::CODES;
 pub use error::{ApiError, ErrorBody};
@@ -37,8 +40,10 @@ pub use hosts::known_hosts;
 pub use identity::identified;
 pub use notify::notifications;
 pub use probe::{Status, probes};
+#[cfg(feature = "internals")]
+pub use routes::needs;
 pub use routes::{Api, router};
-pub use server::serve;
+pub use server::{Tls, serve};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test states what it expects")]
