@@ -22,4 +22,5 @@ ENV CLADE_DATA_DIR=/var/lib/clade
 VOLUME /var/lib/clade
 EXPOSE 7878 9090
 ENTRYPOINT ["clade"]
-CMD ["run", "--listen", "0.0.0.0:7878"]
+# Commands in the container can ask it (docker exec). Others need TLS and tokens: docs/guides/access.md.
+CMD ["run", "--listen", "127.0.0.1:7878"]

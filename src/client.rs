@@ -4,7 +4,7 @@
 //! use clade::client::{Client, answer::{ClassItem, List}};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::at("http://127.0.0.1:7878", None, None)?.ok_or("no clade answers there")?;
+//! let client = Client::at("http://127.0.0.1:7878", None)?.ok_or("no clade answers there")?;
 //! let classes: List<ClassItem> = client.get("/v1/classes", &())?;
 //! for class in classes.items {
 //!     println!("{}: {} of {} outdated", class.metadata.name, class.status.outdated, class.status.members);
@@ -13,5 +13,5 @@
 //! # }
 //! ```
 
-pub use crate::api::{Client, ClientError};
+pub use crate::api::{Client, ClientError, Server};
 pub use crate::query::answer;

@@ -49,6 +49,8 @@ pub fn main() -> std::process::ExitCode {
 
 // Two lists rather than a macro: rustfmt does not find the files of modules that a macro declares.
 #[cfg(not(feature = "internals"))]
+mod access;
+#[cfg(not(feature = "internals"))]
 mod api;
 #[cfg(not(feature = "internals"))]
 mod audit;
@@ -58,6 +60,8 @@ mod checksum;
 mod class;
 #[cfg(not(feature = "internals"))]
 mod cli;
+#[cfg(not(feature = "internals"))]
+mod crypto;
 #[cfg(not(feature = "internals"))]
 mod declare;
 #[cfg(not(feature = "internals"))]
@@ -89,6 +93,8 @@ mod rebuilder;
 #[cfg(not(feature = "internals"))]
 mod registry;
 #[cfg(not(feature = "internals"))]
+mod reload;
+#[cfg(not(feature = "internals"))]
 mod retry;
 #[cfg(not(feature = "internals"))]
 mod shard;
@@ -106,6 +112,8 @@ mod view;
 mod yaml;
 
 #[cfg(feature = "internals")]
+pub mod access;
+#[cfg(feature = "internals")]
 pub mod api;
 #[cfg(feature = "internals")]
 pub mod audit;
@@ -115,6 +123,8 @@ pub mod checksum;
 pub mod class;
 #[cfg(feature = "internals")]
 pub mod cli;
+#[cfg(feature = "internals")]
+pub mod crypto;
 #[cfg(feature = "internals")]
 pub mod declare;
 #[cfg(feature = "internals")]
@@ -145,6 +155,8 @@ pub mod query;
 pub mod rebuilder;
 #[cfg(feature = "internals")]
 pub mod registry;
+#[cfg(feature = "internals")]
+pub mod reload;
 #[cfg(feature = "internals")]
 pub mod retry;
 #[cfg(feature = "internals")]

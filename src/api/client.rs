@@ -16,6 +16,7 @@ use tower::ServiceExt as _;
 
 use super::Problem;
 use super::identity::{CHALLENGE, challenge, is_of};
+use crate::crypto::{HttpsConnector, Trust, connector};
 
 /// Time limit for the health check of a process.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,7 +35,22 @@ pub struct Client {
 
 enum To {
     Here(Router),
-    There { base: String, token: Option<String>, http: Box<HttpClient<HttpConnector, Body>> },
+    There { base: String, token: Option<String>, http: Box<Http> },
+}
+
+type Http = HttpClient<HttpsConnector<HttpConnector>, Body>;
+
+/// A process to ask, and how to know it.
+#[derive(Clone, Default)]
+pub struct Server {
+    /// Its address, as `http://HOST:PORT` or `https://HOST:PORT`.
+    pub url: String,
+    /// The token of the one who asks.
+    pub token: Option<String>,
+    /// Certificates in PEM of authorities that may have signed its certificate; `None` for those of the system.
+    pub authorities: Option<Vec<u8>>,
+    /// The name that its certificate is for, if not that of the address.
+    pub name: Option<String>,
 }
 
 /// An error of a request.
@@ -74,20 +90,50 @@ impl Client {
         Ok(Self { runtime: runtime()?, to: To::Here(router) })
     }
 
-    /// Returns a client of the process that serves at this address and shows that it has this key, if one is given.
-    /// Returns `None` if no such process answers. Commands may need a token; no other process gets it.
-    pub fn at(url: &str, token: Option<String>, key: Option<&str>) -> std::io::Result<Option<Self>> {
+    /// Returns a client of the process that serves at this address. Returns `None` if nobody answers there. Commands may need a
+    /// token.
+    pub fn at(url: &str, token: Option<String>) -> std::io::Result<Option<Self>> {
+        Self::of_server(Server { url: url.to_owned(), token, ..Server::default() })
+    }
+
+    /// The same with all that is to be said of the server.
+    pub fn of_server(server: Server) -> std::io::Result<Option<Self>> {
+        let Server { url, token, authorities, name } = server;
+        Self::reach(&url, token, &Trust { authorities, name, known_otherwise: false }, None)
+    }
+
+    /// Returns a client of the process that serves at this address and shows that it has this key, which no certificate
+    /// could. No other process gets the token.
+    pub(crate) fn with_key(url: &str, token: Option<String>, key: &str) -> std::io::Result<Option<Self>> {
+        Self::reach(url, token, &Trust { known_otherwise: true, ..Trust::default() }, Some(key))
+    }
+
+    fn reach(
+        url: &str,
+        token: Option<String>,
+        trust: &Trust,
+        key: Option<&str>,
+    ) -> std::io::Result<Option<Self>> {
         let runtime = runtime()?;
-        let http: HttpClient<HttpConnector, Body> = HttpClient::builder(TokioExecutor::new()).build_http();
-        let base = url.trim().to_owned();
+        let mut connect = HttpConnector::new();
+        connect.enforce_http(false);
+        let connect = connector(connect, trust).map_err(std::io::Error::other)?;
+        let http: Http = HttpClient::builder(TokioExecutor::new()).build(connect);
+        let base = url.trim().trim_end_matches('/').to_owned();
         let challenge = challenge()?;
         let health = Request::get(format!("{base}/healthz")).header(CHALLENGE, &challenge);
         let Ok(health) = health.body(Body::empty()) else { return Ok(None) };
         let answer =
             runtime.block_on(async { tokio::time::timeout(HEALTH_TIMEOUT, http.request(health)).await });
         let is_expected = |response: &Response<_>| key.is_none_or(|key| is_of(response, key, &challenge));
-        let is_well =
-            matches!(answer, Ok(Ok(response)) if response.status().is_success() && is_expected(&response));
+        let is_well = match answer {
+            Ok(Ok(response)) => response.status().is_success() && is_expected(&response),
+            Ok(Err(error)) => match distrusted(&error) {
+                Some(reason) if key.is_none() => return Err(std::io::Error::other(reason)),
+                _ => false,
+            },
+            Err(_) => false,
+        };
         Ok(is_well.then_some(Self { runtime, to: To::There { base, token, http: Box::new(http) } }))
     }
 
@@ -222,6 +268,25 @@ impl Client {
             _ => ClientError::Failed(error),
         })
     }
+}
+
+/// The reason why somebody who answers is not trusted, if that is the error: its certificate, or no TLS at all.
+fn distrusted(error: &dyn std::error::Error) -> Option<String> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let told = error.to_string();
+        if told.contains("certificate") {
+            return Some(format!(
+                "its certificate is not trusted ({told}): name its authority with --ca-file, and what the certificate is for \
+                 with --tls-server-name"
+            ));
+        }
+        if told.contains("packet length") || told.contains("wrong version number") {
+            return Some("it does not speak TLS: ask it with http://".to_owned());
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// Reads all of an answer. A server that stalls in the middle of it must not hold a command for ever.

@@ -74,9 +74,19 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, problem)
     }
 
-    /// The caller has no permission.
+    /// Nobody knows the caller, who needs a permission.
     pub fn unauthorized(problem: impl ToString) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, problem)
+    }
+
+    /// The caller has no permission.
+    pub fn forbidden(problem: impl ToString) -> Self {
+        Self::new(StatusCode::FORBIDDEN, problem)
+    }
+
+    /// The body is of a type that is not taken.
+    pub(super) fn wrong_type(problem: impl ToString) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, problem)
     }
 
     /// The request names a host that this process is not known by.

@@ -13,9 +13,11 @@ mod answers;
 mod backup;
 mod client;
 mod conditional;
+mod crossing;
 mod error;
 mod hosts;
 mod identity;
+mod lasting;
 mod limits;
 mod notify;
 mod openapi;
@@ -31,8 +33,9 @@ mod write;
 
 pub use axum::Router;
 
+pub use allowed::Access;
 pub use answers::{Applied, Ask, Asking, Command, Declare, Kind};
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, Server};
 #[cfg(feature = "internals")]
 pub use error::CODES;
 pub use error::{ApiError, Problem};
@@ -41,8 +44,10 @@ pub use identity::identified;
 pub use notify::notifications;
 pub use openapi::openapi;
 pub use probe::{Status, probes};
+#[cfg(feature = "internals")]
+pub use routes::needs;
 pub use routes::{Api, router};
-pub use server::serve;
+pub use server::{Tls, serve};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test states what it expects")]

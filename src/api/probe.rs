@@ -1,19 +1,25 @@
 //! Serves requests about the process itself, for orchestrators, Prometheus and people: `/healthz`, `/readyz`,
-//! `/metrics`, `/v1/status`.
+//! `/metrics`, `/v1/status`. Everybody may ask the first three: they name no image, class or user.
 
 use std::sync::Arc;
 
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
+use super::allowed::{Access, Guard, allowed};
+use crate::access::Need;
 use crate::query::answer::{API_VERSION, PartitionStatus};
 use crate::telemetry::Metrics;
 
 /// Lag in seconds above which a process is not ready. Below that it is better than none: under load no process is up to
 /// date at every moment.
 const MOST_BEHIND: u64 = 60;
+
+/// What the status needs.
+pub(super) const STATUS: Need = Need::read("get", "status");
 
 /// The status of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,13 +54,15 @@ impl Status {
 /// The source of the status.
 pub type Source = Arc<dyn Fn() -> Status + Send + Sync>;
 
-/// The routes.
-pub fn probes(metrics: Metrics, status: Source) -> Router {
+/// The routes. The status is for those who may read.
+pub fn probes(metrics: Metrics, status: Source, access: &Access) -> Router {
     let asked = Arc::clone(&status);
+    let guard = Guard { access: access.clone(), need: STATUS };
+    let tell = get(move || async move { Json(asked()) }).route_layer(from_fn_with_state(guard, allowed));
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/metrics", get(move || async move { metrics.text() }))
-        .route("/v1/status", get(move || async move { Json(asked()) }))
+        .route("/v1/status", tell)
         .route(
             "/readyz",
             get(move || async move {

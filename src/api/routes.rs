@@ -11,11 +11,13 @@ use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
 use super::addresses::{self, Addresses};
+use super::allowed::{Access, Guard, allowed};
 use super::read::objects;
 use super::{
-    Ask, Command, Declare, Router, allowed, backup, conditional, error, openapi, read, rebuild, restored,
-    stream, subscribe, write,
+    Ask, Command, Declare, Router, backup, conditional, error, openapi, read, rebuild, restored, stream,
+    subscribe, write,
 };
+use crate::access::Need;
 use crate::api::ApiError;
 
 /// The process behind the API, with the parts that it has.
@@ -27,8 +29,8 @@ pub struct Api {
     pub declare: Result<Arc<dyn Declare>, &'static str>,
     /// Plans and rebuilds; only in a process that answers queries.
     pub command: Option<Arc<dyn Command>>,
-    /// The token with which users may declare and command from other machines.
-    pub token: Option<Arc<str>>,
+    /// Who may use it.
+    pub access: Access,
 }
 
 /// Bytes of a body that anybody may send: every connection may have one.
@@ -36,8 +38,8 @@ const SMALL: usize = 256 << 10;
 
 const ONLY_PUBLISHES: &str = "this clade only publishes: ask one that serves (clade serve), with --server";
 
-/// A route: path, method, the part of the process that handles it, and who may use it.
-struct Route(&'static str, MethodFilter, Handler, Access);
+/// A route: path, method, the part of the process that handles it, and what a user needs for it.
+struct Route(&'static str, MethodFilter, Handler, Need);
 
 /// Handlers by the part of the process that they need.
 enum Handler {
@@ -48,68 +50,129 @@ enum Handler {
     Command(fn() -> MethodRouter<Arc<dyn Command>>),
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
-    /// Everybody whom the network lets through.
-    Anybody,
-    /// Users on this machine, or with the token.
-    Commanders,
-}
-
-use Access::{Anybody, Commanders};
-
 const GET: MethodFilter = MethodFilter::GET;
 const POST: MethodFilter = MethodFilter::POST;
 const DELETE: MethodFilter = MethodFilter::DELETE;
 
 const ROUTES: &[Route] = &[
-    Route("/v1/images", GET, Handler::Ask(|| get(read::images)), Anybody),
-    Route("/v1/tags", GET, Handler::Ask(|| get(read::tags)), Anybody),
-    Route("/v1/classes", GET, Handler::Ask(|| get(read::classes)), Anybody),
-    Route("/v1/groups", GET, Handler::Ask(|| get(read::groups)), Anybody),
-    Route("/v1/ancestors", GET, Handler::Ask(|| get(read::ancestors)), Anybody),
-    Route("/v1/descendants", GET, Handler::Ask(|| get(read::descendants)), Anybody),
-    Route("/v1/explain", GET, Handler::Ask(|| get(read::explain)), Anybody),
-    Route("/v1/resolve", GET, Handler::Ask(|| get(objects::resolve)), Anybody),
+    Route("/v1/images", GET, Handler::Ask(|| get(read::images)), Need::read("list", "images")),
+    Route("/v1/tags", GET, Handler::Ask(|| get(read::tags)), Need::read("list", "tags")),
+    Route("/v1/classes", GET, Handler::Ask(|| get(read::classes)), Need::read("list", "imageclasses")),
+    Route("/v1/groups", GET, Handler::Ask(|| get(read::groups)), Need::read("list", "imageclassgroups")),
+    Route("/v1/ancestors", GET, Handler::Ask(|| get(read::ancestors)), Need::read("get", "images")),
+    Route("/v1/descendants", GET, Handler::Ask(|| get(read::descendants)), Need::read("get", "images")),
+    Route("/v1/explain", GET, Handler::Ask(|| get(read::explain)), Need::read("get", "images")),
+    Route("/v1/resolve", GET, Handler::Ask(|| get(objects::resolve)), Need::read("get", "images")),
     Route(
         "/v1/lookup",
         POST,
         Handler::Ask(|| post(objects::lookup).layer(DefaultBodyLimit::max(SMALL))),
-        Anybody,
+        Need::read("get", "images"),
     ),
-    Route("/v1/images/{image}", GET, Handler::Ask(|| get(objects::image)), Anybody),
-    Route("/v1/images/{image}/explain", GET, Handler::Ask(|| get(objects::explain)), Anybody),
-    Route("/v1/images/{image}/ancestors", GET, Handler::Ask(|| get(objects::ancestors)), Anybody),
-    Route("/v1/images/{image}/descendants", GET, Handler::Ask(|| get(objects::descendants)), Anybody),
-    Route("/v1/images/{image}/equivalents", GET, Handler::Ask(|| get(objects::equivalents)), Anybody),
-    Route("/v1/chains/{chain}", GET, Handler::Ask(|| get(objects::chain)), Anybody),
-    Route("/v1/usage", GET, Handler::Ask(|| get(read::usage)), Anybody),
-    Route("/v1/coverage", GET, Handler::Ask(|| get(read::coverage)), Anybody),
-    Route("/v1/unknown-bases", GET, Handler::Ask(|| get(read::unknown_bases)), Anybody),
-    Route("/v1/versions", GET, Handler::Ask(|| get(stream::versions)), Anybody),
-    Route("/v1/lineage", GET, Handler::Ask(|| get(stream::lineage)), Anybody),
-    Route("/v1/subscribe/{topic}", GET, Handler::AskAtOnce(|| get(subscribe::subscribe)), Anybody),
-    Route("/v1/backup", POST, Handler::AskAtOnce(|| post(backup::backup)), Commanders),
-    Route("/v1/apply", POST, Handler::Declare(|| post(write::apply)), Commanders),
-    Route("/v1/classes", DELETE, Handler::Declare(|| delete(write::delete_class)), Commanders),
-    Route("/v1/groups", DELETE, Handler::Declare(|| delete(write::delete_group)), Commanders),
-    Route("/v1/rebuilds", GET, Handler::Command(|| get(rebuild::list)), Anybody),
+    Route("/v1/images/{image}", GET, Handler::Ask(|| get(objects::image)), Need::read("get", "images")),
+    Route(
+        "/v1/images/{image}/explain",
+        GET,
+        Handler::Ask(|| get(objects::explain)),
+        Need::read("get", "images"),
+    ),
+    Route(
+        "/v1/images/{image}/ancestors",
+        GET,
+        Handler::Ask(|| get(objects::ancestors)),
+        Need::read("get", "images"),
+    ),
+    Route(
+        "/v1/images/{image}/descendants",
+        GET,
+        Handler::Ask(|| get(objects::descendants)),
+        Need::read("get", "images"),
+    ),
+    Route(
+        "/v1/images/{image}/equivalents",
+        GET,
+        Handler::Ask(|| get(objects::equivalents)),
+        Need::read("get", "images"),
+    ),
+    Route("/v1/chains/{chain}", GET, Handler::Ask(|| get(objects::chain)), Need::read("get", "images")),
+    Route("/v1/usage", GET, Handler::Ask(|| get(read::usage)), Need::read("list", "images")),
+    Route("/v1/coverage", GET, Handler::Ask(|| get(read::coverage)), Need::read("list", "images")),
+    Route("/v1/unknown-bases", GET, Handler::Ask(|| get(read::unknown_bases)), Need::read("list", "images")),
+    Route("/v1/versions", GET, Handler::Ask(|| get(stream::versions)), Need::read("list", "imageclasses")),
+    Route("/v1/lineage", GET, Handler::Ask(|| get(stream::lineage)), Need::read("list", "images")),
+    Route(
+        "/v1/subscribe/{topic}",
+        GET,
+        Handler::AskAtOnce(|| get(subscribe::subscribe)),
+        Need::read("watch", "images"),
+    ),
+    Route(
+        "/v1/backup",
+        POST,
+        Handler::AskAtOnce(|| post(backup::backup)),
+        Need::command("create", "backups"),
+    ),
+    Route(
+        "/v1/apply",
+        POST,
+        Handler::Declare(|| post(write::apply)),
+        Need::declare("update", "imageclasses"),
+    ),
+    Route(
+        "/v1/classes",
+        DELETE,
+        Handler::Declare(|| delete(write::delete_class)),
+        Need::declare("delete", "imageclasses"),
+    ),
+    Route(
+        "/v1/groups",
+        DELETE,
+        Handler::Declare(|| delete(write::delete_group)),
+        Need::declare("delete", "imageclassgroups"),
+    ),
+    Route("/v1/rebuilds", GET, Handler::Command(|| get(rebuild::list)), Need::read("list", "rebuilds")),
     Route(
         "/v1/rebuilds/plan",
         POST,
         Handler::Command(|| post(rebuild::plan).layer(DefaultBodyLimit::max(SMALL))),
-        Anybody,
+        Need::read("get", "rebuilds"),
     ),
-    Route("/v1/rebuilds/{id}", GET, Handler::Command(|| get(rebuild::show)), Anybody),
-    Route("/v1/rebuilds", POST, Handler::Command(|| post(rebuild::start)), Commanders),
-    Route("/v1/rebuilds/{id}/pause", POST, Handler::Command(|| post(rebuild::pause)), Commanders),
-    Route("/v1/rebuilds/{id}/resume", POST, Handler::Command(|| post(rebuild::resume)), Commanders),
-    Route("/v1/rebuilds/{id}/cancel", POST, Handler::Command(|| post(rebuild::cancel)), Commanders),
+    Route("/v1/rebuilds/{id}", GET, Handler::Command(|| get(rebuild::show)), Need::read("get", "rebuilds")),
+    Route(
+        "/v1/rebuilds",
+        POST,
+        Handler::Command(|| post(rebuild::start)),
+        Need::command("create", "rebuilds"),
+    ),
+    Route(
+        "/v1/rebuilds/{id}/pause",
+        POST,
+        Handler::Command(|| post(rebuild::pause)),
+        Need::command("update", "rebuilds"),
+    ),
+    Route(
+        "/v1/rebuilds/{id}/resume",
+        POST,
+        Handler::Command(|| post(rebuild::resume)),
+        Need::command("update", "rebuilds"),
+    ),
+    Route(
+        "/v1/rebuilds/{id}/cancel",
+        POST,
+        Handler::Command(|| post(rebuild::cancel)),
+        Need::command("update", "rebuilds"),
+    ),
 ];
+
+/// What users need for the routes: the roles in `deploy/` give it.
+#[cfg(feature = "internals")]
+pub fn needs() -> impl Iterator<Item = Need> {
+    ROUTES.iter().map(|Route(.., need)| *need).chain([super::probe::STATUS])
+}
 
 /// The routes of a process. A route whose part the process lacks names the process to use instead.
 pub fn router(api: &Api) -> Router {
-    let add = |router: Router, Route(path, method, handler, access): &Route| {
+    let add = |router: Router, Route(path, method, handler, need): &Route| {
         let routes = match handler {
             Handler::Ask(routes) => api.ask.clone().map(|ask| {
                 let conditional = from_fn_with_state(Arc::clone(&ask), conditional::conditional);
@@ -127,10 +190,10 @@ pub fn router(api: &Api) -> Router {
         };
         let routes = match routes {
             None => on(*method, move || async move { ApiError::invalid(refusal) }),
-            Some(routes) if *access == Commanders => {
-                routes.route_layer(from_fn_with_state(api.token.clone(), allowed::commands))
+            Some(routes) => {
+                let guard = Guard { access: api.access.clone(), need: *need };
+                routes.route_layer(from_fn_with_state(guard, allowed))
             }
-            Some(routes) => routes,
         };
         router.route(path, routes)
     };

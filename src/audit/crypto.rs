@@ -1,13 +1,13 @@
 //! The cryptography that a store's client signs its requests with. It is OpenSSL's, so that no second library for
 //! cryptography comes in.
 
+use crate::crypto::hash::{Hasher, MessageDigest};
+use crate::crypto::pkey::{PKey, Private};
+use crate::crypto::sign::Signer as OpensslSigner;
 use object_store::Error;
 use object_store::client::{
     CryptoProvider, DigestAlgorithm, DigestContext, HmacContext, Signer, SigningAlgorithm,
 };
-use openssl::hash::{Hasher, MessageDigest};
-use openssl::pkey::{PKey, Private};
-use openssl::sign::Signer as OpensslSigner;
 
 /// SHA-256 and HMAC-SHA-256.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
+use crate::crypto::pkey::{Id, PKey, Private, Public};
+use crate::crypto::sign::{Signer, Verifier};
 use data_encoding::BASE64;
-use openssl::pkey::{Id, PKey, Private, Public};
-use openssl::sign::{Signer, Verifier};
 
 use super::AuditError;
 
@@ -74,7 +74,7 @@ impl SigningKey {
 
     pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, String> {
         let sign = || Signer::new_without_digest(&self.key)?.sign_oneshot_to_vec(message);
-        sign().map_err(|error: openssl::error::ErrorStack| format!("cannot sign: {error}"))
+        sign().map_err(|error: crate::crypto::error::ErrorStack| format!("cannot sign: {error}"))
     }
 }
 

@@ -6,16 +6,12 @@ use super::copying::Copying;
 use super::error::CliError;
 use super::output;
 use super::patience::once_it_is_time;
-use crate::api::Client;
+use crate::api::{Client, Server};
 use crate::log::Copies as _;
 use crate::log::embedded::{EmbeddedLog, Restored, Restoring};
 use crate::node::local;
 
-pub(super) fn backup(
-    server: Option<(&str, Option<String>)>,
-    here: Here<'_>,
-    args: &BackupArgs,
-) -> Result<(), CliError> {
+pub(super) fn backup(server: Option<Server>, here: Here<'_>, args: &BackupArgs) -> Result<(), CliError> {
     if server.is_none() && !local::exists(here.dir) {
         return Err(nothing_in(here.dir));
     }

@@ -4,9 +4,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::args::Args;
 use super::error::CliError;
-use super::progress;
-use crate::api::Client;
+use super::{progress, secret};
+use crate::api::{Access, Client, Server};
 use crate::engine::Engine;
 use crate::log::LogError;
 use crate::log::embedded::EmbeddedLog;
@@ -15,18 +16,30 @@ use crate::node::{Node, local};
 use crate::processor::Options;
 use crate::telemetry::Telemetry;
 
+/// The server that the arguments name.
+pub(super) fn server(args: &Args, token: Option<String>) -> Result<Option<Server>, CliError> {
+    let Some(url) = args.server.as_deref().map(str::trim) else { return Ok(None) };
+    if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(CliError::Usage(format!("--server {url}: write https://HOST:PORT or http://HOST:PORT")));
+    }
+    let authorities =
+        args.ca_file.as_deref().map(|path| secret::read("the certificates", path)).transpose()?;
+    let authorities = authorities.map(String::into_bytes);
+    Ok(Some(Server { url: url.to_owned(), token, authorities, name: args.tls_server_name.clone() }))
+}
+
 /// Returns a client of the named server; without one, of a follower of the cluster started for this command; without a
 /// cluster, of the data directory.
 pub(super) fn of(
-    server: Option<(&str, Option<String>)>,
+    server: Option<Server>,
     cluster: Option<Config>,
     local: impl FnOnce() -> Result<Client, CliError>,
 ) -> Result<Client, CliError> {
-    if let Some((url, token)) = server {
-        if !url.trim().starts_with("http://") {
-            return Err(CliError::Usage(format!("--server {url}: write http://HOST:PORT")));
-        }
-        return Client::at(url, token, None)?.ok_or_else(|| {
+    if let Some(server) = server {
+        let url = server.url.clone();
+        let client = Client::of_server(server)
+            .map_err(|error| CliError::Failed(format!("cannot ask the clade at {url}: {error}")))?;
+        return client.ok_or_else(|| {
             CliError::Failed(format!("no clade answers at {url}: is it running, and is that its address?"))
         });
     }
@@ -106,13 +119,13 @@ pub(super) fn nothing_in(dir: &Path) -> CliError {
 
 /// A client of workers that were started for this command.
 pub(super) fn here(engine: Arc<Engine>, telemetry: &Telemetry) -> Result<Client, CliError> {
-    Ok(Client::of(Node::of(engine, telemetry)?.router(None, false))?)
+    Ok(Client::of(Node::of(engine, telemetry)?.router(Access::default(), false))?)
 }
 
 /// Returns a client of the process that serves the data directory, if there is one.
 fn of_whoever_serves(dir: &Path, token: Option<String>) -> std::io::Result<Option<Client>> {
     match (std::fs::read_to_string(local::address_file(dir)), local::key(dir)) {
-        (Ok(url), Some(key)) => Client::at(&url, token, Some(&key)),
+        (Ok(url), Some(key)) => Client::with_key(&url, token, &key),
         _ => Ok(None),
     }
 }

@@ -29,6 +29,7 @@ mod signed;
 mod status;
 mod stream;
 mod template;
+mod token;
 mod topics;
 mod wait;
 
@@ -119,7 +120,7 @@ fn dispatch(args: Args) -> Result<(), CliError> {
 fn run_command(args: Args, cluster: Option<Config>, telemetry: &Telemetry) -> Result<(), CliError> {
     let dir = args.data_dir()?;
     let token = args.token_file.as_deref().map(|path| secret::read("the token", path)).transpose()?;
-    let server = args.server.as_deref().map(|url| (url, token.clone()));
+    let server = client::server(&args, token.clone())?;
     let here = |command| Here { dir: &dir, command, token, telemetry };
     match args.command {
         Command::Import(_) if server.is_some() => Err(CliError::Usage(
@@ -172,6 +173,7 @@ fn run_command(args: Args, cluster: Option<Config>, telemetry: &Telemetry) -> Re
             once_it_is_time(|| ask(&client, &asked))
         }
         Command::Demo(demo) => demo::demo(args.data_dir, &demo),
+        Command::Token(asked) => token::token(&asked),
         Command::Generate(generate) => generate::generate(&generate),
         Command::Crd => output::documents(&kubernetes::definitions().map_err(CliError::failed)?),
         Command::Completion { shell } => {

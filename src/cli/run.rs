@@ -14,7 +14,7 @@ use crate::telemetry::Telemetry;
 
 pub(super) fn run(dir: &Path, args: &RunArgs, telemetry: &Telemetry) -> Result<(), CliError> {
     let (sources, acting) = (args.sources.sources()?, args.acting.acting()?);
-    let listen = args.commands.listen(args.listen)?;
+    let listen = args.listen.listen()?;
     let audit = args.audit.options(dir)?;
     let engine = Arc::new(local::start(open_log(dir, args.partitions, "run")?, dir, telemetry)?);
     if sources.are_any() {

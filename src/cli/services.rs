@@ -16,7 +16,12 @@ use crate::telemetry::Telemetry;
 
 /// Publishes what the sources say, and takes declarations.
 pub(super) fn watch(cluster: Config, args: &WatchArgs, telemetry: &Telemetry) -> Result<(), CliError> {
-    let (sources, listen) = (args.sources.sources()?, args.commands.listen(args.listen)?);
+    let sources = args.sources.sources()?;
+    // With classes in a cluster it takes no declarations: nothing but its health is left to ask for.
+    let listen = match sources.cluster {
+        Some(_) => args.listen.of_health(),
+        None => args.listen.listen()?,
+    };
     let bootstrap = cluster.bootstrap.clone();
     let log = Arc::new(KafkaLog::open(cluster)?);
     Ok(node::watch(log, telemetry, listen, sources, &mut |url| {
@@ -53,7 +58,7 @@ pub(super) fn rebuilder(
     args: &RebuilderArgs,
     telemetry: &Telemetry,
 ) -> Result<(), CliError> {
-    let listen = args.commands.listen(args.listen)?;
+    let listen = args.listen.listen()?;
     let what = (args.kubernetes.access(), args.rebuilding.acting(None)?);
     let bootstrap = cluster.bootstrap.clone();
     let engine = follow(cluster, &args.snapshots, telemetry)?;
@@ -83,9 +88,10 @@ pub(super) fn auditor(
 
 /// Answers questions.
 pub(super) fn serve(cluster: Config, args: &ServeArgs, telemetry: &Telemetry) -> Result<(), CliError> {
+    let listen = args.listen.listen()?;
     let bootstrap = cluster.bootstrap.clone();
     let engine = follow(cluster, &args.snapshots, telemetry)?;
-    Ok(node::serve(engine, telemetry, args.hosts.listen(args.listen), &mut |url| {
+    Ok(node::serve(engine, telemetry, listen, &mut |url| {
         eprintln!(
             "answering on {url} from {bootstrap}; {url}/readyz tells when it is up to date; stop with Ctrl-C"
         );

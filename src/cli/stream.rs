@@ -183,7 +183,11 @@ pub(super) fn export(client: &Client, args: &ExportArgs) -> Result<(), CliError>
 }
 
 /// Passes the lines of an answer that does not end on, until the command is stopped.
-pub(super) fn until_stopped(client: &Client, path: &str, parameters: &impl Serialize) -> Result<(), CliError> {
+pub(super) fn until_stopped(
+    client: &Client,
+    path: &str,
+    parameters: &impl Serialize,
+) -> Result<(), CliError> {
     pass_on(client, path, parameters, stopped(), |_| {})
 }
 

@@ -101,7 +101,7 @@ impl Cluster {
         Self::with(config.map_err(|error| wrong(&error))?)
     }
 
-    fn with(mut config: Config) -> Result<Self, KubernetesError> {
+    pub(super) fn with(mut config: Config) -> Result<Self, KubernetesError> {
         config.connect_timeout = Some(Duration::from_secs(10));
         config.read_timeout = Some(SILENCE);
         // Its own attempts would stay silent for half a minute below each of clade's.

@@ -21,6 +21,7 @@ mod labels;
 mod lease;
 mod raw;
 mod remembered;
+mod reviews;
 mod size;
 mod status;
 mod watch;
@@ -40,6 +41,7 @@ pub use labels::{
     write_labels,
 };
 pub use lease::{Held, Lease};
+pub use reviews::Reviews;
 #[cfg(feature = "internals")]
 pub use status::status_of;
 pub use watch::watch;

@@ -27,6 +27,7 @@ mod error;
 mod feed;
 mod files;
 mod lease;
+mod listen;
 pub mod local;
 mod processes;
 mod running;
@@ -39,12 +40,13 @@ use std::sync::Arc;
 pub use acting::Acting;
 pub use error::NodeError;
 pub use files::{Taken, take_in, tell};
-pub use processes::{Listen, Told, auditor, label, process, rebuilder, run, serve, watch};
+pub use listen::Listen;
+pub use processes::{Told, auditor, label, process, rebuilder, run, serve, watch};
 pub use running::local_url;
 pub use sources::{ClusterAccess, Sources};
 pub use stop::StopSignals;
 
-use crate::api::{self, Api, Router, Status};
+use crate::api::{self, Access, Api, Router, Status};
 use crate::engine::Engine;
 use crate::log::SharedLog;
 use crate::publisher::{Publishing, Settings};
@@ -96,7 +98,7 @@ impl Node {
     }
 
     /// The routes of the API, and the probes.
-    pub fn router(&self, token: Option<String>, is_declared_in_kubernetes: bool) -> Router {
+    pub fn router(&self, access: Access, is_declared_in_kubernetes: bool) -> Router {
         let declare = match &self.publishing {
             _ if is_declared_in_kubernetes => Err(
                 "classes and groups are custom resources of the cluster that this clade watches: declare and delete them \
@@ -118,13 +120,14 @@ impl Node {
             ask: self.engine.as_ref().map(answers),
             command: self.engine.as_ref().map(commands),
             declare,
-            token: token.map(Arc::from),
+            access,
         };
         let engine = self.engine.clone();
         let status = move || match &engine {
             Some(engine) => Status::new(engine.status(), engine.check().err().map(|error| error.to_string())),
             None => Status::new(Vec::new(), None),
         };
-        api::router(&api).merge(api::probes(self.telemetry.metrics.clone(), Arc::new(status)))
+        let probes = api::probes(self.telemetry.metrics.clone(), Arc::new(status), &api.access);
+        api::router(&api).merge(probes)
     }
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::listen::{Door, Listen};
 use super::running::{self, Process};
 use super::service::Service;
 use super::sources::{ClusterAccess, Sources};
 use super::{Acting, Node, NodeError, acting};
-use crate::api::{self, Status};
+use crate::api::{self, Access, Status};
 use crate::audit::{self, Auditor};
 use crate::engine::{Engine, EngineError, member};
 use crate::log::SharedLog;
@@ -20,16 +21,6 @@ use crate::telemetry::Telemetry;
 
 /// Interval at which a member checks whether its thread has ended.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// The address of a process, and the token for commands from other machines.
-pub struct Listen {
-    /// The address; port 0 takes a free port.
-    pub address: SocketAddr,
-    /// The token for commands.
-    pub token: Option<String>,
-    /// Names by which the process is known, besides local ones.
-    pub hosts: Vec<String>,
-}
 
 /// Called with the address of the API once it listens.
 pub type Told<'a> = &'a mut dyn FnMut(&str) -> Result<(), NodeError>;
@@ -51,15 +42,17 @@ pub fn run(
         let is_declared_in_kubernetes = cluster.is_some();
         let lease = cluster.clone().zip(sources.cluster.clone());
         let (mut led, notifications) = node.sources(sources, cluster.as_ref())?;
+        let Door { access, tls, looking } = listen.open().await?;
         let mut always = vec![acting::engine(Arc::clone(&engine))];
+        always.extend(looking);
         always.extend(audit.map(auditor_service));
         led.extend(cluster.clone().map(|cluster| acting::labels(&node, cluster, acting.label_rate)));
         if cluster.is_some() || acting.sink.is_some() {
             led.push(acting::rebuilds(&node, engine, cluster, acting.sink, acting.rebuilds));
         }
-        let router = api::known_hosts(node.router(listen.token, is_declared_in_kubernetes), &listen.hosts);
-        let router = api::identified(router, key);
-        Ok(Process { listen: listen.address, router: router.merge(notifications), always, led, lease })
+        let router = api::known_hosts(node.router(access, is_declared_in_kubernetes), &listen.hosts);
+        let router = api::identified(router, key).merge(notifications);
+        Ok(Process { listen: listen.address(), tls, router, always, led, lease })
     };
     running::run(build, told)
 }
@@ -78,9 +71,10 @@ pub fn watch(
         let is_declared_in_kubernetes = cluster.is_some();
         let lease = cluster.clone().zip(sources.cluster.clone());
         let (led, notifications) = node.sources(sources, cluster.as_ref())?;
-        let router = api::known_hosts(node.router(listen.token, is_declared_in_kubernetes), &listen.hosts);
+        let Door { access, tls, looking } = listen.open().await?;
+        let router = api::known_hosts(node.router(access, is_declared_in_kubernetes), &listen.hosts);
         let router = router.merge(notifications);
-        Ok(Process { listen: listen.address, router, always: Vec::new(), led, lease })
+        Ok(Process { listen: listen.address(), tls, router, always: looking, led, lease })
     };
     running::run(build, told)
 }
@@ -98,25 +92,33 @@ pub fn process(
         let waiting = || "the group has assigned no partitions to this process yet".to_owned();
         Status::new(asked.status(), (!asked.has_joined()).then(waiting))
     };
-    let router = api::probes(options.metrics.clone(), Arc::new(status));
+    let router = api::probes(options.metrics.clone(), Arc::new(status), &Access::default());
     let options = options.clone();
     // The member joins only when the process listens: a process that cannot start must not move everybody's partitions.
     let always =
         vec![Service::new("member", async move { Member::start(log, options, handle)?.ended().await })];
-    running::run(async || Ok(Process { listen, router, always, led: Vec::new(), lease: None }), told)
+    running::run(
+        async || Ok(Process { listen, tls: None, router, always, led: Vec::new(), lease: None }),
+        told,
+    )
 }
 
 /// `clade serve`: answers queries.
 pub fn serve(
     engine: Arc<Engine>,
     telemetry: &Telemetry,
-    Listen { address: listen, token, hosts }: Listen,
+    listen: Listen,
     told: Told<'_>,
 ) -> Result<(), NodeError> {
     let node = Node::new(SharedLog::clone(engine.log()), telemetry).with_engine(Arc::clone(&engine));
-    let always = vec![acting::engine(engine)];
-    let router = api::known_hosts(node.router(token, false), &hosts);
-    running::run(async || Ok(Process { listen, router, always, led: Vec::new(), lease: None }), told)
+    let build = async || {
+        let Door { access, tls, looking } = listen.open().await?;
+        let mut always = vec![acting::engine(engine)];
+        always.extend(looking);
+        let router = api::known_hosts(node.router(access, false), &listen.hosts);
+        Ok(Process { listen: listen.address(), tls, router, always, led: Vec::new(), lease: None })
+    };
+    running::run(build, told)
 }
 
 /// `clade label`: labels Image objects.
@@ -131,8 +133,9 @@ pub fn label(
     let build = async || {
         let cluster = access.connect().await?;
         let led = vec![acting::labels(&node, cluster.clone(), rate)];
-        let router = api::probes(telemetry.metrics.clone(), Arc::new(|| Status::new(Vec::new(), None)));
-        Ok(Process { listen, router, always: Vec::new(), led, lease: Some((cluster, access)) })
+        let status = || Status::new(Vec::new(), None);
+        let router = api::probes(telemetry.metrics.clone(), Arc::new(status), &Access::default());
+        Ok(Process { listen, tls: None, router, always: Vec::new(), led, lease: Some((cluster, access)) })
     };
     running::run(build, told)
 }
@@ -157,10 +160,12 @@ pub fn rebuilder(
             None => None,
         };
         let lease = cluster.clone().zip(access);
-        let always = vec![acting::engine(Arc::clone(&engine))];
+        let Door { access, tls, looking } = listen.open().await?;
+        let mut always = vec![acting::engine(Arc::clone(&engine))];
+        always.extend(looking);
         let led = vec![acting::rebuilds(&node, engine, cluster, acting.sink, acting.rebuilds)];
-        let router = api::known_hosts(node.router(listen.token, false), &listen.hosts);
-        Ok(Process { listen: listen.address, router, always, led, lease })
+        let router = api::known_hosts(node.router(access, false), &listen.hosts);
+        Ok(Process { listen: listen.address(), tls, router, always, led, lease })
     };
     running::run(build, told)
 }
@@ -177,9 +182,12 @@ pub fn auditor(
         let behind = || "what is on the log already is not in the trail yet".to_owned();
         Status::new(Vec::new(), (!handle.is_complete()).then(behind))
     };
-    let router = api::probes(telemetry.metrics.clone(), Arc::new(status));
+    let router = api::probes(telemetry.metrics.clone(), Arc::new(status), &Access::default());
     let always = vec![auditor_service(auditor)];
-    running::run(async || Ok(Process { listen, router, always, led: Vec::new(), lease: None }), told)
+    running::run(
+        async || Ok(Process { listen, tls: None, router, always, led: Vec::new(), lease: None }),
+        told,
+    )
 }
 
 fn auditor_service(auditor: Auditor) -> Service {

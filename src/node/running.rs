@@ -8,7 +8,7 @@ use super::lease::{Leading, acquire};
 use super::service::{Running, Service};
 use super::sources::ClusterAccess;
 use super::stop::StopSignals;
-use crate::api::{self, Router};
+use crate::api::{self, Router, Tls};
 use crate::kubernetes::Cluster;
 
 /// Time limit for all services to let go at a stop: a member of a consumer group hands over its partitions. Shorter than
@@ -20,6 +20,8 @@ const LEAVING: Duration = Duration::from_secs(5);
 /// A process that is ready to run.
 pub(super) struct Process {
     pub(super) listen: SocketAddr,
+    /// The certificate, if it speaks TLS.
+    pub(super) tls: Option<Tls>,
     pub(super) router: Router,
     /// The services that every instance runs.
     pub(super) always: Vec<Service>,
@@ -69,14 +71,14 @@ async fn work(
     running: &mut Running,
     leading: &mut Option<Leading>,
 ) -> Result<(), NodeError> {
-    let Process { listen, router, always, led, lease } = build().await?;
+    let Process { listen, tls, router, always, led, lease } = build().await?;
     let listener = tokio::net::TcpListener::bind(listen)
         .await
         .map_err(|error| NodeError::Listen(format!("cannot listen on {listen}: {error}")))?;
-    let url = local_url(listener.local_addr()?);
+    let url = local_url(listener.local_addr()?, tls.is_some());
     told(&url)?;
     println!("{url}");
-    running.start([Service::new("API", async move { Ok(api::serve(listener, router).await?) })]);
+    running.start([Service::new("API", async move { Ok(api::serve(listener, router, tls).await?) })]);
     running.start(always);
     if let Some((cluster, access)) = lease {
         *leading = tokio::select! {
@@ -96,11 +98,12 @@ async fn work(
 
 /// The address at which this machine reaches a process that listens there. A process that listens on all interfaces
 /// listens on the local one too.
-pub fn local_url(listen: SocketAddr) -> String {
+pub fn local_url(listen: SocketAddr, has_tls: bool) -> String {
     let here: IpAddr = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    format!("http://{}", SocketAddr::new(here, listen.port()))
+    let scheme = if has_tls { "https" } else { "http" };
+    format!("{scheme}://{}", SocketAddr::new(here, listen.port()))
 }

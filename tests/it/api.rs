@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
 use axum::http::{HeaderMap, Request, StatusCode};
-use clade::api::{Api, Ask, Router, router};
+use clade::api::{Access, Api, Ask, Router, router};
 use clade::log::SharedLog;
 use clade::oci::{Digest, LayerChain, LayerIdentity};
 use clade::query::answer::PartitionStatus;
@@ -55,7 +55,12 @@ impl Asked {
 
 fn api_of(world: &World) -> Router {
     let shown = Shown { view: Arc::clone(&world.view), log: SharedLog::clone(&world.log) };
-    router(&Api { ask: Some(Arc::new(shown)), declare: Err("not here"), command: None, token: None })
+    router(&Api {
+        ask: Some(Arc::new(shown)),
+        declare: Err("not here"),
+        command: None,
+        access: Access::default(),
+    })
 }
 
 async fn ask(api: &Router, path: &str, headers: &[(&str, &str)]) -> Asked {

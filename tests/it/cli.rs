@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 
 use crate::support::digest;
 
+mod asked;
 mod backup;
 mod damaged;
 mod demo;
+mod encrypted;
 mod errors;
 mod exported;
 mod lists;

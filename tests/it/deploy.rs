@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
+use clade::access::{Need, Scope};
 use clade::record::Topic;
 use clade::topics::DEFAULT_PARTITIONS;
 use serde_json::Value as Json;
@@ -176,6 +177,45 @@ fn kubernetes_starts_commands_that_exist_where_its_probes_look() {
         services,
         ["watch", "process", "serve", "label", "auditor", "rebuilder", "run"].map(str::to_owned).into()
     );
+}
+
+/// That a role gives a verb on a resource of clade's group.
+fn gives(role: &Json, verb: &str, resource: &str) -> bool {
+    let has = |list: &Json, name: &str| list.as_array().unwrap().iter().any(|of| of == name);
+    let rules = role["rules"].as_array().unwrap().iter();
+    let mut ours = rules.filter(|rule| has(&rule["apiGroups"], "clade.dev"));
+    ours.any(|rule| has(&rule["verbs"], verb) && has(&rule["resources"], resource))
+}
+
+#[test]
+fn the_roles_of_users_give_what_the_routes_need_and_the_guide_has_every_scope() {
+    let roles: Vec<Json> = serde_saphyr::from_multiple(&read("deploy/base/users.yaml")).unwrap();
+    let role = |name: &str| roles.iter().find(|role| role["metadata"]["name"] == name).unwrap();
+    let (reader, commander) = (role("clade-reader"), role("clade-commander"));
+    for Need { scope, verb, resource } in clade::api::needs() {
+        assert_eq!(gives(reader, verb, resource), scope == Scope::Read, "{verb} {resource}");
+        assert_eq!(gives(commander, verb, resource), scope != Scope::Declare, "{verb} {resource}");
+        let guide = read("docs/guides/access.md");
+        let row = guide.lines().find(|line| line.starts_with(&format!("| `{scope}` |"))).unwrap();
+        assert!(
+            row.contains(&format!("`{verb}`")) && row.contains(&format!("`{resource}`")),
+            "{verb} {resource}"
+        );
+    }
+}
+
+#[test]
+fn the_services_that_answer_are_told_of_tls_and_of_who_asks_by_variables_that_they_read() {
+    let patch: Json = serde_saphyr::from_str(&read("deploy/components/encrypted/pod.yaml")).unwrap();
+    let pod = &patch["spec"]["template"]["spec"]["containers"][0];
+    for service in ["serve", "rebuilder", "run"] {
+        let help = Command::new(env!("CARGO_BIN_EXE_clade")).args([service, "--help"]).output().unwrap();
+        let help = String::from_utf8(help.stdout).unwrap();
+        for variable in pod["env"].as_array().unwrap() {
+            let name = variable["name"].as_str().unwrap();
+            assert!(help.contains(&format!("[env: {name}=]")), "clade {service} reads no {name}");
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 # Checks deploy/ on a real API server, whose folder CLADE_TEST_KUBERNETES names (with-cluster.sh): every overlay is applied
 # to a namespace of its own, without a warning; its pods pass Pod Security `restricted`; each ServiceAccount may do what it
 # must, and no more. Strimzi's and the Prometheus operator's objects are checked against their CRDs, OpenShift's Route
-# against nothing. The alert rules are checked and tried by promtool.
+# and cert-manager's objects against nothing. The alert rules are checked and tried by promtool.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -25,23 +25,29 @@ established() { # ARGUMENT…: waits for definitions; kubectl does not for those
   fail "not established: $(cat "$work/established")"
 }
 
-foreign_kinds() { # the kinds that somebody else brings
-  local crds; crds=$("$here/crds/crds.sh")
-  cat >"$work/route.yaml" <<'YAML'
+anything() { # GROUP KIND PLURAL: a kind of somebody else's, of which nothing is checked
+  kubectl apply --server-side --force-conflicts -f - >/dev/null <<YAML
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
-metadata: {name: routes.route.openshift.io}
+metadata: {name: $3.$1}
 spec:
-  group: route.openshift.io
+  group: $1
   scope: Namespaced
-  names: {kind: Route, listKind: RouteList, plural: routes, singular: route}
+  names: {kind: $2, listKind: $2List, plural: $3, singular: ${2,,}}
   versions:
   - name: v1
     served: true
     storage: true
     schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 YAML
-  kubectl apply --server-side --force-conflicts -f "$crds" -f "$here/openshift-crds.yaml" -f "$work/route.yaml" >/dev/null
+}
+
+foreign_kinds() { # the kinds that somebody else brings
+  local crds; crds=$("$here/crds/crds.sh")
+  anything route.openshift.io Route routes
+  anything cert-manager.io Certificate certificates
+  anything cert-manager.io Issuer issuers
+  kubectl apply --server-side --force-conflicts -f "$crds" -f "$here/openshift-crds.yaml" >/dev/null
   established crd --all
 }
 
@@ -110,6 +116,11 @@ nothing() { # lines for a service that has nothing to do with the API server
     'patch imageclasses.clade.dev --subresource status' 'list images.image.openshift.io' 'create leases.coordination.k8s.io' \
     'create events.events.k8s.io' 'create pods' '* *'
 }
+
+reviews() { # lines for a service that asks whose a token is, and has nothing else to do with the API server
+  printf "$1 %s\n" 'yes create tokenreviews.authentication.k8s.io' 'yes create subjectaccessreviews.authorization.k8s.io'
+}
+nothing_else() { nothing "$1" | grep -v '\* \*'; }
 
 classes='
 WHO yes list imageclasses.clade.dev
@@ -216,9 +227,10 @@ restricted 1
 {
   as clade "$classes" "$never" "$builds_nothing" "$sees_none"
   echo clade no create leases.coordination.k8s.io
+  reviews clade
 } | rights
 
-install kafka monitoring
+install kafka monitoring cert-manager
 restricted 6
 kubectl --namespace "$namespace" apply --dry-run=server -f "$deploy/strimzi/kafka.yaml" >/dev/null
 alerts
@@ -232,7 +244,10 @@ alerts
   echo clade-watch no update leases.coordination.k8s.io/clade-label
   nothing clade-auditor
   nothing clade-process
-  nothing clade-serve
+  nothing_else clade-serve
+  reviews clade-serve
+  reviews clade-rebuilder
+  echo clade-watch no create tokenreviews.authentication.k8s.io
 } | rights
 
 install openshift monitoring route
@@ -250,7 +265,10 @@ grep -q 'runAsUser\|fsGroup:' "$work/openshift.yaml" && complain "the SCC choose
   leases clade-label
   nothing clade-auditor
   nothing clade-process
-  nothing clade-serve
+  nothing_else clade-serve
+  reviews clade-serve
+  reviews clade-rebuilder
+  echo clade-watch no create tokenreviews.authentication.k8s.io
 } | rights
 image=sha256:$(printf %064d $RANDOM)
 kubectl create -f - >/dev/null <<<"{apiVersion: image.openshift.io/v1, kind: Image, metadata: {name: \"$image\"}}"

@@ -4,6 +4,7 @@
 //! check included. Here the connection that has waited longest for its client makes room for a new one.
 
 mod connections;
+mod encrypted;
 mod watched;
 
 use std::convert::Infallible;
@@ -18,7 +19,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
@@ -26,6 +27,8 @@ use tower::ServiceExt as _;
 
 use super::Router;
 use super::stream::Streamed;
+use crate::crypto::Acceptor;
+use crate::reload::FromFiles;
 use crate::retry::{Backoff, Policy};
 use connections::{Connections, Number, Phase};
 use watched::Watched;
@@ -42,8 +45,11 @@ const UNSENT: usize = 64 << 10;
 const BUSY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
 
-/// Serves requests for as long as it is polled. Dropping it closes all connections.
-pub async fn serve(listener: TcpListener, router: Router) -> std::io::Result<()> {
+/// The certificate that new connections get.
+pub type Tls = Arc<FromFiles<Acceptor>>;
+
+/// Serves requests for as long as it is polled, over TLS if there is a certificate. Dropping it closes all connections.
+pub async fn serve(listener: TcpListener, router: Router, tls: Option<Tls>) -> std::io::Result<()> {
     let connections = Shared::default();
     let mut tasks = JoinSet::new();
     let mut sweep = tokio::time::interval(SWEEP);
@@ -53,7 +59,8 @@ pub async fn serve(listener: TcpListener, router: Router) -> std::io::Result<()>
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     backoff.succeeded();
-                    connect(&connections, &mut tasks, stream, peer, &router);
+                    let service = Service { peer, router: router.clone(), tls: tls.clone() };
+                    connect(&connections, &mut tasks, stream, service);
                 }
                 // The client has given up meanwhile.
                 Err(error) if is_of_the_client(&error) => {}
@@ -103,14 +110,15 @@ impl Drop for Place {
     }
 }
 
-fn connect(
-    connections: &Shared,
-    tasks: &mut JoinSet<()>,
-    mut stream: TcpStream,
+/// What a connection gets.
+struct Service {
     peer: SocketAddr,
-    router: &Router,
-) {
-    let admitted = connections.lock().admit(peer.ip().to_canonical(), Instant::now());
+    router: Router,
+    tls: Option<Tls>,
+}
+
+fn connect(connections: &Shared, tasks: &mut JoinSet<()>, mut stream: TcpStream, service: Service) {
+    let admitted = connections.lock().admit(service.peer.ip().to_canonical(), Instant::now());
     let Some((number, closed)) = admitted else {
         tasks.spawn(async move {
             let _ = tokio::time::timeout(SWEEP, stream.write_all(BUSY)).await;
@@ -118,24 +126,41 @@ fn connect(
         return;
     };
     let place = Arc::new(Place { connections: connections.clone(), number });
-    let router = router.clone();
     tasks.spawn(async move {
         tokio::select! {
-            () = converse(stream, peer, place, router) => {}
+            () = converse(stream, place, service) => {}
             // The other end of the channel is in the table, and is dropped to close the connection.
             _ = closed => {}
         }
     });
 }
 
-/// Answers the requests of a connection until one side closes it.
-async fn converse(stream: TcpStream, peer: SocketAddr, place: Arc<Place>, router: Router) {
+/// Answers the requests of a connection until one side closes it. A handshake has its time from the place, as a request has.
+async fn converse(stream: TcpStream, place: Arc<Place>, Service { peer, router, tls }: Service) {
     let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else { return answer_all(bounded(stream), peer, place, router).await };
+    let Some(stream) = encrypted::expected(stream).await else { return };
+    match tls.current().accept(bounded(stream)).await {
+        Ok(stream) => answer_all(stream, peer, place, router).await,
+        Err(error) => tracing::debug!(%peer, %error, "a handshake has failed"),
+    }
+}
+
+/// The stream, which ends when its client takes nothing for too long.
+fn bounded(stream: TcpStream) -> std::pin::Pin<Box<TimeoutStream<TcpStream>>> {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(STALLED));
+    Box::pin(stream)
+}
+
+async fn answer_all(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: SocketAddr,
+    place: Arc<Place>,
+    router: Router,
+) {
     let answer = service_fn(|request| answer(request, peer, Arc::clone(&place), router.clone()));
-    let served =
-        http1::Builder::new().max_buf_size(UNSENT).serve_connection(TokioIo::new(Box::pin(stream)), answer);
+    let served = http1::Builder::new().max_buf_size(UNSENT).serve_connection(TokioIo::new(stream), answer);
     if let Err(error) = served.await {
         tracing::debug!(%peer, %error, "a connection has ended");
     }

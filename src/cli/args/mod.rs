@@ -4,11 +4,13 @@ mod ask;
 mod audit;
 mod backup;
 mod kubernetes;
+mod listen;
 mod log;
 mod rebuild;
 mod registry;
 mod services;
 mod subscribe;
+mod token;
 mod unused;
 
 use std::path::PathBuf;
@@ -29,6 +31,7 @@ pub(in crate::cli) use audit::{
 };
 pub(in crate::cli) use backup::BackupArgs;
 pub(in crate::cli) use kubernetes::{KubernetesArgs, LabellingArgs};
+pub(in crate::cli) use listen::ListenArgs;
 pub(in crate::cli) use log::{CheckArgs, LogArgs, LogCommand, RepairArgs};
 pub(in crate::cli) use rebuild::{RebuildArgs, RebuildCommand, RebuildingArgs, StartRebuildArgs};
 pub(in crate::cli) use registry::RegistryArgs;
@@ -37,6 +40,7 @@ pub(in crate::cli) use services::{
     WatchArgs,
 };
 pub(in crate::cli) use subscribe::SubscribeArgs;
+pub(in crate::cli) use token::TokenArgs;
 pub(in crate::cli) use unused::unused;
 
 /// Which container images are built on what, and is it the current version?
@@ -60,9 +64,17 @@ pub(in crate::cli) struct Args {
     #[arg(long, global = true, env = "CLADE_SERVER", value_name = "URL")]
     pub(in crate::cli) server: Option<String>,
 
-    /// File with the token that the server requires for declarations and commands from other machines
+    /// File with the token that shows the server who asks
     #[arg(long, global = true, env = "CLADE_TOKEN_FILE", value_name = "FILE")]
     pub(in crate::cli) token_file: Option<PathBuf>,
+
+    /// File with the certificates of the authorities that the server's may be of [default: the system's]
+    #[arg(long, global = true, env = "CLADE_CA_FILE", value_name = "FILE")]
+    pub(in crate::cli) ca_file: Option<PathBuf>,
+
+    /// Name that the server's certificate is for, if not that in its address
+    #[arg(long, global = true, env = "CLADE_TLS_SERVER_NAME", value_name = "NAME")]
+    pub(in crate::cli) tls_server_name: Option<String>,
 
     /// Write log lines to stderr (CLADE_LOG=filter for more)
     #[arg(long, short, global = true)]
@@ -132,6 +144,8 @@ pub(in crate::cli) enum Command {
     Demo(DemoArgs),
     /// Write a generated registry's history as JSON lines
     Generate(GenerateArgs),
+    /// Make a token, and print its line for the file of tokens
+    Token(TokenArgs),
     /// Print the definitions of the custom resources ImageClass and ImageClassGroup
     Crd,
     /// Print a completion script for a shell

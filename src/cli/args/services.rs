@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::{KubernetesArgs, LabellingArgs, RebuildingArgs, RegistryArgs, RunAuditArgs};
+use super::{KubernetesArgs, LabellingArgs, ListenArgs, RebuildingArgs, RegistryArgs, RunAuditArgs};
 use crate::cli::error::CliError;
-use crate::cli::secret;
 use crate::log::Log;
-use crate::node::{Acting, Listen, Sources};
+use crate::node::{Acting, Sources};
 use crate::snapshot::Snapshots;
 
 #[derive(Debug, clap::Args)]
@@ -20,11 +19,8 @@ Example:
   clade run --from registry/ --listen 127.0.0.1:7878
   clade run --registry registry.example.com --registry-repository 'team/*'")]
 pub(in crate::cli) struct RunArgs {
-    /// Address of the API; port 0 takes a free port
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
-    pub(in crate::cli) listen: std::net::SocketAddr,
     #[command(flatten)]
-    pub(in crate::cli) commands: CommandArgs,
+    pub(in crate::cli) listen: ListenArgs,
     #[command(flatten)]
     pub(in crate::cli) sources: SourceArgs,
     #[command(flatten)]
@@ -41,50 +37,13 @@ pub(in crate::cli) struct RunArgs {
 Run one of these. A clade import on the same cluster interrupts it for a moment, and it goes on.
 
 Example:
-  clade watch --kafka kafka:9092 --from registry/ --listen 0.0.0.0:7879
+  clade watch --kafka kafka:9092 --from registry/ --listen 127.0.0.1:7879
   clade apply --server http://127.0.0.1:7879 -f classes.yaml")]
 pub(in crate::cli) struct WatchArgs {
-    /// Address for declarations and metrics; port 0 takes a free port
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
-    pub(in crate::cli) listen: std::net::SocketAddr,
     #[command(flatten)]
-    pub(in crate::cli) commands: CommandArgs,
+    pub(in crate::cli) listen: ListenArgs,
     #[command(flatten)]
     pub(in crate::cli) sources: SourceArgs,
-}
-
-/// The names of a process.
-#[derive(Debug, clap::Args)]
-pub(in crate::cli) struct HostArgs {
-    /// Name by which this process is asked, as `clade.example.com`; addresses and local names need none
-    #[arg(long, env = "CLADE_ALLOWED_HOST", value_name = "NAME", value_delimiter = ',')]
-    allowed_host: Vec<String>,
-}
-
-impl HostArgs {
-    /// The address to listen on, of a process that takes no commands.
-    pub(in crate::cli) fn listen(&self, address: std::net::SocketAddr) -> Listen {
-        Listen { address, token: None, hosts: self.allowed_host.clone() }
-    }
-}
-
-/// The users who may declare and command, besides those on the same machine.
-#[derive(Debug, clap::Args)]
-pub(in crate::cli) struct CommandArgs {
-    /// File with a token; who presents it may declare and command rebuilds from other machines
-    #[arg(long, env = "CLADE_COMMAND_TOKEN_FILE", value_name = "FILE")]
-    command_token_file: Option<PathBuf>,
-    #[command(flatten)]
-    hosts: HostArgs,
-}
-
-impl CommandArgs {
-    /// The address to listen on, and the token if there is one.
-    pub(in crate::cli) fn listen(&self, address: std::net::SocketAddr) -> Result<Listen, CliError> {
-        let token =
-            self.command_token_file.as_deref().map(|path| secret::read("the token", path)).transpose()?;
-        Ok(Listen { token, ..self.hosts.listen(address) })
-    }
 }
 
 /// The sources.
@@ -169,14 +128,13 @@ pub(in crate::cli) struct ProcessArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
-  clade serve --kafka kafka:9092 --listen 0.0.0.0:7878
-  clade get classes --server http://127.0.0.1:7878")]
+  clade serve --kafka kafka:9092 --listen 127.0.0.1:7878
+  clade get classes --server http://127.0.0.1:7878
+  clade serve --kafka kafka:9092 --listen 0.0.0.0:7878 --tokens-file tokens \\
+    --tls-cert-file tls.crt --tls-key-file tls.key")]
 pub(in crate::cli) struct ServeArgs {
-    /// Address of the API; port 0 takes a free port
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
-    pub(in crate::cli) listen: std::net::SocketAddr,
     #[command(flatten)]
-    pub(in crate::cli) hosts: HostArgs,
+    pub(in crate::cli) listen: ListenArgs,
     #[command(flatten)]
     pub(in crate::cli) snapshots: SnapshotArgs,
 }
@@ -208,13 +166,10 @@ Example:
   clade rebuilder --kafka kafka:9092 --kubernetes --lease clade/clade-rebuilder
   clade rebuild --class vendor --server http://127.0.0.1:7880")]
 pub(in crate::cli) struct RebuilderArgs {
-    /// Address of the API; port 0 takes a free port
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
-    pub(in crate::cli) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(in crate::cli) listen: ListenArgs,
     #[command(flatten)]
     pub(in crate::cli) kubernetes: KubernetesArgs,
-    #[command(flatten)]
-    pub(in crate::cli) commands: CommandArgs,
     #[command(flatten)]
     pub(in crate::cli) rebuilding: RebuildingArgs,
     #[command(flatten)]

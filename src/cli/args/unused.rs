@@ -5,7 +5,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 /// Options for questions and declarations that a process answers.
-const OF_SERVERS: &[&str] = &["server", "token_file"];
+const OF_SERVERS: &[&str] = &["server", "token_file", "ca_file", "tls_server_name"];
 /// Options of Apache Kafka.
 const OF_KAFKA: &[&str] = &["kafka", "kafka_prefix", "kafka_config", "kafka_config_file"];
 /// Options of traces.
@@ -16,7 +16,7 @@ const OF_TRACES: &[&str] = &["otlp", "otlp_ratio"];
 pub(in crate::cli) fn unused(matches: &ArgMatches) -> Option<String> {
     let (name, matches) = matches.subcommand()?;
     let refused: &[&[&str]] = match name {
-        "generate" | "crd" | "completion" => &[OF_SERVERS, OF_KAFKA, OF_TRACES],
+        "generate" | "token" | "crd" | "completion" => &[OF_SERVERS, OF_KAFKA, OF_TRACES],
         "demo" | "audit" => &[OF_SERVERS, OF_KAFKA, OF_TRACES],
         "log" => &[OF_SERVERS, OF_TRACES],
         "run" => &[OF_SERVERS, OF_KAFKA],

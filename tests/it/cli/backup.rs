@@ -371,26 +371,27 @@ fn ask(address: &str, method: &str, head: &str) -> String {
 #[test]
 fn strangers_without_the_token_get_no_copy() {
     let shell = Shell::new();
-    std::fs::write(shell.path("token"), "sesame").unwrap();
-    let running = shell.serve(&["--command-token-file", &shell.path("token")]);
+    let token = super::asked::token(&shell, "backups", &["command"]);
+    let running = shell.serve(&["--tokens-file", &shell.path("tokens")]);
     let address = std::fs::read_to_string(shell.path("data/api.url")).unwrap();
     let address = address.trim().trim_start_matches("http://");
     let app = digest("app1conf").to_string();
+    let as_from = |host: &str, token: &str| format!("Host: {host}\r\nAuthorization: Bearer {token}\r\n");
     for (head, status) in [
-        ("Host: clade.clade.svc\r\n", 401),
-        ("Host: clade.clade.svc\r\nAuthorization: Bearer sesam\r\n", 401),
-        ("Host: evil.example\r\nAuthorization: Bearer sesame\r\n", 421),
-        ("Host: evil.example\r\nOrigin: http://localhost\r\n", 421),
+        ("Host: clade.clade.svc\r\n".to_owned(), 401),
+        (as_from("clade.clade.svc", "sesam"), 401),
+        (as_from("evil.example", &token), 421),
+        ("Host: evil.example\r\nOrigin: http://localhost\r\n".to_owned(), 421),
     ] {
-        let answer = ask(address, "POST", head);
+        let answer = ask(address, "POST", &head);
         let refused = format!("HTTP/1.1 {status} ");
         assert!(answer.starts_with(&refused) && answer.contains("\"forbidden\""), "{answer}");
         assert!(!answer.contains(&app));
     }
-    let with_token = "Host: clade.clade.svc\r\nAuthorization: Bearer sesame\r\n";
-    let answer = ask(address, "POST", with_token);
+    let with_token = as_from("clade.clade.svc", &token);
+    let answer = ask(address, "POST", &with_token);
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains(&app));
-    assert!(ask(address, "GET", with_token).starts_with("HTTP/1.1 405 "));
+    assert!(ask(address, "GET", &with_token).starts_with("HTTP/1.1 405 "));
     assert!(running.stop());
 }
 

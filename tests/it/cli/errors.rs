@@ -42,7 +42,12 @@ fn every_kind_of_failure_has_its_exit_code_and_a_message_that_says_what_to_do() 
             2,
             "--server (CLADE_SERVER) is for questions",
         ),
-        (&shell, &["get", "tags", "--server", "127.0.0.1:1"], 2, "write http://HOST:PORT"),
+        (
+            &shell,
+            &["get", "tags", "--server", "127.0.0.1:1"],
+            2,
+            "write https://HOST:PORT or http://HOST:PORT",
+        ),
         (&shell, &["rebuild", "show", "../../etc"], 3, "`clade rebuild list` shows them"),
         (&shell, &["rebuild", "--class", "base", "-l", "tier!=web"], 2, "say KEY=VALUE"),
         (&shell, &["subscribe", "outdated", "--follow"], 2, "start `clade run`"),

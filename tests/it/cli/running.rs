@@ -89,7 +89,7 @@ fn whoever_listens_where_a_killed_run_has_listened_is_not_taken_for_it() {
 #[test]
 fn a_run_that_listens_everywhere_takes_commands_from_its_own_machine() {
     let shell = Shell::new();
-    let running = shell.serve(&["--listen", "0.0.0.0:0"]);
+    let running = shell.serve(&["--listen", "0.0.0.0:0", "--insecure"]);
     assert_eq!(shell.ok(&["get", "classes", "-o", "name"]), "base\n");
     assert!(shell.ok(&["delete", "class", "base"]).contains("deleted"));
     assert!(running.stop());

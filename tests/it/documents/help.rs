@@ -56,7 +56,16 @@ fn commands(help: &str) -> Vec<String> {
 }
 
 /// Options that every command has: they stand once, at the program itself.
-const COMMON: [&str; 6] = ["--data-dir", "--server", "--token-file", "--verbose", "--help", "--version"];
+const COMMON: [&str; 8] = [
+    "--data-dir",
+    "--server",
+    "--token-file",
+    "--ca-file",
+    "--tls-server-name",
+    "--verbose",
+    "--help",
+    "--version",
+];
 const COMMON_SECTIONS: [&str; 2] = ["Apache Kafka:", "OpenTelemetry:"];
 
 impl Help {

@@ -14,7 +14,10 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("retry", &[]),
     ("checksum", &[]),
     ("yaml", &[]),
+    ("reload", &[]),
+    ("crypto", &[]),
     ("http", &[]),
+    ("access", &["oci", "reload"]),
     ("log", &["checksum", "oci", "record"]),
     ("subscribe", &["log", "oci", "record"]),
     ("snapshot", &["checksum", "record", "shard"]),
@@ -25,8 +28,8 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("publisher", &["class", "declare", "log", "observe", "oci", "record", "telemetry"]),
     ("query", &["checksum", "class", "declare", "index", "oci", "plan", "record", "shard", "view"]),
     ("openshift", &["observe", "oci", "record"]),
-    ("kubernetes", &["class", "declare", "observe", "oci", "openshift", "record", "retry"]),
-    ("audit", &["log", "oci", "record", "retry", "telemetry"]),
+    ("kubernetes", &["access", "class", "declare", "observe", "oci", "openshift", "record", "retry"]),
+    ("audit", &["crypto", "log", "oci", "record", "retry", "telemetry"]),
     ("labeler", &["class", "kubernetes", "log", "oci", "record", "retry", "telemetry"]),
     (
         "rebuilder",
@@ -50,6 +53,8 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     (
         "api",
         &[
+            "access",
+            "crypto",
             "declare",
             "http",
             "log",
@@ -59,6 +64,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "rebuilder",
             "record",
             "registry",
+            "reload",
             "retry",
             "subscribe",
             "telemetry",
@@ -69,8 +75,10 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     (
         "node",
         &[
+            "access",
             "api",
             "audit",
+            "crypto",
             "declare",
             "engine",
             "kubernetes",
@@ -85,6 +93,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "rebuilder",
             "record",
             "registry",
+            "reload",
             "retry",
             "snapshot",
             "source",
@@ -95,6 +104,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "access",
             "api",
             "audit",
             "class",
@@ -164,7 +174,9 @@ pub(super) const CLIENTS: &[(&str, &str)] = &[
     ("lzma_rust2", "source"),
     ("murmur2", "record"),
     ("object_store", "audit"),
-    ("openssl", "audit"),
+    ("openssl", "crypto"),
+    ("hyper_openssl", "crypto"),
+    ("tokio_openssl", "crypto"),
     ("opentelemetry", "telemetry"),
     ("opentelemetry_otlp", "telemetry"),
     ("opentelemetry_sdk", "telemetry"),
