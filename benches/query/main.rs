@@ -5,7 +5,13 @@
 //! own, on a data directory that `clade import` has made. Each question is asked on one connection that stays open; then the
 //! same questions while the process reads new images as fast as it can. `CLADE_BENCH_IMAGES=50000` is a quick look.
 
-#![allow(clippy::unwrap_used, missing_docs, reason = "a benchmark that fails should stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    missing_docs,
+    reason = "a benchmark that fails should stop"
+)]
+#![allow(clippy::disallowed_methods, reason = "it looks at another process now and then")]
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures for people")]
 
 mod graph;

@@ -15,7 +15,14 @@ const PAGES: usize = 60;
 pub(crate) fn ask_all(clade: &Clade, data: &Data) {
     let digests: Vec<String> =
         data.some(TIMES).map(|image| data.digests[image as usize].to_string()).collect();
-    let tags: Vec<&String> = data.tags.keys().step_by((data.tags.len() / TIMES).max(1)).take(TIMES).collect();
+    let tags: Vec<&String> = data
+        .tags
+        .iter()
+        .filter(|(_, images)| !images.is_empty())
+        .map(|(name, _)| name)
+        .step_by((data.tags.len() / TIMES).max(1))
+        .take(TIMES)
+        .collect();
     let base = data.digests[data.outdated_base() as usize];
     let of = |path: &str| digests.iter().map(|digest| format!("{path}{digest}")).collect::<Vec<_>>();
     points(clade, "explain", &of("/v1/explain?ref="));

@@ -14,6 +14,9 @@ use std::sync::Arc;
 pub use scope::{Need, Scope};
 pub use tokens::{MadeToken, TokenFile, Tokens};
 
+/// Requests whose tokens may be looked at elsewhere at once: each has a connection, and the health check needs one, too.
+pub const JUDGED: usize = 80;
+
 /// What an authority says of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {

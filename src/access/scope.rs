@@ -59,7 +59,7 @@ impl Need {
     /// The need of a list that is watched.
     #[must_use]
     pub fn watch(self) -> Self {
-        if self.verb == "list" { Self { verb: "watch", ..self } } else { self }
+        if self.scope == Scope::Read { Self { verb: "watch", ..self } } else { self }
     }
 
     /// To read.

@@ -87,11 +87,16 @@ fn entry(line: &str) -> Result<(Digest, Owner), String> {
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|_| format!("{text:?} is no time: write it as 2027-01-01T00:00:00Z"))
+    text.parse().map_err(|_| "the fourth field is no time: write it as 2027-01-01T00:00:00Z".to_owned())
 }
 
 fn scopes_in(text: &str) -> Result<BTreeSet<Scope>, String> {
-    text.split(',').map(str::parse).collect()
+    let scope = |text: &str| {
+        text.parse().map_err(|_| {
+            "the third field is no list of scopes: there are read, command and declare".to_owned()
+        })
+    };
+    text.split(',').map(scope).collect()
 }
 
 /// A name that can stand in the file and in messages.

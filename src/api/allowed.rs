@@ -68,7 +68,10 @@ pub(super) async fn allowed(State(guard): State<Guard>, request: Request, next: 
 
 /// Returns `true` for a list that is watched.
 fn is_watch(request: &Request) -> bool {
-    request.uri().query().is_some_and(|query| query.split('&').any(|parameter| parameter == "watch=true"))
+    // Read as the routes read it.
+    let parameters: Vec<(String, String)> =
+        request.uri().query().and_then(|query| serde_urlencoded::from_str(query).ok()).unwrap_or_default();
+    parameters.iter().any(|(name, value)| name == "watch" && value == "true")
 }
 
 const COMMANDS: &str = "commands are taken from the machine (or pod) that this clade runs on, asked as localhost or 127.0.0.1, or \

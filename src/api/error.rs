@@ -178,7 +178,8 @@ impl From<RefError> for ApiError {
             | RefError::NoClass { .. }
             | RefError::NoGroup { .. }
             | RefError::NotInGroup { .. } => StatusCode::NOT_FOUND,
-            RefError::Ambiguous { .. } => StatusCode::CONFLICT,
+            RefError::Ambiguous { .. } | RefError::Several { .. } => StatusCode::CONFLICT,
+            RefError::Moved { .. } => StatusCode::GONE,
             RefError::Invalid(_) => StatusCode::BAD_REQUEST,
         };
         Self { suggestions: error.suggestions(), ..Self::new(status, error) }

@@ -16,6 +16,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::ApiError;
+use crate::access::JUDGED;
 
 /// Time that a request may wait for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -41,9 +42,14 @@ const COMMANDS: Bound = Bound { places: 16, waiting: 64 };
 const EXPORTS: Bound = Bound { places: 4, waiting: 0 };
 /// A backup reads the whole log, and the file keeps meanwhile what is removed from it: one is enough.
 const BACKUPS: Bound = Bound { places: 1, waiting: 0 };
+/// Lists as lines. A client may take its time, and nothing of the index is held meanwhile.
+const LINES: Bound = Bound { places: 32, waiting: 0 };
 const SUBSCRIPTIONS: Bound = Bound { places: 100, waiting: 0 };
 /// A subscription waits for its read as long as it must: no more of them wait than there are subscriptions.
 const READS: Bound = Bound { places: 8, waiting: SUBSCRIPTIONS.places };
+
+/// A watch looks as often as it can, and waits for that as long as it must.
+const LOOKS: Bound = Bound { places: 2, waiting: SUBSCRIPTIONS.places };
 
 /// The requests that can be under way at once: those with a place, those that wait for one, and those whose answers have not
 /// been taken.
@@ -53,6 +59,8 @@ pub(super) const UNDER_WAY: usize = LISTS.all()
     + EXPORTS.all()
     + BACKUPS.all()
     + SUBSCRIPTIONS.all()
+    + LINES.all()
+    + JUDGED
     + (UNTAKEN / LEAST) as usize;
 
 impl Bound {
@@ -133,6 +141,10 @@ pub(super) struct Limits {
     pub(super) commands: Arc<Gate>,
     /// Exports: each keeps the state of the index as it was when it began.
     pub(super) exports: Arc<Gate>,
+    /// Lists as lines.
+    pub(super) lines: Arc<Gate>,
+    /// Looks of watches.
+    pub(super) looks: Arc<Gate>,
     /// Copies of the log: each keeps the file as it was when it began.
     pub(super) backups: Arc<Gate>,
     /// Subscriptions.
@@ -158,6 +170,8 @@ impl Limits {
             questions: gate(QUESTIONS),
             commands: gate(COMMANDS),
             exports: gate(EXPORTS),
+            lines: gate(LINES),
+            looks: Arc::new(Gate { patience: Duration::MAX, ..Gate::new(LOOKS) }),
             backups: gate(BACKUPS),
             subscriptions: gate(SUBSCRIPTIONS),
             reads: Arc::new(Gate { patience: Duration::MAX, ..Gate::new(READS) }),
@@ -173,6 +187,8 @@ impl Limits {
             questions: Arc::new(Gate::within(&self.questions, QUESTIONS)),
             commands: Arc::clone(&self.commands),
             exports: Arc::clone(&self.exports),
+            lines: Arc::new(Gate::within(&self.lines, LINES)),
+            looks: Arc::clone(&self.looks),
             backups: Arc::clone(&self.backups),
             subscriptions: Arc::clone(&self.subscriptions),
             reads: Arc::clone(&self.reads),
@@ -183,7 +199,8 @@ impl Limits {
 
     /// Returns `true` if a request has something of this share.
     pub(super) fn is_in_use(&self) -> bool {
-        let mut own = [&self.lists.all, &self.questions.all].into_iter().chain(&self.untaken_share);
+        let mut own =
+            [&self.lists.all, &self.questions.all, &self.lines.all].into_iter().chain(&self.untaken_share);
         own.any(|of| Arc::strong_count(of) > 1)
     }
 

@@ -1,7 +1,8 @@
 //! The route table.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{Extensions, HeaderMap, StatusCode, Version};
@@ -200,10 +201,14 @@ pub fn router(api: &Api) -> Router {
     let limited = from_fn_with_state(Arc::new(Addresses::new()), addresses::limited);
     let compressed =
         CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(is_worth_compressing);
-    let described = Router::new().route("/v1/openapi.json", get(|| async { axum::Json(openapi()) }));
+    let described = Router::new()
+        .route("/v1/openapi.json", get(async || ([(CONTENT_TYPE, "application/json")], DESCRIPTION.clone())));
     let routes = ROUTES.iter().fold(described, add).layer(limited).layer(compressed);
     routes.layer(map_response(error::as_problem)).fallback(error::no_path)
 }
+
+/// The description of the API, which is the same for everybody and always.
+static DESCRIPTION: LazyLock<Bytes> = LazyLock::new(|| openapi().to_string().into());
 
 /// The path and method of every route.
 #[cfg(test)]

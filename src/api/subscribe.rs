@@ -110,9 +110,9 @@ pub(super) async fn subscribe(
     let (sender, pieces) = mpsc::channel(1);
     let events = match opened {
         Ok(events) => events,
-        // A browser would ask for the same again and again.
+        // A browser would ask for the same again and again. The empty ID makes it begin anew.
         Err(SubscribeError::Usage(problem)) if last.is_some() => {
-            let reset = format!("event: reset\ndata: {}\n\n", serde_json::Value::from(problem));
+            let reset = format!("id\nevent: reset\ndata: {}\n\n", serde_json::Value::from(problem));
             // The channel has room for one piece.
             let _ = sender.try_send(Ok(reset.into()));
             return Ok(streamed(SERVER_SENT, pieces));

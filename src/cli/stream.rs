@@ -188,7 +188,25 @@ pub(super) fn until_stopped(
     path: &str,
     parameters: &impl Serialize,
 ) -> Result<(), CliError> {
-    pass_on(client, path, parameters, stopped(), |_| {})
+    let mut last = Vec::new();
+    pass_on(client, path, parameters, stopped(), |lines| {
+        let line = lines.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        if !line.is_empty() {
+            last = line.to_vec();
+        }
+    })?;
+    #[derive(serde::Deserialize)]
+    struct Ended {
+        #[serde(rename = "type")]
+        kind: String,
+        object: Option<crate::api::Problem>,
+    }
+    match serde_json::from_slice(&last) {
+        Ok(Ended { kind, object }) if kind == "ERROR" => Err(CliError::Failed(
+            object.map_or_else(|| "the watch has ended".to_owned(), |problem| problem.detail),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Passes an answer on in whole lines, each as soon as it was received, and calls `passed` with what it passes on.

@@ -93,7 +93,10 @@ pub fn connector<S>(connect: S, trust: &Trust) -> Result<HttpsConnector<S>, Stri
             configuration.set_verify_hostname(false);
             configuration.set_hostname(&name)?;
             configuration.set_use_server_name_indication(false);
-            configuration.param_mut().set_host(&name)
+            match name.parse() {
+                Ok(address) => configuration.param_mut().set_ip(address),
+                Err(_) => configuration.param_mut().set_host(&name),
+            }
         });
     }
     Ok(connector)

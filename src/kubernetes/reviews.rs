@@ -14,7 +14,7 @@ use kube::api::PostParams;
 use tokio::sync::Semaphore;
 
 use super::cluster::{Cluster, told};
-use crate::access::{Authority, Judging, Need, Verdict};
+use crate::access::{Authority, JUDGED, Judging, Need, Verdict};
 use crate::oci::Digest;
 
 /// The group of the resources that rights are for, as that of the custom resources.
@@ -23,6 +23,8 @@ const GROUP: &str = "clade.dev";
 const KEPT: Duration = Duration::from_secs(10);
 /// Answers that are kept at most. Each has some hundred bytes; a stranger can have as many kept as he invents tokens.
 const MOST: usize = 10_000;
+/// The part of them that says that a token is unknown: invented tokens must not keep those of users out.
+const MOST_UNKNOWN: usize = 1_000;
 /// Requests at once: whoever invents tokens must not keep the API server busy.
 const AT_ONCE: usize = 16;
 /// Time for an answer, with the time to wait for a turn.
@@ -32,13 +34,27 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Reviews {
     cluster: Cluster,
     turns: Semaphore,
-    kept: Mutex<HashMap<(Digest, Need), (Instant, Verdict)>>,
+    /// Those with a turn and those that wait for one.
+    places: Semaphore,
+    kept: Mutex<Kept>,
+}
+
+/// The answers that were given, by token and need.
+#[derive(Default)]
+struct Kept {
+    known: HashMap<(Digest, Need), (Instant, Verdict)>,
+    unknown: HashMap<(Digest, Need), Instant>,
 }
 
 impl Reviews {
     /// Of this cluster. The process needs the right to create TokenReviews and SubjectAccessReviews.
     pub fn new(cluster: Cluster) -> Self {
-        Self { cluster, turns: Semaphore::new(AT_ONCE), kept: Mutex::default() }
+        Self {
+            cluster,
+            turns: Semaphore::new(AT_ONCE),
+            places: Semaphore::new(JUDGED),
+            kept: Mutex::default(),
+        }
     }
 
     async fn verdict(&self, token: &str, need: Need) -> Result<Verdict, String> {
@@ -46,10 +62,17 @@ impl Reviews {
         if let Some(kept) = self.kept(&key, Instant::now()) {
             return Ok(kept);
         }
+        let Ok(_place) = self.places.try_acquire() else {
+            return Err("too many tokens are being looked at".to_owned());
+        };
         let asked = Instant::now();
         let reviewed = async {
             let _turn = self.turns.acquire().await.map_err(|error| error.to_string())?;
-            self.review(token, need).await.map_err(|error| told(&error))
+            // Another request with this token may have had the answer meanwhile.
+            match self.kept(&key, Instant::now()) {
+                Some(kept) => Ok(kept),
+                None => self.review(token, need).await,
+            }
         };
         let late = |_| format!("the API server has not answered within {} s", PATIENCE.as_secs());
         let verdict = match tokio::time::timeout(PATIENCE, reviewed).await.map_err(late) {
@@ -63,39 +86,63 @@ impl Reviews {
         Ok(verdict)
     }
 
-    async fn review(&self, token: &str, need: Need) -> Result<Verdict, kube::Error> {
+    async fn review(&self, token: &str, need: Need) -> Result<Verdict, String> {
         let spec = TokenReviewSpec { token: token.to_owned(), ..TokenReviewSpec::default() };
         let review = TokenReview { spec, ..TokenReview::default() };
         let tokens: Api<TokenReview> = Api::all(self.cluster.client());
-        let status = tokens.create(&PostParams::default(), &review).await?.status.unwrap_or_default();
+        let created = tokens.create(&PostParams::default(), &review).await.map_err(|error| told(&error))?;
+        let status = created.status.unwrap_or_default();
+        let failure = status.error.filter(|error| !error.is_empty());
         let Some(user) = status.user.filter(|_| status.authenticated == Some(true)) else {
-            return Ok(Verdict::Unknown);
+            // An authenticator that fails does not know whose the token is. The API server says so of unknown tokens, too.
+            return match failure {
+                Some(error) if !is_about_the_token(&error) => Err(error),
+                _ => Ok(Verdict::Unknown),
+            };
         };
         let name = user.username.clone().unwrap_or_default();
         let review = SubjectAccessReview { spec: asks(user, need), ..SubjectAccessReview::default() };
         let rights: Api<SubjectAccessReview> = Api::all(self.cluster.client());
-        let status = rights.create(&PostParams::default(), &review).await?.status.unwrap_or_default();
-        Ok(if status.allowed { Verdict::Allowed } else { Verdict::Forbidden(name) })
+        let created = rights.create(&PostParams::default(), &review).await.map_err(|error| told(&error))?;
+        let status = created.status.unwrap_or_default();
+        match status.evaluation_error.filter(|error| !error.is_empty()) {
+            _ if status.allowed => Ok(Verdict::Allowed),
+            Some(error) if status.denied != Some(true) => Err(error),
+            _ => Ok(Verdict::Forbidden(name)),
+        }
     }
 
     fn kept(&self, key: &(Digest, Need), now: Instant) -> Option<Verdict> {
         let kept = self.lock();
-        let (since, verdict) = kept.get(key)?;
-        (now.saturating_duration_since(*since) < KEPT).then(|| verdict.clone())
+        let (since, verdict) = match kept.known.get(key) {
+            Some((since, verdict)) => (since, verdict.clone()),
+            None => (kept.unknown.get(key)?, Verdict::Unknown),
+        };
+        (now.saturating_duration_since(*since) < KEPT).then_some(verdict)
     }
 
     fn keep(&self, key: (Digest, Need), now: Instant, verdict: Verdict) {
         let mut kept = self.lock();
-        if kept.len() >= MOST {
-            kept.retain(|_, (since, _)| now.saturating_duration_since(*since) < KEPT);
+        let counts = |since: &Instant| now.saturating_duration_since(*since) < KEPT;
+        // Where it is full of answers that still count, this one is asked for again.
+        if verdict == Verdict::Unknown {
+            if kept.unknown.len() >= MOST_UNKNOWN {
+                kept.unknown.retain(|_, since| counts(since));
+            }
+            if kept.unknown.len() < MOST_UNKNOWN {
+                kept.unknown.insert(key, now);
+            }
+            return;
         }
-        // Full of answers that still count: this one is asked for again.
-        if kept.len() < MOST {
-            kept.insert(key, (now, verdict));
+        if kept.known.len() >= MOST {
+            kept.known.retain(|_, (since, _)| counts(since));
+        }
+        if kept.known.len() < MOST {
+            kept.known.insert(key, (now, verdict));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(Digest, Need), (Instant, Verdict)>> {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -104,6 +151,13 @@ impl Authority for Reviews {
     fn judge<'a>(&'a self, token: &'a str, need: Need) -> Judging<'a> {
         Box::pin(self.verdict(token, need))
     }
+}
+
+/// Returns `true` for what the API server says of a token that is no good. Anything else is a failure of an authenticator.
+fn is_about_the_token(error: &str) -> bool {
+    ["invalid bearer token", "token has been invalidated", "token has expired", "unknown"]
+        .iter()
+        .any(|known| error.to_ascii_lowercase().contains(known))
 }
 
 /// The question whether a user may do it, in any namespace.
@@ -138,10 +192,16 @@ mod tests {
         for number in 0..MOST + 5 {
             reviews.keep(key(number), now, Verdict::Unknown);
         }
-        assert_eq!(reviews.lock().len(), MOST);
+        assert_eq!(reviews.lock().unknown.len(), MOST_UNKNOWN);
         assert_eq!(reviews.kept(&key(0), now), Some(Verdict::Unknown));
         assert_eq!(reviews.kept(&key(0), now + KEPT), None);
-        reviews.keep(key(MOST + 1), now + KEPT, Verdict::Allowed);
-        assert_eq!(reviews.lock().len(), 1, "those that count no more make room");
+        reviews.keep(key(MOST + 1), now, Verdict::Allowed);
+        assert_eq!(
+            reviews.kept(&key(MOST + 1), now),
+            Some(Verdict::Allowed),
+            "invented tokens keep nobody out"
+        );
+        reviews.keep(key(MOST + 2), now + KEPT, Verdict::Unknown);
+        assert_eq!(reviews.lock().unknown.len(), 1, "those that count no more make room");
     }
 }

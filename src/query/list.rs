@@ -11,7 +11,7 @@ use super::answer::{
 };
 use super::filter::{Compiled, Filter};
 use super::items::image_item;
-use super::page::{Cut, Page, Position, Sort, foreign};
+use super::page::{Cut, More, Page, Position, Sort, foreign};
 use super::reference::{RefError, Resolved};
 use crate::class::{Class, Count};
 use crate::declare::{ClassFields, Declared, class_status, group_classes};
@@ -76,7 +76,9 @@ impl Query {
                 }
             }
         };
-        match self.resolve(reference)? {
+        let resolved = self.anchored(reference, page)?;
+        let anchor = Some(resolved.anchor());
+        match resolved {
             Resolved::Images(images) => {
                 for (shard, node) in images.iter().filter_map(|image| self.node_of(image)) {
                     add(shard, &mut shard.index().ancestors(node));
@@ -104,7 +106,8 @@ impl Query {
             let shard = self.shard(usize::from(partition))?;
             Some(image_item(shard, &shard.view(id)))
         };
-        Ok(Cut { items: cut.items.into_iter().filter_map(item).collect(), more: cut.more })
+        let more = More { anchor, ..cut.more };
+        Ok(Cut { items: cut.items.into_iter().filter_map(item).collect(), more })
     }
 
     pub(super) fn check<'a>(&self, filter: &'a Filter) -> Result<Compiled<'a>, RefError> {

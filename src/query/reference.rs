@@ -23,6 +23,20 @@ pub enum Resolved {
     },
 }
 
+impl Resolved {
+    /// A text that stays the same as long as a REF means the same.
+    pub fn anchor(&self) -> String {
+        match self {
+            Self::Images(images) => {
+                let parts = images.iter().map(|image| &image.as_bytes()[..]);
+                Digest::of_parts(parts).short()
+            }
+            // A chain ID always means the same chain.
+            Self::Chain { .. } => "chain".to_owned(),
+        }
+    }
+}
+
 /// An error of a query.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RefError {
@@ -46,6 +60,25 @@ pub enum RefError {
         reference: String,
         /// Some of the matching digests.
         digests: Vec<Digest>,
+    },
+    /// The REF names several images, and one is asked for.
+    #[error(
+        "{reference:?} names {count} images: ask for one of them, as {}",
+        .digests.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+    )]
+    Several {
+        /// The REF.
+        reference: String,
+        /// How many.
+        count: usize,
+        /// Some of them.
+        digests: Vec<Digest>,
+    },
+    /// The list was of other images when it began.
+    #[error("{reference:?} names other images than when this list began: ask for the first page again")]
+    Moved {
+        /// The REF.
+        reference: String,
     },
     /// No class has this name.
     #[error("class {name:?} not found;{} `clade get classes` lists them", did_you_mean(meant))]
@@ -86,8 +119,10 @@ impl RefError {
                 meant.clone()
             }
             Self::NotInGroup { classes, .. } => classes.clone(),
-            Self::Ambiguous { digests, .. } => digests.iter().map(ToString::to_string).collect(),
-            Self::Invalid(_) => Vec::new(),
+            Self::Ambiguous { digests, .. } | Self::Several { digests, .. } => {
+                digests.iter().map(ToString::to_string).collect()
+            }
+            Self::Moved { .. } | Self::Invalid(_) => Vec::new(),
         }
     }
 }
@@ -110,7 +145,7 @@ fn in_it(classes: &[String]) -> String {
 }
 
 /// Images or image IDs that an ambiguous beginning is told of, at most.
-const MOST_NAMED: usize = 5;
+pub(super) const MOST_NAMED: usize = 5;
 /// Fewer digits would match by chance in any larger registry.
 pub(super) const SHORTEST_PREFIX: usize = 4;
 
@@ -124,26 +159,29 @@ impl Query {
     }
 
     fn find(&self, reference: &str) -> Result<Resolved, RefError> {
-        if let Ok(digest) = reference.parse::<Digest>() {
-            return self.resolve_digest(digest).ok_or_else(|| not_found(reference));
+        match self.images_called(reference) {
+            Err(RefError::NotFound { .. }) => {
+                let chain = digest_in(reference).and_then(|digest| self.find_chain(digest));
+                chain.ok_or_else(|| not_found(reference))
+            }
+            found => found.map(Resolved::Images),
         }
-        if let Some((_, digest)) = reference.split_once('@')
-            && let Ok(digest) = digest.parse::<Digest>()
-        {
-            return self.resolve_digest(digest).ok_or_else(|| not_found(reference));
+    }
+
+    /// The images that a REF names. A chain ID names none: to find one takes a walk through the whole index.
+    pub(super) fn images_called(&self, reference: &str) -> Result<Vec<Digest>, RefError> {
+        if let Some(digest) = digest_in(reference) {
+            return self.of_digest(digest).ok_or_else(|| not_found(reference));
         }
-        if let Some(images) = self.resolve_tag(reference) {
-            return Ok(Resolved::Images(images));
+        match self.resolve_tag(reference) {
+            Some(images) => Ok(images),
+            None => self.resolve_prefix(reference),
         }
-        self.resolve_prefix(reference)
     }
 
     /// The images that a claim names by tag or digest, if they are known.
     pub(super) fn known_images(&self, reference: &str) -> Vec<Digest> {
-        match self.find(reference) {
-            Ok(Resolved::Images(images)) => images,
-            _ => Vec::new(),
-        }
+        self.images_called(reference).unwrap_or_default()
     }
 
     /// The images that `reference` names. A chain stands for the images whose last chain it is.
@@ -156,9 +194,9 @@ impl Query {
         }
     }
 
-    fn resolve_digest(&self, digest: Digest) -> Option<Resolved> {
+    fn of_digest(&self, digest: Digest) -> Option<Vec<Digest>> {
         if self.holding(&digest).is_some() {
-            return Some(Resolved::Images(vec![digest]));
+            return Some(vec![digest]);
         }
         let images: BTreeSet<Digest> = self
             .shards()
@@ -167,15 +205,12 @@ impl Query {
             .filter(|image| self.holding(image).is_some())
             .collect();
         if !images.is_empty() {
-            return Some(Resolved::Images(images.into_iter().collect()));
+            return Some(images.into_iter().collect());
         }
         let image_id = digest.hex();
         let mut images: Vec<Digest> = self.shards().flat_map(|shard| called(shard, &image_id)).collect();
-        if !images.is_empty() {
-            images.sort_unstable();
-            return Some(Resolved::Images(images));
-        }
-        self.find_chain(digest)
+        images.sort_unstable();
+        (!images.is_empty()).then_some(images)
     }
 
     pub(super) fn find_chain(&self, chain: Digest) -> Option<Resolved> {
@@ -208,7 +243,7 @@ impl Query {
         (!known.is_empty()).then_some(known)
     }
 
-    fn resolve_prefix(&self, reference: &str) -> Result<Resolved, RefError> {
+    fn resolve_prefix(&self, reference: &str) -> Result<Vec<Digest>, RefError> {
         let digits = reference.strip_prefix("sha256:").unwrap_or(reference);
         let is_prefix = (SHORTEST_PREFIX..=64).contains(&digits.len())
             && digits.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit));
@@ -224,13 +259,16 @@ impl Query {
         digests.sort_unstable();
         match digests[..] {
             [] => self.resolve_image_id(reference, digits),
-            [digest] => Ok(Resolved::Images(vec![digest])),
-            _ => Err(RefError::Ambiguous { reference: reference.to_owned(), digests }),
+            [digest] => Ok(vec![digest]),
+            _ => {
+                digests.truncate(MOST_NAMED);
+                Err(RefError::Ambiguous { reference: reference.to_owned(), digests })
+            }
         }
     }
 
     /// The images whose image ID begins so, which is what `docker images` shows. Several images may have one ID.
-    fn resolve_image_id(&self, reference: &str, digits: &str) -> Result<Resolved, RefError> {
+    fn resolve_image_id(&self, reference: &str, digits: &str) -> Result<Vec<Digest>, RefError> {
         let mut called: BTreeMap<Digest, Vec<Digest>> = BTreeMap::new();
         for shard in self.shards() {
             for image in shard.called(digits).map(|id| shard.view(id)) {
@@ -242,7 +280,7 @@ impl Query {
             (None, _) => Err(not_found(reference)),
             (Some((_, mut images)), None) => {
                 images.sort_unstable();
-                Ok(Resolved::Images(images))
+                Ok(images)
             }
             (Some((first, _)), Some((second, _))) => {
                 let digests =
@@ -251,6 +289,12 @@ impl Query {
             }
         }
     }
+}
+
+/// The digest that a REF is or ends with.
+fn digest_in(reference: &str) -> Option<Digest> {
+    let after_name = || reference.split_once('@').map(|(_, digest)| digest);
+    reference.parse().ok().or_else(|| after_name()?.parse().ok())
 }
 
 /// The images whose image ID begins so.

@@ -2,36 +2,59 @@
 
 use super::Query;
 use super::answer::{ChainItem, ImageItem, Resolution, ResolvedChain};
-use super::items::{bases_at, image_item};
-use super::reference::{RefError, Resolved};
+use super::items::{bases_at, image_item, image_of_tag};
+use super::reference::{MOST_NAMED, RefError, Resolved};
 use crate::index::NodeId;
 use crate::oci::Digest;
 use crate::shard::Shard;
 
+/// Images of one REF that an answer has, at most. Images of an empty config share one image ID, for example.
+const MOST_IMAGES: usize = 100;
+
 impl Query {
     /// Resolves a REF to images or to a chain.
     pub fn resolution(&self, reference: &str) -> Result<Resolution, RefError> {
-        let mut resolution = Resolution { reference: reference.to_owned(), images: Vec::new(), chain: None };
         match self.resolve(reference)? {
-            Resolved::Images(images) => {
-                resolution.images = images.iter().filter_map(|image| self.item(image)).collect();
-            }
+            Resolved::Images(images) => Ok(self.resolved(reference, &images)),
             Resolved::Chain { partition, node, depth } => {
-                resolution.chain = self
-                    .shard(partition)
-                    .map(|shard| ResolvedChain { layers: depth, images: count(shard, node) });
+                let of = |shard| ResolvedChain { layers: depth, images: count(shard, node) };
+                Ok(Resolution { chain: self.shard(partition).map(of), ..self.resolved(reference, &[]) })
             }
         }
-        Ok(resolution)
+    }
+
+    /// The same for one of many REFs: without chain IDs, and without names that may have been meant, for both of which clade
+    /// looks through the index.
+    pub fn resolution_of_many(&self, reference: &str) -> Result<Resolution, RefError> {
+        Ok(self.resolved(reference, &self.images_called(reference)?))
+    }
+
+    fn resolved(&self, reference: &str, images: &[Digest]) -> Resolution {
+        let item = |image: &Digest| {
+            let shard = self.holding(image)?;
+            Some(image_of_tag(shard, &shard.image(image)?))
+        };
+        Resolution {
+            reference: reference.to_owned(),
+            images: images.iter().take(MOST_IMAGES).filter_map(item).collect(),
+            more_images: images.len().saturating_sub(MOST_IMAGES) as u64,
+            chain: None,
+        }
     }
 
     /// The one image that a digest, an image ID or the beginning of either names.
     pub fn image(&self, reference: &str) -> Result<ImageItem, RefError> {
         let images = self.images(reference)?;
         let [image] = images[..] else {
-            return Err(RefError::Ambiguous { reference: reference.to_owned(), digests: images });
+            let (reference, count) = (reference.to_owned(), images.len());
+            let digests = images.into_iter().take(MOST_NAMED).collect();
+            return Err(RefError::Several { reference, count, digests });
         };
-        self.item(&image).ok_or_else(|| self.no_object(reference.to_owned()))
+        let item = || {
+            let shard = self.holding(&image)?;
+            Some(image_item(shard, &shard.image(&image)?))
+        };
+        item().ok_or_else(|| self.no_object(reference.to_owned()))
     }
 
     /// The images with the same layers as the one that a REF names, by digest.
@@ -50,11 +73,13 @@ impl Query {
             let problem = format!("{chain:?} is no chain ID: write sha256: and 64 hexadecimal digits");
             return Err(RefError::Invalid(problem));
         };
-        let found = self.find_chain(chain_id).ok_or_else(|| self.no_object(chain.to_owned()))?;
-        let Resolved::Chain { partition, node, depth } = found else {
-            return Err(self.no_object(chain.to_owned()));
+        let found = match self.find_chain(chain_id) {
+            Some(Resolved::Chain { partition, node, depth }) => {
+                self.shard(partition).map(|shard| (shard, node, depth))
+            }
+            _ => None,
         };
-        let shard = self.shard(partition).ok_or_else(|| self.no_object(chain.to_owned()))?;
+        let Some((shard, node, depth)) = found else { return Err(self.no_object(chain.to_owned())) };
         let ends_here = Some(node).filter(|node| shard.index().depth(*node) == depth);
         Ok(ChainItem {
             chain_id,
@@ -64,11 +89,6 @@ impl Query {
             classes: ends_here.map(|node| shard.classes_at(node)).unwrap_or_default(),
             containing: count(shard, node),
         })
-    }
-
-    fn item(&self, image: &Digest) -> Option<ImageItem> {
-        let shard = self.holding(image)?;
-        Some(image_item(shard, &shard.image(image)?))
     }
 }
 

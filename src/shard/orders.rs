@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::Shard;
 use super::columns::Row;
@@ -28,15 +28,26 @@ type Beginning = u32;
 /// Images by digest.
 type ByDigest = BTreeSet<(Beginning, ImageId)>;
 
-/// The orders that were asked for.
+/// The orders that were asked for. Copies of a shard share what is asked for, and each has its own orders.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Orders {
+    wanted: Arc<Wanted>,
     digests: OnceLock<ByDigest>,
     image_ids: OnceLock<ByDigest>,
     created: OnceLock<BTreeSet<(Option<Timestamp>, Beginning, ImageId)>>,
     kinds: OnceLock<BTreeMap<Kind, ByDigest>>,
     /// The images of each repository. Images without one stand under the empty name.
     repositories: OnceLock<BTreeMap<String, ByDigest>>,
+}
+
+/// The orders that a question has needed: a copy that readers have not seen yet is given them before they see it.
+#[derive(Debug, Default)]
+struct Wanted {
+    digests: OnceLock<()>,
+    image_ids: OnceLock<()>,
+    created: OnceLock<()>,
+    kinds: OnceLock<()>,
+    repositories: OnceLock<()>,
 }
 
 /// Whatever of an image decides its places.
@@ -200,7 +211,7 @@ impl Shard {
     ) -> impl Iterator<Item = ImageId> + 'a {
         let from = after.map_or((None, 0), |(time, digest)| (time, beginning(digest)));
         let places = self.by_time().range((from.0, from.1, ImageId::FIRST)..);
-        let runs = self.in_runs(places.map(|(time, at, id)| ((*time, *at), *id)), |a, b| a.cmp(b));
+        let runs = self.in_runs(places.map(|(time, at, id)| ((*time, *at), *id)), Ord::cmp);
         let is_before = move |id: &ImageId| {
             after.is_some_and(|(time, digest)| (self.created(*id), self.index.digest(*id)) <= (time, digest))
         };
@@ -227,8 +238,7 @@ impl Shard {
     /// The images whose digest begins with these hexadecimal digits.
     pub fn beginning_with<'a>(&'a self, digits: &'a str) -> impl Iterator<Item = ImageId> + 'a {
         let begins = move |id: &ImageId| begins(self.index.digest(*id), digits);
-        let build = || self.index.images().map(|id| self.place(id)).collect();
-        between(self.orders.digests.get_or_init(build), digits).filter(begins)
+        between(self.by_digests(), digits).filter(begins)
     }
 
     /// The images whose image ID begins with these hexadecimal digits.
@@ -236,12 +246,43 @@ impl Shard {
         let begins = move |id: &ImageId| {
             self.rows[id.index()].config.as_ref().is_some_and(|image_id| begins(image_id, digits))
         };
+        between(self.by_image_id(), digits).filter(begins)
+    }
+
+    /// Builds the orders that questions have needed. A reader that builds one holds the shard for as long as that takes, and the
+    /// processor, which needs its copy back, may lose it to a new copy.
+    pub fn build_orders(&self) {
+        let wanted = &self.orders.wanted;
+        if wanted.digests.get().is_some() {
+            self.by_digests();
+        }
+        if wanted.image_ids.get().is_some() {
+            self.by_image_id();
+        }
+        if wanted.created.get().is_some() {
+            self.by_time();
+        }
+        if wanted.kinds.get().is_some() {
+            self.by_kind();
+        }
+        if wanted.repositories.get().is_some() {
+            self.by_repository();
+        }
+    }
+
+    fn by_digests(&self) -> &ByDigest {
+        self.orders.wanted.digests.get_or_init(|| ());
+        self.orders.digests.get_or_init(|| self.index.images().map(|id| self.place(id)).collect())
+    }
+
+    fn by_image_id(&self) -> &ByDigest {
+        self.orders.wanted.image_ids.get_or_init(|| ());
         let place = |id: ImageId| Some((beginning(self.rows[id.index()].config.as_ref()?), id));
-        let build = || self.index.images().filter_map(place).collect();
-        between(self.orders.image_ids.get_or_init(build), digits).filter(begins)
+        self.orders.image_ids.get_or_init(|| self.index.images().filter_map(place).collect())
     }
 
     fn by_kind(&self) -> &BTreeMap<Kind, ByDigest> {
+        self.orders.wanted.kinds.get_or_init(|| ());
         self.orders.kinds.get_or_init(|| {
             let mut places: Vec<_> = self.index.images().map(|id| (self.kind(id), self.place(id))).collect();
             places.sort_unstable();
@@ -251,6 +292,7 @@ impl Shard {
     }
 
     fn by_repository(&self) -> &BTreeMap<String, ByDigest> {
+        self.orders.wanted.repositories.get_or_init(|| ());
         self.orders.repositories.get_or_init(|| {
             let names = |id| names(self.repositories_of(id)).map(move |name| (name, self.place(id)));
             let mut places: Vec<(&str, (Beginning, ImageId))> = self.index.images().flat_map(names).collect();
@@ -263,6 +305,7 @@ impl Shard {
     }
 
     fn by_time(&self) -> &BTreeSet<(Option<Timestamp>, Beginning, ImageId)> {
+        self.orders.wanted.created.get_or_init(|| ());
         self.orders.created.get_or_init(|| {
             let place = |id| (self.created(id), beginning(self.index.digest(id)), id);
             self.index.images().map(place).collect()
@@ -282,7 +325,7 @@ impl Shard {
         let from = after.map_or(0, beginning);
         let places = images.range((from, ImageId::FIRST)..).copied();
         let is_before = move |id: &ImageId| after.is_some_and(|after| self.index.digest(*id) <= after);
-        self.in_runs(places, |a, b| a.cmp(b)).skip_while(is_before)
+        self.in_runs(places, Ord::cmp).skip_while(is_before)
     }
 
     /// Puts those that share their key into the order of their digests: there are few at a time.
@@ -317,7 +360,10 @@ fn between<'a>(images: &'a ByDigest, digits: &str) -> impl Iterator<Item = Image
     let first: String = digits.chars().take(DIGITS).collect();
     // Whatever is no hexadecimal digit is the beginning of no digest.
     let bound = |filler: &str| {
-        Beginning::from_str_radix(&format!("{first}{}", filler.repeat(DIGITS - first.len())), 16)
+        Beginning::from_str_radix(
+            &format!("{first}{}", filler.repeat(DIGITS.saturating_sub(first.len()))),
+            16,
+        )
     };
     let range = bound("0").ok().zip(bound("f").ok());
     range

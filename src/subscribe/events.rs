@@ -94,6 +94,8 @@ impl Events {
     }
 
     fn read(&mut self, timeout: Duration) -> Result<(), SubscribeError> {
+        // Everything before was returned, or does not match.
+        self.returned.clone_from(&self.read);
         let fetched = self.reader.read(READ, timeout)?;
         if !fetched.records.is_empty() {
             self.heard = Instant::now();

@@ -91,7 +91,9 @@ impl Replica {
     /// Makes the working copy, to which exactly `changes` have been applied since the last publication and drained,
     /// the one that readers see. Does nothing once there is a newer replica of the partition.
     pub fn publish(&mut self, changes: Vec<Change>, progress: ProgressRecord) {
-        self.own().progress = progress;
+        let state = self.own();
+        state.progress = progress;
+        state.shard.build_orders();
         let newest = lock(&self.view.replicas[usize::from(self.partition)]);
         if *newest != self.number {
             return;

@@ -42,6 +42,8 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "shard", run: records::shard },
     Target { name: "snapshot", run: log::snapshot },
     Target { name: "start", run: questions::start },
+    Target { name: "token", run: questions::token },
+    Target { name: "tokens", run: questions::tokens },
 ];
 
 /// Checks that the output is not more than `times` as large as the input, and a little.

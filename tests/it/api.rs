@@ -131,6 +131,19 @@ async fn a_list_goes_on_from_page_to_page_and_says_how_much_follows() {
 }
 
 #[tokio::test]
+async fn a_list_of_the_relatives_of_a_tag_does_not_go_on_once_the_tag_has_moved() {
+    let mut world = world();
+    let api = api_of(&world);
+    let first = ask(&api, "/v1/descendants?ref=base:1&limit=5", &[]).await.json();
+    let token = first["metadata"]["continue"].as_str().unwrap();
+    let next = format!("/v1/descendants?ref=base:1&limit=5&continue={token}");
+    assert_eq!(ask(&api, &next, &[]).await.status, StatusCode::OK);
+    world.images(&[("base 2", &["A"])]).tag("base:1", &["base 2"]).process();
+    let moved = ask(&api, &next, &[]).await;
+    assert_eq!((moved.status, &moved.json()["code"]), (StatusCode::GONE, &json!("expired")));
+}
+
+#[tokio::test]
 async fn what_a_list_does_not_understand_is_refused_with_what_to_do() {
     let api = api_of(&world());
     let token = ask(&api, "/v1/images?limit=2", &[]).await.json()["metadata"]["continue"]
@@ -290,6 +303,9 @@ async fn many_refs_are_looked_up_at_once_and_each_has_an_answer() {
     );
     assert_eq!((&items[2]["ref"], &items[2]["problem"]["status"]), (&json!("nope:1"), &json!(404)));
     assert_eq!(look_up(json!(vec!["x"; 1_001])).await.status, StatusCode::BAD_REQUEST);
+    // An image ID may be that of many images, and an image may have many tags.
+    let many = look_up(json!(["sha256:ab", digest("nobody")])).await.json();
+    assert!(many["items"].as_array().unwrap().iter().all(|item| item["problem"]["status"] == 404), "{many}");
 }
 
 #[tokio::test]
@@ -297,7 +313,8 @@ async fn a_client_that_can_has_large_answers_compressed() {
     let api = api_of(&world());
     let plain = ask(&api, "/v1/images", &[]).await;
     let packed = ask(&api, "/v1/images", &[("accept-encoding", "gzip")]).await;
-    assert_eq!((packed.header(CONTENT_ENCODING), packed.header(VARY)), ("gzip", "accept-encoding"));
+    let varies: Vec<_> = packed.headers.get_all(VARY).iter().collect();
+    assert_eq!((packed.header(CONTENT_ENCODING), varies), ("gzip", vec!["accept", "accept-encoding"]));
     let mut unpacked = Vec::new();
     flate2::read::GzDecoder::new(&packed.body[..]).read_to_end(&mut unpacked).unwrap();
     assert!(unpacked == plain.body && packed.body.len() < plain.body.len() / 3);
@@ -410,8 +427,9 @@ async fn a_watch_has_the_list_and_then_each_change_so_that_it_leads_to_the_next_
             world.process();
         }
     }
-    let refused = ask(&api, "/v1/images?watch=true&limit=3", &[]).await;
-    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    for path in ["/v1/images?watch=true&limit=3", "/v1/images?watch=true&outdatedFor=1d"] {
+        assert_eq!(ask(&api, path, &[]).await.status, StatusCode::BAD_REQUEST, "{path}");
+    }
     let refused = ask(&api, "/v1/images?watch=true&class=nope", &[]).await;
     assert_eq!(refused.status, StatusCode::NOT_FOUND);
 }

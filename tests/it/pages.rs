@@ -8,9 +8,9 @@ use clade::oci::{Digest, Platform, Timestamp};
 use clade::processor::Options;
 use clade::query::answer::{ClassStanding, ImageItem, TagItem};
 use clade::query::{Effort, Filter, Items, More, Page, Query, Sort};
-use clade::record::{State, TagImage};
+use clade::record::{ImageRecord, State, TagImage};
 
-use crate::support::{SOURCE, World, class, image};
+use crate::support::{SOURCE, World, class, fold, image};
 
 const HISTORIES: u64 = 150;
 const FACTS: usize = 120;
@@ -43,18 +43,19 @@ fn happen(world: &mut World, random: &mut fastrand::Rng, second: &mut i64) {
             let mut layers = vec![["A", "B"][usize::from(number % 2)]];
             layers.extend(["C", "D", "E", "F"].iter().take(usize::from(number) % 4));
             let own = format!("own {number}");
-            if number % 5 > 0 {
+            if !number.is_multiple_of(5) {
                 layers.push(&own);
             }
             let mut made = image("", &layers);
             made.digest = digest_of(number);
-            made.config_digest = (number % 4 > 0).then(|| Digest::of(&[number]));
-            made.created = (number % 7 > 0).then(|| at(i64::from(random.u8(0..5)) * 1_000));
+            // Told late, or told otherwise.
+            made.config_digest = (random.u8(0..4) > 0).then(|| Digest::of(&[number, random.u8(1..3)]));
+            made.created = (!number.is_multiple_of(7)).then(|| at(i64::from(random.u8(0..5)) * 1_000));
             let count = usize::from(random.u8(0..3));
             let repositories = random.choose_multiple(REPOSITORIES, count);
             made.repositories = repositories.into_iter().map(str::to_owned).collect();
             made.repositories.sort();
-            if number % 6 == 0 {
+            if number.is_multiple_of(6) {
                 made.platform = Platform::new("linux", "arm64");
             }
             world.see(Observation::Image(Box::new(made)));
@@ -158,7 +159,7 @@ fn key(sort: Sort, filter: &Filter, item: &ImageItem) -> Option<String> {
         };
         holds(&names, &alone)
     };
-    let second = |time: Option<Timestamp>| time.map_or(-1, |time| time.as_second());
+    let second = |time: Option<Timestamp>| time.map_or(-1, Timestamp::as_second);
     Some(match sort {
         Sort::Name => {
             format!("{} {}", item.repositories.iter().find(matching).map_or("", |name| name), item.digest)
@@ -241,6 +242,9 @@ fn with_worlds(test: impl Fn(&mut World, &mut fastrand::Rng, &mut i64)) {
                     &Page { sort, limit: Some(1), effort: EFFORTS[1], ..Page::default() },
                 );
             }
+            for beginning in ["abcd", "0000"] {
+                let _ = Query::new(world.view.snapshot()).images(beginning);
+            }
             for _ in 0..FACTS {
                 happen(&mut world, &mut random, &mut second);
             }
@@ -267,7 +271,13 @@ fn the_pages_of_a_list_are_the_list_in_order_in_whichever_way_they_are_found() {
             for effort in EFFORTS {
                 let limit = random.usize(1..9);
                 let first = Page { sort, effort, ..Page::default() };
-                let found = pages(limit, first, |page| images(world, &filter, page), || ());
+                let page_of = |page: &Page| {
+                    let (found, more) = images(world, &filter, page);
+                    let follow = wanted.len() as u64 - page.seen - found.len() as u64;
+                    assert!(more.remaining.is_none_or(|told| told == follow), "{more:?} and not {follow}");
+                    (found, more)
+                };
+                let found = pages(limit, first, page_of, || ());
                 assert_eq!(found, wanted, "{filter:?} {sort:?} {effort:?} {limit}");
             }
         }
@@ -375,6 +385,7 @@ fn descendants_come_in_pages_too() {
     with_worlds(|world, random, _| {
         let mut all = images(world, &Filter::default(), &Page::default()).0;
         random.shuffle(&mut all);
+        let records = fold::<ImageRecord>(&*world.log);
         for of in all.iter().take(4) {
             let list = |page: &Page| {
                 let query = Query::new(world.view.snapshot());
@@ -382,6 +393,17 @@ fn descendants_come_in_pages_too() {
                 (images.iter().map(|item| item.digest).collect::<Vec<_>>(), images.more().clone())
             };
             let (whole, _) = list(&Page::default());
+            let layers = |image: &Digest| records[&image.to_string()].chain().layers().to_vec();
+            let above = layers(of);
+            let is_below = |image: &&Digest| {
+                let layers = layers(image);
+                !above.is_empty() && layers.len() > above.len() && layers.starts_with(&above)
+            };
+            let mut wanted: Vec<Digest> = all.iter().filter(is_below).copied().collect();
+            let mut found = whole.clone();
+            wanted.sort_unstable();
+            found.sort_unstable();
+            assert_eq!(found, wanted, "{of}");
             for effort in EFFORTS {
                 let first = Page { effort, ..Page::default() };
                 assert_eq!(pages(2, first, list, || ()), whole, "{of} {effort:?}");
@@ -392,7 +414,9 @@ fn descendants_come_in_pages_too() {
 
 #[test]
 fn an_image_is_found_by_the_beginning_of_its_digest_and_of_its_image_id() {
-    with_worlds(|world, _, _| {
+    with_worlds(|world, random, second| {
+        happen(world, random, second);
+        world.process();
         let all =
             Query::new(world.view.snapshot()).list_images(&Filter::default(), &Page::default()).unwrap();
         for item in all.iter() {

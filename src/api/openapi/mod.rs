@@ -68,7 +68,10 @@ fn describe(operation: &Operation, problem: &Value, schemas: &mut SchemaGenerato
             },
         },
     });
-    if matches!(answers, Answers::Of(_)) && operation.method == "GET" {
+    if matches!(answers, Answers::Of(_) | Answers::List(_))
+        && operation.method == "GET"
+        && !path.starts_with("/v1/rebuilds")
+    {
         described["responses"]["304"] =
             json!({ "description": "Nothing has changed since the `ETag` of `If-None-Match`" });
     }
@@ -81,19 +84,29 @@ fn describe(operation: &Operation, problem: &Value, schemas: &mut SchemaGenerato
 }
 
 fn ok(answers: &Answers, schemas: &mut SchemaGenerator) -> Value {
-    let (media_type, schema) = match answers {
-        Answers::Of(schema) => ("application/json", schema(schemas)),
-        Answers::Lines(schema) => ("application/x-ndjson", schema(schemas)),
-        Answers::Bytes => ("application/octet-stream", schemars::json_schema!({ "type": "string" })),
-    };
-    let description = match answers {
-        Answers::Of(_) => "The answer",
-        Answers::Lines(_) => {
-            "One JSON object a line. An answer that breaks off without the last chunk is not complete"
+    let lines = "One JSON object a line. An answer that breaks off without the last chunk is not complete";
+    let (description, content) = match answers {
+        Answers::Of(schema) => ("The answer", json!({ "application/json": { "schema": schema(schemas) } })),
+        Answers::List(schema) => (
+            "The list; or with `Accept: application/x-ndjson` or `watch=true` one JSON object a line",
+            json!({
+                "application/json": { "schema": schema(schemas) },
+                "application/x-ndjson": { "schema": { "type": "object" } },
+            }),
+        ),
+        Answers::Lines(schema) => (lines, json!({ "application/x-ndjson": { "schema": schema(schemas) } })),
+        Answers::Events(schema) => (
+            lines,
+            json!({
+                "application/x-ndjson": { "schema": schema(schemas) },
+                "text/event-stream": { "schema": { "type": "string" } },
+            }),
+        ),
+        Answers::Bytes => {
+            ("The bytes", json!({ "application/octet-stream": { "schema": { "type": "string" } } }))
         }
-        Answers::Bytes => "The bytes",
     };
-    json!({ "description": description, "content": { media_type: { "schema": schema } } })
+    json!({ "description": description, "content": content })
 }
 
 /// The members of a schema as parameters of a query string.

@@ -35,8 +35,12 @@ pub(super) struct Operation {
 pub(super) enum Answers {
     /// One JSON object.
     Of(Of),
+    /// A list: one JSON object, or one JSON object an item.
+    List(Of),
     /// One JSON object a line.
     Lines(Of),
+    /// The same, or Server-Sent Events.
+    Events(Of),
     /// Bytes.
     Bytes,
 }
@@ -123,23 +127,23 @@ const fn delete(id: &'static str, path: &'static str, summary: &'static str) -> 
 
 /// All of them.
 pub(super) const OPERATIONS: &[Operation] = &[
-    get("listImages", "/v1/images", "Images", filtered, Answers::Of(of::<List<ImageItem>>)),
-    get("listTags", "/v1/tags", "Tags, by name", filtered, Answers::Of(of::<List<TagItem>>)),
-    get("listClasses", "/v1/classes", "Classes, by name", named, Answers::Of(of::<List<ClassItem>>)),
-    get("listGroups", "/v1/groups", "Groups, by name", named, Answers::Of(of::<List<GroupItem>>)),
+    get("listImages", "/v1/images", "Images", filtered, Answers::List(of::<List<ImageItem>>)),
+    get("listTags", "/v1/tags", "Tags, by name", filtered, Answers::List(of::<List<TagItem>>)),
+    get("listClasses", "/v1/classes", "Classes, by name", named, Answers::List(of::<List<ClassItem>>)),
+    get("listGroups", "/v1/groups", "Groups, by name", named, Answers::List(of::<List<GroupItem>>)),
     get(
         "listAncestors",
         "/v1/ancestors",
         "The images that the images of a REF are based on, nearest first",
         related,
-        Answers::Of(of::<List<ImageItem>>),
+        Answers::List(of::<List<ImageItem>>),
     ),
     get(
         "listDescendants",
         "/v1/descendants",
         "The images that are based on the images of a REF",
         related,
-        Answers::Of(of::<List<ImageItem>>),
+        Answers::List(of::<List<ImageItem>>),
     ),
     get(
         "explain",
@@ -181,21 +185,21 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "/v1/images/{image}/ancestors",
         "The images that one image is based on, nearest first",
         filtered,
-        Answers::Of(of::<List<ImageItem>>),
+        Answers::List(of::<List<ImageItem>>),
     ),
     get(
         "listDescendantsOfImage",
         "/v1/images/{image}/descendants",
         "The images that are based on one image",
         filtered,
-        Answers::Of(of::<List<ImageItem>>),
+        Answers::List(of::<List<ImageItem>>),
     ),
     get(
         "listEquivalentsOfImage",
         "/v1/images/{image}/equivalents",
         "The other images with the same layers, by digest",
         paged,
-        Answers::Of(of::<List<ImageItem>>),
+        Answers::List(of::<List<ImageItem>>),
     ),
     get(
         "getChain",
@@ -244,7 +248,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "/v1/subscribe/{topic}",
         "Events of a topic",
         members::<SubscribeParams>,
-        Answers::Lines(event),
+        Answers::Events(event),
     ),
     post("backUp", "/v1/backup", "A copy of the log, for `clade backup`", None, Answers::Bytes),
     post(

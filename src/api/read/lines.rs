@@ -23,7 +23,7 @@ pub(super) async fn stream<I: Items>(
     listing: Listing,
     list: impl Fn(Query, &Filter, &Page) -> Result<I, RefError> + Send + 'static,
 ) -> Result<Response, ApiError> {
-    let place = limits.exports.enter().await?;
+    let place = limits.lines.enter().await?;
     let mut rest = Rest {
         left: listing.page.limit.unwrap_or(usize::MAX),
         page: Some(listing.page),
@@ -76,7 +76,8 @@ impl Rest {
         }
         self.left -= found.count();
         let after = found.more().next.clone().filter(|_| self.left > 0);
-        self.page = after.map(|after| Page { after: Some(after), ..page });
+        let anchor = found.more().anchor.clone();
+        self.page = after.map(|after| Page { after: Some(after), anchor, ..page });
         Ok(written)
     }
 }

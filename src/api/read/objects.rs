@@ -113,7 +113,7 @@ pub(in crate::api) async fn chain(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct Lookup {
-    /// REFs, at most a thousand.
+    /// REFs, at most a thousand. Chain IDs are not among them.
     refs: Vec<String>,
 }
 
@@ -150,7 +150,7 @@ pub(in crate::api) async fn lookup(
         return Err(ApiError::invalid(problem));
     }
     let look_up = move |query: Query| {
-        let one = |reference: String| match query.resolution(&reference) {
+        let one = |reference: String| match query.resolution_of_many(&reference) {
             Ok(found) => LookedUpRef::Found(found),
             Err(error) => LookedUpRef::Failed { reference, problem: ApiError::from(error).problem() },
         };

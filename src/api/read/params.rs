@@ -16,7 +16,7 @@ use crate::query::{Filter, Items, Listed, Page, Sort, Token};
 use crate::record::State;
 
 /// The media type of lists as lines.
-const LINES: &[u8] = b"application/x-ndjson";
+pub(in crate::api) const LINES: &[u8] = b"application/x-ndjson";
 
 /// The parameters of a list. They are flat, since a query string has no structure.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -159,6 +159,7 @@ impl ListParams {
             sort: self.sort.unwrap_or_default(),
             after: before.as_ref().map(|token| token.after.clone()),
             seen: before.as_ref().map_or(0, |token| token.seen),
+            anchor: before.as_ref().and_then(|token| token.anchor.clone()),
             ..Page::default()
         };
         Ok(Listing {
@@ -230,6 +231,22 @@ impl Known {
 }
 
 impl Listing {
+    /// Refuses a watch whose list changes while the index stays as it is, or is not whole.
+    pub(super) fn check_watch(&self) -> Result<(), ApiError> {
+        let Filter { created_after, created_before, outdated_before, .. } = self.filter;
+        if self.page.limit.is_some() || self.before.is_some() {
+            return Err(ApiError::invalid(
+                "limit: a list that is watched has no pages; leave limit and continue out",
+            ));
+        }
+        if created_after.is_some() || created_before.is_some() || outdated_before.is_some() {
+            return Err(ApiError::invalid(
+                "watch: a list with createdAfter, createdBefore or outdatedFor changes with time and cannot be watched",
+            ));
+        }
+        Ok(())
+    }
+
     /// Adds the metadata to a page of the list. `version` is the resource version of the page.
     pub(super) fn listed<I: Items>(&self, page: I, version: String) -> Result<Listed<I>, ApiError> {
         let resource_version = self.before.as_ref().map_or(version, |token| token.resource_version.clone());
@@ -239,6 +256,7 @@ impl Listing {
             question: self.question.clone(),
             after,
             seen,
+            anchor: more.anchor.clone(),
             resource_version: resource_version.clone(),
             begun: self.before.as_ref().map_or(self.now, |token| token.begun),
         });

@@ -54,11 +54,7 @@ pub(super) async fn watch<I: Items>(
     listing: Listing,
     list: impl Fn(Query, &Filter, &Page) -> Result<I, RefError> + Send + 'static,
 ) -> Result<Response, ApiError> {
-    if listing.page.limit.is_some() {
-        return Err(ApiError::invalid(
-            "limit: a list that is watched has no pages; leave limit and continue out",
-        ));
-    }
+    listing.check_watch()?;
     let place = limits.subscriptions.enter().await?;
     let mut watched = Watched { asked, listing, list, known: HashMap::new(), state: String::new() };
     // Whatever is wrong with the question is said before the answer begins.
@@ -84,13 +80,17 @@ pub(super) async fn watch<I: Items>(
                     () = tokio::time::sleep(LOOK) => {}
                 }
             }
+            if !watched.has_news() {
+                found = Vec::new();
+                continue;
+            }
             let look = move || {
                 let found = watched.look();
                 (watched, found)
             };
-            match limits.lists.run(look).await {
+            match limits.looks.run(look).await {
                 Ok((again, Ok(changes))) => (watched, found) = (again, changes),
-                // The process is too busy, or the list cannot be watched any more: the client learns why, and begins anew.
+                // The list cannot be watched any more: the client learns why.
                 Ok((_, Err(error))) | Err(error) => {
                     send(line("ERROR", &error.problem()).unwrap_or_default(), &sender).await;
                     break;
@@ -114,6 +114,11 @@ struct Watched<L> {
 }
 
 impl<I: Items, L: Fn(Query, &Filter, &Page) -> Result<I, RefError>> Watched<L> {
+    /// Returns `true` if the index has changed since the last look that found everything.
+    fn has_news(&self) -> bool {
+        Query::new(self.asked.snapshot()).state() != self.state
+    }
+
     /// The lines of what has changed since the last look.
     fn look(&mut self) -> Result<Vec<u8>, ApiError> {
         let mut changes = Vec::new();
@@ -122,12 +127,12 @@ impl<I: Items, L: Fn(Query, &Filter, &Page) -> Result<I, RefError>> Watched<L> {
         if state == self.state {
             return Ok(changes);
         }
-        let page =
-            Page { limit: Some(MOST), effort: crate::query::Effort::whole(), ..self.listing.page.clone() };
+        let page = Page { limit: Some(MOST), ..self.listing.page.clone() };
         let found = (self.list)(query, &self.listing.filter, &page)?;
         if found.more().next.is_some() {
             return Err(ApiError::invalid(format!(
-                "this list has more than {MOST} items, too many to be watched: give more conditions, or subscribe to a topic"
+                "this list has more than {MOST} items, or they are too few among too many, to be watched: give other conditions, \
+                 or subscribe to a topic"
             )));
         }
         let mut present = std::collections::HashSet::with_capacity(found.count());

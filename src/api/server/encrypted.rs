@@ -5,8 +5,9 @@ use tokio::net::TcpStream;
 
 /// The first byte of a handshake.
 const HANDSHAKE: u8 = 0x16;
-const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 69\r\n\r\n\
-                       {\"error\":\"this clade speaks TLS: ask it with https\",\"code\":\"invalid\"}";
+const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/problem+json\r\n\
+                       content-length: 126\r\n\r\n\
+                       {\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,\"detail\":\"this clade speaks TLS: ask it with https\",\"code\":\"invalid\"}";
 
 /// The stream, if its client begins a handshake. How long that may take is the matter of its place.
 pub(super) async fn expected(mut stream: TcpStream) -> Option<TcpStream> {
@@ -35,5 +36,8 @@ mod tests {
         let text = std::str::from_utf8(PLAIN).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.ends_with(&format!("content-length: {}", body.len())), "{}", body.len());
+        assert!(
+            serde_json::from_str::<crate::api::Problem>(body).is_ok_and(|problem| problem.code == "invalid")
+        );
     }
 }

@@ -288,7 +288,7 @@ pub(in crate::cli) struct WaitArgs {
     #[arg(long, value_enum)]
     pub(in crate::cli) state: Option<StateArg>,
     /// Of a class: until this condition is true [default: Ready]
-    #[arg(long = "for", value_name = "CONDITION")]
+    #[arg(long = "for", value_name = "CONDITION", value_parser = ["Ready", "Following"])]
     pub(in crate::cli) condition: Option<String>,
     /// Give up after this time, as 90s or 10m
     #[arg(long, value_name = "SPAN", default_value = "5m", value_parser = span)]

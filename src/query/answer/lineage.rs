@@ -123,6 +123,9 @@ pub struct Resolution {
     pub reference: String,
     /// The images: one for a digest, or one per platform for a tag or an image index.
     pub images: Vec<ImageItem>,
+    /// The number of images that are left out of `images`, which has at most a hundred.
+    #[serde(default, skip_serializing_if = "super::is_zero")]
+    pub more_images: u64,
     /// The chain, if the REF is a chain ID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<ResolvedChain>,

@@ -51,7 +51,7 @@ impl<T> List<T> {
 #[serde(rename_all = "camelCase")]
 pub struct ListMetadata {
     /// The offsets of the log up to which the answer has everything, for each partition those of `images`, `tags` and
-    /// `catalog`. On a later page it is that of the first page: a watch from there on misses nothing.
+    /// `catalog`. On a later page it is that of the first page.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub resource_version: String,
     /// The token for the next page. Absent on the last one.

@@ -29,22 +29,35 @@ impl Query {
     /// The images that match the filter.
     pub fn list_images(self, filter: &Filter, page: &Page) -> Result<Images, RefError> {
         let compiled = self.check(filter)?;
-        let (order, more) = self.find_images(&compiled, page, None).map_err(RefError::Invalid)?;
+        let (order, more) = self.list_of(&compiled, page, None).map_err(RefError::Invalid)?;
         Ok(Images { query: self, order, more })
     }
 
     /// The images that are based on the images of a REF, or that contain the chain of a chain ID.
     pub fn descendants(self, reference: &str, filter: &Filter, page: &Page) -> Result<Images, RefError> {
         let compiled = self.check(filter)?;
-        let parts = self.parts_below(reference)?;
-        let (order, more) = self.find_images(&compiled, page, Some(&parts)).map_err(RefError::Invalid)?;
+        let resolved = self.anchored(reference, page)?;
+        let parts = self.parts_below(&resolved);
+        let (order, mut more) = self.list_of(&compiled, page, Some(&parts)).map_err(RefError::Invalid)?;
+        more.anchor = Some(resolved.anchor());
         Ok(Images { query: self, order, more })
     }
 
+    /// Resolves the REF of a list, which has to mean the same on all of its pages.
+    pub(in crate::query) fn anchored(&self, reference: &str, page: &Page) -> Result<Resolved, RefError> {
+        let resolved = self.resolve(reference)?;
+        match &page.anchor {
+            Some(anchor) if *anchor != resolved.anchor() => {
+                Err(RefError::Moved { reference: reference.to_owned() })
+            }
+            _ => Ok(resolved),
+        }
+    }
+
     /// Two platforms of a tag may share a node, or one may lie below the other: each image comes once nevertheless.
-    fn parts_below(&self, reference: &str) -> Result<Parts, RefError> {
+    fn parts_below(&self, resolved: &Resolved) -> Parts {
         let mut parts = Parts::new();
-        match self.resolve(reference)? {
+        match resolved {
             Resolved::Images(images) => {
                 for (shard, node) in images.iter().filter_map(|image| self.node_of(image)) {
                     let part = Below { node, includes_node: false };
@@ -55,20 +68,16 @@ impl Query {
                 }
             }
             Resolved::Chain { partition, node, .. } => {
-                if let Some(shard) = self.shard(partition) {
-                    parts.entry(shard.partition()).or_default().push(Below { node, includes_node: true });
+                if let Some(shard) = self.shard(*partition) {
+                    let part = Below { node: *node, includes_node: true };
+                    parts.entry(shard.partition()).or_default().push(part);
                 }
             }
         }
-        Ok(parts)
+        parts
     }
 
-    fn find_images(
-        &self,
-        filter: &Compiled<'_>,
-        page: &Page,
-        parts: Option<&Parts>,
-    ) -> Result<Found, String> {
+    fn list_of(&self, filter: &Compiled<'_>, page: &Page, parts: Option<&Parts>) -> Result<Found, String> {
         let is_meant = |shard: &&Shard| parts.is_none_or(|parts| parts.contains_key(&shard.partition()));
         let of_shard = |shard| {
             let below = parts.and_then(|parts| parts.get(&Shard::partition(shard))).map(Vec::as_slice);
@@ -78,18 +87,19 @@ impl Query {
         // Whoever wants everything has to look at everything.
         let bound: usize = candidates.iter().map(Candidates::bound).sum();
         if page.limit.is_none() || bound <= page.effort.few {
-            return sorted(&candidates, page);
+            return self.sorted(&candidates, page);
         }
         let walks: Vec<_> =
             candidates.iter().map(|of| of.walk(page.after.as_ref())).collect::<Result<_, _>>()?;
         let (mut order, mut more, mut last) = (Vec::new(), More::default(), None);
         let before = |a: &Place<'_>, b: &Place<'_>| page.sort.compare(a, b).is_lt();
         for (examined, place) in walks.into_iter().kmerge_by(before).enumerate() {
-            if place.matches && order.len() == page.most() || examined == page.most_examined() {
+            let matches = place.matches && self.is_at_home(&place);
+            if matches && order.len() == page.most() || examined == page.most_examined() {
                 more.next = last.as_ref().map(Position::from);
                 break;
             }
-            if place.matches {
+            if matches {
                 order.push((place.partition, place.id));
             }
             last = Some(place);
@@ -98,29 +108,35 @@ impl Query {
         let before = page.seen + order.len() as u64;
         // Items that came or went behind the position are in one number and not in the other.
         more.remaining = match more.next {
-            Some(_) => all.map(|all| (all as u64).saturating_sub(before).max(1)),
+            Some(_) => all.map(|all| (all as u64).saturating_sub(before)),
             None => Some(0),
         };
         Ok((order, more))
+    }
+
+    /// Looks at all that may match.
+    fn sorted(&self, candidates: &[Candidates<'_>], page: &Page) -> Result<Found, String> {
+        let mut places: Vec<Place<'_>> = candidates.iter().flat_map(Candidates::all).collect();
+        if let Some(after) = &page.after {
+            let is_after = page.sort.after(after)?;
+            places.retain(is_after);
+        }
+        places.sort_unstable_by(|a, b| page.sort.compare(a, b));
+        places.dedup_by(|a, b| a.digest == b.digest && a.partition == b.partition);
+        places.retain(|place| self.is_at_home(place));
+        let cut = page.cut_rest(places, |place| Position::from(place));
+        Ok((cut.items.iter().map(|place| (place.partition, place.id)).collect(), cut.more))
+    }
+
+    /// An image whose layers were told anew is in two partitions until both have heard of it: one of them counts.
+    fn is_at_home(&self, place: &Place<'_>) -> bool {
+        self.holding(place.digest).is_some_and(|shard| shard.partition() == place.partition)
     }
 
     pub(crate) fn node_of(&self, image: &crate::oci::Digest) -> Option<(&Shard, crate::index::NodeId)> {
         let shard = self.holding(image)?;
         Some((shard, shard.image(image)?.node?))
     }
-}
-
-/// Looks at all that may match.
-fn sorted(candidates: &[Candidates<'_>], page: &Page) -> Result<Found, String> {
-    let mut places: Vec<Place<'_>> = candidates.iter().flat_map(Candidates::all).collect();
-    if let Some(after) = &page.after {
-        let is_after = page.sort.after(after)?;
-        places.retain(is_after);
-    }
-    places.sort_unstable_by(|a, b| page.sort.compare(a, b));
-    places.dedup_by(|a, b| a.digest == b.digest);
-    let cut = page.cut_rest(places, |place| Position::from(place));
-    Ok((cut.items.iter().map(|place| (place.partition, place.id)).collect(), cut.more))
 }
 
 /// The images of a page, by partition and number.

@@ -30,13 +30,6 @@ pub struct Effort {
     pub examined: usize,
 }
 
-impl Effort {
-    /// As much as it takes.
-    pub fn whole() -> Self {
-        Self { few: usize::MAX, examined: usize::MAX }
-    }
-}
-
 impl Default for Effort {
     fn default() -> Self {
         Self { few: 20_000, examined: 200_000 }
@@ -54,6 +47,8 @@ pub struct Page {
     pub after: Option<Position>,
     /// The number of items before it.
     pub seen: u64,
+    /// What the REF of the list meant on the page before, if it has one.
+    pub anchor: Option<String>,
     /// The work that it may cost.
     pub effort: Effort,
 }
@@ -92,7 +87,8 @@ impl Page {
         let remaining = rest.len().saturating_sub(self.most());
         rest.truncate(self.most());
         let next = rest.last().filter(|_| remaining > 0).map(position);
-        Cut { items: rest, more: More { next, remaining: Some(remaining as u64) } }
+        let more = More { next, remaining: Some(remaining as u64), anchor: None };
+        Cut { items: rest, more }
     }
 }
 
@@ -103,6 +99,8 @@ pub struct More {
     pub next: Option<Position>,
     /// The number of items that follow, if it is known.
     pub remaining: Option<u64>,
+    /// What the REF of the list means, if it has one.
+    pub anchor: Option<String>,
 }
 
 /// A page of a list whose items are made.

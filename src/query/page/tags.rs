@@ -37,11 +37,8 @@ impl Query {
             Some(Position::Name(name)) => Some(name.as_str()),
             Some(_) => return Err(RefError::Invalid(foreign())),
         };
-        let (order, more) = if self.has_few(&compiled, page) {
-            self.few_tags(&compiled, page, after)
-        } else {
-            self.many_tags(&compiled, page, after)
-        };
+        let few = if self.has_few(&compiled, page) { self.few_tags(&compiled, page, after) } else { None };
+        let (order, more) = few.unwrap_or_else(|| self.many_tags(&compiled, page, after));
         Ok(Tags { order, more, filter: filter.clone(), query: self })
     }
 
@@ -55,12 +52,22 @@ impl Query {
             <= page.effort.few
     }
 
-    fn few_tags(&self, filter: &Compiled<'_>, page: &Page, after: Option<&str>) -> (Vec<Arc<Tag>>, More) {
+    /// `None` if the images have many tags.
+    fn few_tags(
+        &self,
+        filter: &Compiled<'_>,
+        page: &Page,
+        after: Option<&str>,
+    ) -> Option<(Vec<Arc<Tag>>, More)> {
         let of_images = filter.without_names();
         let mut newest: BTreeMap<&str, &Arc<Tag>> = BTreeMap::new();
         for shard in self.shards() {
             let candidates = Candidates::new(shard, &of_images, page, None);
-            for tag in candidates.all().flat_map(|place| shard.tags_of(place.digest)) {
+            for (examined, tag) in candidates.all().flat_map(|place| shard.tags_of(place.digest)).enumerate()
+            {
+                if examined > page.effort.few.saturating_mul(2) {
+                    return None;
+                }
                 if after.is_some_and(|after| *tag.name <= *after) || !filter.holds_repository(&tag.repository)
                 {
                     continue;
@@ -79,7 +86,7 @@ impl Query {
             .map(Arc::clone)
             .collect();
         let cut = page.cut_rest(rest, |tag| Position::Name(tag.name.clone()));
-        (cut.items, cut.more)
+        Some((cut.items, cut.more))
     }
 
     fn many_tags(&self, filter: &Compiled<'_>, page: &Page, after: Option<&str>) -> (Vec<Arc<Tag>>, More) {

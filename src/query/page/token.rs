@@ -7,8 +7,7 @@ use super::order::Position;
 use crate::checksum;
 use crate::oci::Timestamp;
 
-/// The time for which a token is of use, in seconds. Whoever lists and then watches from the beginning of the list must
-/// find what was deleted meanwhile, and topics do not keep that for ever.
+/// The time for which a token is of use, in seconds: a list that takes longer says little of any moment.
 const LIFETIME: i64 = 3_600;
 
 /// The place at which a list goes on. Clients take its text as it is.
@@ -21,6 +20,9 @@ pub struct Token {
     pub after: Position,
     /// The number of items before.
     pub seen: u64,
+    /// What the REF of the list means, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<String>,
     /// The resource version of the first page.
     pub resource_version: String,
     /// The time of the first page.
@@ -87,6 +89,7 @@ mod tests {
             question: "images".to_owned(),
             after: Position::NameAndDigest("team/app".to_owned(), crate::oci::Digest::of(b"app")),
             seen: 100,
+            anchor: None,
             resource_version: "1.2.3".to_owned(),
             begun: at(1_000),
         }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use clade::access::Tokens;
 use clade::oci::{ChainId, Digest, Platform, Reference, Timestamp};
+use clade::query::Token;
 use clade::record::catalog::Selector;
 use clade::registry::Pattern;
 use clade::subscribe::Start;
@@ -60,6 +62,31 @@ pub(crate) fn selector(input: &[u8]) -> bool {
     let Ok(labels) = serde_json::from_slice::<BTreeMap<String, String>>(labels) else { return false };
     let _ = selector.selects(&labels);
     true
+}
+
+/// Reads the token with which a list goes on. Its checksum is right: chance would not find one.
+pub(crate) fn token(input: &[u8]) -> bool {
+    let now: Timestamp = "2026-02-01T12:00:00Z".parse().unwrap();
+    if let Ok(text) = std::str::from_utf8(input) {
+        let _ = Token::decode(text, "images", now);
+    }
+    let sealed = [input, &clade::checksum::of(&[input]).to_le_bytes()].concat();
+    let text = data_encoding::BASE64URL_NOPAD.encode(&sealed);
+    let Ok(token) = Token::decode(&text, "images", now) else { return false };
+    assert_eq!(Token::decode(&token.encode().unwrap(), "images", now), Ok(token));
+    true
+}
+
+/// Reads a file of tokens.
+pub(crate) fn tokens(input: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(input) else { return false };
+    match Tokens::parse("tokens", text) {
+        Ok(_) => !text.trim().is_empty(),
+        Err(problem) => {
+            in_proportion(input, problem.len(), 12);
+            false
+        }
+    }
 }
 
 /// Reads the start of a subscription.

@@ -97,7 +97,7 @@ fn a_command_waits_until_an_image_is_known_and_a_member() {
     for (args, problem) in [
         (
             &["wait", "class/base", "--for", "Nonsense", "--timeout", "1s"][..],
-            "there are Ready and Following",
+            "possible values: Ready, Following",
         ),
         (&["wait", "class/base", "--class", "base"][..], "are for images"),
         (&["wait", "shop/app1:1", "--for", "Ready"][..], "write class/NAME"),
