@@ -52,6 +52,8 @@ fn main() {
     println!("memory after them: {} MiB", clade.memory());
     questions::stream(&clade);
 
+    // Before its first change, a source reads what is published already.
+    process::feed(&clade, &fresh, "first", 1_000, || ());
     let before = process::feed(&clade, &fresh, "alone", images / 20, || ());
     println!("\n| while {} images come | first | p50 | p99 | a second |\n|---|---|---|---|---|", images / 20);
     let beside = process::feed(&clade, &fresh, "beside", images / 20, || questions::ask_all(&clade, &data));
