@@ -202,11 +202,12 @@ mod tests {
         for (bad, told) in [
             ("ci sesame-in-the-clear read".to_owned(), "the second field is no digest"),
             (format!("{} {digest} read", "x".repeat(64)), "the name of a token"),
-            (format!("other {digest} read,write"), "\"write\" is no scope"),
-            (format!("other {digest} read,"), "\"\" is no scope"),
+            (format!("other {digest} read,write"), "the third field is no list of scopes"),
+            (format!("other {digest} read,"), "the third field is no list of scopes"),
+            (format!("other {digest} sesame-in-the-clear"), "the third field is no list of scopes"),
             (format!("other {digest}"), "it has 2 fields"),
             (format!("other {digest} read 2027-01-01T00:00:00Z more"), "it has 5 fields"),
-            (format!("other {digest} read tomorrow"), "\"tomorrow\" is no time"),
+            (format!("other {digest} read tomorrow"), "the fourth field is no time"),
             (format!("ci {digest} read"), "ci is the name of line 1 already"),
             (good.replacen("ci", "other", 1), "this is the token of ci already"),
         ] {
