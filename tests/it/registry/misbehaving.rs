@@ -95,7 +95,7 @@ impl Watched {
 fn leave_out_times(value: &mut Value) {
     match value {
         Value::Object(members) => {
-            for time in ["since", "until", "sequence", "revision"] {
+            for time in ["since", "until", "outdatedSince", "sequence", "revision"] {
                 members.remove(time);
             }
             members.values_mut().for_each(leave_out_times);
