@@ -19,7 +19,7 @@ pub struct FromFiles<T> {
 
 struct State<T> {
     value: Arc<T>,
-    /// What the files had when they were last looked at, or why they could not be read.
+    /// The content of the files at the last look, or the reason why they could not be read.
     seen: Result<Vec<Vec<u8>>, String>,
 }
 

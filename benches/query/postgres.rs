@@ -76,7 +76,7 @@ impl Server {
         server
     }
 
-    /// What psql says of these statements.
+    /// The output of psql for these statements.
     fn sql(&self, statements: &str) -> String {
         let file = self.dir.join("statements.sql");
         std::fs::write(&file, statements).unwrap();

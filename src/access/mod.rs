@@ -17,7 +17,7 @@ pub use tokens::{MadeToken, TokenFile, Tokens};
 /// Requests whose tokens may be looked at elsewhere at once: each has a connection, and the health check needs one, too.
 pub const JUDGED: usize = 80;
 
-/// What an authority says of a token.
+/// The verdict of an authority on a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// Its owner may do it.

@@ -1,9 +1,9 @@
-//! What a token may be for, and what a request needs.
+//! The scopes of tokens, and the needs of requests.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What a token is for.
+/// A use that a token is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// Questions, subscriptions, rebuild plans.
@@ -43,7 +43,7 @@ impl FromStr for Scope {
     }
 }
 
-/// What a request needs: of a token in a file a scope, of a user of Kubernetes the right to a verb on a resource of clade's
+/// The need of a request: of a token in a file a scope, of a user of Kubernetes the right to a verb on a resource of clade's
 /// group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Need {

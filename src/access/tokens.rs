@@ -57,7 +57,7 @@ impl Tokens {
         Ok(Self(tokens))
     }
 
-    /// What the owner of this token may do at this time. Digests are looked up as they are: nobody can choose a token so that
+    /// Returns whether the owner of this token may do this at this time. Digests are looked up as they are: nobody can choose a token so that
     /// its digest begins as another one does.
     pub fn verdict(&self, token: &str, scope: Scope, now: Timestamp) -> Verdict {
         match self.0.get(&Digest::of(token.as_bytes())) {
@@ -76,7 +76,7 @@ fn entry(line: &str) -> Result<(Digest, Owner), String> {
     let (name, digest, scopes, expires) = match fields[..] {
         [name, digest, scopes] => (name, digest, scopes, None),
         [name, digest, scopes, expires] => (name, digest, scopes, Some(expires)),
-        // What stands there may be a token, which nobody should see in a log.
+        // A token may stand there by mistake, and nobody should see it in a log.
         _ => return Err(format!("it has {} fields: {FORM}", fields.len())),
     };
     let digest: Digest = digest.parse().map_err(|_| format!("the second field is no digest: {FORM}"))?;

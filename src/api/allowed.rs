@@ -23,7 +23,7 @@ const LONGEST: usize = 16 << 10;
 #[derive(Clone, Default)]
 pub struct Access(pub Option<Arc<dyn Authority>>);
 
-/// What a route needs, and who decides.
+/// The need of a route, and the authority that decides.
 #[derive(Clone)]
 pub(super) struct Guard {
     pub(super) access: Access,

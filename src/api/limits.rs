@@ -48,8 +48,8 @@ const SUBSCRIPTIONS: Bound = Bound { places: 100, waiting: 0 };
 /// A subscription waits for its read as long as it must: no more of them wait than there are subscriptions.
 const READS: Bound = Bound { places: 8, waiting: SUBSCRIPTIONS.places };
 
-/// A watch looks as often as it can, and waits for that as long as it must.
-const LOOKS: Bound = Bound { places: 2, waiting: SUBSCRIPTIONS.places };
+/// Watches and lists as lines look for more as often as they can, and wait for that as long as they must.
+const LOOKS: Bound = Bound { places: 2, waiting: SUBSCRIPTIONS.places + LINES.places };
 
 /// The requests that can be under way at once: those with a place, those that wait for one, and those whose answers have not
 /// been taken.
@@ -143,7 +143,7 @@ pub(super) struct Limits {
     pub(super) exports: Arc<Gate>,
     /// Lists as lines.
     pub(super) lines: Arc<Gate>,
-    /// Looks of watches.
+    /// Looks of watches, and the pages of lists as lines after their first.
     pub(super) looks: Arc<Gate>,
     /// Copies of the log: each keeps the file as it was when it began.
     pub(super) backups: Arc<Gate>,

@@ -18,7 +18,7 @@ use crate::telemetry::Metrics;
 /// date at every moment.
 const MOST_BEHIND: u64 = 60;
 
-/// What the status needs.
+/// The need of the status.
 pub(super) const STATUS: Need = Need::read("get", "status");
 
 /// The status of a process.

@@ -13,7 +13,6 @@ use tower_http::compression::CompressionLayer;
 
 use super::addresses::{self, Addresses};
 use super::allowed::{Access, Guard, allowed};
-use super::read::objects;
 use super::{
     Ask, Command, Declare, Router, backup, conditional, error, openapi, read, rebuild, restored, stream,
     subscribe, write,
@@ -63,39 +62,39 @@ const ROUTES: &[Route] = &[
     Route("/v1/ancestors", GET, Handler::Ask(|| get(read::ancestors)), Need::read("get", "images")),
     Route("/v1/descendants", GET, Handler::Ask(|| get(read::descendants)), Need::read("get", "images")),
     Route("/v1/explain", GET, Handler::Ask(|| get(read::explain)), Need::read("get", "images")),
-    Route("/v1/resolve", GET, Handler::Ask(|| get(objects::resolve)), Need::read("get", "images")),
+    Route("/v1/resolve", GET, Handler::Ask(|| get(read::resolve)), Need::read("get", "images")),
     Route(
         "/v1/lookup",
         POST,
-        Handler::Ask(|| post(objects::lookup).layer(DefaultBodyLimit::max(SMALL))),
+        Handler::Ask(|| post(read::lookup).layer(DefaultBodyLimit::max(SMALL))),
         Need::read("get", "images"),
     ),
-    Route("/v1/images/{image}", GET, Handler::Ask(|| get(objects::image)), Need::read("get", "images")),
+    Route("/v1/images/{image}", GET, Handler::Ask(|| get(read::image)), Need::read("get", "images")),
     Route(
         "/v1/images/{image}/explain",
         GET,
-        Handler::Ask(|| get(objects::explain)),
+        Handler::Ask(|| get(read::explain_image)),
         Need::read("get", "images"),
     ),
     Route(
         "/v1/images/{image}/ancestors",
         GET,
-        Handler::Ask(|| get(objects::ancestors)),
+        Handler::Ask(|| get(read::ancestors_of_image)),
         Need::read("get", "images"),
     ),
     Route(
         "/v1/images/{image}/descendants",
         GET,
-        Handler::Ask(|| get(objects::descendants)),
+        Handler::Ask(|| get(read::descendants_of_image)),
         Need::read("get", "images"),
     ),
     Route(
         "/v1/images/{image}/equivalents",
         GET,
-        Handler::Ask(|| get(objects::equivalents)),
+        Handler::Ask(|| get(read::equivalents_of_image)),
         Need::read("get", "images"),
     ),
-    Route("/v1/chains/{chain}", GET, Handler::Ask(|| get(objects::chain)), Need::read("get", "images")),
+    Route("/v1/chains/{chain}", GET, Handler::Ask(|| get(read::chain)), Need::read("get", "images")),
     Route("/v1/usage", GET, Handler::Ask(|| get(read::usage)), Need::read("list", "images")),
     Route("/v1/coverage", GET, Handler::Ask(|| get(read::coverage)), Need::read("list", "images")),
     Route("/v1/unknown-bases", GET, Handler::Ask(|| get(read::unknown_bases)), Need::read("list", "images")),
@@ -165,7 +164,7 @@ const ROUTES: &[Route] = &[
     ),
 ];
 
-/// What users need for the routes: the roles in `deploy/` give it.
+/// The needs of all routes: the roles in `deploy/` give them to users.
 #[cfg(feature = "internals")]
 pub fn needs() -> impl Iterator<Item = Need> {
     ROUTES.iter().map(|Route(.., need)| *need).chain([super::probe::STATUS])

@@ -21,6 +21,7 @@ use crate::view::Snapshot;
 
 /// Pieces of an export that may wait for a slow reader, at most.
 const PIECES: usize = 16;
+
 /// Marks an answer that is made while its client reads, so that it has no time limit as a whole.
 #[derive(Clone, Copy)]
 pub(super) struct Streamed;
@@ -40,6 +41,17 @@ pub(super) fn streamed(content_type: &'static str, pieces: mpsc::Receiver<Piece>
     let frames = ReceiverStream::new(pieces).map(|piece| piece.map(http_body::Frame::data));
     let body = Body::new(StreamBody::new(frames));
     ([("content-type", content_type)], Extension(Streamed), body).into_response()
+}
+
+/// Sends bytes in pieces. Returns `false` if the reader is gone.
+pub(super) async fn send(bytes: Vec<u8>, to: &mpsc::Sender<Piece>) -> bool {
+    let mut bytes = Bytes::from(bytes);
+    while !bytes.is_empty() {
+        if to.send(Ok(bytes.split_to(PIECE.min(bytes.len())))).await.is_err() {
+            return false;
+        }
+    }
+    !to.is_closed()
 }
 
 pub(super) async fn lineage(

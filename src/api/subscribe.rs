@@ -67,7 +67,7 @@ impl Default for SubscribeParams {
     }
 }
 
-/// How events are written.
+/// The protocol in which events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Protocol {
     /// One JSON object a line.
@@ -157,7 +157,7 @@ impl Written {
         Ok(())
     }
 
-    /// What says that the process is there, and after how much time without an event.
+    /// The bytes that show that the process is there, and the time without an event after which it sends them.
     fn beat(self) -> (Duration, &'static [u8]) {
         match self.protocol {
             Protocol::Lines => (LINE_BEAT, b"\n"),
@@ -205,7 +205,7 @@ async fn forward(
     }
 }
 
-/// What one read has found.
+/// The lines of the events that one read has found.
 struct Read {
     piece: Vec<u8>,
     is_at_end: bool,

@@ -42,7 +42,7 @@ pub(super) fn wait(client: &Client, args: &WaitArgs) -> Result<(), CliError> {
     }
 }
 
-/// What a command waits for.
+/// The subject that a command waits for.
 enum Subject<'a> {
     /// A condition of a class.
     Class { name: &'a str, condition: &'a str },
@@ -69,7 +69,7 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// What is not so yet; `None` if nothing lacks.
+    /// The thing that is not so yet; `None` if everything is.
     fn lacking(&self, client: &Client) -> Result<Option<String>, ClientError> {
         match self {
             Self::Class { name, condition } => {

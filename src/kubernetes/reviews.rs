@@ -65,25 +65,24 @@ impl Reviews {
         let Ok(_place) = self.places.try_acquire() else {
             return Err("too many tokens are being looked at".to_owned());
         };
-        let asked = Instant::now();
         let reviewed = async {
             let _turn = self.turns.acquire().await.map_err(|error| error.to_string())?;
-            // Another request with this token may have had the answer meanwhile.
-            match self.kept(&key, Instant::now()) {
-                Some(kept) => Ok(kept),
-                None => self.review(token, need).await,
+            let asked = Instant::now();
+            // Another request with this token may have had the answer meanwhile, which counts no longer for that.
+            if let Some(kept) = self.kept(&key, asked) {
+                return Ok(kept);
             }
+            let verdict = self.review(token, need).await?;
+            self.keep(key, asked, verdict.clone());
+            Ok(verdict)
         };
-        let late = |_| format!("the API server has not answered within {} s", PATIENCE.as_secs());
-        let verdict = match tokio::time::timeout(PATIENCE, reviewed).await.map_err(late) {
-            Ok(Ok(verdict)) => verdict,
-            Ok(Err(reason)) | Err(reason) => {
-                tracing::warn!(reason, "cannot tell what a token may do");
-                return Err(reason);
-            }
-        };
-        self.keep(key, asked, verdict.clone());
-        Ok(verdict)
+        let reviewed = tokio::time::timeout(PATIENCE, reviewed).await;
+        let late = |_| Err(format!("the API server has not answered within {} s", PATIENCE.as_secs()));
+        let verdict = reviewed.unwrap_or_else(late);
+        if let Err(reason) = &verdict {
+            tracing::warn!(reason, "cannot tell what a token may do");
+        }
+        verdict
     }
 
     async fn review(&self, token: &str, need: Need) -> Result<Verdict, String> {
@@ -94,9 +93,8 @@ impl Reviews {
         let status = created.status.unwrap_or_default();
         let failure = status.error.filter(|error| !error.is_empty());
         let Some(user) = status.user.filter(|_| status.authenticated == Some(true)) else {
-            // An authenticator that fails does not know whose the token is. The API server says so of unknown tokens, too.
             return match failure {
-                Some(error) if !is_about_the_token(&error) => Err(error),
+                Some(error) if is_of_a_request(&error) => Err(error),
                 _ => Ok(Verdict::Unknown),
             };
         };
@@ -153,11 +151,10 @@ impl Authority for Reviews {
     }
 }
 
-/// Returns `true` for what the API server says of a token that is no good. Anything else is a failure of an authenticator.
-fn is_about_the_token(error: &str) -> bool {
-    ["invalid bearer token", "token has been invalidated", "token has expired", "unknown"]
-        .iter()
-        .any(|known| error.to_ascii_lowercase().contains(known))
+/// Returns `true` if an authenticator has failed to ask a server elsewhere, and so does not know whose the token is. The API server
+/// tells of that in the field in which it tells why a token is no good; Go names the request that has failed.
+fn is_of_a_request(error: &str) -> bool {
+    ["Post \"http", "Get \"http"].iter().any(|request| error.contains(request))
 }
 
 /// The question whether a user may do it, in any namespace.
@@ -182,6 +179,23 @@ fn asks(user: UserInfo, need: Need) -> SubjectAccessReviewSpec {
 #[allow(clippy::unwrap_used, reason = "a test states what it expects")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_authenticator_that_fails_says_nothing_about_the_token() {
+        for failure in [
+            r#"[invalid bearer token, Post "https://sso.example/review": dial tcp 10.0.0.1:443: connect: connection refused]"#,
+            r#"oidc: fetching keys: Get "https://sso.example/keys": x509: certificate signed by unknown authority"#,
+        ] {
+            assert!(is_of_a_request(failure), "{failure}");
+        }
+        for verdict in [
+            "invalid bearer token",
+            "[invalid bearer token, service account token has expired]",
+            r#"oidc: expected audience "https://a.example" got "https://b.example""#,
+        ] {
+            assert!(!is_of_a_request(verdict), "{verdict}");
+        }
+    }
 
     #[tokio::test]
     async fn answers_count_for_some_seconds_and_have_a_bound() {

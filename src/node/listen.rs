@@ -1,4 +1,4 @@
-//! How a process listens: where, over TLS or not, and to whom.
+//! The door of a process: its address, its certificate, and the authorities that know who may ask.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,15 +25,15 @@ pub struct Listen {
     pub hosts: Vec<String>,
     /// The file of tokens.
     pub tokens: Option<PathBuf>,
-    /// Asks a cluster about tokens; its context in the kubeconfig, if not the current one.
-    pub reviews: Option<Option<String>>,
+    /// Asks the cluster of the pod or of the kubeconfig's current context about tokens.
+    pub reviews: bool,
     /// The files of the certificate and its key.
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// Something in front of the process keeps strangers out.
     pub insecure: bool,
 }
 
-/// What a process listens with.
+/// The door, with its files read.
 pub(super) struct Door {
     pub(super) access: Access,
     pub(super) tls: Option<Tls>,
@@ -49,7 +49,7 @@ impl Listen {
         if self.certificate.is_none() {
             lacks.push("--tls-cert-file FILE and --tls-key-file FILE");
         }
-        if self.tokens.is_none() && self.reviews.is_none() {
+        if self.tokens.is_none() && !self.reviews {
             lacks.push("--tokens-file FILE (clade token makes its lines) or --authenticate kubernetes");
         }
         if address.ip().to_canonical().is_loopback() || self.insecure || lacks.is_empty() {
@@ -77,8 +77,8 @@ impl Listen {
             looking.push(Service::new("tokens", look("the tokens", tokens.file())));
             authorities.push(Arc::new(tokens));
         }
-        if let Some(context) = &self.reviews {
-            authorities.push(Arc::new(Reviews::new(Cluster::new(context.clone()).await?)));
+        if self.reviews {
+            authorities.push(Arc::new(Reviews::new(Cluster::new(None).await?)));
         }
         let tls = self.certificate.clone().map(certificate).transpose()?;
         if let Some(tls) = &tls {
@@ -152,7 +152,7 @@ mod tests {
                 !told.contains("--tls-cert-file") && told.contains("--authenticate kubernetes"),
                 "{told}"
             );
-            let told = checked(address, |listen| listen.reviews = Some(None)).unwrap_err();
+            let told = checked(address, |listen| listen.reviews = true).unwrap_err();
             assert!(told.contains("--tls-cert-file") && !told.contains("--tokens-file"), "{told}");
             assert_eq!(checked(address, |listen| listen.insecure = true), Ok(()));
             let both = |listen: &mut Listen| {

@@ -21,6 +21,12 @@ impl Query {
         Ok(explained.collect())
     }
 
+    /// The explanation of the one image that a digest, an image ID or the beginning of either names.
+    pub fn explain_one(&self, reference: &str) -> Result<Explanation, RefError> {
+        let (shard, image) = self.one(reference)?;
+        Ok(self.explanation(shard, &image))
+    }
+
     fn explanation(&self, shard: &Shard, image: &ImageView<'_>) -> Explanation {
         let item = image_item(shard, image);
         let bases = bases(shard, image);

@@ -36,12 +36,6 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Returns `true` if there is no condition, so that the filter matches every image.
-    #[cfg(feature = "internals")]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// Parses the platform and the names of the filter.
     pub fn compile(&self) -> Result<Compiled<'_>, String> {
         let platform = match &self.platform {

@@ -50,15 +50,10 @@ impl Query {
         partitions.join(",")
     }
 
-    /// What the answers depend on, as text: two answers to one question from one state are the same.
+    /// The state of the index as text: two answers to one question from one state are the same.
     pub fn state(&self) -> String {
-        let of = |progress: &ProgressRecord| {
-            format!(
-                "{:?}.{}.{}.{}.{} ",
-                progress.lineage, progress.sequence, progress.images, progress.tags, progress.catalog
-            )
-        };
-        self.snapshot.partitions().map(|committed| of(&committed.progress)).collect()
+        let lineages = self.snapshot.partitions().map(|committed| committed.progress.lineage);
+        format!("{} {:?}", self.resource_version(), lineages.collect::<Vec<_>>())
     }
 
     fn shards(&self) -> impl Iterator<Item = &Shard> {

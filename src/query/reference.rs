@@ -69,7 +69,7 @@ pub enum RefError {
     Several {
         /// The REF.
         reference: String,
-        /// How many.
+        /// The number of images.
         count: usize,
         /// Some of them.
         digests: Vec<Digest>,

@@ -2,11 +2,11 @@
 
 use super::Query;
 use super::answer::{ChainItem, ImageItem, Resolution, ResolvedChain};
-use super::items::{bases_at, image_item, image_of_tag};
+use super::items::{bases_at, equivalents, image_item, image_of_tag};
 use super::reference::{MOST_NAMED, RefError, Resolved};
 use crate::index::NodeId;
 use crate::oci::Digest;
-use crate::shard::Shard;
+use crate::shard::{ImageView, Shard};
 
 /// Images of one REF that an answer has, at most. Images of an empty config share one image ID, for example.
 const MOST_IMAGES: usize = 100;
@@ -44,30 +44,30 @@ impl Query {
 
     /// The one image that a digest, an image ID or the beginning of either names.
     pub fn image(&self, reference: &str) -> Result<ImageItem, RefError> {
+        let (shard, image) = self.one(reference)?;
+        Ok(image_item(shard, &image))
+    }
+
+    pub(super) fn one(&self, reference: &str) -> Result<(&Shard, ImageView<'_>), RefError> {
         let images = self.images(reference)?;
         let [image] = images[..] else {
             let (reference, count) = (reference.to_owned(), images.len());
             let digests = images.into_iter().take(MOST_NAMED).collect();
             return Err(RefError::Several { reference, count, digests });
         };
-        let item = || {
-            let shard = self.holding(&image)?;
-            Some(image_item(shard, &shard.image(&image)?))
-        };
-        item().ok_or_else(|| self.no_object(reference.to_owned()))
+        let found = self.holding(&image).and_then(|shard| Some((shard, shard.image(&image)?)));
+        found.ok_or_else(|| self.no_object(reference.to_owned()))
     }
 
     /// The images with the same layers as the one that a REF names, by digest.
     pub fn equivalents(&self, reference: &str) -> Result<Vec<ImageItem>, RefError> {
-        let image = self.image(reference)?.digest;
-        let Some((shard, node)) = self.node_of(&image) else { return Ok(Vec::new()) };
-        let mut here: Vec<_> = shard.index().images_at(node).map(|id| shard.view(id)).collect();
-        here.retain(|other| other.digest != image);
-        here.sort_unstable_by_key(|image| image.digest);
-        Ok(here.iter().map(|image| image_item(shard, image)).collect())
+        let (shard, image) = self.one(reference)?;
+        let others = equivalents(shard, &image);
+        let items = others.iter().filter_map(|other| Some(image_item(shard, &shard.image(other)?)));
+        Ok(items.collect())
     }
 
-    /// What ends at a chain, and what contains it.
+    /// A chain: the images and classes that end there, and the number of images that contain it.
     pub fn chain(&self, chain: &str) -> Result<ChainItem, RefError> {
         let Ok(chain_id) = chain.parse::<Digest>() else {
             let problem = format!("{chain:?} is no chain ID: write sha256: and 64 hexadecimal digits");

@@ -20,6 +20,7 @@ mod orders;
 mod query;
 mod snapshot;
 mod tags;
+mod walks;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;

@@ -238,11 +238,13 @@ fn in_a_list_of_tags_an_image_of_very_many_names_a_hundred_and_the_number_of_the
     for number in 0..150 {
         world.tag(&format!("app:{number:03}"), &["app"]);
     }
-    let tags = world.query().list_tags(&Filter::default(), &Page::first(3)).unwrap();
+    let tags =
+        world.query().list_tags(&Filter::default(), &Page { limit: Some(3), ..Page::default() }).unwrap();
     let tags: Vec<_> = tags.iter().collect();
     assert_eq!(tags.iter().map(|tag| &*tag.name).collect::<Vec<_>>(), ["app:000", "app:001", "app:002"]);
     assert_eq!((tags[0].images[0].tags.len(), tags[0].images[0].more_tags), (100, 50));
-    let images = world.query().list_images(&Filter::default(), &Page::first(1)).unwrap();
+    let images =
+        world.query().list_images(&Filter::default(), &Page { limit: Some(1), ..Page::default() }).unwrap();
     let images: Vec<_> = images.iter().map(|image| (image.tags.len(), image.more_tags)).collect();
     assert_eq!(images, [(150, 0)]);
 }
@@ -255,7 +257,12 @@ fn a_list_of_images_has_the_first_of_them_by_repository_and_digest() {
         image.repositories = vec![format!("shop/{}", number % 7)];
         world.see(Observation::Image(Box::new(image)));
     }
-    let mut list = |limit| world.query().list_images(&Filter::default(), &Page::first(limit)).unwrap();
+    let mut list = |limit| {
+        world
+            .query()
+            .list_images(&Filter::default(), &Page { limit: Some(limit), ..Page::default() })
+            .unwrap()
+    };
     let items: Vec<_> = list(usize::MAX).iter().collect();
     assert_eq!(items.len(), 20);
     assert!(items.is_sorted_by_key(|item| (item.repositories.clone(), item.digest)));

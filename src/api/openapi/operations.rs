@@ -2,9 +2,10 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::api::read::objects::{LookedUp, Lookup, NoParams, RefParams};
 use crate::api::read::params::{Known, ListParams};
-use crate::api::read::{CoverageParams, UnknownBasesParams, UsageParams};
+use crate::api::read::{
+    CoverageParams, LookedUp, Lookup, NoParams, RefParams, UnknownBasesParams, UsageParams,
+};
 use crate::api::stream::VersionsParams;
 use crate::api::subscribe::SubscribeParams;
 use crate::api::write::Named;
@@ -61,26 +62,34 @@ fn of_list(schemas: &mut SchemaGenerator, known: Known) -> Schema {
     if let Some(members) = schema.get_mut("properties").and_then(|members| members.as_object_mut()) {
         members.retain(|name, _| known.has(name));
     }
-    if known == Known::Related {
+    if known.reference {
         schema.insert("required".to_owned(), vec!["ref"].into());
     }
     schema
 }
 
-fn filtered(schemas: &mut SchemaGenerator) -> Schema {
-    of_list(schemas, Known::Filter)
+fn of_images(schemas: &mut SchemaGenerator) -> Schema {
+    of_list(schemas, Known::IMAGES)
 }
 
-fn related(schemas: &mut SchemaGenerator) -> Schema {
-    of_list(schemas, Known::Related)
+fn of_tags(schemas: &mut SchemaGenerator) -> Schema {
+    of_list(schemas, Known::TAGS)
+}
+
+fn of_ancestors(schemas: &mut SchemaGenerator) -> Schema {
+    of_list(schemas, Known::ANCESTORS)
+}
+
+fn of_descendants(schemas: &mut SchemaGenerator) -> Schema {
+    of_list(schemas, Known::DESCENDANTS)
 }
 
 fn named(schemas: &mut SchemaGenerator) -> Schema {
-    of_list(schemas, Known::Name)
+    of_list(schemas, Known::NAMED)
 }
 
 fn paged(schemas: &mut SchemaGenerator) -> Schema {
-    of_list(schemas, Known::Nothing)
+    of_list(schemas, Known::PAGES)
 }
 
 /// JSON whose form is described elsewhere.
@@ -127,22 +136,22 @@ const fn delete(id: &'static str, path: &'static str, summary: &'static str) -> 
 
 /// All of them.
 pub(super) const OPERATIONS: &[Operation] = &[
-    get("listImages", "/v1/images", "Images", filtered, Answers::List(of::<List<ImageItem>>)),
-    get("listTags", "/v1/tags", "Tags, by name", filtered, Answers::List(of::<List<TagItem>>)),
+    get("listImages", "/v1/images", "Images", of_images, Answers::List(of::<List<ImageItem>>)),
+    get("listTags", "/v1/tags", "Tags, by name", of_tags, Answers::List(of::<List<TagItem>>)),
     get("listClasses", "/v1/classes", "Classes, by name", named, Answers::List(of::<List<ClassItem>>)),
     get("listGroups", "/v1/groups", "Groups, by name", named, Answers::List(of::<List<GroupItem>>)),
     get(
         "listAncestors",
         "/v1/ancestors",
         "The images that the images of a REF are based on, nearest first",
-        related,
+        of_ancestors,
         Answers::List(of::<List<ImageItem>>),
     ),
     get(
         "listDescendants",
         "/v1/descendants",
         "The images that are based on the images of a REF",
-        related,
+        of_descendants,
         Answers::List(of::<List<ImageItem>>),
     ),
     get(
@@ -184,14 +193,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "listAncestorsOfImage",
         "/v1/images/{image}/ancestors",
         "The images that one image is based on, nearest first",
-        filtered,
+        of_tags,
         Answers::List(of::<List<ImageItem>>),
     ),
     get(
         "listDescendantsOfImage",
         "/v1/images/{image}/descendants",
         "The images that are based on one image",
-        filtered,
+        of_images,
         Answers::List(of::<List<ImageItem>>),
     ),
     get(

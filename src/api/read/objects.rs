@@ -1,18 +1,15 @@
 //! The routes of single objects, and of many at once.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, State};
-use axum::{Extension, Json};
+use axum::Json;
+use axum::extract::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::params::{Known, ListRequest};
-use super::{Answer, Bounds, Params, ask, list};
+use super::{Answer, Asked, Params};
+use crate::api::ApiError;
 use crate::api::error::Problem;
-use crate::api::{ApiError, Ask};
-use crate::query::answer::Resolution;
-use crate::query::{Filter, Page, Query};
+use crate::query::Query;
+use crate::query::answer::{List, Resolution};
 
 /// REFs of one look-up, at most.
 const MOST_REFS: usize = 1_000;
@@ -23,7 +20,7 @@ const MOST_REFS: usize = 1_000;
 pub(in crate::api) struct RefParams {
     /// The image, as a REF.
     #[serde(rename = "ref")]
-    pub(super) reference: String,
+    reference: String,
 }
 
 /// A question without parameters.
@@ -31,82 +28,28 @@ pub(in crate::api) struct RefParams {
 #[serde(deny_unknown_fields)]
 pub(in crate::api) struct NoParams {}
 
-pub(in crate::api) async fn resolve(
-    State(asked): State<Arc<dyn Ask>>,
-    Extension(limits): Bounds,
-    Params(params): Params<RefParams>,
-) -> Answer {
-    let resolve = move |query: Query| query.resolution(&params.reference);
-    ask(&limits, &limits.questions, asked, resolve).await
+pub(in crate::api) async fn resolve(asked: Asked, Params(params): Params<RefParams>) -> Answer {
+    asked.question(move |query: Query| query.resolution(&params.reference)).await
 }
 
-pub(in crate::api) async fn image(
-    State(asked): State<Arc<dyn Ask>>,
-    Extension(limits): Bounds,
+pub(in crate::api) async fn explain(asked: Asked, Params(params): Params<RefParams>) -> Answer {
+    asked.question(move |query: Query| query.explain(&params.reference).map(List::new)).await
+}
+
+pub(in crate::api) async fn image(asked: Asked, Path(image): Path<String>, _: Params<NoParams>) -> Answer {
+    asked.question(move |query: Query| query.image(&image)).await
+}
+
+pub(in crate::api) async fn explain_image(
+    asked: Asked,
     Path(image): Path<String>,
-    Params(NoParams {}): Params<NoParams>,
+    _: Params<NoParams>,
 ) -> Answer {
-    ask(&limits, &limits.questions, asked, move |query: Query| query.image(&image)).await
+    asked.question(move |query: Query| query.explain_one(&image)).await
 }
 
-pub(in crate::api) async fn explain(
-    State(asked): State<Arc<dyn Ask>>,
-    Extension(limits): Bounds,
-    Path(image): Path<String>,
-    Params(NoParams {}): Params<NoParams>,
-) -> Answer {
-    let explain = move |query: Query| {
-        let digest = query.image(&image)?.digest.to_string();
-        let explained = query.explain(&digest)?.into_iter().next();
-        explained.ok_or_else(|| ApiError::not_found(format!("{digest} is gone")))
-    };
-    limits.answer(&limits.questions, move || explain(Query::new(asked.snapshot()))).await
-}
-
-pub(in crate::api) async fn ancestors(
-    State(asked): State<Arc<dyn Ask>>,
-    Extension(limits): Bounds,
-    Path(image): Path<String>,
-    request: ListRequest,
-) -> Answer {
-    let listing = request.listing(Known::Filter)?;
-    let related = move |query: Query, filter: &Filter, page: &Page| query.ancestors(&image, filter, page);
-    list(limits, |limits| &limits.lists, asked, listing, related).await
-}
-
-pub(in crate::api) async fn descendants(
-    State(asked): State<Arc<dyn Ask>>,
-    Extension(limits): Bounds,
-    Path(image): Path<String>,
-    request: ListRequest,
-) -> Answer {
-    let listing = request.listing(Known::Filter)?;
-    let related = move |query: Query, filter: &Filter, page: &Page| query.descendants(&image, filter, page);
-    list(limits, |limits| &limits.lists, asked, listing, related).await
-}
-
-pub(in crate::api) async fn equivalents(
-    State(asked): State<Arc<dyn Ask>>,
-    Extension(limits): Bounds,
-    Path(image): Path<String>,
-    request: ListRequest,
-) -> Answer {
-    let listing = request.listing(Known::Nothing)?;
-    let related = move |query: Query, _: &Filter, page: &Page| {
-        let items = query.equivalents(&image)?.into_iter().map(|item| (item.digest.to_string(), item));
-        let cut = page.cut(items.collect(), |(digest, _)| digest)?;
-        Ok(cut.map(|(_, item)| item))
-    };
-    list(limits, |limits| &limits.lists, asked, listing, related).await
-}
-
-pub(in crate::api) async fn chain(
-    State(asked): State<Arc<dyn Ask>>,
-    Extension(limits): Bounds,
-    Path(chain): Path<String>,
-    Params(NoParams {}): Params<NoParams>,
-) -> Answer {
-    ask(&limits, &limits.lists, asked, move |query: Query| query.chain(&chain)).await
+pub(in crate::api) async fn chain(asked: Asked, Path(chain): Path<String>, _: Params<NoParams>) -> Answer {
+    asked.long_question(move |query: Query| query.chain(&chain)).await
 }
 
 /// The body of a look-up.
@@ -140,11 +83,7 @@ pub(in crate::api) enum LookedUpRef {
     },
 }
 
-pub(in crate::api) async fn lookup(
-    State(asked): State<Arc<dyn Ask>>,
-    Extension(limits): Bounds,
-    Json(Lookup { refs }): Json<Lookup>,
-) -> Answer {
+pub(in crate::api) async fn lookup(asked: Asked, Json(Lookup { refs }): Json<Lookup>) -> Answer {
     if refs.len() > MOST_REFS {
         let problem = format!("refs: {} of them; one look-up takes at most {MOST_REFS}", refs.len());
         return Err(ApiError::invalid(problem));
@@ -154,7 +93,7 @@ pub(in crate::api) async fn lookup(
             Ok(found) => LookedUpRef::Found(found),
             Err(error) => LookedUpRef::Failed { reference, problem: ApiError::from(error).problem() },
         };
-        Ok(LookedUp { items: refs.into_iter().map(one).collect() })
+        Ok::<_, ApiError>(LookedUp { items: refs.into_iter().map(one).collect() })
     };
-    ask(&limits, &limits.lists, asked, look_up).await
+    asked.long_question(look_up).await
 }

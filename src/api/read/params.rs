@@ -1,10 +1,6 @@
 //! The parameters of lists, and the page that they ask for.
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{FromRequestParts, Query as Params};
-use axum::http::header::ACCEPT;
-use axum::http::request::Parts;
-use axum::http::{HeaderValue, Uri};
+use axum::http::Uri;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +53,7 @@ pub(in crate::api) struct ListParams {
     token: Option<String>,
     /// The list, and then its changes: one JSON object a line with `type` (`ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`, `ERROR`) and
     /// `object`.
-    watch: bool,
+    pub(super) watch: bool,
 }
 
 /// A list that is asked for.
@@ -68,43 +64,6 @@ pub(super) struct Listing {
     /// The token of the page before.
     before: Option<Token>,
     now: Timestamp,
-    /// One JSON object an item rather than one for the list.
-    pub(super) as_lines: bool,
-    /// The list and its changes.
-    pub(super) watches: bool,
-}
-
-/// A request for a list.
-pub(in crate::api) struct ListRequest {
-    uri: Uri,
-    pub(super) params: ListParams,
-    as_lines: bool,
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for ListRequest {
-    type Rejection = QueryRejection;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, QueryRejection> {
-        let Params(params) = Params::<ListParams>::from_request_parts(parts, state).await?;
-        let accepts_lines = |value: &HeaderValue| value.as_bytes().starts_with(LINES);
-        Ok(Self {
-            uri: parts.uri.clone(),
-            params,
-            as_lines: parts.headers.get(ACCEPT).is_some_and(accepts_lines),
-        })
-    }
-}
-
-impl ListRequest {
-    /// The list that is asked for, if it is one that has no other parameters than these.
-    pub(super) fn listing(&self, known: Known) -> Result<Listing, ApiError> {
-        self.params.only(known)?;
-        let listing = self.params.listing(&self.uri, Timestamp::now())?;
-        if self.as_lines && self.params.token.is_some() {
-            return Err(ApiError::invalid("continue: a list as lines has no pages; leave the token out"));
-        }
-        Ok(Listing { as_lines: self.as_lines, ..listing })
-    }
 }
 
 impl ListParams {
@@ -132,45 +91,11 @@ impl ListParams {
             Some((name, _)) => {
                 Err(ApiError::invalid(format!("unknown field `{name}`: this list has no such parameter")))
             }
-            None if known == Known::Related && reference.is_none() => {
+            None if known.reference && reference.is_none() => {
                 Err(ApiError::invalid("missing field `ref`: name an image"))
             }
             None => Ok(()),
         }
-    }
-
-    /// The list that is asked for at this path.
-    fn listing(&self, at: &Uri, now: Timestamp) -> Result<Listing, ApiError> {
-        if self.limit == Some(0) {
-            return Err(ApiError::invalid("limit: write at least 1, or leave it out for the whole list"));
-        }
-        let same = Self { limit: None, token: None, ..self.clone() };
-        let same = serde_json::to_vec(&(at.path(), same)).map_err(ApiError::internal)?;
-        let mut question = Digest::of(&same).hex();
-        question.truncate(16);
-        let before = match &self.token {
-            Some(token) => Some(Token::decode(token, &question, now)?),
-            None => None,
-        };
-        // Spans of time are counted from the first page on, so that all pages ask for the same.
-        let begun = before.as_ref().map_or(now, |token| token.begun);
-        let page = Page {
-            limit: self.limit,
-            sort: self.sort.unwrap_or_default(),
-            after: before.as_ref().map(|token| token.after.clone()),
-            seen: before.as_ref().map_or(0, |token| token.seen),
-            anchor: before.as_ref().and_then(|token| token.anchor.clone()),
-            ..Page::default()
-        };
-        Ok(Listing {
-            filter: self.filter(begun)?,
-            page,
-            question,
-            before,
-            now,
-            as_lines: false,
-            watches: self.watch,
-        })
     }
 
     fn filter(&self, now: Timestamp) -> Result<Filter, ApiError> {
@@ -205,32 +130,75 @@ impl ListParams {
     }
 }
 
-/// The parameters that a list has beside `limit` and `continue`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::api) enum Known {
-    /// The filter.
-    Filter,
-    /// The filter, and the image whose relatives are listed.
-    Related,
-    /// A name.
-    Name,
-    /// No other.
-    Nothing,
+/// The parameters that a list has beside `limit`, `continue` and `watch`.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::api) struct Known {
+    /// `ref`: the image whose relatives are listed.
+    pub(in crate::api) reference: bool,
+    name: bool,
+    sort: bool,
+    /// The conditions on images.
+    filter: bool,
 }
 
 impl Known {
+    /// Those of a list without any.
+    pub(in crate::api) const PAGES: Self = Self { reference: false, name: false, sort: false, filter: false };
+    pub(in crate::api) const NAMED: Self = Self { name: true, ..Self::PAGES };
+    pub(in crate::api) const TAGS: Self = Self { filter: true, ..Self::PAGES };
+    pub(in crate::api) const ANCESTORS_OF_IMAGE: Self = Self::TAGS;
+    pub(in crate::api) const ANCESTORS: Self = Self { reference: true, ..Self::ANCESTORS_OF_IMAGE };
+    pub(in crate::api) const IMAGES: Self = Self { sort: true, ..Self::TAGS };
+    pub(in crate::api) const DESCENDANTS: Self = Self { reference: true, ..Self::IMAGES };
+
     /// Returns `true` for a parameter that the list has.
     pub(in crate::api) fn has(self, name: &str) -> bool {
         match name {
             "limit" | "continue" | "watch" => true,
-            "ref" => self == Self::Related,
-            "name" => self == Self::Name,
-            _ => matches!(self, Self::Filter | Self::Related),
+            "ref" => self.reference,
+            "name" => self.name,
+            "sort" => self.sort,
+            _ => self.filter,
         }
     }
 }
 
 impl Listing {
+    /// The list that these parameters ask for at this path, if it has no other parameters than those that are known.
+    pub(super) fn of(params: &ListParams, at: &Uri, known: Known, now: Timestamp) -> Result<Self, ApiError> {
+        params.only(known)?;
+        if params.limit == Some(0) {
+            return Err(ApiError::invalid("limit: write at least 1, or leave it out for the whole list"));
+        }
+        let same = ListParams { limit: None, token: None, ..params.clone() };
+        let same = serde_json::to_vec(&(at.path(), same)).map_err(ApiError::internal)?;
+        let mut question = Digest::of(&same).hex();
+        question.truncate(16);
+        let before = match &params.token {
+            Some(token) => Some(Token::decode(token, &question, now)?),
+            None => None,
+        };
+        // Spans of time are counted from the first page on, so that all pages ask for the same.
+        let begun = before.as_ref().map_or(now, |token| token.begun);
+        let page = Page {
+            limit: params.limit,
+            sort: params.sort.unwrap_or_default(),
+            after: before.as_ref().map(|token| token.after.clone()),
+            seen: before.as_ref().map_or(0, |token| token.seen),
+            anchor: before.as_ref().and_then(|token| token.anchor.clone()),
+            ..Page::default()
+        };
+        Ok(Self { filter: params.filter(begun)?, page, question, before, now })
+    }
+
+    /// Refuses a token where a list goes on by itself.
+    pub(super) fn check_lines(&self) -> Result<(), ApiError> {
+        match self.before {
+            Some(_) => Err(ApiError::invalid("continue: a list as lines has no pages; leave the token out")),
+            None => Ok(()),
+        }
+    }
+
     /// Refuses a watch whose list changes while the index stays as it is, or is not whole.
     pub(super) fn check_watch(&self) -> Result<(), ApiError> {
         let Filter { created_after, created_before, outdated_before, .. } = self.filter;

@@ -1,6 +1,6 @@
-//! A list that is watched: what is in it, and then what changes, in the form of a watch of Kubernetes.
+//! A list that is watched: its items, and then its changes, in the form of a watch of Kubernetes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::Asked;
 use super::params::Listing;
-use crate::api::limits::{Limits, PIECE};
-use crate::api::stream::{Piece, lines};
-use crate::api::{ApiError, Ask};
+use crate::api::ApiError;
+use crate::api::stream::{lines, send};
 use crate::oci::Digest;
 use crate::query::answer::ListMetadata;
 use crate::query::{Filter, Items, Named as _, Page, Query, RefError};
@@ -49,15 +49,15 @@ struct Gone<'a> {
 
 /// Sends the list, and then its changes, for as long as its client reads.
 pub(super) async fn watch<I: Items>(
-    limits: Arc<Limits>,
-    asked: Arc<dyn Ask>,
+    asked: Asked,
     listing: Listing,
     list: impl Fn(Query, &Filter, &Page) -> Result<I, RefError> + Send + 'static,
 ) -> Result<Response, ApiError> {
     listing.check_watch()?;
+    let limits = Arc::clone(&asked.limits);
     let place = limits.subscriptions.enter().await?;
     let mut watched = Watched { asked, listing, list, known: HashMap::new(), state: String::new() };
-    // Whatever is wrong with the question is said before the answer begins.
+    // The client learns what is wrong with its question before the answer begins.
     let first = move || watched.look().map(|found| (watched, found));
     let (mut watched, mut found) = limits.lists.run(first).await??;
     let (sender, pieces) = mpsc::channel(1);
@@ -102,12 +102,12 @@ pub(super) async fn watch<I: Items>(
     Ok(lines(pieces))
 }
 
-/// A list, and what its client knows of it.
+/// A list, and the items that its client knows.
 struct Watched<L> {
-    asked: Arc<dyn Ask>,
+    asked: Asked,
     listing: Listing,
     list: L,
-    /// The items by name, each with the hash of what was sent.
+    /// The items by name, each with the hash of the last line about it.
     known: HashMap<String, Digest>,
     /// The state of the index at the last look that found everything.
     state: String,
@@ -116,17 +116,14 @@ struct Watched<L> {
 impl<I: Items, L: Fn(Query, &Filter, &Page) -> Result<I, RefError>> Watched<L> {
     /// Returns `true` if the index has changed since the last look that found everything.
     fn has_news(&self) -> bool {
-        Query::new(self.asked.snapshot()).state() != self.state
+        self.asked.query().state() != self.state
     }
 
-    /// The lines of what has changed since the last look.
+    /// The lines of the changes since the last look.
     fn look(&mut self) -> Result<Vec<u8>, ApiError> {
         let mut changes = Vec::new();
-        let query = Query::new(self.asked.snapshot());
+        let query = self.asked.query();
         let (state, resource_version) = (query.state(), query.resource_version());
-        if state == self.state {
-            return Ok(changes);
-        }
         let page = Page { limit: Some(MOST), ..self.listing.page.clone() };
         let found = (self.list)(query, &self.listing.filter, &page)?;
         if found.more().next.is_some() {
@@ -135,7 +132,7 @@ impl<I: Items, L: Fn(Query, &Filter, &Page) -> Result<I, RefError>> Watched<L> {
                  or subscribe to a topic"
             )));
         }
-        let mut present = std::collections::HashSet::with_capacity(found.count());
+        let mut present = HashSet::with_capacity(found.count());
         for item in found.items() {
             let (name, content) = (item.name(), serde_json::to_vec(&item).map_err(ApiError::internal)?);
             let hash = Digest::of(&content);
@@ -171,16 +168,4 @@ fn line(kind: &'static str, object: &impl Serialize) -> Result<Vec<u8>, ApiError
     let mut line = serde_json::to_vec(&Change { kind, object }).map_err(ApiError::internal)?;
     line.push(b'\n');
     Ok(line)
-}
-
-/// Sends lines in pieces. Returns `false` if the reader is gone.
-async fn send(lines: Vec<u8>, to: &mpsc::Sender<Piece>) -> bool {
-    let mut lines = axum::body::Bytes::from(lines);
-    while !lines.is_empty() {
-        let piece = lines.split_to(PIECE.min(lines.len()));
-        if to.send(Ok(piece)).await.is_err() {
-            return false;
-        }
-    }
-    true
 }

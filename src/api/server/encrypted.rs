@@ -19,7 +19,7 @@ pub(super) async fn expected(mut stream: TcpStream) -> Option<TcpStream> {
     (first == [HANDSHAKE]).then_some(stream)
 }
 
-/// What was sent is read first: closing with unread bytes would take the answer from the client.
+/// Reads first what the client has sent: closing with unread bytes would take the answer from the client.
 async fn refuse(stream: &mut TcpStream) -> std::io::Result<()> {
     let mut unread = [0; 4 << 10];
     let _ = stream.try_read(&mut unread);

@@ -110,7 +110,7 @@ impl Drop for Place {
     }
 }
 
-/// What a connection gets.
+/// The service that a connection gets.
 struct Service {
     peer: SocketAddr,
     router: Router,

@@ -18,7 +18,7 @@ pub(in crate::cli) enum Format {
     Yaml,
     /// Names only, one per line
     Name,
-    /// What a template makes of the JSON
+    /// A template for the JSON
     JsonPath(Template),
     /// Columns that the user names
     CustomColumns(Columns),

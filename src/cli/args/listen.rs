@@ -42,7 +42,7 @@ enum By {
 }
 
 impl ListenArgs {
-    /// How the process listens. Refused if strangers could read and command.
+    /// The address of the process, and who may ask it. Refused if strangers could read and command.
     pub(in crate::cli) fn listen(&self) -> Result<Listen, CliError> {
         let listen = self.of_health();
         listen.check()?;
@@ -55,7 +55,7 @@ impl ListenArgs {
             address: Some(self.listen),
             hosts: self.allowed_host.clone(),
             tokens: self.tokens_file.clone(),
-            reviews: self.authenticate.map(|By::Kubernetes| None),
+            reviews: self.authenticate == Some(By::Kubernetes),
             certificate: self.tls_cert_file.clone().zip(self.tls_key_file.clone()),
             insecure: self.insecure,
         }

@@ -16,7 +16,7 @@ Example:
 pub(in crate::cli) struct TokenArgs {
     /// Name of the one who gets the token, for messages
     pub(in crate::cli) name: String,
-    /// What the token is for: read, command (rebuilds, backups), declare (classes, groups)
+    /// Uses of the token: read, command (rebuilds, backups), declare (classes, groups)
     #[arg(long, required = true, value_name = "SCOPE", value_delimiter = ',')]
     pub(in crate::cli) scope: Vec<Scope>,
     /// Time at which it expires, as 2027-01-01T00:00:00Z [default: never]

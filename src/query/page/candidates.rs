@@ -20,6 +20,15 @@ pub(crate) struct Below {
     pub(crate) includes_node: bool,
 }
 
+/// A way to images.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    Tree(&'a [Below]),
+    Kinds,
+    Repositories,
+    All,
+}
+
 /// The images of a shard that a list may have.
 pub(super) struct Candidates<'a> {
     shard: &'a Shard,
@@ -90,29 +99,33 @@ impl<'a> Candidates<'a> {
         below.iter().map(|of| self.shard.index().count(of.node) as usize).sum()
     }
 
+    /// The way to the images that may match on which the fewest others lie, and how many lie on it.
+    fn shortest(&self) -> (usize, Way<'a>) {
+        let of_tree = self.below.map(|below| (self.of_tree(below), Way::Tree(below)));
+        let of_kinds = self.selects_kinds().then(|| (self.of_kinds(), Way::Kinds));
+        let of_repositories =
+            self.filter.names_repositories().then(|| (self.of_repositories(), Way::Repositories));
+        let ways = [of_tree, of_kinds, of_repositories].into_iter().flatten();
+        ways.min_by_key(|(images, _)| *images).unwrap_or((self.shard.index().len(), Way::All))
+    }
+
     /// The number of images that may match, at most.
     pub(super) fn bound(&self) -> usize {
-        let all = self.shard.index().len();
-        let of_kinds = if self.selects_kinds() { self.of_kinds() } else { all };
-        let of_repositories = if self.filter.names_repositories() { self.of_repositories() } else { all };
-        let of_tree = self.below.map_or(all, |below| self.of_tree(below));
-        of_kinds.min(of_repositories).min(of_tree)
+        self.shortest().0
     }
 
     /// Every image that matches, in no order. Each may come more than once.
     pub(super) fn all(&self) -> impl Iterator<Item = Place<'a>> + '_ {
-        let ids: Box<dyn Iterator<Item = ImageId>> = match self.below {
-            Some(below) if self.of_tree(below) == self.bound() => {
+        let ids: Box<dyn Iterator<Item = ImageId>> = match self.shortest().1 {
+            Way::Tree(below) => {
                 Box::new(below.iter().flat_map(|of| self.shard.index().subtree_images(of.node)))
             }
-            _ if self.selects_kinds() && self.of_kinds() == self.bound() => {
-                Box::new(self.kinds().keys().flat_map(|kind| self.shard.of_kind(*kind, None)))
-            }
-            _ if self.filter.names_repositories() => {
+            Way::Kinds => Box::new(self.kinds().keys().flat_map(|kind| self.shard.of_kind(*kind, None))),
+            Way::Repositories => {
                 let names = self.repositories("").map(|(name, _)| name);
                 Box::new(names.flat_map(|name| self.shard.of_repository(name, None)))
             }
-            _ => Box::new(self.shard.index().images()),
+            Way::All => Box::new(self.shard.index().images()),
         };
         ids.filter(|id| self.holds(*id)).map(|id| self.place(self.key(id), id, true))
     }

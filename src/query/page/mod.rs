@@ -47,19 +47,13 @@ pub struct Page {
     pub after: Option<Position>,
     /// The number of items before it.
     pub seen: u64,
-    /// What the REF of the list meant on the page before, if it has one.
+    /// The meaning of the list's REF on the page before, if it has one ([`Resolved::anchor`](crate::query::Resolved::anchor)).
     pub anchor: Option<String>,
     /// The work that it may cost.
     pub effort: Effort,
 }
 
 impl Page {
-    /// The first items of a list.
-    #[cfg(feature = "internals")]
-    pub fn first(limit: usize) -> Self {
-        Self { limit: Some(limit), ..Self::default() }
-    }
-
     fn most(&self) -> usize {
         self.limit.unwrap_or(usize::MAX)
     }
@@ -92,14 +86,14 @@ impl Page {
     }
 }
 
-/// What follows a page.
+/// The rest of a list after a page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct More {
     /// The position at which the list goes on, if there is more.
     pub next: Option<Position>,
     /// The number of items that follow, if it is known.
     pub remaining: Option<u64>,
-    /// What the REF of the list means, if it has one.
+    /// The meaning of the list's REF, if it has one.
     pub anchor: Option<String>,
 }
 
@@ -108,7 +102,7 @@ pub struct More {
 pub struct Cut<T> {
     /// The items.
     pub items: Vec<T>,
-    /// What follows.
+    /// The rest of the list.
     pub more: More,
 }
 

@@ -37,34 +37,30 @@ impl Query {
             Some(Position::Name(name)) => Some(name.as_str()),
             Some(_) => return Err(RefError::Invalid(foreign())),
         };
-        let few = if self.has_few(&compiled, page) { self.few_tags(&compiled, page, after) } else { None };
-        let (order, more) = few.unwrap_or_else(|| self.many_tags(&compiled, page, after));
+        // The conditions on the images of a tag, if there are any.
+        let of_images = compiled.is_about_images().then(|| compiled.without_names());
+        let few = of_images.as_ref().and_then(|of_images| self.few_tags(&compiled, of_images, page, after));
+        let (order, more) = few.unwrap_or_else(|| self.many_tags(&compiled, of_images.as_ref(), page, after));
         Ok(Tags { order, more, filter: filter.clone(), query: self })
     }
 
-    /// Few images can match, so that their tags are found from them.
-    fn has_few(&self, filter: &Compiled<'_>, page: &Page) -> bool {
-        if !filter.is_about_images() || page.limit.is_none() {
-            return false;
-        }
-        let filter = filter.without_names();
-        self.shards().map(|shard| Candidates::new(shard, &filter, page, None).bound()).sum::<usize>()
-            <= page.effort.few
-    }
-
-    /// `None` if the images have many tags.
+    /// The tags of the images that match; `None` if more than a few may match, or they have many tags.
     fn few_tags(
         &self,
         filter: &Compiled<'_>,
+        of_images: &Compiled<'_>,
         page: &Page,
         after: Option<&str>,
     ) -> Option<(Vec<Arc<Tag>>, More)> {
-        let of_images = filter.without_names();
+        let candidates: Vec<Candidates<'_>> =
+            self.shards().map(|shard| Candidates::new(shard, of_images, page, None)).collect();
+        if page.limit.is_none() || candidates.iter().map(Candidates::bound).sum::<usize>() > page.effort.few {
+            return None;
+        }
         let mut newest: BTreeMap<&str, &Arc<Tag>> = BTreeMap::new();
-        for shard in self.shards() {
-            let candidates = Candidates::new(shard, &of_images, page, None);
-            for (examined, tag) in candidates.all().flat_map(|place| shard.tags_of(place.digest)).enumerate()
-            {
+        for (shard, candidates) in self.shards().zip(&candidates) {
+            let tags = candidates.all().flat_map(|place| shard.tags_of(place.digest));
+            for (examined, tag) in tags.enumerate() {
                 if examined > page.effort.few.saturating_mul(2) {
                     return None;
                 }
@@ -82,14 +78,20 @@ impl Query {
         let rest: Vec<Arc<Tag>> = newest
             .into_values()
             .map(|tag| self.newest_of(tag))
-            .filter(|tag| self.matches(tag, filter))
+            .filter(|tag| self.matches(tag, Some(of_images)))
             .map(Arc::clone)
             .collect();
         let cut = page.cut_rest(rest, |tag| Position::Name(tag.name.clone()));
         Some((cut.items, cut.more))
     }
 
-    fn many_tags(&self, filter: &Compiled<'_>, page: &Page, after: Option<&str>) -> (Vec<Arc<Tag>>, More) {
+    fn many_tags(
+        &self,
+        filter: &Compiled<'_>,
+        of_images: Option<&Compiled<'_>>,
+        page: &Page,
+        after: Option<&str>,
+    ) -> (Vec<Arc<Tag>>, More) {
         let beginning = filter.beginning();
         let from = match after {
             Some(after) if after >= beginning => Bound::Excluded(after),
@@ -110,7 +112,7 @@ impl Query {
         });
         let (mut order, mut more, mut last) = (Vec::new(), More::default(), None);
         for (examined, tag) in newest.enumerate() {
-            let matches = filter.holds_repository(&tag.repository) && self.matches(tag, filter);
+            let matches = filter.holds_repository(&tag.repository) && self.matches(tag, of_images);
             if matches && order.len() == page.most() || examined == page.most_examined() {
                 more.next = last.map(|tag: &Arc<Tag>| Position::Name(tag.name.clone()));
                 break;
@@ -127,12 +129,9 @@ impl Query {
         self.shards().filter_map(|shard| shard.tag(&tag.name)).max_by_key(|of| of.sequence).unwrap_or(tag)
     }
 
-    /// Returns `true` if any image of the tag matches.
-    fn matches(&self, tag: &Tag, filter: &Compiled<'_>) -> bool {
-        if !filter.is_about_images() {
-            return true;
-        }
-        let filter = filter.without_names();
+    /// Returns `true` if any image of the tag matches, or there is no condition on images.
+    fn matches(&self, tag: &Tag, of_images: Option<&Compiled<'_>>) -> bool {
+        let Some(filter) = of_images else { return true };
         tag.targets().any(|target| {
             self.holding(&target).is_some_and(|shard| {
                 shard.index().image(&target).is_some_and(|image| filter.holds(shard, image))

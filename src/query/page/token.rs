@@ -20,7 +20,7 @@ pub struct Token {
     pub after: Position,
     /// The number of items before.
     pub seen: u64,
-    /// What the REF of the list means, if it has one.
+    /// The meaning of the list's REF, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchor: Option<String>,
     /// The resource version of the first page.

@@ -41,7 +41,7 @@ pub trait Items {
     fn items(&self) -> impl Iterator<Item = impl Serialize + Named>;
     /// The number of items.
     fn count(&self) -> usize;
-    /// What follows the page.
+    /// The rest of the list after the page.
     fn more(&self) -> &More;
 }
 

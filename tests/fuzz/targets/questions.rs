@@ -49,7 +49,8 @@ pub(crate) fn filters(input: &[u8]) -> bool {
         let again = serde_urlencoded::to_string(filter).unwrap();
         assert_eq!(serde_urlencoded::from_str::<clade::subscribe::Filter>(&again).as_ref(), Ok(filter));
     }
-    of_images.is_ok_and(|filter| !filter.is_empty()) || of_events.is_ok_and(|filter| !filter.is_empty())
+    of_images.is_ok_and(|filter| filter != clade::query::Filter::default())
+        || of_events.is_ok_and(|filter| !filter.is_empty())
 }
 
 /// Reads a selector and the labels that it is applied to, each in a line.

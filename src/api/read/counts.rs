@@ -1,0 +1,58 @@
+//! The routes of counts: who uses a class, what is covered, and what nobody has named.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Answer, Asked, Params};
+use crate::api::ApiError;
+use crate::query::answer::List;
+use crate::query::{CoverageBy, Query};
+
+/// Images that must share a beginning, if the question does not say how many.
+const LEAST: u32 = 2;
+/// Unknown bases in an answer, at most.
+const MOST_BASES: usize = 1_000;
+
+/// The parameters of `usage`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct UsageParams {
+    /// The class.
+    class: String,
+}
+
+/// The parameters of `coverage`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::api) struct CoverageParams {
+    /// The parts to count as well.
+    by: Option<CoverageBy>,
+}
+
+/// The parameters of `unknown-bases`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(in crate::api) struct UnknownBasesParams {
+    /// Beginnings of fewer images are left out.
+    least: Option<u32>,
+    /// At most so many items, and no more than 1,000.
+    limit: Option<usize>,
+}
+
+pub(in crate::api) async fn usage(asked: Asked, Params(params): Params<UsageParams>) -> Answer {
+    asked.long_question(move |query: Query| query.usage(&params.class)).await
+}
+
+pub(in crate::api) async fn coverage(asked: Asked, Params(params): Params<CoverageParams>) -> Answer {
+    asked.long_question(move |query: Query| Ok::<_, ApiError>(query.coverage(params.by))).await
+}
+
+pub(in crate::api) async fn unknown_bases(
+    asked: Asked,
+    Params(params): Params<UnknownBasesParams>,
+) -> Answer {
+    let least = params.least.unwrap_or(LEAST);
+    let limit = params.limit.unwrap_or(MOST_BASES).min(MOST_BASES);
+    let list = move |query: Query| Ok::<_, ApiError>(List::new(query.unknown_bases(least, limit)));
+    asked.long_question(list).await
+}
