@@ -25,7 +25,7 @@ impl Class {
             .versions()
             .filter(|version| version.images.iter().any(|of| of.digest == *image))
             .max_by_key(|version| version.age())?;
-        let mut since = self.current()?.since?;
+        let mut since = self.current()?.since;
         let mut last = built_on.image_for(platform);
         let mut later: Vec<_> = self.versions().filter(|version| version.age() > built_on.age()).collect();
         later.sort_unstable_by_key(|version| version.age());
@@ -37,11 +37,12 @@ impl Class {
             }
             versions_behind += 1;
             if let Some(moved) = version.since {
-                since = moved;
+                since = Some(moved);
                 replaced.get_or_insert(moved);
             }
             last = image;
         }
+        let since = since?;
         Some(Replaced {
             outdated_since: replaced.unwrap_or(since),
             // A version without a time may have ended long before the first one with a time began.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::args::{ExportArgs, Exported, SubscribeArgs};
 use super::error::CliError;
 use super::output::lines;
-use crate::api::Client;
+use crate::api::{Client, Problem};
 use crate::audit::{SignatureLine, SigningKey};
 use crate::log::kafka::{Config, KafkaLog};
 use crate::node::StopSignals;
@@ -188,25 +188,27 @@ pub(super) fn until_stopped(
     path: &str,
     parameters: &impl Serialize,
 ) -> Result<(), CliError> {
-    let mut last = Vec::new();
-    pass_on(client, path, parameters, stopped(), |lines| {
-        let line = lines.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-        if !line.is_empty() {
-            last = line.to_vec();
+    // The end of what has come, from the beginning of its last line.
+    let mut last: Vec<u8> = Vec::new();
+    pass_on(client, path, parameters, stopped(), |bytes| {
+        last.extend_from_slice(bytes);
+        let whole = last.trim_ascii_end().len();
+        if let Some(before) = last[..whole].iter().rposition(|byte| *byte == b'\n') {
+            last.drain(..=before);
         }
     })?;
-    #[derive(serde::Deserialize)]
-    struct Ended {
-        #[serde(rename = "type")]
-        kind: String,
-        object: Option<crate::api::Problem>,
-    }
     match serde_json::from_slice(&last) {
-        Ok(Ended { kind, object }) if kind == "ERROR" => Err(CliError::Failed(
-            object.map_or_else(|| "the watch has ended".to_owned(), |problem| problem.detail),
-        )),
+        Ok(Ended { kind, object }) if kind == "ERROR" => Err(CliError::Failed(object.detail)),
         _ => Ok(()),
     }
+}
+
+/// The last line of a watch that the server has ended.
+#[derive(Deserialize)]
+struct Ended {
+    #[serde(rename = "type")]
+    kind: String,
+    object: Problem,
 }
 
 /// Passes an answer on in whole lines, each as soon as it was received, and calls `passed` with what it passes on.

@@ -200,6 +200,16 @@ fn a_command_that_comes_too_early_is_given_again() {
 }
 
 #[test]
+fn a_watch_that_the_server_ends_with_an_error_fails() {
+    let shell = Shell::empty();
+    let ends = "{\"type\":\"BOOKMARK\",\"object\":{}}\n{\"type\":\"ERROR\",\"object\":{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,\"detail\":\"class \\\"nope\\\" not found\",\"code\":\"not-found\"}}\n";
+    let server = serving("", well_and(move || (StatusCode::OK, ends)));
+    let output = shell.run(&["get", "images", "--watch", "--server", &server]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), told.as_str()), (Some(1), "error: class \"nope\" not found\n"));
+}
+
+#[test]
 fn what_something_between_says_is_not_taken_for_clades_own_word() {
     let shell = Shell::empty();
     let between = well_and(|| (StatusCode::SERVICE_UNAVAILABLE, "<html>try later</html>"));
