@@ -51,6 +51,9 @@ fn main() {
     questions::ask_all(&clade, &data);
     println!("memory after them: {} MiB", clade.memory());
     questions::stream(&clade);
+    println!("\n| question about the past | first | p50 | p99 | a second |\n|---|---|---|---|---|");
+    questions::past(&clade);
+    println!("memory with the past: {} MiB", clade.memory());
 
     // Before its first change, a source reads what is published already.
     process::feed(&clade, &fresh, "first", 1_000, || ());

@@ -91,6 +91,12 @@ fn report(name: &str, times: &[Duration]) {
     println!("| {name} | {} | {} | {} | {rate:.0} |", millis(*first), at(50), at(99));
 }
 
+/// Pages of the past: the first waits until the log is read.
+pub(crate) fn past(clade: &Clade) {
+    let now = jiff::Timestamp::now();
+    pages(clade, "members of rhel7, as they were", &format!("/v1/images?class=rhel7&at={now}"));
+}
+
 /// All members of a class, as lines.
 pub(crate) fn stream(clade: &Clade) {
     let (before, begun) = (clade.memory(), Instant::now());

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ApiError;
 use crate::declare::Manifest;
 use crate::log::SharedLog;
+use crate::oci::Timestamp;
 use crate::plan::Plan;
 use crate::query::answer::PartitionStatus;
 use crate::rebuilder::{Change, RebuildItem};
@@ -15,6 +16,9 @@ use crate::view::Snapshot;
 pub trait Ask: Send + Sync {
     /// The committed state of every partition.
     fn snapshot(&self) -> Snapshot;
+
+    /// The state of every partition as it was at a time. Reads the log, which takes long.
+    fn past(&self, at: Timestamp) -> Result<Snapshot, ApiError>;
 
     /// The status of each partition.
     fn partitions(&self) -> Vec<PartitionStatus>;

@@ -14,7 +14,7 @@ use crate::oci::Digest;
 use crate::query::Query;
 
 /// Parameters with which an answer changes while the index stays as it is, or is no answer but a stream.
-const OF_THE_MOMENT: [&str; 5] = ["outdatedFor", "createdAfter", "createdBefore", "continue", "watch"];
+const OF_THE_MOMENT: [&str; 6] = ["outdatedFor", "createdAfter", "createdBefore", "continue", "watch", "at"];
 
 /// Returns `true` for a question whose answer depends on more than the index.
 fn is_of_the_moment(uri: &Uri) -> bool {

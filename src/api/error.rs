@@ -89,6 +89,11 @@ impl ApiError {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, problem)
     }
 
+    /// The answer was there once.
+    pub fn gone(problem: impl ToString) -> Self {
+        Self::new(StatusCode::GONE, problem)
+    }
+
     /// The request names a host that this process is not known by.
     pub fn misdirected(problem: impl ToString) -> Self {
         Self::new(StatusCode::MISDIRECTED_REQUEST, problem)

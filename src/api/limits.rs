@@ -39,6 +39,10 @@ struct Bound {
 const LISTS: Bound = Bound { places: 16, waiting: 32 };
 const QUESTIONS: Bound = Bound { places: 16, waiting: 64 };
 const COMMANDS: Bound = Bound { places: 16, waiting: 64 };
+/// Questions about the past: each may read the whole log, and only one past is kept.
+const PASTS: Bound = Bound { places: 1, waiting: 16 };
+/// Time that such a question waits for its turn: the one before may read the log.
+const PATIENCE_FOR_PASTS: Duration = Duration::from_secs(60);
 const EXPORTS: Bound = Bound { places: 4, waiting: 0 };
 /// A backup reads the whole log, and the file keeps meanwhile what is removed from it: one is enough.
 const BACKUPS: Bound = Bound { places: 1, waiting: 0 };
@@ -56,6 +60,7 @@ const LOOKS: Bound = Bound { places: 2, waiting: SUBSCRIPTIONS.places + LINES.pl
 pub(super) const UNDER_WAY: usize = LISTS.all()
     + QUESTIONS.all()
     + COMMANDS.all()
+    + PASTS.all()
     + EXPORTS.all()
     + BACKUPS.all()
     + SUBSCRIPTIONS.all()
@@ -139,6 +144,8 @@ pub(super) struct Limits {
     pub(super) questions: Arc<Gate>,
     /// Declarations and commands.
     pub(super) commands: Arc<Gate>,
+    /// Questions about the past.
+    pub(super) pasts: Arc<Gate>,
     /// Exports: each keeps the state of the index as it was when it began.
     pub(super) exports: Arc<Gate>,
     /// Lists as lines.
@@ -169,6 +176,7 @@ impl Limits {
             lists: gate(lists()),
             questions: gate(QUESTIONS),
             commands: gate(COMMANDS),
+            pasts: Arc::new(Gate { patience: PATIENCE_FOR_PASTS, ..Gate::new(PASTS) }),
             exports: gate(EXPORTS),
             lines: gate(LINES),
             looks: Arc::new(Gate { patience: Duration::MAX, ..Gate::new(LOOKS) }),
@@ -186,6 +194,7 @@ impl Limits {
             lists: Arc::new(Gate::within(&self.lists, lists())),
             questions: Arc::new(Gate::within(&self.questions, QUESTIONS)),
             commands: Arc::clone(&self.commands),
+            pasts: Arc::clone(&self.pasts),
             exports: Arc::clone(&self.exports),
             lines: Arc::new(Gate::within(&self.lines, LINES)),
             looks: Arc::clone(&self.looks),

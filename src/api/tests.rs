@@ -22,6 +22,10 @@ struct Empty {
 }
 
 impl Ask for Empty {
+    fn past(&self, _: crate::oci::Timestamp) -> Result<Snapshot, ApiError> {
+        Ok(self.snapshot())
+    }
+
     fn snapshot(&self) -> Snapshot {
         self.view.snapshot()
     }

@@ -1,9 +1,12 @@
 //! `clade coverage`, and the line about it beside other answers.
 
-use super::args::{CoverageArgs, Format, PartArg};
+use serde::Serialize;
+
+use super::args::{CoverageArgs, Format, PartArg, TimeArgs};
 use super::error::CliError;
 use super::output::{answer, lines, structured, table};
 use crate::api::Client;
+use crate::oci::Timestamp;
 use crate::query::CoverageBy;
 use crate::query::answer::{CoverageItem, CoverageReport};
 
@@ -12,7 +15,8 @@ pub(super) fn coverage(client: &Client, args: &CoverageArgs) -> Result<(), CliEr
         PartArg::Repository => CoverageBy::Repository,
         PartArg::Namespace => CoverageBy::Namespace,
     });
-    let report = ask(client, by, &args.output)?;
+    args.time.tell();
+    let report = ask(client, by, args.time, &args.output)?;
     if structured(&args.output, &report)? {
         return Ok(());
     }
@@ -38,10 +42,15 @@ pub(super) fn coverage(client: &Client, args: &CoverageArgs) -> Result<(), CliEr
 pub(super) fn ask(
     client: &Client,
     by: Option<CoverageBy>,
+    TimeArgs { at }: TimeArgs,
     format: &Format,
 ) -> Result<CoverageReport, CliError> {
-    let parameters: Vec<(&str, CoverageBy)> = by.map(|by| ("by", by)).into_iter().collect();
-    answer(client, "/v1/coverage", &parameters, format)
+    #[derive(Serialize)]
+    struct Parameters {
+        by: Option<CoverageBy>,
+        at: Option<Timestamp>,
+    }
+    answer(client, "/v1/coverage", &Parameters { by, at }, format)
 }
 
 /// Says on stderr what is known of the images, so that a small number of outdated ones misleads nobody.

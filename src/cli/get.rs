@@ -1,6 +1,6 @@
 //! `clade get`, `clade ancestors`, `clade descendants`.
 
-use super::args::{Format, GetArgs, Listed, RelatedArgs, SortArg};
+use super::args::{Format, GetArgs, Listed, RelatedArgs, SortArg, TimeArgs};
 use super::coverage;
 use super::error::CliError;
 use super::list::{Parameters, list};
@@ -15,11 +15,13 @@ pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
         parameters.name = args.name.as_deref();
         parameters.limit = args.limit;
         parameters.sort = args.sort_by.map(SortArg::parameter);
+        parameters.at = args.time.at;
         parameters
     };
     if args.watch {
         return watch(client, args, parameters());
     }
+    args.time.tell();
     let chooses = args.filter.is_any() || args.sort_by.is_some();
     let format = &args.output;
     match args.kind {
@@ -41,7 +43,9 @@ pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
         )),
         Listed::Images => images(&list(client, "/v1/images", parameters(), format)?, format),
         Listed::Tags => tags(&list(client, "/v1/tags", parameters(), format)?, format),
-        Listed::Classes => classes(client, &list(client, "/v1/classes", parameters(), format)?, format),
+        Listed::Classes => {
+            classes(client, args.time, &list(client, "/v1/classes", parameters(), format)?, format)
+        }
         Listed::Groups => groups(&list(client, "/v1/groups", parameters(), format)?, format),
     }
 }
@@ -69,9 +73,11 @@ fn watch(client: &Client, args: &GetArgs, mut parameters: Parameters<'_>) -> Res
 }
 
 pub(super) fn related(client: &Client, what: &str, args: &RelatedArgs) -> Result<(), CliError> {
+    args.time.tell();
     let mut parameters = Parameters::of(&args.filter);
     parameters.reference = Some(&args.reference);
     parameters.limit = args.limit;
+    parameters.at = args.time.at;
     images(&list(client, &format!("/v1/{what}"), parameters, &args.output)?, &args.output)
 }
 
@@ -172,14 +178,14 @@ fn tags(list: &List<TagItem>, format: &Format) -> Result<(), CliError> {
     }
 }
 
-fn classes(client: &Client, list: &List<ClassItem>, format: &Format) -> Result<(), CliError> {
+fn classes(client: &Client, time: TimeArgs, list: &List<ClassItem>, format: &Format) -> Result<(), CliError> {
     if structured(format, list)? {
         return Ok(());
     }
     if matches!(format, Format::Name) {
         return lines(list.items.iter().map(|class| class.metadata.name.clone()));
     }
-    let covered = coverage::ask(client, None, format)?;
+    let covered = coverage::ask(client, None, time, format)?;
     let claimed = |name: &str| covered.classes.iter().find(|of| of.name == name).map_or(0, |of| of.claimed);
     let row = |class: &ClassItem| {
         let status = &class.status;

@@ -7,6 +7,7 @@ use super::args::{FilterArgs, Format, StateArg};
 use super::error::CliError;
 use super::output::answer;
 use crate::api::Client;
+use crate::oci::Timestamp;
 use crate::query::answer::List;
 
 /// Items of one request, at most: more would keep the server from others for longer than they like to wait.
@@ -35,6 +36,7 @@ pub(super) struct Parameters<'a> {
     #[serde(rename = "continue")]
     token: Option<String>,
     pub(super) watch: Option<bool>,
+    pub(super) at: Option<Timestamp>,
 }
 
 impl<'a> Parameters<'a> {

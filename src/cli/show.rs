@@ -10,8 +10,9 @@ use crate::record::image::Evidence;
 use crate::record::{Claim, Origin, State};
 
 pub(super) fn explain(client: &Client, args: &ExplainArgs) -> Result<(), CliError> {
+    args.time.tell();
     let mut list: List<Explanation> =
-        answer(client, "/v1/explain", &[("ref", &args.reference)], &args.output)?;
+        answer(client, "/v1/explain", &(("ref", &args.reference), ("at", args.time.at)), &args.output)?;
     if let Some(platform) = &args.platform {
         let asked: Platform =
             platform.parse().map_err(|error| CliError::Usage(format!("--platform: {error}")))?;
@@ -144,7 +145,9 @@ fn claimed_base(claim: &Claim) -> String {
 }
 
 pub(super) fn usage(client: &Client, args: &UsageArgs) -> Result<(), CliError> {
-    let mut usage: Usage = answer(client, "/v1/usage", &[("class", &args.class)], &args.output)?;
+    args.time.tell();
+    let mut usage: Usage =
+        answer(client, "/v1/usage", &(("class", &args.class), ("at", args.time.at)), &args.output)?;
     if structured(&args.output, &usage)? {
         return Ok(());
     }

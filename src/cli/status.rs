@@ -1,6 +1,6 @@
 //! `clade status`.
 
-use super::args::{Format, StatusArgs};
+use super::args::{Format, StatusArgs, TimeArgs};
 use super::coverage;
 use super::error::CliError;
 use super::output::{lines, structured, table};
@@ -27,7 +27,7 @@ pub(super) fn status(client: &Client, args: &StatusArgs) -> Result<(), CliError>
             of.behind_seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds}s")),
         ]
     };
-    coverage::tell(&coverage::ask(client, None, &args.output)?.total);
+    coverage::tell(&coverage::ask(client, None, TimeArgs::default(), &args.output)?.total);
     let header = ["PARTITION", "RESTORED", "IMAGES", "RECORDS BEHIND", "BEHIND FOR"];
     table(&header, status.partitions.iter().map(row).collect(), &[0, 2, 3, 4], "partitions")
 }

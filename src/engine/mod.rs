@@ -5,6 +5,7 @@ mod bell;
 mod census;
 pub mod member;
 mod monitor;
+mod past;
 mod status;
 mod supervisor;
 #[cfg(test)]
@@ -16,12 +17,14 @@ use std::time::Duration;
 use crate::log::{LogError, Offset, SharedLog, TopicPartition};
 use crate::processor;
 use crate::query::answer::PartitionStatus;
-use crate::record::Topic;
+use crate::record::{Timestamp, Topic};
 use crate::telemetry::Metrics;
 use crate::view::View;
 use bell::Bell;
 use census::Census;
 use monitor::Monitor;
+pub use past::PastError;
+use past::Pasts;
 use supervisor::{Supervised, Work};
 
 /// The role of an engine.
@@ -58,6 +61,7 @@ pub struct Engine {
     view: Arc<View>,
     processors: Vec<Supervised>,
     bell: Bell,
+    pasts: Arc<Pasts>,
     _monitor: Monitor,
     role: Role,
     metrics: Metrics,
@@ -97,10 +101,11 @@ impl Engine {
             supervisor::start(partition, log, work.clone(), options.clone(), bell.clone())
         };
         let processors: Vec<Supervised> = (0..log.partitions()).map(start).collect::<Result<_, _>>()?;
+        let pasts = Arc::new(Pasts::new(SharedLog::clone(&log)));
         let monitor = Monitor::start(
             SharedLog::clone(&log),
             options.metrics.clone(),
-            Some(Census::new(Arc::clone(view))),
+            Some((Census::new(Arc::clone(view)), Arc::clone(&pasts))),
         )?;
         processors.iter().for_each(|of| monitor.add(of.partition(), of.board()));
         Ok(Self {
@@ -108,6 +113,7 @@ impl Engine {
             view: Arc::clone(view),
             processors,
             bell,
+            pasts,
             _monitor: monitor,
             role: if matches!(work, Work::Follow(_)) { Role::Follower } else { Role::Processor },
             metrics: options.metrics.clone(),
@@ -117,6 +123,12 @@ impl Engine {
     /// The view of readers.
     pub fn view(&self) -> &Arc<View> {
         &self.view
+    }
+
+    /// The index as it was at a time. It is read from the log, which blocks for as long as that takes; the one that was asked
+    /// for last is kept for a minute.
+    pub fn past(&self, at: Timestamp) -> Result<Arc<View>, PastError> {
+        self.pasts.view(at)
     }
 
     /// The log.
@@ -205,6 +217,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        self.pasts.stop();
         // All are stopped at once; each is waited for as it is dropped.
         self.processors.iter().for_each(Supervised::stop);
     }

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::census::Census;
+use super::past::Pasts;
 use super::status::Board;
 use crate::log::{LogError, SharedLog, TopicPartition};
 use crate::record::Topic;
@@ -35,13 +36,18 @@ impl Shared {
 }
 
 impl Monitor {
-    /// Starts the thread. It counts the images by their coverage as well, where there are readers.
-    pub(super) fn start(log: SharedLog, metrics: Metrics, census: Option<Census>) -> Result<Self, LogError> {
+    /// Starts the thread. Where there are readers, it counts the images by their coverage as well, and forgets the past that
+    /// nobody asks for any more.
+    pub(super) fn start(
+        log: SharedLog,
+        metrics: Metrics,
+        for_readers: Option<(Census, Arc<Pasts>)>,
+    ) -> Result<Self, LogError> {
         let shared = Arc::new(Shared::default());
         let of = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("monitor".to_owned())
-            .spawn(move || watch(&log, &metrics, &of, census))
+            .spawn(move || watch(&log, &metrics, &of, for_readers))
             .map_err(|error| LogError::caused("cannot start the monitor's thread", error))?;
         Ok(Self { shared, thread: Some(thread) })
     }
@@ -68,7 +74,7 @@ impl Drop for Monitor {
     }
 }
 
-fn watch(log: &SharedLog, metrics: &Metrics, shared: &Shared, mut census: Option<Census>) {
+fn watch(log: &SharedLog, metrics: &Metrics, shared: &Shared, mut for_readers: Option<(Census, Arc<Pasts>)>) {
     while !shared.stop.load(Ordering::Relaxed) {
         let boards: Vec<(u16, Arc<Board>)> =
             shared.boards().iter().map(|(partition, board)| (*partition, Arc::clone(board))).collect();
@@ -83,10 +89,13 @@ fn watch(log: &SharedLog, metrics: &Metrics, shared: &Shared, mut census: Option
             }
             if shared.boards().contains_key(&partition) {
                 tell(metrics, partition, &board);
-                if let Some(census) = census.as_mut().filter(|_| board.has_restored()) {
+                if let Some((census, _)) = for_readers.as_mut().filter(|_| board.has_restored()) {
                     census.tell(metrics, partition);
                 }
             }
+        }
+        if let Some((_, pasts)) = &for_readers {
+            pasts.forget();
         }
         std::thread::park_timeout(EVERY);
     }

@@ -110,6 +110,10 @@ impl Log for TroubledLog {
     fn offset_at(&self, of: TopicPartition, timestamp: i64) -> Result<Offset, LogError> {
         self.memory.offset_at(of, timestamp)
     }
+
+    fn complete_since(&self) -> Result<i64, LogError> {
+        self.memory.complete_since()
+    }
 }
 
 /// Waits until `is_so`.

@@ -117,6 +117,10 @@ pub trait Log: Send + Sync {
         default_deletions_kept()
     }
 
+    /// The time since which the log has every record of the topics that keep a history, in milliseconds since the Unix
+    /// epoch: of any later time it can be read as it was then.
+    fn complete_since(&self) -> Result<i64, LogError>;
+
     /// The copies of this log; `None` if its servers copy it.
     fn copies(&self) -> Option<&dyn Copies> {
         None

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::api::Ask;
-use crate::engine::Engine;
+use crate::api::{ApiError, Ask};
+use crate::engine::{Engine, PastError};
 use crate::log::SharedLog;
+use crate::oci::Timestamp;
+use crate::processor::ProcessorError;
 use crate::query::answer::PartitionStatus;
 use crate::view::Snapshot;
 
@@ -14,6 +16,18 @@ pub(super) struct Answers(pub(super) Arc<Engine>);
 impl Ask for Answers {
     fn snapshot(&self) -> Snapshot {
         self.0.view().snapshot()
+    }
+
+    fn past(&self, at: Timestamp) -> Result<Snapshot, ApiError> {
+        let view = self.0.past(at).map_err(|error| match error {
+            PastError::Future { .. } => ApiError::invalid(format_args!("at: {error}")),
+            PastError::TooOld { .. } | PastError::Nothing { .. } => {
+                ApiError::gone(format_args!("at: {error}"))
+            }
+            PastError::Processor(ProcessorError::Stopped) => ApiError::unavailable("this clade is stopping"),
+            PastError::Processor(_) => ApiError::internal(error),
+        })?;
+        Ok(view.snapshot())
     }
 
     fn partitions(&self) -> Vec<PartitionStatus> {

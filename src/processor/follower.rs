@@ -45,8 +45,10 @@ impl Follower {
         let mut inputs = Inputs::open(&**log, start.progress, options.batch_records)?;
         let mut replica = Replica::new(Arc::clone(view), partition, start.shard);
         let mut records = 0;
-        let progress = restore::to_the_end(&mut inputs, partition, options, |taken| {
+        telemetry::set(&options.metrics.restored, partition, 0);
+        let progress = restore::to_the_end(&mut inputs, partition, &options.stop, |taken| {
             records += taken.records;
+            telemetry::set(&options.metrics.progress, partition, taken.progress.images);
             take_in(replica.shard(), taken.changes);
         })?;
         // The conclusions are known now; the commit by the processor does not matter here.

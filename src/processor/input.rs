@@ -19,6 +19,36 @@ pub(super) struct Inputs {
     limit: ReadLimit,
     /// The offsets up to which they were read.
     progress: ProgressRecord,
+    ends: Ends,
+}
+
+/// The offsets before which the inputs end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    pub(super) images: Offset,
+    pub(super) tags: Offset,
+    pub(super) catalog: Offset,
+}
+
+impl Ends {
+    /// Inputs that go on as the log does.
+    const OPEN: Self = Self { images: Offset::MAX, tags: Offset::MAX, catalog: Offset::MAX };
+}
+
+/// Reads on in an input that ends at an offset.
+fn read(
+    reader: &mut dyn Reader,
+    (next, end): (Offset, Offset),
+    limit: ReadLimit,
+    timeout: Duration,
+) -> Result<Fetched, LogError> {
+    let done = Fetched { partition: 0, records: Vec::new(), next, at_end: true };
+    let mut fetched = if next < end { reader.read(limit, timeout)? } else { done };
+    if fetched.next >= end {
+        fetched.records.retain(|stored| stored.offset < end);
+        (fetched.next, fetched.at_end) = (end.max(next), true);
+    }
+    Ok(fetched)
 }
 
 /// The result of one read of all inputs.
@@ -70,7 +100,13 @@ impl Inputs {
             images: log.reader(Topic::Images, &[(partition, images)])?,
             limit: ReadLimit { records, bytes: READ_BYTES },
             progress,
+            ends: Ends::OPEN,
         })
+    }
+
+    /// The same inputs as if they ended there.
+    pub(super) fn until(self, ends: Ends) -> Self {
+        Self { ends, ..self }
     }
 
     /// The offsets up to which the inputs were read.
@@ -81,7 +117,7 @@ impl Inputs {
     /// Reads all inputs. If there is nothing, it waits at most `timeout` for an image. It reads the catalog first and
     /// to its end: a conclusion about an image needs every class.
     pub(super) fn read(&mut self, timeout: Duration) -> Result<Taken, LogError> {
-        let Self { catalog, tags, images, limit, progress } = self;
+        let Self { catalog, tags, images, limit, progress, ends } = self;
         let mut taken = Taken {
             records: 0,
             changes: Vec::new(),
@@ -91,7 +127,8 @@ impl Inputs {
             is_full: false,
         };
         let is_catalog_read = loop {
-            let fetched = catalog.read(*limit, Duration::ZERO)?;
+            let at = (progress.catalog, ends.catalog);
+            let fetched = read(&mut **catalog, at, *limit, Duration::ZERO)?;
             progress.catalog = fetched.next;
             let (is_empty, at_end) = (fetched.records.is_empty(), fetched.at_end);
             taken.take(TopicPartition { topic: Topic::Catalog, partition: 0 }, fetched);
@@ -99,12 +136,13 @@ impl Inputs {
                 break at_end;
             }
         };
-        let fetched = tags.read(*limit, Duration::ZERO)?;
+        let fetched = read(&mut **tags, (progress.tags, ends.tags), *limit, Duration::ZERO)?;
         let are_tags_read = fetched.at_end;
         taken.is_full |= limit.is_reached_by(&fetched);
         progress.tags = fetched.next;
         taken.take(TopicPartition { topic: Topic::Tags, partition: progress.partition }, fetched);
-        let fetched = images.read(*limit, if taken.records == 0 { timeout } else { Duration::ZERO })?;
+        let timeout = if taken.records == 0 { timeout } else { Duration::ZERO };
+        let fetched = read(&mut **images, (progress.images, ends.images), *limit, timeout)?;
         let are_images_read = fetched.at_end;
         taken.is_full |= limit.is_reached_by(&fetched);
         progress.images = fetched.next;

@@ -16,6 +16,7 @@
 mod commit;
 mod follower;
 mod input;
+mod past;
 mod restore;
 mod snapshot;
 mod state;
@@ -33,6 +34,7 @@ use crate::view::View;
 use commit::{InFlight, Results};
 pub use follower::Follower;
 use input::{Inputs, Refused, take_in};
+pub use past::past;
 use restore::{Start, Who};
 use snapshot::Unsaved;
 use state::State;

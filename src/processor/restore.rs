@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::input::{Inputs, Refused, Taken, take_in};
@@ -170,17 +170,15 @@ fn last_progress(
 pub(super) fn to_the_end(
     inputs: &mut Inputs,
     partition: u16,
-    options: &Options,
+    stop: &AtomicBool,
     mut each: impl FnMut(Taken),
 ) -> Result<ProgressRecord, ProcessorError> {
     let mut deadline = Instant::now() + STALLED;
-    telemetry::set(&options.metrics.restored, partition, 0);
     loop {
         let taken = inputs.read(LOOK)?;
-        if options.stop.load(Ordering::Relaxed) {
+        if stop.load(Ordering::Relaxed) {
             return Err(ProcessorError::Stopped);
         }
-        telemetry::set(&options.metrics.progress, partition, taken.progress.images);
         if taken.records > 0 {
             deadline = Instant::now() + STALLED;
         } else if Instant::now() >= deadline {
@@ -201,8 +199,10 @@ impl Processor {
         let mut refused_now = Vec::new();
         let mut records = 0;
         let Self { inputs, state, partition, options, .. } = self;
-        let progress = to_the_end(inputs, *partition, options, |taken| {
+        telemetry::set(&options.metrics.restored, *partition, 0);
+        let progress = to_the_end(inputs, *partition, &options.stop, |taken| {
             records += taken.records;
+            telemetry::set(&options.metrics.progress, *partition, taken.progress.images);
             let (_, refused) = take_in(state.shard(), taken.changes);
             // Records before the committed progress have their dead letters already.
             let is_new = |refused: &Refused| {

@@ -63,6 +63,7 @@ impl Query {
             });
         }
         CoverageReport {
+            at: None,
             total: item(String::new(), all),
             parts: parts.into_iter().map(|(name, part)| item(name, part)).collect(),
             classes: claimed.into_iter().map(|(name, claimed)| ClaimedClass { name, claimed }).collect(),

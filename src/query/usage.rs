@@ -1,6 +1,6 @@
 //! Counts the usage of a class.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Query;
 use super::answer::{RepositoryUsage, Usage};
@@ -11,44 +11,52 @@ impl Query {
     /// Counts the images, tags, repositories and namespaces that use the class.
     pub fn usage(&self, class: &str) -> Result<Usage, RefError> {
         self.require_class(class)?;
-        let mut repositories: BTreeMap<String, RepositoryUsage> = BTreeMap::new();
-        let mut tags: BTreeSet<String> = BTreeSet::new();
-        let (mut images, mut outdated) = (0, 0);
+        let mut repositories: HashMap<&str, RepositoryUsage> = HashMap::new();
+        // Tags that more than one image, and so more than one partition, may lead to.
+        let mut several: HashSet<&str> = HashSet::new();
+        let (mut images, mut outdated, mut tags) = (0, 0, 0);
         for shard in self.shards() {
-            for image in shard.members(class) {
-                let is_outdated = image
-                    .classification
-                    .and_then(|of| of.of_class(class))
-                    .is_some_and(|member| member.state == State::Outdated);
-                images += 1;
-                outdated += u64::from(is_outdated);
-                for name in image.repositories.iter() {
-                    let usage = repositories.entry(name.clone()).or_default();
-                    usage.images += 1;
-                    usage.outdated += u64::from(is_outdated);
-                }
-                for tag in shard.tags_of(&image.digest) {
-                    if tags.insert(tag.name.clone()) {
-                        repositories.entry(tag.repository.clone()).or_default().tags += 1;
+            // Few distinct lists of repositories and classifications are those of many images.
+            let mut members: HashMap<(&[String], bool), u64> = HashMap::new();
+            for (kind, _) in shard.kinds() {
+                let (Some(classification), _) = shard.of(kind) else { continue };
+                let Some(member) = classification.of_class(class) else { continue };
+                let is_outdated = member.state == State::Outdated;
+                for id in shard.of_kind(kind, None) {
+                    *members.entry((shard.repositories_of(id), is_outdated)).or_default() += 1;
+                    for tag in shard.tags_of(shard.index().digest(id)) {
+                        if tag.images.len() > 1 && !several.insert(&tag.name) {
+                            continue;
+                        }
+                        tags += 1;
+                        repositories.entry(&tag.repository).or_default().tags += 1;
                     }
                 }
             }
+            for ((names, is_outdated), many) in members {
+                images += many;
+                outdated += many * u64::from(is_outdated);
+                for name in names {
+                    let usage = repositories.entry(name).or_default();
+                    usage.images += many;
+                    usage.outdated += many * u64::from(is_outdated);
+                }
+            }
         }
-        let namespaces: BTreeSet<String> = repositories
-            .keys()
-            .filter_map(|name| name.rsplit_once('/'))
-            .map(|(of, _)| of.to_owned())
-            .collect();
+        let repositories: BTreeMap<&str, RepositoryUsage> = repositories.into_iter().collect();
+        let namespaces: BTreeSet<&str> =
+            repositories.keys().filter_map(|name| name.rsplit_once('/')).map(|(of, _)| of).collect();
         Ok(Usage {
+            at: None,
             class: class.to_owned(),
             images,
             outdated,
-            tags: tags.len() as u64,
+            tags,
             repositories: repositories
                 .into_iter()
-                .map(|(name, usage)| RepositoryUsage { name, ..usage })
+                .map(|(name, usage)| RepositoryUsage { name: name.to_owned(), ..usage })
                 .collect(),
-            namespaces: namespaces.into_iter().collect(),
+            namespaces: namespaces.into_iter().map(str::to_owned).collect(),
         })
     }
 }

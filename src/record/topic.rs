@@ -91,6 +91,15 @@ impl Topic {
         }
     }
 
+    /// The time for which a compacted topic keeps a record after a later one with the same key has replaced it, in
+    /// milliseconds. Questions about the past are answered from these records; the other topics keep none.
+    pub const fn history_ms(self) -> i64 {
+        match self {
+            Self::Images | Self::Tags | Self::Catalog => 30 * DAY_MS,
+            _ => 0,
+        }
+    }
+
     /// The settings on Apache Kafka. A tombstone outlives every reader that is not given up. The message size leaves
     /// room for a record of the largest size with its headers.
     pub fn settings(self) -> Vec<(&'static str, String)> {
@@ -98,11 +107,15 @@ impl Topic {
             Cleanup::Compact => ("compact", "delete.retention.ms"),
             Cleanup::Delete => ("delete", "retention.ms"),
         };
-        vec![
+        let mut settings = vec![
             ("cleanup.policy", policy.to_owned()),
             ("max.message.bytes", MAX_MESSAGE_BYTES.to_string()),
             (retention, self.retention_ms().to_string()),
-        ]
+        ];
+        if self.history_ms() > 0 {
+            settings.push((HISTORY_SETTING, self.history_ms().to_string()));
+        }
+        settings
     }
 
     /// Returns `true` if clade refuses to run on a topic whose value of this [setting](Self::settings) differs. For
@@ -117,6 +130,8 @@ impl Topic {
     }
 }
 
+/// The setting on Apache Kafka for the time of [`Topic::history_ms`].
+pub const HISTORY_SETTING: &str = "min.compaction.lag.ms";
 /// The largest record, with room for its headers and the batch that carries it.
 const MAX_MESSAGE_BYTES: u32 = 1_064_960;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;

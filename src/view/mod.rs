@@ -54,6 +54,15 @@ impl View {
         }
     }
 
+    /// A view of these partitions, all there are, that nobody changes any more.
+    pub fn of(partitions: Vec<Committed>) -> Self {
+        Self {
+            replicas: partitions.iter().map(|_| Mutex::new(0)).collect(),
+            partitions: partitions.into_iter().map(ArcSwap::from_pointee).collect(),
+            directory: Directory::default(),
+        }
+    }
+
     /// The committed states for one answer. Each partition is loaded when it is first asked for, and stays as it was then.
     /// Drop it after one answer: the processors need their copies back.
     pub fn snapshot(self: &Arc<Self>) -> Snapshot {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY};
 use axum::http::{HeaderMap, Request, StatusCode};
-use clade::api::{Access, Api, Ask, Router, router};
+use clade::api::{Access, Api, ApiError, Ask, Router, router};
 use clade::log::SharedLog;
-use clade::oci::{Digest, LayerChain, LayerIdentity};
+use clade::oci::{Digest, LayerChain, LayerIdentity, Timestamp};
 use clade::query::answer::PartitionStatus;
 use clade::view::{Snapshot, View};
 use serde_json::{Value, json};
@@ -27,6 +27,10 @@ struct Shown {
 impl Ask for Shown {
     fn snapshot(&self) -> Snapshot {
         self.view.snapshot()
+    }
+
+    fn past(&self, _: Timestamp) -> Result<Snapshot, ApiError> {
+        Err(ApiError::gone("too long ago"))
     }
 
     fn partitions(&self) -> Vec<PartitionStatus> {

@@ -26,6 +26,7 @@ mod migrate;
 mod neighbours;
 mod oracle;
 mod pages;
+mod past;
 mod processor;
 mod real_data;
 mod real_events;

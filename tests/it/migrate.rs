@@ -57,6 +57,10 @@ impl Log for Watched {
     fn offset_at(&self, of: TopicPartition, timestamp: i64) -> Result<Offset, LogError> {
         self.log.offset_at(of, timestamp)
     }
+
+    fn complete_since(&self) -> Result<i64, LogError> {
+        self.log.complete_since()
+    }
 }
 
 impl Writer for Killed {

@@ -111,6 +111,10 @@ impl Log for Watched {
     fn offset_at(&self, of: TopicPartition, timestamp: i64) -> Result<Offset, LogError> {
         self.log.offset_at(of, timestamp)
     }
+
+    fn complete_since(&self) -> Result<i64, LogError> {
+        self.log.complete_since()
+    }
 }
 
 /// A log on which something has happened, and a directory for snapshots.

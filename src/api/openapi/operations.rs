@@ -4,7 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::api::read::params::{Known, ListParams};
 use crate::api::read::{
-    CoverageParams, LookedUp, Lookup, NoParams, RefParams, UnknownBasesParams, UsageParams,
+    CoverageParams, ExplainParams, LookedUp, Lookup, NoParams, RefParams, UnknownBasesParams, UsageParams,
 };
 use crate::api::stream::VersionsParams;
 use crate::api::subscribe::SubscribeParams;
@@ -158,7 +158,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "explain",
         "/v1/explain",
         "The evidence for the classes of each image of a REF",
-        members::<RefParams>,
+        members::<ExplainParams>,
         Answers::Of(of::<List<Explanation>>),
     ),
     get(

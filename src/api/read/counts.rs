@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use super::{Answer, Asked, Params};
 use crate::api::ApiError;
-use crate::query::answer::List;
-use crate::query::{CoverageBy, Query};
+use crate::query::answer::{CoverageReport, List, Usage};
+use crate::query::{CoverageBy, Query, RefError};
 
 /// Images that must share a beginning, if the question does not say how many.
 const LEAST: u32 = 2;
@@ -19,6 +19,8 @@ const MOST_BASES: usize = 1_000;
 pub(in crate::api) struct UsageParams {
     /// The class.
     class: String,
+    /// As of this time of RFC 3339, or as of this span of time ago (`7d`).
+    at: Option<String>,
 }
 
 /// The parameters of `coverage`.
@@ -27,6 +29,8 @@ pub(in crate::api) struct UsageParams {
 pub(in crate::api) struct CoverageParams {
     /// The parts to count as well.
     by: Option<CoverageBy>,
+    /// As of this time of RFC 3339, or as of this span of time ago (`7d`).
+    at: Option<String>,
 }
 
 /// The parameters of `unknown-bases`.
@@ -37,14 +41,22 @@ pub(in crate::api) struct UnknownBasesParams {
     least: Option<u32>,
     /// At most so many items, and no more than 1,000.
     limit: Option<usize>,
+    /// As of this time of RFC 3339, or as of this span of time ago (`7d`).
+    at: Option<String>,
 }
 
 pub(in crate::api) async fn usage(asked: Asked, Params(params): Params<UsageParams>) -> Answer {
-    asked.long_question(move |query: Query| query.usage(&params.class)).await
+    let asked = asked.about(params.at.as_deref())?;
+    let at = asked.at;
+    let usage = move |query: Query| Ok::<_, RefError>(Usage { at, ..query.usage(&params.class)? });
+    asked.long_question(usage).await
 }
 
 pub(in crate::api) async fn coverage(asked: Asked, Params(params): Params<CoverageParams>) -> Answer {
-    asked.long_question(move |query: Query| Ok::<_, ApiError>(query.coverage(params.by))).await
+    let asked = asked.about(params.at.as_deref())?;
+    let at = asked.at;
+    let coverage = move |query: Query| Ok::<_, ApiError>(CoverageReport { at, ..query.coverage(params.by) });
+    asked.long_question(coverage).await
 }
 
 pub(in crate::api) async fn unknown_bases(
@@ -53,6 +65,11 @@ pub(in crate::api) async fn unknown_bases(
 ) -> Answer {
     let least = params.least.unwrap_or(LEAST);
     let limit = params.limit.unwrap_or(MOST_BASES).min(MOST_BASES);
-    let list = move |query: Query| Ok::<_, ApiError>(List::new(query.unknown_bases(least, limit)));
+    let asked = asked.about(params.at.as_deref())?;
+    let of = asked.clone();
+    let list = move |query: Query| {
+        let bases = query.unknown_bases(least, limit);
+        Ok::<_, ApiError>(List { metadata: of.metadata(&query), ..List::new(bases) })
+    };
     asked.long_question(list).await
 }

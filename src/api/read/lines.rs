@@ -64,7 +64,7 @@ impl<I: Items, L: Fn(Query, &Filter, &Page) -> Result<I, RefError>> Rest<L> {
         let mut written = Vec::new();
         let Some(page) = self.page.take() else { return Ok(written) };
         let page = Page { limit: Some(self.left.min(ITEMS)), ..page };
-        let found = (self.list)(self.asked.query(), &self.filter, &page)?;
+        let found = (self.list)(self.asked.query()?, &self.filter, &page)?;
         for item in found.items() {
             serde_json::to_writer(&mut written, &item).map_err(ApiError::internal)?;
             written.push(b'\n');

@@ -63,12 +63,14 @@ impl ListRequest {
             return lines::stream(asked, listing, list).await;
         }
         let limits = Arc::clone(&asked.limits);
+        let asked = Asked { at: listing.at, ..asked };
+        let gate = asked.gate(&limits, gate(&limits));
         let answer = move || {
-            let query = asked.query();
+            let query = asked.query()?;
             let version = query.resource_version();
             listing.listed(list(query, &listing.filter, &listing.page)?, version)
         };
-        limits.answer(gate(&limits), answer).await
+        limits.answer(gate, answer).await
     }
 
     fn reference(&self) -> String {

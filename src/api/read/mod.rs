@@ -18,8 +18,11 @@ use serde::Serialize;
 
 use super::Ask;
 use super::error::ApiError;
-use super::limits::Limits;
+use super::limits::{Gate, Limits};
+use crate::oci::Timestamp;
 use crate::query::Query;
+use crate::query::answer::ListMetadata;
+use params::time_of;
 
 pub(super) use counts::{CoverageParams, UnknownBasesParams, UsageParams, coverage, unknown_bases, usage};
 pub(super) use lists::{
@@ -27,7 +30,8 @@ pub(super) use lists::{
     images, tags,
 };
 pub(super) use objects::{
-    LookedUp, Lookup, NoParams, RefParams, chain, explain, explain_image, image, lookup, resolve,
+    ExplainParams, LookedUp, Lookup, NoParams, RefParams, chain, explain, explain_image, image, lookup,
+    resolve,
 };
 
 type Answer = Result<Response, ApiError>;
@@ -37,6 +41,8 @@ type Answer = Result<Response, ApiError>;
 pub(super) struct Asked {
     process: Arc<dyn Ask>,
     limits: Arc<Limits>,
+    /// The time that the question is about; `None` for the present.
+    at: Option<Timestamp>,
 }
 
 impl FromRequestParts<Arc<dyn Ask>> for Asked {
@@ -47,13 +53,32 @@ impl FromRequestParts<Arc<dyn Ask>> for Asked {
         process: &Arc<dyn Ask>,
     ) -> Result<Self, ExtensionRejection> {
         let Extension(limits) = Extension::from_request_parts(parts, process).await?;
-        Ok(Self { process: Arc::clone(process), limits })
+        Ok(Self { process: Arc::clone(process), limits, at: None })
     }
 }
 
 impl Asked {
-    fn query(&self) -> Query {
-        Query::new(self.process.snapshot())
+    /// The same, about the time that the parameter `at` names.
+    fn about(self, at: Option<&str>) -> Result<Self, ApiError> {
+        Ok(Self { at: at.map(|text| time_of("at", text, Timestamp::now())).transpose()?, ..self })
+    }
+
+    fn query(&self) -> Result<Query, ApiError> {
+        let snapshot = match self.at {
+            None => self.process.snapshot(),
+            Some(at) => self.process.past(at)?,
+        };
+        Ok(Query::new(snapshot))
+    }
+
+    /// The gate for a question: this one, or the one for questions about the past.
+    fn gate<'a>(&self, limits: &'a Limits, of_present: &'a Gate) -> &'a Gate {
+        if self.at.is_some() { &limits.pasts } else { of_present }
+    }
+
+    /// The metadata of an answer from this query.
+    fn metadata(&self, query: &Query) -> ListMetadata {
+        ListMetadata { resource_version: query.resource_version(), at: self.at, ..ListMetadata::default() }
     }
 
     /// Answers a question whose cost does not grow with the index.
@@ -62,7 +87,8 @@ impl Asked {
         question: impl FnOnce(Query) -> Result<T, E> + Send + 'static,
     ) -> Answer {
         let limits = Arc::clone(&self.limits);
-        limits.answer(&limits.questions, move || question(self.query())).await
+        let gate = self.gate(&limits, &limits.questions);
+        limits.answer(gate, move || question(self.query()?).map_err(E::into)).await
     }
 
     /// Answers a question that may keep a core busy.
@@ -71,6 +97,7 @@ impl Asked {
         question: impl FnOnce(Query) -> Result<T, E> + Send + 'static,
     ) -> Answer {
         let limits = Arc::clone(&self.limits);
-        limits.answer(&limits.lists, move || question(self.query())).await
+        let gate = self.gate(&limits, &limits.lists);
+        limits.answer(gate, move || question(self.query()?).map_err(E::into)).await
     }
 }

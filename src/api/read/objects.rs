@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{Answer, Asked, Params};
 use crate::api::ApiError;
 use crate::api::error::Problem;
-use crate::query::Query;
 use crate::query::answer::{List, Resolution};
+use crate::query::{Query, RefError};
 
 /// REFs of one look-up, at most.
 const MOST_REFS: usize = 1_000;
@@ -32,8 +32,25 @@ pub(in crate::api) async fn resolve(asked: Asked, Params(params): Params<RefPara
     asked.question(move |query: Query| query.resolution(&params.reference)).await
 }
 
-pub(in crate::api) async fn explain(asked: Asked, Params(params): Params<RefParams>) -> Answer {
-    asked.question(move |query: Query| query.explain(&params.reference).map(List::new)).await
+/// The parameters of `explain`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct ExplainParams {
+    /// The image, as a REF.
+    #[serde(rename = "ref")]
+    reference: String,
+    /// As of this time of RFC 3339, or as of this span of time ago (`7d`).
+    at: Option<String>,
+}
+
+pub(in crate::api) async fn explain(asked: Asked, Params(params): Params<ExplainParams>) -> Answer {
+    let asked = asked.about(params.at.as_deref())?;
+    let of = asked.clone();
+    let explain = move |query: Query| {
+        let items = query.explain(&params.reference)?;
+        Ok::<_, RefError>(List { metadata: of.metadata(&query), ..List::new(items) })
+    };
+    asked.question(explain).await
 }
 
 pub(in crate::api) async fn image(asked: Asked, Path(image): Path<String>, _: Params<NoParams>) -> Answer {

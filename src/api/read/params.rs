@@ -51,6 +51,8 @@ pub(in crate::api) struct ListParams {
     /// The token of the page before.
     #[serde(rename = "continue")]
     token: Option<String>,
+    /// As of this time of RFC 3339, or as of this span of time ago (`7d`).
+    at: Option<String>,
     /// The list, and then its changes: one JSON object a line with `type` (`ADDED`, `MODIFIED`, `DELETED`, `BOOKMARK`, `ERROR`) and
     /// `object`.
     pub(super) watch: bool,
@@ -64,14 +66,34 @@ pub(super) struct Listing {
     /// The token of the page before.
     before: Option<Token>,
     now: Timestamp,
+    /// The time that the list is about; `None` for the present.
+    pub(super) at: Option<Timestamp>,
+}
+
+/// The time that a parameter names.
+pub(super) fn time_of(name: &str, text: &str, now: Timestamp) -> Result<Timestamp, ApiError> {
+    moment(text, now).ok_or_else(|| {
+        ApiError::invalid(format!(
+            "{name} {text:?}: write a time (2026-01-31T00:00:00Z) or the time since then (30d)"
+        ))
+    })
 }
 
 impl ListParams {
     /// Refuses parameters that this list does not have.
     fn only(&self, known: Known) -> Result<(), ApiError> {
         let Self { reference, name, class, group, state, platform, repository, namespace, tagged, .. } = self;
-        let Self { created_after, created_before, outdated_for, sort, limit: _, token: _, watch: _, .. } =
-            self;
+        let Self {
+            created_after,
+            created_before,
+            outdated_for,
+            sort,
+            limit: _,
+            token: _,
+            at: _,
+            watch: _,
+            ..
+        } = self;
         let given = [
             ("ref", reference.is_some()),
             ("name", name.is_some()),
@@ -99,13 +121,8 @@ impl ListParams {
     }
 
     fn filter(&self, now: Timestamp) -> Result<Filter, ApiError> {
-        let time = |name: &str, text: &Option<String>| match text {
-            None => Ok(None),
-            Some(text) => moment(text, now).map(Some).ok_or_else(|| {
-                ApiError::invalid(format!(
-                    "{name} {text:?}: write a time (2026-01-31T00:00:00Z) or the time since then (30d)"
-                ))
-            }),
+        let time = |name: &str, text: &Option<String>| {
+            text.as_ref().map(|text| time_of(name, text, now)).transpose()
         };
         let span = |text: &String| now.checked_sub(duration(text)?).ok();
         let outdated_before = match &self.outdated_for {
@@ -130,7 +147,7 @@ impl ListParams {
     }
 }
 
-/// The parameters that a list has beside `limit`, `continue` and `watch`.
+/// The parameters that a list has beside `limit`, `continue`, `at` and `watch`.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::api) struct Known {
     /// `ref`: the image whose relatives are listed.
@@ -154,7 +171,7 @@ impl Known {
     /// Returns `true` for a parameter that the list has.
     pub(in crate::api) fn has(self, name: &str) -> bool {
         match name {
-            "limit" | "continue" | "watch" => true,
+            "limit" | "continue" | "watch" | "at" => true,
             "ref" => self.reference,
             "name" => self.name,
             "sort" => self.sort,
@@ -165,13 +182,13 @@ impl Known {
 
 impl Listing {
     /// The list that these parameters ask for at this path, if it has no other parameters than those that are known.
-    pub(super) fn of(params: &ListParams, at: &Uri, known: Known, now: Timestamp) -> Result<Self, ApiError> {
+    pub(super) fn of(params: &ListParams, uri: &Uri, known: Known, now: Timestamp) -> Result<Self, ApiError> {
         params.only(known)?;
         if params.limit == Some(0) {
             return Err(ApiError::invalid("limit: write at least 1, or leave it out for the whole list"));
         }
         let same = ListParams { limit: None, token: None, ..params.clone() };
-        let same = serde_json::to_vec(&(at.path(), same)).map_err(ApiError::internal)?;
+        let same = serde_json::to_vec(&(uri.path(), same)).map_err(ApiError::internal)?;
         let mut question = Digest::of(&same).hex();
         question.truncate(16);
         let before = match &params.token {
@@ -180,6 +197,7 @@ impl Listing {
         };
         // Spans of time are counted from the first page on, so that all pages ask for the same.
         let begun = before.as_ref().map_or(now, |token| token.begun);
+        let at = params.at.as_ref().map(|text| time_of("at", text, begun)).transpose()?;
         let page = Page {
             limit: params.limit,
             sort: params.sort.unwrap_or_default(),
@@ -188,11 +206,16 @@ impl Listing {
             anchor: before.as_ref().and_then(|token| token.anchor.clone()),
             ..Page::default()
         };
-        Ok(Self { filter: params.filter(begun)?, page, question, before, now })
+        Ok(Self { filter: params.filter(at.unwrap_or(begun))?, page, question, before, now, at })
     }
 
     /// Refuses a token where a list goes on by itself.
     pub(super) fn check_lines(&self) -> Result<(), ApiError> {
+        if self.at.is_some() {
+            return Err(ApiError::invalid(
+                "at: a list as lines is of the present; ask for pages of the past",
+            ));
+        }
         match self.before {
             Some(_) => Err(ApiError::invalid("continue: a list as lines has no pages; leave the token out")),
             None => Ok(()),
@@ -206,6 +229,9 @@ impl Listing {
             return Err(ApiError::invalid(
                 "limit: a list that is watched has no pages; leave limit and continue out",
             ));
+        }
+        if self.at.is_some() {
+            return Err(ApiError::invalid("at: the past does not change; leave at or watch out"));
         }
         if created_after.is_some() || created_before.is_some() || outdated_before.is_some() {
             return Err(ApiError::invalid(
@@ -230,6 +256,7 @@ impl Listing {
         });
         let metadata = ListMetadata {
             resource_version,
+            at: self.at,
             token: token.map(|token| token.encode()).transpose().map_err(ApiError::internal)?,
             remaining_item_count: more.remaining.filter(|_| more.next.is_some()),
         };

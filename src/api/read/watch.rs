@@ -116,13 +116,13 @@ struct Watched<L> {
 impl<I: Items, L: Fn(Query, &Filter, &Page) -> Result<I, RefError>> Watched<L> {
     /// Returns `true` if the index has changed since the last look that found everything.
     fn has_news(&self) -> bool {
-        self.asked.query().state() != self.state
+        self.asked.query().is_ok_and(|query| query.state() != self.state)
     }
 
     /// The lines of the changes since the last look.
     fn look(&mut self) -> Result<Vec<u8>, ApiError> {
         let mut changes = Vec::new();
-        let query = self.asked.query();
+        let query = self.asked.query()?;
         let (state, resource_version) = (query.state(), query.resource_version());
         let page = Page { limit: Some(MOST), ..self.listing.page.clone() };
         let found = (self.list)(query, &self.listing.filter, &page)?;

@@ -3,6 +3,8 @@
 use clap::ValueEnum;
 
 use crate::cli::template::{Columns, Template};
+use crate::oci::Timestamp;
+use crate::oci::time::{duration, moment};
 
 /// The formats of answers.
 #[derive(Debug, Clone, Default)]
@@ -64,7 +66,8 @@ Examples:
   clade get tags --group os=rhel7 -o json
   clade get images --platform linux/arm64 --repository php -o name
   clade get images --class rhel7 --outdated-for 30d --namespace 'quay.io/team*' --sort-by outdated
-  clade get unknown-bases --limit 10")]
+  clade get unknown-bases --limit 10
+  clade get tags --class rhel7 --state outdated --at 7d")]
 pub(in crate::cli) struct GetArgs {
     /// The kind of objects to list
     pub(in crate::cli) kind: Listed,
@@ -79,8 +82,10 @@ pub(in crate::cli) struct GetArgs {
     #[arg(long, value_enum, value_name = "KEY", allow_hyphen_values = true)]
     pub(in crate::cli) sort_by: Option<SortArg>,
     /// Print the list, and then what changes, one JSON object per line, until stopped
-    #[arg(long, short, conflicts_with_all = ["limit", "output"])]
+    #[arg(long, short, conflicts_with_all = ["limit", "output", "at"])]
     pub(in crate::cli) watch: bool,
+    #[command(flatten)]
+    pub(in crate::cli) time: TimeArgs,
     /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
     #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
     pub(in crate::cli) output: Format,
@@ -155,6 +160,28 @@ impl FilterArgs {
     }
 }
 
+/// The time that a question is about.
+#[derive(Debug, Clone, Copy, Default, clap::Args)]
+pub(in crate::cli) struct TimeArgs {
+    /// As clade knew it at this time (2026-01-31T00:00:00Z), or so long ago (7d)
+    #[arg(long, value_name = "TIME", value_parser = past)]
+    pub(in crate::cli) at: Option<Timestamp>,
+}
+
+impl TimeArgs {
+    /// Says on stderr what an answer is about, so that nobody takes the past for the present.
+    pub(in crate::cli) fn tell(self) {
+        if let Some(at) = self.at {
+            eprintln!("as of {at}");
+        }
+    }
+}
+
+fn past(text: &str) -> Result<Timestamp, String> {
+    moment(text, Timestamp::now())
+        .ok_or_else(|| "write a time (2026-01-31T00:00:00Z) or the time since then (7d)".to_owned())
+}
+
 /// The orders of a list of images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum SortArg {
@@ -203,6 +230,8 @@ pub(in crate::cli) struct RelatedArgs {
     /// List at most this many images
     #[arg(long, value_name = "N")]
     pub(in crate::cli) limit: Option<usize>,
+    #[command(flatten)]
+    pub(in crate::cli) time: TimeArgs,
     /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
     #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
     pub(in crate::cli) output: Format,
@@ -219,6 +248,8 @@ pub(in crate::cli) struct ExplainArgs {
     /// Only the image for this platform, if REF is a multi-platform tag
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     pub(in crate::cli) platform: Option<String>,
+    #[command(flatten)]
+    pub(in crate::cli) time: TimeArgs,
     /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
     #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
     pub(in crate::cli) output: Format,
@@ -232,6 +263,8 @@ pub(in crate::cli) struct UsageArgs {
     /// List at most this many repositories, those with the most images first
     #[arg(long, value_name = "N")]
     pub(in crate::cli) limit: Option<usize>,
+    #[command(flatten)]
+    pub(in crate::cli) time: TimeArgs,
     /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
     #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
     pub(in crate::cli) output: Format,
@@ -250,6 +283,8 @@ pub(in crate::cli) struct CoverageArgs {
     /// Count the images of each repository or namespace as well
     #[arg(long, value_enum, value_name = "PART")]
     pub(in crate::cli) by: Option<PartArg>,
+    #[command(flatten)]
+    pub(in crate::cli) time: TimeArgs,
     /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
     #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
     pub(in crate::cli) output: Format,
@@ -296,7 +331,7 @@ pub(in crate::cli) struct WaitArgs {
 }
 
 fn span(text: &str) -> Result<std::time::Duration, String> {
-    crate::oci::time::duration(text).ok_or_else(|| "write a span of time, as 90s or 10m".to_owned())
+    duration(text).ok_or_else(|| "write a span of time, as 90s or 10m".to_owned())
 }
 
 #[derive(Debug, clap::Args)]

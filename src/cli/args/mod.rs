@@ -23,7 +23,7 @@ use super::kafka::KafkaArgs;
 use super::otlp::OtlpArgs;
 pub(in crate::cli) use ask::{
     CoverageArgs, ExplainArgs, ExportArgs, Exported, FilterArgs, Format, GetArgs, Listed, PartArg,
-    RelatedArgs, ReportFormat, SortArg, StateArg, StatusArgs, UsageArgs, WaitArgs,
+    RelatedArgs, ReportFormat, SortArg, StateArg, StatusArgs, TimeArgs, UsageArgs, WaitArgs,
 };
 pub(in crate::cli) use audit::{
     AuditArgs, AuditCommand, AuditShowArgs, AuditorArgs, KeygenArgs, ReplayArgs, RunAuditArgs, TrailArgs,

@@ -12,7 +12,7 @@ use super::overlay::{Overlay, Unreadable};
 use super::store::Store;
 use super::tables::RECORDS;
 use super::walk::walk;
-use super::{frame, lock};
+use super::{frame, history, lock};
 use crate::log::{LogError, Offset, TopicPartition};
 
 /// Damages that are listed, at most. Of a file that is all wrong nobody reads more.
@@ -146,7 +146,12 @@ pub(super) fn check_file(
         }
     };
     let _owner = command.map(|command| lock::Owner::note(dir, command));
-    let extents = prepare(&store, None).and_then(|_| store.read("cannot read the log", extent::all));
+    let extents = prepare(&store, None).and_then(|_| {
+        store.read("cannot read the log", |read| {
+            history::get(read)?;
+            extent::all(read)
+        })
+    });
     match extents {
         Ok(extents) => {
             for (of, extent) in extents {

@@ -1,6 +1,7 @@
 //! Compacts the log, so that the file does not grow for ever.
 //!
-//! A keyed topic keeps the last record of each key; a tombstone that is older than the topic's retention goes too. An
+//! A keyed topic keeps the last record of each key, and of some topics also what was replaced lately, as Kafka does with
+//! `min.compaction.lag.ms`; a tombstone that is older than the topic's retention goes too. An
 //! event topic drops what is older than its retention. Offsets stay as they are, and the end of a partition is stored
 //! apart, so none is ever used twice.
 
@@ -11,10 +12,10 @@ use redb::ReadTransaction;
 
 use super::extent::{self, Extent};
 use super::fault::Fault;
-use super::frame;
 use super::store::Store;
 use super::tables::{EXTENTS, RECORDS, key};
 use super::walk::{bad_record, walk};
+use super::{frame, history};
 use crate::log::{LogError, Offset, TopicPartition};
 use crate::oci::Digest;
 use crate::record::Cleanup;
@@ -41,26 +42,35 @@ pub(super) fn compact_all(store: &Store, now: i64) -> Result<(), LogError> {
 pub(super) fn compact(store: &Store, partition: TopicPartition, now: i64) -> Result<(), LogError> {
     let old =
         store.read(format_args!("cannot compact {partition}"), |read| old_records(read, partition, now))?;
+    let until = now - partition.topic.history_ms();
     for part in old.chunks(REMOVED_AT_ONCE) {
-        change(store, partition, part, |_| {})?;
+        change(store, partition, part, until, |_| {})?;
     }
-    change(store, partition, &[], |extent| extent.since = 0)
+    change(store, partition, &[], until, |extent| extent.since = 0)
 }
 
-/// Removes records, and changes what is noted of the partition in the same transaction.
+/// Removes records, all of which were replaced before `until`, and changes what is noted of the partition in the same
+/// transaction.
 fn change(
     store: &Store,
     partition: TopicPartition,
     old: &[Offset],
+    until: i64,
     change: impl FnOnce(&mut Extent),
 ) -> Result<(), LogError> {
+    let keeps_history = partition.topic.history_ms() > 0;
+    let noted = if keeps_history { store.read("cannot compact", history::get)? } else { None };
     let changed = store.write(format_args!("cannot compact {partition}"), |transaction| {
         let mut records = transaction.open_table(RECORDS)?;
         let mut extents = transaction.open_table(EXTENTS)?;
         let mut extent = extent::get(&extents, partition)?;
+        let removed = extent.removed();
         for offset in old {
             let was_there = records.remove(key(partition, *offset))?.is_some();
             extent.live = extent.live.saturating_sub(u64::from(was_there));
+        }
+        if let Some(noted) = noted {
+            history::put(transaction, noted.after(extent.removed() - removed, until))?;
         }
         change(&mut extent);
         extent::put(&mut extents, partition, extent)
@@ -76,6 +86,12 @@ fn old_records(read: &ReadTransaction, partition: TopicPartition, now: i64) -> R
     let mut last: HashMap<[u8; 16], (Offset, bool)> = HashMap::new();
     let mut old = Vec::new();
     let mut found = 0;
+    // The first record of the history and all behind it replace nothing yet, as on Kafka.
+    let replaced_before = match partition.topic.history_ms() {
+        0 => i64::MAX,
+        history => now - history,
+    };
+    let mut is_history = false;
     walk(&read.open_table(RECORDS)?, partition, 0..Offset::MAX, |place @ (.., offset), bytes| {
         let (timestamp, record) =
             frame::decode(place, bytes).map_err(|problem| bad_record(partition, offset, problem))?;
@@ -85,6 +101,10 @@ fn old_records(read: &ReadTransaction, partition: TopicPartition, now: i64) -> R
             if is_past {
                 old.push(offset);
             }
+            return Ok(ControlFlow::Continue(()));
+        }
+        is_history |= timestamp >= replaced_before;
+        if is_history {
             return Ok(ControlFlow::Continue(()));
         }
         let is_droppable = record.value.is_none() && is_past;

@@ -5,6 +5,7 @@ use std::path::Path;
 use redb::{DatabaseError, ReadTransaction, WriteTransaction};
 
 use super::fault::{Fault, damaged, is_damage};
+use super::history::{self, BEGINNING};
 use super::store::Store;
 use super::tables::{EXTENTS, META, RECORDS};
 use super::{LogError, lock, upgrade};
@@ -33,7 +34,7 @@ pub(super) fn create(store: &Store, asked: Option<u16>) -> Result<(), LogError> 
         note(transaction, partitions)?;
         transaction.open_table(RECORDS)?;
         transaction.open_table(EXTENTS)?;
-        Ok(())
+        history::put(transaction, BEGINNING)
     })?;
     Ok(())
 }

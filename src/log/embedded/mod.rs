@@ -13,6 +13,7 @@ mod extent;
 mod fault;
 pub mod frame;
 mod guard;
+mod history;
 mod lock;
 mod meta;
 mod open;
@@ -90,7 +91,7 @@ impl EmbeddedLog {
             transaction.delete_table(EXTENTS)?;
             transaction.open_table(RECORDS)?;
             transaction.open_table(EXTENTS)?;
-            Ok(())
+            history::put(transaction, history::BEGINNING)
         })?;
         self.shared.ends().clear();
         Ok(())
@@ -168,6 +169,11 @@ impl Log for EmbeddedLog {
             })?;
             Ok(found)
         })
+    }
+
+    fn complete_since(&self) -> Result<i64, LogError> {
+        let found = self.shared.store.read("cannot read the log", history::get)?;
+        found.map(|history| history.since).ok_or(LogError::Closed)
     }
 
     fn copies(&self) -> Option<&dyn Copies> {

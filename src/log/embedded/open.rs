@@ -9,7 +9,7 @@ use super::fault::damaged;
 use super::meta::{EMPTY, FILE, cannot_open, prepare};
 use super::store::Store;
 use super::writer::{QUEUE, WriterThread};
-use super::{EmbeddedLog, LogError, Shared, birth, extent, lock};
+use super::{EmbeddedLog, LogError, Shared, birth, extent, history, lock};
 
 /// Size of redb's page cache. Reads pass through the log once; data that is read repeatedly is in memory elsewhere.
 const CACHE_BYTES: usize = 256 << 20;
@@ -58,6 +58,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
         |error| cannot_open(dir, &path, error),
     )?;
     let partitions = prepare(&store, options.partitions)?;
+    history::begin(&store, (options.clock)())?;
     let extents = store.read("cannot read the log", extent::all)?;
     let ends = extents.into_iter().map(|(partition, extent)| (partition, extent.end)).collect();
     let shared = Arc::new(Shared {

@@ -13,7 +13,7 @@ pub(super) const RECORDS: TableDefinition<'_, Key, &[u8]> = TableDefinition::new
 /// Maps (topic, partition) to an extent with its checksum.
 pub(super) const EXTENTS: TableDefinition<'_, (u8, u16), (u64, u64, u64, u32)> =
     TableDefinition::new("extents");
-/// Maps a name to a number: `format`, `partitions`, and `check`, the checksum of both.
+/// Maps a name to a number: `format`, `partitions`, and `check`, the checksum of both; and what `history.rs` notes.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 /// The table of files of format 1 that [`EXTENTS`] replaces. It maps (topic, partition) to (end, records appended since
 /// the last compaction, records left by it).

@@ -35,6 +35,7 @@ pub use group::{GroupRead, GroupReader, GroupStart};
 pub use ownership::Ownership;
 
 use super::{Log, LogError, Offset, Reader, Stored, TopicPartition, Writer};
+use crate::oci::Timestamp;
 use crate::record::Topic;
 use context::Context;
 use pool::Pool;
@@ -49,7 +50,7 @@ pub struct KafkaLog {
     config: Config,
     names: Names,
     partitions: u16,
-    deletions_kept: Duration,
+    kept: settings::Kept,
     /// Consumers for continuous readers.
     pool: Pool,
     /// Consumers for reads of single records.
@@ -85,7 +86,7 @@ impl KafkaLog {
             Some(_) => Err(settings::Undescribed::NoToken),
             None => settings::describe(&settings::admin_client(&config)?, &names, &Topic::ALL),
         };
-        let deletions_kept = settings::agree(described, &names)?;
+        let kept = settings::agree(described, &names)?;
         Ok(Self {
             pool: Pool::new(config.clone(), FOLLOWING, Some(consumer)),
             singles: Pool::new(config.clone(), SINGLE, None),
@@ -93,7 +94,7 @@ impl KafkaLog {
             config,
             names,
             partitions,
-            deletions_kept,
+            kept,
         })
     }
 
@@ -200,7 +201,13 @@ impl Log for KafkaLog {
     }
 
     fn deletions_kept(&self) -> Duration {
-        self.deletions_kept
+        self.kept.deletions
+    }
+
+    /// Trusts the topics' settings: whoever has changed them a short while ago knows of compactions before that.
+    fn complete_since(&self) -> Result<i64, LogError> {
+        let since = Timestamp::now().checked_sub(self.kept.history);
+        Ok(since.map_or(0, Timestamp::as_millisecond))
     }
 }
 

@@ -10,6 +10,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::context::Context;
 use super::{Config, Names, wrong_property};
 use crate::log::{LogError, default_deletions_kept};
+use crate::record::topic::HISTORY_SETTING;
 use crate::record::{Cleanup, Topic};
 
 /// Time limit for a request to the cluster.
@@ -17,6 +18,24 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The settings of each topic, the cluster's defaults included.
 pub(super) type Settings = BTreeMap<Topic, BTreeMap<String, String>>;
+
+/// How long the topics keep what a compaction could remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kept {
+    /// Tombstones.
+    pub(super) deletions: Duration,
+    /// Records that were replaced.
+    pub(super) history: Duration,
+}
+
+impl Default for Kept {
+    /// As the settings in `topics/` say.
+    fn default() -> Self {
+        let histories = Topic::ALL.into_iter().map(Topic::history_ms).filter(|history| *history > 0);
+        let history = Duration::from_millis(histories.min().unwrap_or(0).unsigned_abs());
+        Self { deletions: default_deletions_kept(), history }
+    }
+}
 
 /// A reason why settings are unknown.
 pub(super) enum Undescribed {
@@ -84,8 +103,7 @@ pub(super) fn refused(error: &KafkaError) -> LogError {
 }
 
 /// Refuses topics with settings that clade cannot run on. Settings that clade may not read count as those in `topics/`.
-/// Returns how long the topics keep tombstones.
-pub(super) fn agree(described: Result<Settings, Undescribed>, names: &Names) -> Result<Duration, LogError> {
+pub(super) fn agree(described: Result<Settings, Undescribed>, names: &Names) -> Result<Kept, LogError> {
     let settings = match described {
         Ok(settings) => settings,
         Err(Undescribed::Failed(error)) => return Err(error),
@@ -94,14 +112,14 @@ pub(super) fn agree(described: Result<Settings, Undescribed>, names: &Names) -> 
                 "the cluster does not let us see the settings of the topics, so they are taken to be as topics/ says: \
                  allow the operation DescribeConfigs on them"
             );
-            return Ok(default_deletions_kept());
+            return Ok(Kept::default());
         }
         Err(Undescribed::NoToken) => {
             tracing::warn!(
                 "with OAUTHBEARER and a token from a file the settings of the topics are not looked at, and are taken to \
                  be as topics/ says"
             );
-            return Ok(default_deletions_kept());
+            return Ok(Kept::default());
         }
     };
     for (topic, found) in &settings {
@@ -116,7 +134,7 @@ pub(super) fn agree(described: Result<Settings, Undescribed>, names: &Names) -> 
             }
         }
     }
-    Ok(deletions_kept(&settings))
+    Ok(Kept { deletions: deletions_kept(&settings), history: history_kept(&settings) })
 }
 
 /// The shortest time for which one of the compacted topics keeps a tombstone.
@@ -126,6 +144,16 @@ fn deletions_kept(settings: &Settings) -> Duration {
         kept.filter(|_| topic.cleanup() == Cleanup::Compact)
     };
     settings.iter().filter_map(kept).min().unwrap_or_else(default_deletions_kept)
+}
+
+/// The shortest time for which one of the topics with a history keeps a record that was replaced.
+fn history_kept(settings: &Settings) -> Duration {
+    let of = |topic: &Topic| {
+        let kept = settings.get(topic).and_then(|settings| settings.get(HISTORY_SETTING)?.parse().ok());
+        Duration::from_millis(kept.unwrap_or(0))
+    };
+    let topics = Topic::ALL.iter().filter(|topic| topic.history_ms() > 0);
+    topics.map(of).min().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -150,12 +178,21 @@ mod tests {
 
     #[test]
     fn the_topic_that_forgets_deletions_first_says_how_long_they_are_kept() {
-        assert_eq!(agree(Ok(as_it_should_be()), &names()).unwrap(), default_deletions_kept());
+        assert_eq!(agree(Ok(as_it_should_be()), &names()).unwrap(), Kept::default());
         let kept = agree(Ok(with(Topic::Tags, "delete.retention.ms", "86400000")), &names()).unwrap();
-        assert_eq!(kept, Duration::from_secs(24 * 60 * 60));
+        assert_eq!(kept.deletions, Duration::from_secs(24 * 60 * 60));
         // The cluster lists the setting for topics that are not compacted, too.
         let kept = agree(Ok(with(Topic::Outdated, "delete.retention.ms", "1")), &names()).unwrap();
-        assert_eq!(kept, default_deletions_kept());
+        assert_eq!(kept, Kept::default());
+    }
+
+    #[test]
+    fn the_topic_that_removes_replaced_records_first_says_how_far_back_questions_may_go() {
+        let lag = |topic, value| agree(Ok(with(topic, HISTORY_SETTING, value)), &names()).unwrap().history;
+        assert_eq!(lag(Topic::Tags, "3600000"), Duration::from_secs(60 * 60));
+        // The cluster's default: it may remove at once.
+        assert_eq!(lag(Topic::Catalog, "0"), Duration::ZERO);
+        assert_eq!(lag(Topic::Classifications, "0"), Kept::default().history);
     }
 
     #[test]
@@ -175,7 +212,7 @@ mod tests {
     #[test]
     fn who_may_not_see_the_settings_goes_on_with_those_in_topics() {
         let forbidden = undescribed(RDKafkaErrorCode::TopicAuthorizationFailed, "images");
-        assert_eq!(agree(Err(forbidden), &names()).unwrap(), default_deletions_kept());
+        assert_eq!(agree(Err(forbidden), &names()).unwrap(), Kept::default());
         let other = undescribed(RDKafkaErrorCode::RequestTimedOut, "images");
         assert!(agree(Err(other), &names()).is_err());
     }

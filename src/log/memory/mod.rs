@@ -28,6 +28,8 @@ struct State {
     epochs: HashMap<String, u64>,
     faults: Faults,
     now: i64,
+    /// The time of the last compaction.
+    compacted: i64,
 }
 
 #[derive(Default)]
@@ -39,7 +41,8 @@ struct Partition {
 impl MemoryLog {
     /// Returns an empty log that fails as `faults` decide.
     pub fn new(partitions: u16, faults: Faults) -> Self {
-        let state = State { partitions: BTreeMap::new(), epochs: HashMap::new(), faults, now: 0 };
+        let state =
+            State { partitions: BTreeMap::new(), epochs: HashMap::new(), faults, now: 0, compacted: 0 };
         Self { partitions, shared: Arc::new((Mutex::new(state), Condvar::new())) }
     }
 
@@ -77,6 +80,7 @@ impl State {
         for (offset, stored) in &partition.records {
             last.insert(stored.record.key.clone(), *offset);
         }
+        self.compacted = self.now;
         partition.records.retain(|offset, stored| last.get(&stored.record.key) == Some(offset));
     }
 
@@ -131,6 +135,10 @@ impl Log for MemoryLog {
         let Some(partition) = state.partitions.get(&of) else { return Ok(0) };
         let found = partition.records.values().find(|stored| stored.timestamp >= timestamp);
         Ok(found.map_or(partition.end, |stored| stored.offset))
+    }
+
+    fn complete_since(&self) -> Result<i64, LogError> {
+        Ok(self.state().compacted)
     }
 }
 

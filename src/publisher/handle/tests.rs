@@ -44,6 +44,10 @@ impl Log for Counting {
     fn offset_at(&self, of: TopicPartition, timestamp: i64) -> Result<Offset, LogError> {
         self.log.offset_at(of, timestamp)
     }
+
+    fn complete_since(&self) -> Result<i64, LogError> {
+        self.log.complete_since()
+    }
 }
 
 fn settings() -> Settings {

@@ -4,11 +4,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::oci::{Digest, LayerIdentity};
+use crate::record::Timestamp;
 
 /// Images by what is known of their beginnings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CoverageReport {
+    /// The time that the answer is about, if one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub at: Option<Timestamp>,
     /// All images.
     pub total: CoverageItem,
     /// The images of each repository or namespace, by name, if the question asks for them.

@@ -105,3 +105,39 @@ fn a_command_waits_until_an_image_is_known_and_a_member() {
         assert!(shell.fails(args).1.contains(problem), "{args:?}");
     }
 }
+
+#[test]
+fn a_list_can_be_asked_for_as_it_was() {
+    let shell = Shell::new();
+    let questions: [&[&str]; 5] = [
+        &["get", "tags", "--class", "base", "--state", "outdated"],
+        &["get", "images", "-o", "json"],
+        &["get", "classes", "-o", "yaml"],
+        &["usage", "--class", "base"],
+        &["explain", "shop/app1:latest"],
+    ];
+    let of = |at: &str, question: &[&str]| {
+        let output = shell.run(&[question, &["--at", at]].concat());
+        assert!(output.status.success(), "{question:?} {output:?}");
+        assert!(String::from_utf8(output.stderr).unwrap().starts_with("as of 20"));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    std::thread::park_timeout(Duration::from_millis(5));
+    let then = clade::oci::Timestamp::now().to_string();
+    let before = questions.map(|question| of(&then, question));
+    std::thread::park_timeout(Duration::from_millis(5));
+    shell.ok(&["delete", "class", "base"]);
+    assert_eq!(questions.map(|question| of(&then, question)), before);
+    assert!(before[1].contains("\"at\": \""), "{}", before[1]);
+    let (code, _) = shell.fails(&["usage", "--class", "base"]);
+    assert_eq!(code, 3);
+
+    for (at, status, problem) in [
+        ("2999-01-01T00:00:00Z", 2, "is not over: leave the time out for the present"),
+        ("900d", 1, "nothing was on the log yet; ask for a later time"),
+        ("yesterday", 2, "write a time (2026-01-31T00:00:00Z) or the time since then (7d)"),
+    ] {
+        let (code, told) = shell.fails(&["get", "tags", "--at", at]);
+        assert!(code == status && told.contains(problem), "{at}: {code} {told}");
+    }
+}

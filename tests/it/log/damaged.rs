@@ -7,7 +7,7 @@ use clade::log::embedded::{EmbeddedLog, Options};
 use clade::log::{Log, LogError, Offset, Stored, TopicPartition, for_each};
 use clade::record::Topic;
 
-use super::{IMAGES, append, contents, open, put, tombstone};
+use super::{IMAGES, STATES, append, contents, open, put, tombstone};
 
 const FILE: &str = "log.redb";
 /// Damages of one run. The seeds are the same in every run; `CLADE_DAMAGES` makes more of them.
@@ -153,8 +153,8 @@ fn an_error_of_a_damaged_record_says_where_it_is_and_what_to_do() {
 fn a_reader_that_begins_while_a_compaction_removes_records_reports_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path(), 2).unwrap();
-    append(&log, IMAGES, (0..100).map(|number| put(&format!("{}", number % 10), "1")).collect());
-    let mut reader = log.reader(IMAGES.topic, &[(1, 0)]).unwrap();
+    append(&log, STATES, (0..100).map(|number| put(&format!("{}", number % 10), "1")).collect());
+    let mut reader = log.reader(STATES.topic, &[(1, 0)]).unwrap();
     let few = clade::log::ReadLimit { records: 30, bytes: usize::MAX };
     assert_eq!(reader.read(few, std::time::Duration::ZERO).unwrap().records.len(), 30);
     log.compact().unwrap();
@@ -167,9 +167,9 @@ fn a_reader_that_begins_while_a_compaction_removes_records_reports_nothing() {
         }
     }
     assert_eq!(left, 10);
-    assert_eq!(contents(&log, IMAGES).len(), 10);
-    append(&log, IMAGES, vec![put("new", "1")]);
-    assert_eq!(contents(&log, IMAGES).len(), 11);
+    assert_eq!(contents(&log, STATES).len(), 10);
+    append(&log, STATES, vec![put("new", "1")]);
+    assert_eq!(contents(&log, STATES).len(), 11);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use clade::log::embedded::{EmbeddedLog, Options};
 use clade::log::{Log as _, LogError, Offset};
 use clade::record::Topic;
 
-use super::{ALL, EVENTS, IMAGES, append, contents, open, put, read, tombstone};
+use super::{ALL, EVENTS, IMAGES, STATES, append, contents, open, put, read, tombstone};
 
 #[test]
 fn an_embedded_log_that_is_opened_again_has_everything() {
@@ -30,10 +30,10 @@ fn an_embedded_log_drops_events_and_tombstones_when_they_are_past_their_retentio
     let options = Options { clock: || NOW.load(Ordering::Relaxed), ..Options::default() };
     let log = EmbeddedLog::open(dir.path(), options).unwrap();
     append(&log, EVENTS, vec![put("old", "1")]);
-    append(&log, IMAGES, vec![put("a", "1"), tombstone("a"), put("b", "2")]);
-    NOW.store(Topic::Images.retention_ms() + 1, Ordering::Relaxed);
+    append(&log, STATES, vec![put("a", "1"), tombstone("a"), put("b", "2")]);
+    NOW.store(Topic::Classifications.retention_ms() + 1, Ordering::Relaxed);
     log.compact().unwrap();
-    assert_eq!(contents(&log, IMAGES), [(2, "b".to_owned(), Some("2".to_owned()))]);
+    assert_eq!(contents(&log, STATES), [(2, "b".to_owned(), Some("2".to_owned()))]);
     assert_eq!(contents(&log, EVENTS).len(), 1);
     append(&log, EVENTS, vec![put("new", "2")]);
     NOW.store(Topic::Outdated.retention_ms() + 1, Ordering::Relaxed);
@@ -48,13 +48,13 @@ fn an_embedded_log_compacts_itself_when_half_of_a_partition_may_be_old() {
     for _ in 0..12 {
         append(
             &log,
-            IMAGES,
+            STATES,
             (0..5_000).map(|number| put(&format!("key {}", number % 10), "value")).collect(),
         );
     }
     let deadline = Instant::now() + Duration::from_secs(120);
-    while contents(&log, IMAGES).len() > 10_010 {
-        assert!(Instant::now() < deadline, "{} records are left", contents(&log, IMAGES).len());
+    while contents(&log, STATES).len() > 10_010 {
+        assert!(Instant::now() < deadline, "{} records are left", contents(&log, STATES).len());
         std::thread::park_timeout(Duration::from_millis(50));
     }
 }

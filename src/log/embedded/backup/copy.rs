@@ -8,7 +8,7 @@ use super::super::fault::Fault;
 use super::super::store::Store;
 use super::super::tables::{EXTENTS, RECORDS, number};
 use super::super::walk::{bad_record, walk};
-use super::super::{extent, frame};
+use super::super::{extent, frame, history};
 use super::parts::Part;
 use crate::log::{LogError, TakePiece};
 
@@ -50,6 +50,9 @@ fn all(read: &ReadTransaction, partitions: u16, to: TakePiece<'_>) -> Result<(),
             let live = extent.live;
             return Err(Fault::damaged(format_args!("of the {live} records of {of}, {found} are found")));
         }
+    }
+    if let Some(noted) = history::get(read)? {
+        send(Part::History(noted))?;
     }
     send(Part::End)
 }

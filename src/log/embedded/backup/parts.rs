@@ -3,15 +3,16 @@
 //! ```text
 //! kind: u8 │ length: u32 │ checksum of kind and body: u32 │ body
 //! ```
-//! Numbers are little-endian. A begin, the extent of each partition before its records, and an end; or a failure at any
+//! Numbers are little-endian. A begin, the extent of each partition before its records, the history, and an end; or a failure at any
 //! place. A record is its offset and its frame as it stands in the file, with the checksum that it was written with: so
 //! nothing can change it on its way unnoticed.
 
 use super::super::extent::Extent;
+use super::super::history::History;
 use crate::checksum;
 use crate::log::{LogError, Offset};
 
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 /// The bytes before the body.
 const HEAD: usize = 9;
 /// The length of a body, at most. A frame is hardly longer than the largest record, which has 1 MiB.
@@ -22,6 +23,7 @@ const PARTITION: u8 = 2;
 const RECORD: u8 = 3;
 const END: u8 = 4;
 const FAILED: u8 = 5;
+const HISTORY: u8 = 6;
 
 /// A part of a copy.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub(in super::super) enum Part<'a> {
         offset: Offset,
         frame: &'a [u8],
     },
+    /// The note on the log's history, if it has one that holds.
+    History(History),
     End,
     /// The copy cannot be finished.
     Failed(String),
@@ -59,6 +63,9 @@ impl Part<'_> {
                 (PARTITION, [&[*topic][..], &partition.to_le_bytes(), &numbers].concat())
             }
             Self::Record { offset, frame } => (RECORD, [&offset.to_le_bytes()[..], frame].concat()),
+            Self::History(History { since, removed }) => {
+                (HISTORY, [since.to_le_bytes(), removed.to_le_bytes()].concat())
+            }
             Self::End => (END, Vec::new()),
             Self::Failed(problem) => (FAILED, problem.as_bytes().to_vec()),
         };
@@ -104,6 +111,10 @@ fn part(kind: u8, mut body: &[u8]) -> Option<Result<Part<'_>, LogError>> {
         RECORD => {
             Part::Record { offset: u64::from_le_bytes(take(&mut body)?), frame: std::mem::take(&mut body) }
         }
+        HISTORY => Part::History(History {
+            since: i64::from_le_bytes(take(&mut body)?),
+            removed: u64::from_le_bytes(take(&mut body)?),
+        }),
         END => Part::End,
         FAILED => Part::Failed(String::from_utf8_lossy(std::mem::take(&mut body)).into_owned()),
         _ => return None,
@@ -134,6 +145,7 @@ mod tests {
             Part::Partition { topic: 1, partition: 2, extent },
             Part::Record { offset: 7, frame: b"frame" },
             Part::Record { offset: 8, frame: b"" },
+            Part::History(History { since: 1_000, removed: 7 }),
             Part::End,
             Part::Failed("the disk is gone".to_owned()),
         ]

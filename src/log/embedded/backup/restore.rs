@@ -9,6 +9,7 @@ use super::super::birth::Unfinished;
 use super::super::check::check_file;
 use super::super::extent::{self, Extent};
 use super::super::frame;
+use super::super::history::{self, History};
 use super::super::meta::{FILE, cannot_open, create};
 use super::super::store::Store;
 use super::super::tables::{EXTENTS, Key, RECORDS, topic};
@@ -44,6 +45,7 @@ struct Written {
     next: Offset,
     records: u64,
     of_records: u64,
+    history: Option<History>,
     is_ended: bool,
 }
 
@@ -154,6 +156,10 @@ impl Restoring {
                 Ok(())
             }
             Part::Record { offset, frame } => self.put_record(offset, frame),
+            Part::History(noted) => {
+                self.written.history = Some(noted);
+                Ok(())
+            }
             Part::End => {
                 self.end_partition()?;
                 self.write(true)?;
@@ -209,7 +215,7 @@ impl Restoring {
     fn write(&mut self, is_last: bool) -> Result<(), LogError> {
         let store = self.store.as_ref().ok_or(LogError::Closed)?;
         let Waiting { frames, .. } = std::mem::take(&mut self.waiting);
-        let partitions = &self.written.partitions;
+        let Written { partitions, history, .. } = &self.written;
         store.write("cannot write the copy", |transaction| {
             let mut records = transaction.open_table(RECORDS)?;
             for (place, frame) in &frames {
@@ -219,6 +225,10 @@ impl Restoring {
                 let mut rows = transaction.open_table(EXTENTS)?;
                 for (of, extent) in partitions {
                     extent::put(&mut rows, *of, *extent)?;
+                }
+                match history {
+                    Some(noted) => history::put(transaction, *noted)?,
+                    None => history::forget(transaction)?,
                 }
             }
             Ok(())
