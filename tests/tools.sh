@@ -22,6 +22,7 @@ look() {
   command -v mvn >/dev/null || lacks maven "mvn, Apache Maven,"
   command -v python3 >/dev/null || lacks python3 python3
   python3 -c 'import ensurepip, venv' 2>/dev/null || lacks python3-venv "venv of python3"
+  command -v curl >/dev/null || lacks curl curl
   command -v kcat >/dev/null || lacks kcat kcat
   command -v openssl >/dev/null || lacks openssl openssl
   command -v etcd >/dev/null || lacks etcd-server "etcd, which Kubernetes keeps its objects in,"

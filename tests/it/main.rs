@@ -28,6 +28,7 @@ mod oracle;
 mod pages;
 mod past;
 mod processor;
+mod programs;
 mod real_data;
 mod real_events;
 mod rebuild;

@@ -28,7 +28,7 @@ pub fn openapi() -> Value {
         let methods = paths.entry(operation.path).or_default();
         methods.insert(operation.method.to_ascii_lowercase(), described);
     }
-    json!({
+    let mut document = json!({
         "openapi": "3.1.1",
         "info": {
             "title": "clade",
@@ -43,7 +43,35 @@ pub fn openapi() -> Value {
         },
         // A process that listens on loopback needs no token.
         "security": [{}, { "token": [] }],
-    })
+    });
+    name_words(&mut document);
+    document
+}
+
+/// Turns each choice between words into a list of words, with their meanings in the description: generators of clients take
+/// alternatives for types of their own.
+fn name_words(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(name_words),
+        Value::Object(members) => {
+            members.values_mut().for_each(name_words);
+            let word = |of: &Value| {
+                let meaning = of["description"].as_str().unwrap_or_default();
+                Some((of["const"].as_str()?.to_owned(), meaning.to_owned()))
+            };
+            let choices = members.get("oneOf").and_then(Value::as_array);
+            let words = choices.and_then(|of| of.iter().map(word).collect::<Option<Vec<_>>>());
+            let Some(words) = words else { return };
+            let mut told: Vec<String> =
+                members.get("description").and_then(Value::as_str).map(str::to_owned).into_iter().collect();
+            told.extend(words.iter().map(|(word, meaning)| format!("- `{word}`: {meaning}")));
+            members.remove("oneOf");
+            members.insert("type".to_owned(), "string".into());
+            members.insert("enum".to_owned(), words.into_iter().map(|(word, _)| word).collect());
+            members.insert("description".to_owned(), told.join("\n").into());
+        }
+        _ => {}
+    }
 }
 
 fn describe(operation: &Operation, problem: &Value, schemas: &mut SchemaGenerator) -> Value {

@@ -26,6 +26,7 @@ pub use lineage::{
 /// A list, as `kubectl get -o json` prints one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ListOf{T}")]
 pub struct List<T> {
     /// [`API_VERSION`].
     pub api_version: String,

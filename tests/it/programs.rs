@@ -1,0 +1,103 @@
+//! Programs of others that ask: the requests that documents show, and what stock tools make of the API's description.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::documents::markdown::documents;
+
+/// The address that documents name.
+const ADDRESS: &str = "http://127.0.0.1:7878";
+
+/// `clade run` on the demo's data.
+struct Demo {
+    _dir: tempfile::TempDir,
+    run: Child,
+    url: String,
+}
+
+impl Demo {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clade = |command: &str| {
+            let mut clade = Command::new(env!("CARGO_BIN_EXE_clade"));
+            clade.args([command, "--data-dir"]).arg(dir.path()).env("NO_COLOR", "1");
+            clade
+        };
+        let made = clade("demo").output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut run = clade("run")
+            .args(["--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut url = String::new();
+        BufReader::new(run.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        Self { _dir: dir, run, url: url.trim().to_owned() }
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.run.kill();
+        let _ = self.run.wait();
+    }
+}
+
+/// A command of a document, which may go on over lines that end in a backslash, and what it prints.
+fn commands(block: &str) -> Vec<(String, String)> {
+    let mut commands: Vec<(String, String)> = Vec::new();
+    let mut goes_on = false;
+    for line in block.lines() {
+        match (line.strip_prefix("$ "), commands.last_mut()) {
+            (Some(command), _) => commands.push((command.to_owned(), String::new())),
+            (None, Some((command, _))) if goes_on => *command += &format!("\n{line}"),
+            (None, Some((_, output))) => *output += &format!("{line}\n"),
+            (None, None) => panic!("output before any command: {line}"),
+        }
+        goes_on = line.ends_with('\\');
+    }
+    commands
+}
+
+#[test]
+#[ignore = "needs curl and Python: make test"]
+fn the_requests_that_documents_show_are_answered_as_they_show() {
+    let demo = Demo::start();
+    let mut shown = 0;
+    for document in documents() {
+        for block in document.blocks().iter().filter(|block| block.language == "shell-session") {
+            for (command, output) in commands(&block.text) {
+                let there = command.replace(ADDRESS, &demo.url);
+                assert!(there != command, "{}: {command} asks nobody", document.name);
+                let run = Command::new("bash").args(["-c", &there]).output().unwrap();
+                assert!(
+                    run.status.success(),
+                    "{command}: {}{}",
+                    String::from_utf8_lossy(&run.stdout),
+                    String::from_utf8_lossy(&run.stderr)
+                );
+                assert_eq!(
+                    String::from_utf8(run.stdout).unwrap(),
+                    output,
+                    "{}: {command}",
+                    document.name
+                );
+                shown += 1;
+            }
+        }
+    }
+    assert!(shown >= 6, "documents show requests");
+}
+
+#[test]
+#[ignore = "needs Python: make test"]
+fn answers_are_as_the_description_says_and_a_generated_client_lists_pages_and_watches() {
+    let demo = Demo::start();
+    let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/check.sh");
+    let checked = Command::new(check).arg(&demo.url).output().unwrap();
+    let told = String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.success(), "{told}{}", String::from_utf8_lossy(&checked.stderr));
+    assert!(told.contains("the generated client has listed"), "{told}");
+}
