@@ -20,6 +20,7 @@ pub const CODES: &[&str] = &[
     "method-not-allowed",
     "ambiguous",
     "expired",
+    "too-long-ago",
     "too-large",
     "not-ready",
     "busy",
@@ -89,9 +90,9 @@ impl ApiError {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, problem)
     }
 
-    /// The answer was there once.
-    pub fn gone(problem: impl ToString) -> Self {
-        Self::new(StatusCode::GONE, problem)
+    /// The time that the request is about is no longer on the log.
+    pub fn too_long_ago(problem: impl ToString) -> Self {
+        Self { code: "too-long-ago", ..Self::new(StatusCode::GONE, problem) }
     }
 
     /// The request names a host that this process is not known by.

@@ -194,7 +194,7 @@ impl Limits {
             lists: Arc::new(Gate::within(&self.lists, lists())),
             questions: Arc::new(Gate::within(&self.questions, QUESTIONS)),
             commands: Arc::clone(&self.commands),
-            pasts: Arc::clone(&self.pasts),
+            pasts: Arc::new(Gate::within(&self.pasts, PASTS)),
             exports: Arc::clone(&self.exports),
             lines: Arc::new(Gate::within(&self.lines, LINES)),
             looks: Arc::clone(&self.looks),
@@ -208,8 +208,9 @@ impl Limits {
 
     /// Returns `true` if a request has something of this share.
     pub(super) fn is_in_use(&self) -> bool {
-        let mut own =
-            [&self.lists.all, &self.questions.all, &self.lines.all].into_iter().chain(&self.untaken_share);
+        let mut own = [&self.lists.all, &self.questions.all, &self.pasts.all, &self.lines.all]
+            .into_iter()
+            .chain(&self.untaken_share);
         own.any(|of| Arc::strong_count(of) > 1)
     }
 

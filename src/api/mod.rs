@@ -21,6 +21,7 @@ mod lasting;
 mod limits;
 mod notify;
 mod openapi;
+mod page;
 mod probe;
 mod read;
 mod rebuild;
@@ -43,6 +44,7 @@ pub use hosts::known_hosts;
 pub use identity::identified;
 pub use notify::notifications;
 pub use openapi::openapi;
+pub use page::router as page;
 pub use probe::{Status, probes};
 #[cfg(feature = "internals")]
 pub use routes::needs;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query as Params, State};
 use axum::response::Response;
 use axum::{Extension, Json};
 
 use super::error::ApiError;
 use super::limits::Limits;
+use super::read::NoParams;
 use super::{Asking, Command};
 use crate::query::answer::List;
 use crate::rebuilder::Change;
@@ -16,10 +17,12 @@ use crate::record::rebuild::RebuildRequest;
 type Answer = Result<Response, ApiError>;
 type Rebuilds = State<Arc<dyn Command>>;
 type Bounds = Extension<Arc<Limits>>;
+type NoneElse = Params<NoParams>;
 
 pub(super) async fn plan(
     State(command): Rebuilds,
     Extension(limits): Bounds,
+    _: NoneElse,
     Json(request): Json<RebuildRequest>,
 ) -> Answer {
     limits.answer(&limits.lists, move || command.plan(request)).await
@@ -28,12 +31,13 @@ pub(super) async fn plan(
 pub(super) async fn start(
     State(command): Rebuilds,
     Extension(limits): Bounds,
+    _: NoneElse,
     Json(request): Json<RebuildRequest>,
 ) -> Answer {
     limits.command(move || command.start(request)).await
 }
 
-pub(super) async fn list(State(command): Rebuilds, Extension(limits): Bounds) -> Answer {
+pub(super) async fn list(State(command): Rebuilds, Extension(limits): Bounds, _: NoneElse) -> Answer {
     limits.answer(&limits.lists, move || command.list().map(List::new)).await
 }
 
@@ -41,6 +45,7 @@ pub(super) async fn show(
     State(command): Rebuilds,
     Extension(limits): Bounds,
     Path(id): Path<String>,
+    _: NoneElse,
 ) -> Answer {
     limits.answer(&limits.questions, move || command.get(&id)).await
 }

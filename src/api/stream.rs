@@ -15,6 +15,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::Ask;
 use super::error::ApiError;
 use super::limits::{Limits, PIECE};
+use super::read::NoParams;
 use crate::query::Query;
 use crate::query::lineage::each;
 use crate::view::Snapshot;
@@ -57,6 +58,7 @@ pub(super) async fn send(bytes: Vec<u8>, to: &mpsc::Sender<Piece>) -> bool {
 pub(super) async fn lineage(
     State(asked): State<Arc<dyn Ask>>,
     Extension(limits): Bounds,
+    _: Params<NoParams>,
 ) -> Result<Response, ApiError> {
     let place = limits.exports.enter().await?;
     let (sender, pieces) = mpsc::channel(PIECES);

@@ -131,6 +131,11 @@ impl Engine {
         self.pasts.view(at)
     }
 
+    /// Ends the reading of a past, and refuses others from now on: whoever waits for one holds this engine.
+    pub fn stop_pasts(&self) {
+        self.pasts.stop();
+    }
+
     /// The log.
     pub fn log(&self) -> &SharedLog {
         &self.log

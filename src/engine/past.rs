@@ -5,31 +5,45 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use crate::log::{LogError, SharedLog};
-use crate::processor::{self, ProcessorError};
+use crate::processor::{Past, ProcessorError};
 use crate::record::Timestamp;
 use crate::view::View;
 
 /// The time without a question after which a past is forgotten.
 const KEPT: Duration = Duration::from_secs(60);
+const HOUR_MS: i64 = 60 * 60 * 1_000;
 
 /// A reason why the index of a time cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum PastError {
-    /// It has not been that time yet.
-    #[error("{at} is not over: leave the time out for the present")]
-    Future {
+    /// What was appended then may not be there yet.
+    #[error(
+        "{at} is not over, or has just been: leave the time out for the present, or ask again in {seconds} s"
+    )]
+    NotOver {
         /// The time.
         at: Timestamp,
+        /// Seconds until everything of a moment is certainly there.
+        seconds: u64,
     },
     /// Records from before the time are gone.
     #[error(
-        "{at} is too long ago: what was replaced before {since} is no longer on the log; ask for {since} or later"
+        "{at} is too long ago: what was replaced before {since} may no longer be on the log; ask for {since} or later"
     )]
     TooOld {
         /// The time.
         at: Timestamp,
-        /// The earliest time that can be asked for.
+        /// A time that can be asked for.
         since: Timestamp,
+    },
+    /// The log keeps nothing that was replaced.
+    #[error(
+        "{at} cannot be asked for: the topics images, tags and catalog keep nothing that was replaced, or clade may not read \
+         their settings; set min.compaction.lag.ms and allow DescribeConfigs, restart clade, and ask for times after that"
+    )]
+    NoHistory {
+        /// The time.
+        at: Timestamp,
     },
     /// Nothing was on the log yet.
     #[error("{at} is too long ago: nothing was on the log yet; ask for a later time")]
@@ -76,50 +90,48 @@ impl Pasts {
             kept.used = Instant::now();
             return Ok(Arc::clone(&kept.view));
         }
+        let past = Past::find(&self.log, at)?;
+        if past.is_empty() {
+            return Err(PastError::Nothing { at });
+        }
         // Before the next one is read: there is never more than one.
         *kept = None;
-        let view = Arc::new(self.read(at)?);
+        let begun = Instant::now();
+        let view = Arc::new(View::of(past.read(&self.log, &self.stop)?));
+        // The log may have been compacted meanwhile.
+        self.check(at)?;
+        tracing::info!(%at, seconds = begun.elapsed().as_secs_f32(), "read the log as it was");
         *kept = Some(Kept { at, view: Arc::clone(&view), used: Instant::now() });
         Ok(view)
     }
 
     fn check(&self, at: Timestamp) -> Result<(), PastError> {
-        if at >= Timestamp::now() {
-            return Err(PastError::Future { at });
+        let (now, commits) = (Timestamp::now(), self.log.commits_within());
+        if now.checked_sub(commits).is_ok_and(|settled| at > settled) {
+            return Err(PastError::NotOver { at, seconds: commits.as_secs() });
         }
         let since = self.log.complete_since()?;
-        if at.as_millisecond() < since {
-            let since = Timestamp::from_millisecond(since).unwrap_or(Timestamp::MAX);
-            return Err(PastError::TooOld { at, since });
+        if at.as_millisecond() >= since {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    fn read(&self, at: Timestamp) -> Result<View, PastError> {
-        let begun = Instant::now();
-        let (mut partitions, mut records) = (Vec::new(), 0);
-        for partition in 0..self.log.partitions() {
-            let (committed, read) = processor::past(&self.log, partition, at, &self.stop)?;
-            partitions.push(committed);
-            records += read;
+        // A time that goes on while somebody types is of no use.
+        let next_hour =
+            Timestamp::from_second(since.div_euclid(HOUR_MS).saturating_add(1).saturating_mul(3_600));
+        match next_hour {
+            Ok(since) if since < now => Err(PastError::TooOld { at, since }),
+            _ => Err(PastError::NoHistory { at }),
         }
-        if records == 0 {
-            return Err(PastError::Nothing { at });
-        }
-        // The log may have been compacted meanwhile.
-        self.check(at)?;
-        tracing::info!(%at, records, seconds = begun.elapsed().as_secs_f32(), "read the log as it was");
-        Ok(View::of(partitions))
     }
 
     /// Forgets the past that nobody has asked for lately.
     pub(super) fn forget(&self) {
-        match self.kept.try_lock() {
-            Ok(mut kept) => drop(kept.take_if(|kept| kept.used.elapsed() >= KEPT)),
+        let mut kept = match self.kept.try_lock() {
+            Ok(kept) => kept,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             // It is being read.
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Poisoned(poisoned)) => *poisoned.into_inner() = None,
-        }
+            Err(TryLockError::WouldBlock) => return,
+        };
+        drop(kept.take_if(|kept| kept.used.elapsed() >= KEPT));
     }
 
     /// Ends what is being read.

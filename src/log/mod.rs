@@ -121,6 +121,12 @@ pub trait Log: Send + Sync {
     /// epoch: of any later time it can be read as it was then.
     fn complete_since(&self) -> Result<i64, LogError>;
 
+    /// The longest time between the timestamp of a record and its commit: of a moment that is longer ago, nothing comes any
+    /// more.
+    fn commits_within(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
     /// The copies of this log; `None` if its servers copy it.
     fn copies(&self) -> Option<&dyn Copies> {
         None

@@ -49,9 +49,19 @@ pub(super) fn rebuilds(
     })
 }
 
+/// Ends what only an answer waits for, when the services end.
+struct Stopping(Arc<Engine>);
+
+impl Drop for Stopping {
+    fn drop(&mut self) {
+        self.0.stop_pasts();
+    }
+}
+
 /// Ends when a worker of the engine has given up.
 pub(super) fn engine(engine: Arc<Engine>) -> Service {
     Service::new("engine", async move {
+        let _stopping = Stopping(Arc::clone(&engine));
         loop {
             engine.check()?;
             tokio::time::sleep(LOOK).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::api::{ApiError, Ask};
 use crate::engine::{Engine, PastError};
-use crate::log::SharedLog;
+use crate::log::{LogError, SharedLog};
 use crate::oci::Timestamp;
 use crate::processor::ProcessorError;
 use crate::query::answer::PartitionStatus;
@@ -20,11 +20,14 @@ impl Ask for Answers {
 
     fn past(&self, at: Timestamp) -> Result<Snapshot, ApiError> {
         let view = self.0.past(at).map_err(|error| match error {
-            PastError::Future { .. } => ApiError::invalid(format_args!("at: {error}")),
-            PastError::TooOld { .. } | PastError::Nothing { .. } => {
-                ApiError::gone(format_args!("at: {error}"))
+            PastError::NotOver { .. } => ApiError::invalid(format_args!("at: {error}")),
+            PastError::TooOld { .. } | PastError::NoHistory { .. } | PastError::Nothing { .. } => {
+                ApiError::too_long_ago(format_args!("at: {error}"))
             }
             PastError::Processor(ProcessorError::Stopped) => ApiError::unavailable("this clade is stopping"),
+            PastError::Processor(
+                ProcessorError::Stalled { .. } | ProcessorError::Log(LogError::Unreachable(_)),
+            ) => ApiError::unavailable(error),
             PastError::Processor(_) => ApiError::internal(error),
         })?;
         Ok(view.snapshot())

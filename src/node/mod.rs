@@ -128,6 +128,8 @@ impl Node {
             None => Status::new(Vec::new(), None),
         };
         let probes = api::probes(self.telemetry.metrics.clone(), Arc::new(status), &api.access);
-        api::router(&api).merge(probes)
+        let answers = api.ask.is_some();
+        let router = api::router(&api).merge(probes);
+        if answers { api::page(router.clone()).merge(router) } else { router }
     }
 }

@@ -33,6 +33,12 @@ pub(super) struct Ends {
 impl Ends {
     /// Inputs that go on as the log does.
     const OPEN: Self = Self { images: Offset::MAX, tags: Offset::MAX, catalog: Offset::MAX };
+
+    /// Returns `true` if nothing stands before them.
+    pub(super) fn are_beginnings(&self) -> bool {
+        let Self { images, tags, catalog } = self;
+        [images, tags, catalog].into_iter().all(|end| *end == 0)
+    }
 }
 
 /// Reads on in an input that ends at an offset.

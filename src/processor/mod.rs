@@ -34,7 +34,7 @@ use crate::view::View;
 use commit::{InFlight, Results};
 pub use follower::Follower;
 use input::{Inputs, Refused, take_in};
-pub use past::past;
+pub use past::Past;
 use restore::{Start, Who};
 use snapshot::Unsaved;
 use state::State;

@@ -1,7 +1,7 @@
 //! Lists of classes, groups and ancestors.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Query;
@@ -17,8 +17,23 @@ use crate::class::{Class, Count};
 use crate::declare::{ClassFields, Declared, class_status, group_classes};
 use crate::index::{ImageId, NodeId};
 use crate::oci::Digest;
-use crate::record::{GroupRecord, VersionRecord};
+use crate::record::{GroupRecord, Membership, VersionRecord};
 use crate::shard::Shard;
+
+/// The members of a class.
+#[derive(Debug, Default)]
+struct Counts {
+    all: Count,
+    /// The members by the image that each is built on.
+    of_bases: HashMap<Digest, u64>,
+}
+
+impl Counts {
+    fn add(&mut self, member: &Membership, count: Count) {
+        self.all += count;
+        *self.of_bases.entry(member.version).or_default() += count.members;
+    }
+}
 
 impl Query {
     /// Every class, or the named one.
@@ -29,8 +44,8 @@ impl Query {
         // Every shard has the same catalog, apart from how far each has read it.
         let has = |shard: &&Shard| name.is_none_or(|name| shard.catalog().class(name).is_some());
         let Some(first) = self.shards().find(has) else { return Ok(Vec::new()) };
-        let counts = self.counts();
-        let count = |class: &Class| counts.get(&class.record.name).copied().unwrap_or_default();
+        let mut counts = self.counts();
+        let mut count = |class: &Class| counts.remove(&class.record.name).unwrap_or_default();
         let classes =
             first.catalog().classes().filter(|class| name.is_none_or(|name| class.record.name == name));
         Ok(classes.map(|class| self.class_item(class, count(class))).collect())
@@ -120,15 +135,17 @@ impl Query {
         filter.compile().map_err(RefError::Invalid)
     }
 
-    fn class_item(&self, class: &Class, count: Count) -> ClassItem {
-        let status = class_status(Declared::Known(class), count);
-        let item = |version: &VersionRecord, until| VersionItem {
+    fn class_item(&self, class: &Class, Counts { all, mut of_bases }: Counts) -> ClassItem {
+        let status = class_status(Declared::Known(class), all);
+        let mut item = |version: &VersionRecord, until| VersionItem {
             digest: version.digest,
             origin: version.origin,
             tag: version.tag.clone(),
             since: version.since,
             built: version.built,
             until,
+            // Versions may share an image of a platform: the newest counts.
+            members: version.images.iter().filter_map(|image| of_bases.remove(&image.digest)).sum(),
             images: version
                 .images
                 .iter()
@@ -159,11 +176,13 @@ impl Query {
         }
     }
 
-    /// Members and outdated members of every class that has any.
-    fn counts(&self) -> BTreeMap<String, Count> {
-        let mut counts: BTreeMap<String, Count> = BTreeMap::new();
+    /// The members of every class that has any.
+    fn counts(&self) -> BTreeMap<String, Counts> {
+        let mut counts: BTreeMap<String, Counts> = BTreeMap::new();
         for shard in self.shards() {
-            shard.count_members(|class, count| *counts.entry(class.to_owned()).or_default() += count);
+            shard.count_members(|member, count| {
+                counts.entry(member.name.clone()).or_default().add(member, count);
+            });
         }
         counts
     }

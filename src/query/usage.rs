@@ -12,9 +12,9 @@ impl Query {
     pub fn usage(&self, class: &str) -> Result<Usage, RefError> {
         self.require_class(class)?;
         let mut repositories: HashMap<&str, RepositoryUsage> = HashMap::new();
-        // Tags that more than one image, and so more than one partition, may lead to.
-        let mut several: HashSet<&str> = HashSet::new();
-        let (mut images, mut outdated, mut tags) = (0, 0, 0);
+        // A tag may lead to several images, and while it moves two partitions may have it.
+        let mut tags: HashSet<&str> = HashSet::new();
+        let (mut images, mut outdated) = (0, 0);
         for shard in self.shards() {
             // Few distinct lists of repositories and classifications are those of many images.
             let mut members: HashMap<(&[String], bool), u64> = HashMap::new();
@@ -25,11 +25,9 @@ impl Query {
                 for id in shard.of_kind(kind, None) {
                     *members.entry((shard.repositories_of(id), is_outdated)).or_default() += 1;
                     for tag in shard.tags_of(shard.index().digest(id)) {
-                        if tag.images.len() > 1 && !several.insert(&tag.name) {
-                            continue;
+                        if tags.insert(&tag.name) {
+                            repositories.entry(&tag.repository).or_default().tags += 1;
                         }
-                        tags += 1;
-                        repositories.entry(&tag.repository).or_default().tags += 1;
                     }
                 }
             }
@@ -51,7 +49,7 @@ impl Query {
             class: class.to_owned(),
             images,
             outdated,
-            tags,
+            tags: tags.len() as u64,
             repositories: repositories
                 .into_iter()
                 .map(|(name, usage)| RepositoryUsage { name: name.to_owned(), ..usage })

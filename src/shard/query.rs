@@ -105,14 +105,14 @@ impl Shard {
         names
     }
 
-    /// Calls `tell` with counts of the members of each class; the counts of one class add up. It examines each distinct
+    /// Calls `tell` with a membership and the number of images that have it; the counts of one class add up, and so do those of one version. It examines each distinct
     /// classification once, of which there are few, and no image. Call it between a drain and the next change.
-    pub fn count_members(&self, mut tell: impl FnMut(&str, Count)) {
+    pub fn count_members(&self, mut tell: impl FnMut(&Membership, Count)) {
         for (classification, images) in self.classifications.users() {
             for member in &*classification.classes {
                 let mut count = Count::default();
                 count.add_many(member.state, u64::from(images));
-                tell(&member.name, count);
+                tell(member, count);
             }
         }
     }

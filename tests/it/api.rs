@@ -1,5 +1,6 @@
 //! The HTTP API in front of an index: lists in pages, look-ups, conditional requests, problems, and its description.
 
+mod page;
 mod streams;
 
 use std::io::Read as _;
@@ -30,7 +31,7 @@ impl Ask for Shown {
     }
 
     fn past(&self, _: Timestamp) -> Result<Snapshot, ApiError> {
-        Err(ApiError::gone("too long ago"))
+        Err(ApiError::too_long_ago("too long ago"))
     }
 
     fn partitions(&self) -> Vec<PartitionStatus> {

@@ -44,6 +44,7 @@ mod subscribe;
 mod support;
 mod tidy;
 mod topics;
+mod usage;
 mod versions;
 mod view;
 mod workers;

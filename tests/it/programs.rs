@@ -78,12 +78,7 @@ fn the_requests_that_documents_show_are_answered_as_they_show() {
                     String::from_utf8_lossy(&run.stdout),
                     String::from_utf8_lossy(&run.stderr)
                 );
-                assert_eq!(
-                    String::from_utf8(run.stdout).unwrap(),
-                    output,
-                    "{}: {command}",
-                    document.name
-                );
+                assert_eq!(String::from_utf8(run.stdout).unwrap(), output, "{}: {command}", document.name);
                 shown += 1;
             }
         }

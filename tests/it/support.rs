@@ -206,6 +206,13 @@ impl World {
         self
     }
 
+    /// Everything is published, and this partition alone has processed it.
+    pub(crate) fn process_only(&mut self, partition: u16) -> &mut Self {
+        self.publisher.flush().unwrap();
+        while self.processors[usize::from(partition)].step(Duration::ZERO).unwrap().records > 0 {}
+        self
+    }
+
     pub(crate) fn query(&mut self) -> Query {
         self.process();
         Query::new(self.view.snapshot())

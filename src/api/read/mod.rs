@@ -22,7 +22,7 @@ use super::limits::{Gate, Limits};
 use crate::oci::Timestamp;
 use crate::query::Query;
 use crate::query::answer::ListMetadata;
-use params::time_of;
+use params::past;
 
 pub(super) use counts::{CoverageParams, UnknownBasesParams, UsageParams, coverage, unknown_bases, usage};
 pub(super) use lists::{
@@ -60,7 +60,7 @@ impl FromRequestParts<Arc<dyn Ask>> for Asked {
 impl Asked {
     /// The same, about the time that the parameter `at` names.
     fn about(self, at: Option<&str>) -> Result<Self, ApiError> {
-        Ok(Self { at: at.map(|text| time_of("at", text, Timestamp::now())).transpose()?, ..self })
+        Ok(Self { at: at.map(|text| past(text, Timestamp::now())).transpose()?, ..self })
     }
 
     fn query(&self) -> Result<Query, ApiError> {

@@ -100,7 +100,11 @@ pub(in crate::api) enum LookedUpRef {
     },
 }
 
-pub(in crate::api) async fn lookup(asked: Asked, Json(Lookup { refs }): Json<Lookup>) -> Answer {
+pub(in crate::api) async fn lookup(
+    asked: Asked,
+    _: Params<NoParams>,
+    Json(Lookup { refs }): Json<Lookup>,
+) -> Answer {
     if refs.len() > MOST_REFS {
         let problem = format!("refs: {} of them; one look-up takes at most {MOST_REFS}", refs.len());
         return Err(ApiError::invalid(problem));

@@ -70,6 +70,13 @@ pub(super) struct Listing {
     pub(super) at: Option<Timestamp>,
 }
 
+/// The past that the parameter `at` names. A span is counted from the present minute, so that several questions about it
+/// are about one time.
+pub(super) fn past(text: &str, now: Timestamp) -> Result<Timestamp, ApiError> {
+    let minute = Timestamp::from_second(now.as_second() / 60 * 60).unwrap_or(now);
+    time_of("at", text, minute)
+}
+
 /// The time that a parameter names.
 pub(super) fn time_of(name: &str, text: &str, now: Timestamp) -> Result<Timestamp, ApiError> {
     moment(text, now).ok_or_else(|| {
@@ -197,7 +204,7 @@ impl Listing {
         };
         // Spans of time are counted from the first page on, so that all pages ask for the same.
         let begun = before.as_ref().map_or(now, |token| token.begun);
-        let at = params.at.as_ref().map(|text| time_of("at", text, begun)).transpose()?;
+        let at = params.at.as_ref().map(|text| past(text, begun)).transpose()?;
         let page = Page {
             limit: params.limit,
             sort: params.sort.unwrap_or_default(),

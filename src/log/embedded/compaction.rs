@@ -5,7 +5,7 @@
 //! event topic drops what is older than its retention. Offsets stay as they are, and the end of a partition is stored
 //! apart, so none is ever used twice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use redb::ReadTransaction;
@@ -23,7 +23,7 @@ use crate::record::Cleanup;
 /// Records removed in one transaction, at most: appends that wait behind it wait for some milliseconds.
 const REMOVED_AT_ONCE: usize = 10_000;
 /// A partition smaller than this is not worth a walk through it.
-const WORTHWHILE: u64 = 50_000;
+pub(super) const WORTHWHILE: u64 = 50_000;
 
 /// Returns `true` if at least half of a partition may be old records. `since` is the number of records added since a
 /// compaction, `kept` the number that it left.
@@ -34,19 +34,20 @@ pub(super) fn is_due(since: u64, kept: u64) -> bool {
 /// Compacts every partition.
 pub(super) fn compact_all(store: &Store, now: i64) -> Result<(), LogError> {
     let partitions = store.read("cannot compact", extent::all)?;
-    partitions.into_iter().try_for_each(|(partition, _)| compact(store, partition, now))
+    partitions.into_iter().try_for_each(|(partition, _)| compact(store, partition, now).map(drop))
 }
 
 /// Compacts one partition, or drops the records beyond its retention. A partition in which something is damaged stays as it
-/// is: what is left may help to repair it.
-pub(super) fn compact(store: &Store, partition: TopicPartition, now: i64) -> Result<(), LogError> {
-    let old =
+/// is: what is left may help to repair it. Returns the number of replaced records that were too young to be removed.
+pub(super) fn compact(store: &Store, partition: TopicPartition, now: i64) -> Result<u64, LogError> {
+    let Found { old, spared } =
         store.read(format_args!("cannot compact {partition}"), |read| old_records(read, partition, now))?;
     let until = now - partition.topic.history_ms();
     for part in old.chunks(REMOVED_AT_ONCE) {
         change(store, partition, part, until, |_| {})?;
     }
-    change(store, partition, &[], until, |extent| extent.since = 0)
+    change(store, partition, &[], until, |extent| extent.since = 0)?;
+    Ok(spared)
 }
 
 /// Removes records, all of which were replaced before `until`, and changes what is noted of the partition in the same
@@ -78,12 +79,21 @@ fn change(
     Ok(changed?)
 }
 
+/// The records of a partition that a later one has replaced, or that are past their retention.
+struct Found {
+    /// The offsets of those to remove, lowest first.
+    old: Vec<Offset>,
+    /// The number of those that are kept as history.
+    spared: u64,
+}
+
 /// Finds the offsets to remove, lowest first, so that a record goes before the tombstone that deletes it.
-fn old_records(read: &ReadTransaction, partition: TopicPartition, now: i64) -> Result<Vec<Offset>, Fault> {
+fn old_records(read: &ReadTransaction, partition: TopicPartition, now: i64) -> Result<Found, Fault> {
     let horizon = now - partition.topic.retention_ms();
     let is_keyed = partition.topic.cleanup() == Cleanup::Compact;
     // Half of a SHA-256 distinguishes keys, and bounds the memory of a key.
     let mut last: HashMap<[u8; 16], (Offset, bool)> = HashMap::new();
+    let mut young: HashSet<[u8; 16]> = HashSet::new();
     let mut old = Vec::new();
     let mut found = 0;
     // The first record of the history and all behind it replace nothing yet, as on Kafka.
@@ -92,6 +102,7 @@ fn old_records(read: &ReadTransaction, partition: TopicPartition, now: i64) -> R
         history => now - history,
     };
     let mut is_history = false;
+    let mut spared = 0;
     walk(&read.open_table(RECORDS)?, partition, 0..Offset::MAX, |place @ (.., offset), bytes| {
         let (timestamp, record) =
             frame::decode(place, bytes).map_err(|problem| bad_record(partition, offset, problem))?;
@@ -103,15 +114,18 @@ fn old_records(read: &ReadTransaction, partition: TopicPartition, now: i64) -> R
             }
             return Ok(ControlFlow::Continue(()));
         }
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&Digest::of(record.key.as_bytes()).as_bytes()[..16]);
         is_history |= timestamp >= replaced_before;
         if is_history {
+            spared += u64::from(last.contains_key(&hash) || !young.insert(hash));
             return Ok(ControlFlow::Continue(()));
         }
         let is_droppable = record.value.is_none() && is_past;
-        let mut hash = [0; 16];
-        hash.copy_from_slice(&Digest::of(record.key.as_bytes()).as_bytes()[..16]);
         if let Some((before, _)) = last.insert(hash, (offset, is_droppable)) {
             old.push(before);
+            // A reader may have passed the record and not come to its tombstone yet: that stays until the next time.
+            last.insert(hash, (offset, false));
         }
         Ok(ControlFlow::Continue(()))
     })?;
@@ -121,5 +135,5 @@ fn old_records(read: &ReadTransaction, partition: TopicPartition, now: i64) -> R
     }
     old.extend(last.values().filter(|(_, is_droppable)| *is_droppable).map(|(offset, _)| *offset));
     old.sort_unstable();
-    Ok(old)
+    Ok(Found { old, spared })
 }

@@ -80,7 +80,10 @@ pub(super) fn begin(store: &Store, now: i64) -> Result<(), LogError> {
     let begun = store.read("cannot read the log", |read| {
         Ok(match get(read)? {
             Some(_) => None,
-            None => Some(History { since: now, removed: all_removed(read)? }),
+            None => Some(match all_removed(read)? {
+                0 => BEGINNING,
+                removed => History { since: now, removed },
+            }),
         })
     })?;
     if let Some(history) = begun {

@@ -9,6 +9,7 @@ mod backup;
 mod birth;
 mod check;
 mod compaction;
+mod due;
 mod extent;
 mod fault;
 pub mod frame;
@@ -173,7 +174,9 @@ impl Log for EmbeddedLog {
 
     fn complete_since(&self) -> Result<i64, LogError> {
         let found = self.shared.store.read("cannot read the log", history::get)?;
-        found.map(|history| history.since).ok_or(LogError::Closed)
+        let lost =
+            || LogError::storage("the note on what was removed from the log is gone: start clade again");
+        found.map(|history| history.since).ok_or_else(lost)
     }
 
     fn copies(&self) -> Option<&dyn Copies> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use redb::Database;
 
+use super::due::Due;
 use super::fault::damaged;
 use super::meta::{EMPTY, FILE, cannot_open, prepare};
 use super::store::Store;
@@ -60,6 +61,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
     let partitions = prepare(&store, options.partitions)?;
     history::begin(&store, (options.clock)())?;
     let extents = store.read("cannot read the log", extent::all)?;
+    let due = Due::of(&extents, (options.clock)());
     let ends = extents.into_iter().map(|(partition, extent)| (partition, extent.end)).collect();
     let shared = Arc::new(Shared {
         store,
@@ -69,7 +71,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
         _owner: lock::Owner::note(dir, &options.command),
     });
     let (queue, requests) = std::sync::mpsc::sync_channel(QUEUE);
-    let thread = WriterThread { shared: Arc::clone(&shared), requests, clock: options.clock };
+    let thread = WriterThread { shared: Arc::clone(&shared), requests, clock: options.clock, due };
     let thread = std::thread::Builder::new()
         .name("log-writer".to_owned())
         .spawn(move || thread.run())

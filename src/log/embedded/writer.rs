@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use redb::WriteTransaction;
 
+use super::due::Due;
 use super::fault::Fault;
 use super::tables::{EXTENTS, RECORDS, key};
 use super::{Shared, compaction, extent, frame};
@@ -58,25 +59,20 @@ pub(super) struct WriterThread {
     pub(super) shared: Arc<Shared>,
     pub(super) requests: Receiver<Request>,
     pub(super) clock: fn() -> i64,
+    pub(super) due: Due,
 }
 
 impl WriterThread {
-    pub(super) fn run(self) {
-        // Partitions to compact. Appends find them; the thread compacts them when no append waits.
-        let mut due: Vec<TopicPartition> = Vec::new();
+    pub(super) fn run(mut self) {
         loop {
-            let first = match self.requests.recv_timeout(Duration::from_millis(if due.is_empty() {
-                60_000
-            } else {
+            let first = match self.requests.recv_timeout(Duration::from_millis(if self.due.is_any() {
                 5
+            } else {
+                60_000
             })) {
                 Ok(request) => request,
                 Err(RecvTimeoutError::Timeout) => {
-                    if let Some(partition) = due.pop()
-                        && let Err(error) = compaction::compact(&self.shared.store, partition, (self.clock)())
-                    {
-                        tracing::warn!(%partition, %error, "compaction failed");
-                    }
+                    self.compact_one();
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -89,9 +85,8 @@ impl WriterThread {
                 }
                 Request::Append { .. } => {
                     let (group, rest) = self.gather(first);
-                    due.extend(self.commit(group));
-                    due.sort_unstable();
-                    due.dedup();
+                    let due = self.commit(group);
+                    self.due.add(due);
                     match rest {
                         Some(Request::Close) => return,
                         Some(Request::Compact { reply }) => {
@@ -101,6 +96,16 @@ impl WriterThread {
                     }
                 }
             }
+        }
+    }
+
+    /// Compacts a partition that is due, while no append waits.
+    fn compact_one(&mut self) {
+        let now = (self.clock)();
+        let Some(partition) = self.due.take(now) else { return };
+        match compaction::compact(&self.shared.store, partition, now) {
+            Ok(spared) => self.due.compacted(partition, spared, now),
+            Err(error) => tracing::warn!(%partition, %error, "compaction failed"),
         }
     }
 

@@ -45,6 +45,9 @@ use writer::KafkaWriter;
 /// Time limit for connecting to a cluster: enough for a broker that is just starting.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Time limit for a transaction.
+const TRANSACTION_MS: &str = "30000";
+
 /// The log on a cluster.
 pub struct KafkaLog {
     config: Config,
@@ -133,7 +136,7 @@ impl Log for KafkaLog {
             ("queue.buffering.max.kbytes", "262144"),
             // A successor fences a paused process, not this time-out. It only bounds how long readers wait for a
             // process without a successor.
-            ("transaction.timeout.ms", "30000"),
+            ("transaction.timeout.ms", TRANSACTION_MS),
             // The default is 100 ms, which every wait for the end of an earlier transaction would cost.
             ("retry.backoff.ms", "5"),
         ];
@@ -202,6 +205,11 @@ impl Log for KafkaLog {
 
     fn deletions_kept(&self) -> Duration {
         self.kept.deletions
+    }
+
+    /// A transaction, and clocks that differ a little.
+    fn commits_within(&self) -> Duration {
+        Duration::from_secs(35)
     }
 
     /// Trusts the topics' settings: whoever has changed them a short while ago knows of compactions before that.

@@ -28,12 +28,11 @@ pub(super) struct Kept {
     pub(super) history: Duration,
 }
 
-impl Default for Kept {
-    /// As the settings in `topics/` say.
-    fn default() -> Self {
-        let histories = Topic::ALL.into_iter().map(Topic::history_ms).filter(|history| *history > 0);
-        let history = Duration::from_millis(histories.min().unwrap_or(0).unsigned_abs());
-        Self { deletions: default_deletions_kept(), history }
+impl Kept {
+    /// Where the settings are unknown: tombstones as `topics/` says, since clade has always made topics so. Topics of
+    /// earlier versions keep nothing that was replaced.
+    fn unknown() -> Self {
+        Self { deletions: default_deletions_kept(), history: Duration::ZERO }
     }
 }
 
@@ -109,17 +108,17 @@ pub(super) fn agree(described: Result<Settings, Undescribed>, names: &Names) -> 
         Err(Undescribed::Failed(error)) => return Err(error),
         Err(Undescribed::Forbidden) => {
             tracing::warn!(
-                "the cluster does not let us see the settings of the topics, so they are taken to be as topics/ says: \
-                 allow the operation DescribeConfigs on them"
+                "the cluster does not let us see the settings of the topics, so tombstones are taken to be kept as topics/ \
+                 says, and there are no answers about the past: allow the operation DescribeConfigs on them"
             );
-            return Ok(Kept::default());
+            return Ok(Kept::unknown());
         }
         Err(Undescribed::NoToken) => {
             tracing::warn!(
-                "with OAUTHBEARER and a token from a file the settings of the topics are not looked at, and are taken to \
-                 be as topics/ says"
+                "with OAUTHBEARER and a token from a file the settings of the topics are not looked at: tombstones are \
+                 taken to be kept as topics/ says, and there are no answers about the past"
             );
-            return Ok(Kept::default());
+            return Ok(Kept::unknown());
         }
     };
     for (topic, found) in &settings {
@@ -178,12 +177,13 @@ mod tests {
 
     #[test]
     fn the_topic_that_forgets_deletions_first_says_how_long_they_are_kept() {
-        assert_eq!(agree(Ok(as_it_should_be()), &names()).unwrap(), Kept::default());
+        let as_it_should_be = Kept { history: Duration::from_secs(30 * 24 * 60 * 60), ..Kept::unknown() };
+        assert_eq!(agree(Ok(self::as_it_should_be()), &names()).unwrap(), as_it_should_be);
         let kept = agree(Ok(with(Topic::Tags, "delete.retention.ms", "86400000")), &names()).unwrap();
         assert_eq!(kept.deletions, Duration::from_secs(24 * 60 * 60));
         // The cluster lists the setting for topics that are not compacted, too.
         let kept = agree(Ok(with(Topic::Outdated, "delete.retention.ms", "1")), &names()).unwrap();
-        assert_eq!(kept, Kept::default());
+        assert_eq!(kept, as_it_should_be);
     }
 
     #[test]
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(lag(Topic::Tags, "3600000"), Duration::from_secs(60 * 60));
         // The cluster's default: it may remove at once.
         assert_eq!(lag(Topic::Catalog, "0"), Duration::ZERO);
-        assert_eq!(lag(Topic::Classifications, "0"), Kept::default().history);
+        assert_eq!(lag(Topic::Classifications, "0"), Duration::from_secs(30 * 24 * 60 * 60));
     }
 
     #[test]
@@ -210,9 +210,9 @@ mod tests {
     }
 
     #[test]
-    fn who_may_not_see_the_settings_goes_on_with_those_in_topics() {
+    fn who_may_not_see_the_settings_goes_on_without_a_history() {
         let forbidden = undescribed(RDKafkaErrorCode::TopicAuthorizationFailed, "images");
-        assert_eq!(agree(Err(forbidden), &names()).unwrap(), Kept::default());
+        assert_eq!(agree(Err(forbidden), &names()).unwrap(), Kept::unknown());
         let other = undescribed(RDKafkaErrorCode::RequestTimedOut, "images");
         assert!(agree(Err(other), &names()).is_err());
     }

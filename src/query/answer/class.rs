@@ -69,6 +69,9 @@ pub struct VersionItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub until: Option<Timestamp>,
+    /// The number of members that are built on this version.
+    #[serde(default)]
+    pub members: u64,
     /// One chain per platform.
     pub images: Vec<VersionImage>,
 }

@@ -1,0 +1,132 @@
+//! The frame of every view, and the view of a problem.
+
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use maud::{DOCTYPE, Markup, html};
+
+use super::text::href;
+use crate::api::Problem;
+use crate::oci::Digest;
+
+/// Nothing from elsewhere, nothing inline, and nobody puts the page into a frame.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// A view: its title, and what it shows.
+pub(super) struct View {
+    pub(super) title: String,
+    pub(super) at: Option<String>,
+    pub(super) content: Markup,
+    /// The hash of what it shows, apart from the time.
+    pub(super) tag: Digest,
+}
+
+impl IntoResponse for View {
+    fn into_response(self) -> Response {
+        let body = framed(&self.title, self.at.as_deref(), &self.content);
+        let tag = format!("W/\"{}\"", &self.tag.hex()[..32]);
+        ([(CONTENT_TYPE, HTML), (ETAG, tag.as_str())], body).into_response()
+    }
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+
+/// A question that the API did not answer.
+pub(super) struct Failed {
+    pub(super) status: StatusCode,
+    pub(super) problem: Box<Problem>,
+}
+
+impl Failed {
+    pub(super) fn internal(problem: impl ToString) -> Self {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        let problem = Problem {
+            kind: "about:blank".to_owned(),
+            title: "Internal Server Error".to_owned(),
+            status: status.as_u16(),
+            detail: problem.to_string(),
+            code: "internal".to_owned(),
+            suggestions: Vec::new(),
+        };
+        Self { status, problem: Box::new(problem) }
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        let Self { status, problem } = self;
+        let suggestions = &problem.suggestions;
+        let content = html! {
+            h1 { (problem.title) }
+            p.problem { bdi { (problem.detail) } }
+            @if !suggestions.is_empty() {
+                p { "Perhaps you mean:" }
+                ul { @for name in suggestions { li { a href=(href("/search", &[("q", Some(name))])) { bdi { (name) } } } } }
+            }
+            @if status == StatusCode::SERVICE_UNAVAILABLE { p { "Load the page again in a moment." } }
+            @if status == StatusCode::UNAUTHORIZED {
+                p { "A browser sends no token: look from the machine that clade runs on, or put a proxy in front that logs people in and adds the header." }
+            }
+        };
+        (status, [(CONTENT_TYPE, HTML)], framed(&problem.title, None, &content)).into_response()
+    }
+}
+
+fn framed(title: &str, at: Option<&str>, content: &Markup) -> String {
+    let of = |path: &str| href(path, &[("at", at)]);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " – clade" }
+                link rel="stylesheet" href="/assets/page.css";
+                link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
+                script type="module" src="/assets/page.js" {}
+            }
+            body {
+                a.skip href="#content" { "Skip to the content" }
+                header {
+                    nav aria-label="Views" {
+                        a.brand href=(of("/")) { "clade" }
+                        a href=(of("/tags")) { "Tags" }
+                        a href=(of("/images")) { "Images" }
+                    }
+                    form.search role="search" action="/search" {
+                        label.hidden for="q" { "Search" }
+                        input #q type="search" name="q" placeholder="Tag, digest, image ID, chain ID or class ( / )" autocomplete="off";
+                        @if let Some(at) = at { input type="hidden" name="at" value=(at); }
+                        button { "Search" }
+                    }
+                    form.at {
+                        label for="at" { "As of" }
+                        input #at name="at" value=(at.unwrap_or_default()) placeholder="now" size="12" title="A time (2026-01-31T00:00:00Z), or a span of time ago (7d)";
+                    }
+                }
+                p #news role="status" hidden {}
+                @if let Some(at) = at { p.past { "This is as clade knew it at " bdi { (at) } ". " a href="?" { "Show the present" } } }
+                main #content { (content) }
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// Adds the headers that keep browsers from doing more than showing the page.
+pub(super) async fn guarded(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    response
+}

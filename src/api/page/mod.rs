@@ -1,0 +1,54 @@
+//! The page: what the API answers, for people who would rather look than read.
+//!
+//! ```text
+//!   browser ─► a view (overview, class, explain, tables) ─► API, in this process ─► JSON ─► HTML
+//! ```
+//!
+//! Each view asks the API as any client does, with the rights of whoever looks, and uses nothing else: others could write
+//! the same page. It is HTML that needs no script; `page.js` only adds the key for the search and a sign when something has
+//! changed. Everything comes from this process, and the content policy allows nothing else.
+
+mod asking;
+mod assets;
+mod class;
+mod explain;
+mod frame;
+mod overview;
+mod search;
+mod stack;
+mod tables;
+mod text;
+mod timeline;
+
+use axum::Router;
+use axum::middleware::map_response;
+use axum::response::Response;
+use axum::routing::get;
+use serde::Deserialize;
+
+use frame::View;
+
+/// The routes of the page, in front of the API of this process.
+pub fn router(api: Router) -> Router {
+    Router::new()
+        .route("/", get(overview::overview))
+        .route("/classes/{class}", get(class::class))
+        .route("/classes/{class}/usage.csv", get(class::usage))
+        .route("/explain", get(explain::explain))
+        .route("/tags", get(tables::tags))
+        .route("/images", get(tables::images))
+        .route("/search", get(search::search))
+        .with_state(api)
+        .merge(assets::router())
+        .layer(map_response(frame::guarded))
+}
+
+/// The time that a view is about, as its address names it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct AtParams {
+    at: Option<String>,
+}
+
+type Shown = Result<View, frame::Failed>;
+type Answer = Result<Response, frame::Failed>;

@@ -1,0 +1,152 @@
+//! The page in front of the API: every link of it leads somewhere, and no name does more than look odd.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
+use clade::api::{Router, page};
+
+use super::{api_of, ask};
+use crate::support::World;
+
+/// A repository of somebody who tries what a name can do.
+const HOSTILE: &str = "<script>alert(1)</script>\"'&/\u{202e}app";
+
+fn page_of(world: &World) -> Router {
+    let api = api_of(world);
+    page(api.clone()).merge(api)
+}
+
+/// Two classes, images on old and new versions of them, and names of strangers.
+fn world() -> World {
+    let mut world = World::new();
+    world.images(&[("v1", &["A"]), ("v2", &["A", "B"]), ("app", &["A", "C"]), ("odd", &["A", "D"])]);
+    world.tag("base:1", &["v1"]).class("rhel7", "base:1").class("empty", "nobody:1");
+    world.tag("shop/app:latest", &["app"]).tag(&format!("{HOSTILE}:1"), &["odd"]).tag("base:1", &["v2"]);
+    for number in 0..130 {
+        let name = format!("more {number}");
+        world.images(&[(&name, &["A", "B", &name])]);
+    }
+    world.process();
+    world
+}
+
+async fn shown(page: &Router, path: &str) -> (StatusCode, String) {
+    let asked = ask(page, path, &[]).await;
+    let kind = asked.header(CONTENT_TYPE).to_owned();
+    assert!(asked.header(CONTENT_SECURITY_POLICY).contains("default-src 'none'"), "{path}");
+    if asked.status == StatusCode::SEE_OTHER {
+        return (asked.status, format!("href=\"{}\"", asked.header(LOCATION).replace('&', "&amp;")));
+    }
+    let body = String::from_utf8(asked.body).unwrap();
+    if kind.starts_with("text/html") {
+        for never in ["<script>alert", " style=", " onclick", "javascript:"] {
+            assert!(!body.contains(never), "{path} has {never}");
+        }
+    }
+    (asked.status, body)
+}
+
+/// The addresses of a view, as a browser reads them.
+fn links(html: &str) -> Vec<String> {
+    let values = ["href=\"", "src=\""].into_iter().flat_map(|attribute| html.split(attribute).skip(1));
+    let values = values.filter_map(|rest| rest.split('"').next()).map(|link| link.replace("&amp;", "&"));
+    values.filter(|link| link.starts_with('/')).collect()
+}
+
+#[tokio::test]
+async fn every_link_of_the_page_leads_to_a_view_that_is_there() {
+    let page = page_of(&world());
+    let mut known = BTreeSet::from(["/".to_owned()]);
+    let mut waiting = VecDeque::from(["/".to_owned()]);
+    let mut views = BTreeSet::new();
+    while let Some(path) = waiting.pop_front() {
+        let (status, body) = shown(&page, &path).await;
+        assert!(matches!(status, StatusCode::OK | StatusCode::SEE_OTHER), "{path}: {status} {body}");
+        views.insert(path.split(['?', '%']).next().unwrap().to_owned());
+        waiting.extend(links(&body).into_iter().filter(|link| known.insert(link.clone())));
+    }
+    for view in
+        ["/classes/rhel7", "/classes/rhel7/usage.csv", "/explain", "/images", "/tags", "/assets/page.css"]
+    {
+        assert!(views.contains(view), "{view} is reached: {views:?}");
+    }
+    let pages = known.iter().filter(|path| path.contains("continue=")).count();
+    assert!(pages >= 1, "a table goes on");
+}
+
+#[tokio::test]
+async fn the_overview_names_each_class_and_says_how_many_are_outdated() {
+    let page = page_of(&world());
+    let (_, overview) = shown(&page, "/").await;
+    assert!(overview.contains("href=\"/classes/rhel7\"") && overview.contains("class=\"timeline\""));
+    assert!(overview.contains("no tag nobody:1 has been seen yet"), "what is wrong with a class is told");
+    let (_, empty) = shown(&page_of(World::new().process()), "/").await;
+    assert!(empty.contains("There is no class yet") && empty.contains("clade apply -f -"));
+}
+
+#[tokio::test]
+async fn an_image_is_a_stack_with_each_base_at_its_depth() {
+    let page = page_of(&world());
+    let (_, image) = shown(&page, "/explain?ref=shop/app:latest").await;
+    let stack = image.split("class=\"stack\"").nth(1).unwrap().split("</ol>").next().unwrap();
+    let layers: Vec<&str> = stack.split("<li").skip(1).collect();
+    assert!(layers.len() == 2 && layers[0].contains("this image"), "the base is at the bottom");
+    assert!(layers[1].contains("old") && layers[1].contains("href=\"/classes/rhel7\""), "{}", layers[1]);
+    assert!(image.contains("1 version behind"), "{image}");
+}
+
+#[tokio::test]
+async fn a_search_leads_to_what_it_names_or_to_what_may_be_meant() {
+    let page = page_of(&world());
+    for (asked, there) in [("rhel7", "/classes/rhel7"), ("shop/app:latest", "/explain?ref=shop")] {
+        let found = ask(&page, &format!("/search?q={asked}"), &[]).await;
+        assert!(found.status == StatusCode::SEE_OTHER && found.header(LOCATION).starts_with(there));
+    }
+    let (_, tags) = shown(&page, "/search?q=shop").await;
+    assert!(tags.contains("shop/app:latest"), "{tags}");
+    let (status, nothing) = shown(&page, "/search?q=sohp/app:latest").await;
+    assert!(status == StatusCode::OK && nothing.contains("not found"), "{nothing}");
+}
+
+#[tokio::test]
+async fn a_name_of_a_stranger_does_nothing_but_look_odd() {
+    let page = page_of(&world());
+    let encoded = "%3Cscript%3Ealert(1)%3C/script%3E%22%27%26/%E2%80%AEapp:1";
+    let paths = [
+        "/tags".to_owned(),
+        format!("/explain?ref={encoded}"),
+        format!("/search?q={encoded}x"),
+        "/?at=<script>alert".to_owned(),
+    ];
+    for path in paths {
+        let (_, body) = shown(&page, &path.replace('<', "%3C").replace('>', "%3E")).await;
+        assert!(body.contains("&lt;script&gt;alert"), "{path}: {body}");
+    }
+    let csv = ask(&page, "/classes/rhel7/usage.csv", &[]).await;
+    assert_eq!(csv.header(CONTENT_TYPE), "text/csv; charset=utf-8");
+    let row = "\"<script>alert(1)</script>\"\"'&/\u{202e}app\",0,0,1\n";
+    let csv = String::from_utf8(csv.body).unwrap();
+    assert!(csv.contains(row), "{csv}");
+}
+
+#[tokio::test]
+async fn the_tag_of_a_view_changes_with_what_it_shows_and_not_with_time() {
+    let mut world = world();
+    let page = page_of(&world);
+    let tag = async |page: &Router| ask(page, "/", &[]).await.header("etag").to_owned();
+    let first = tag(&page).await;
+    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    assert_eq!(tag(&page).await, first);
+    world.images(&[("new", &["A", "N"])]).process();
+    assert_ne!(tag(&page).await, first);
+}
+
+#[tokio::test]
+async fn a_parameter_that_no_view_has_is_refused_with_its_name() {
+    let page = page_of(&world());
+    let (status, body) = shown(&page, "/tags?clas=rhel7").await;
+    assert!(status == StatusCode::BAD_REQUEST && body.contains("clas"), "{status} {body}");
+    let (status, body) = shown(&page, "/classes/rhel8").await;
+    assert!(status == StatusCode::NOT_FOUND && body.contains("rhel7"), "{status} {body}");
+}
