@@ -14,7 +14,7 @@ WITH_REGISTRY := tests/registry/with-registry.sh
 # And of a store for the audit trail.
 WITH_S3 := tests/audit/with-s3.sh
 
-.PHONY: demo demo-kafka check test soak fuzz mutants lint deny check-deploy faults bench-index bench-lookup bench-day-one bench-kafka bench-kubernetes bench-audit bench-registry bench-overload bench-query tools test-tools
+.PHONY: demo demo-kafka check test soak fuzz mutants lint deny check-deploy screenshots faults bench-index bench-lookup bench-day-one bench-kafka bench-kubernetes bench-audit bench-registry bench-overload bench-query tools test-tools
 
 ## Shows clade's main job on a made-up registry.
 demo: tools
@@ -82,6 +82,12 @@ deny: $(DENY)
 ## docker-compose.yml and the Dockerfile, without a container engine.
 check-deploy: test-tools
 	tests/check-deploy.sh
+
+## Pictures of every view of the page, on the demo's data, in target/pictures; the documents show one of them.
+screenshots: test-tools
+	mkdir -p target/pictures
+	CLADE_PICTURES=$(CURDIR)/target/pictures cargo test --locked --test it -- --include-ignored programs::the_page
+	cp target/pictures/overview-light-1280.png docs/images/
 
 ## The chain index beside other designs.
 bench-index: tools

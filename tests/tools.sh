@@ -23,6 +23,9 @@ look() {
   command -v python3 >/dev/null || lacks python3 python3
   python3 -c 'import ensurepip, venv' 2>/dev/null || lacks python3-venv "venv of python3"
   command -v curl >/dev/null || lacks curl curl
+  command -v node >/dev/null || lacks nodejs node
+  command -v npm >/dev/null || lacks npm npm
+  command -v chromium >/dev/null || lacks chromium "chromium, a browser,"
   command -v kcat >/dev/null || lacks kcat kcat
   command -v openssl >/dev/null || lacks openssl openssl
   command -v etcd >/dev/null || lacks etcd-server "etcd, which Kubernetes keeps its objects in,"

@@ -31,7 +31,7 @@ const HOUR: i64 = 60 * 60 * 1_000;
 /// How long the log keeps what was replaced: `min.compaction.lag.ms` in `topics/`.
 const KEPT: i64 = 30 * 24 * HOUR;
 
-/// Every answer that there is about a moment.
+/// The lists and counts of a moment.
 fn answers(view: &Arc<View>) -> Value {
     let query = || Query::new(view.snapshot());
     let (filter, page) = (Filter::default(), Page::default());

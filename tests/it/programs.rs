@@ -1,4 +1,5 @@
-//! Programs of others that ask: the requests that documents show, and what stock tools make of the API's description.
+//! Programs of others that ask: the requests that documents show, what stock tools make of the API's description, and a
+//! browser.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -11,7 +12,7 @@ const ADDRESS: &str = "http://127.0.0.1:7878";
 
 /// `clade run` on the demo's data.
 struct Demo {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     run: Child,
     url: String,
 }
@@ -34,7 +35,7 @@ impl Demo {
             .unwrap();
         let mut url = String::new();
         BufReader::new(run.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        Self { _dir: dir, run, url: url.trim().to_owned() }
+        Self { dir, run, url: url.trim().to_owned() }
     }
 }
 
@@ -95,4 +96,16 @@ fn answers_are_as_the_description_says_and_a_generated_client_lists_pages_and_wa
     let told = String::from_utf8_lossy(&checked.stdout);
     assert!(checked.status.success(), "{told}{}", String::from_utf8_lossy(&checked.stderr));
     assert!(told.contains("the generated client has listed"), "{told}");
+}
+
+#[test]
+#[ignore = "needs Chromium: make test"]
+fn the_page_can_be_read_searched_and_followed_in_a_browser() {
+    let demo = Demo::start();
+    let look = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/look.sh");
+    let mut look = Command::new(look);
+    let looked = look.args([&demo.url, env!("CARGO_BIN_EXE_clade")]).arg(demo.dir.path()).output().unwrap();
+    let told = String::from_utf8_lossy(&looked.stdout);
+    assert!(looked.status.success(), "{told}{}", String::from_utf8_lossy(&looked.stderr));
+    assert!(told.contains("looked at 7 views"), "{told}");
 }

@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use maud::Markup;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::frame::{Failed, View};
@@ -63,9 +64,13 @@ impl Asking {
             let problem: Problem = serde_json::from_slice(&body).map_err(Failed::internal)?;
             return Err(Failed { status, problem: Box::new(problem) });
         }
+        let answer: Value = serde_json::from_slice(&body).map_err(Failed::internal)?;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen = Digest::of(&[&seen.as_bytes()[..], Digest::of(&body).as_bytes()].concat());
-        serde_json::from_slice(&body).map_err(Failed::internal)
+        // The metadata of a list has its position, which changes with whatever happens elsewhere.
+        let shown = answer.get("items").unwrap_or(&answer).to_string();
+        *seen = Digest::of(&[&seen.as_bytes()[..], shown.as_bytes()].concat());
+        drop(seen);
+        serde_json::from_value(answer).map_err(Failed::internal)
     }
 
     /// The view of what was answered.

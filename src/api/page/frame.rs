@@ -26,8 +26,8 @@ pub(super) struct View {
 
 impl IntoResponse for View {
     fn into_response(self) -> Response {
-        let body = framed(&self.title, self.at.as_deref(), &self.content);
         let tag = format!("W/\"{}\"", &self.tag.hex()[..32]);
+        let body = framed(&self.title, self.at.as_deref(), Some(&tag), &self.content);
         ([(CONTENT_TYPE, HTML), (ETAG, tag.as_str())], body).into_response()
     }
 }
@@ -71,15 +71,15 @@ impl IntoResponse for Failed {
                 p { "A browser sends no token: look from the machine that clade runs on, or put a proxy in front that logs people in and adds the header." }
             }
         };
-        (status, [(CONTENT_TYPE, HTML)], framed(&problem.title, None, &content)).into_response()
+        (status, [(CONTENT_TYPE, HTML)], framed(&problem.title, None, None, &content)).into_response()
     }
 }
 
-fn framed(title: &str, at: Option<&str>, content: &Markup) -> String {
+fn framed(title: &str, at: Option<&str>, tag: Option<&str>, content: &Markup) -> String {
     let of = |path: &str| href(path, &[("at", at)]);
     let page = html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang="en" data-tag=[tag] {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";

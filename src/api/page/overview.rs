@@ -36,6 +36,7 @@ fn shown(
 ) -> Markup {
     let outdated: u64 = classes.iter().map(|class| class.status.outdated).sum();
     let axis = Axis::of(classes.iter().map(|class| &class.status), now);
+    let (from, to) = axis.ends();
     let mut by_outdated: Vec<&ClassItem> = classes.iter().collect();
     by_outdated.sort_by_key(|class| std::cmp::Reverse(class.status.outdated));
     html! {
@@ -55,8 +56,8 @@ fn shown(
         } @else {
             div.scroll { table {
                 thead { tr {
-                    th { "Class" } th { "Versions since " (ago(axis.from(), now)) } th { "Moved" }
-                    th.number { "Members" } th.number { "Outdated" } th { "" }
+                    th { "Class" } th.wide { "Versions from " (ago(from, now)) " to " @if to < now { (ago(to, now)) } @else { "now" } } th { "Moved" }
+                    th.number { "Members" } th.number { "Outdated" } th { "Tags on old versions" }
                 } }
                 tbody { @for item in by_outdated { (row(item, axis, at, now)) } }
             } }
@@ -79,7 +80,7 @@ fn row(item: &ClassItem, axis: Axis, at: Option<&str>, now: Timestamp) -> Markup
             td { @if let Some(since) = status.current.as_ref().and_then(|current| current.since) { (ago(since, now)) } }
             td.number { (status.members) }
             td.number.outdated[status.outdated > 0] { (status.outdated) }
-            td { a href=(href("/tags", &[("class", Some(name)), ("state", Some("outdated")), ("at", at)])) title=(many(status.outdated, "outdated image")) { "outdated tags" } }
+            td { a href=(href("/tags", &[("class", Some(name)), ("state", Some("outdated")), ("at", at)])) title=(many(status.outdated, "outdated image")) { "Show" } }
         }
     }
 }

@@ -15,7 +15,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-let shown = null;
+const shown = document.documentElement.dataset.tag;
 let since = Date.now();
 
 function tell(text, again) {
@@ -37,10 +37,9 @@ async function look() {
     since = Date.now();
     if (!answer.ok) {
       tell(`clade answers ${answer.status}: what is shown may be old.`, false);
-    } else if (shown !== null && tag !== shown) {
+    } else if (tag !== shown) {
       tell("There is something new.", true);
     } else {
-      shown = tag;
       tell("", false);
     }
   } catch {
@@ -49,8 +48,7 @@ async function look() {
   }
 }
 
-// The past does not change.
-if (!new URLSearchParams(location.search).get("at")) {
-  look();
+// The past does not change, and a problem has no tag.
+if (shown && !new URLSearchParams(location.search).get("at")) {
   setInterval(() => document.visibilityState === "visible" && look(), EVERY);
 }

@@ -95,13 +95,15 @@ fn table<T>(
         form.filter action=(path) {
             @for hidden in ["ref", "at"] { @if given.contains_key(hidden) { input type="hidden" name=(hidden) value=(value(hidden)); } }
             @for Field(parameter, label, choices) in fields {
-                label for=(format!("f-{parameter}")) { (label) }
-                @if choices.is_empty() {
-                    input id=(format!("f-{parameter}")) name=(parameter) value=(value(parameter)) size="14";
-                } @else {
-                    select id=(format!("f-{parameter}")) name=(parameter) {
-                        option value="" { "any" }
-                        @for choice in *choices { option value=(choice) selected[*choice == value(parameter)] { (choice) } }
+                span.field {
+                    label for=(format!("f-{parameter}")) { (label) } " "
+                    @if choices.is_empty() {
+                        input id=(format!("f-{parameter}")) name=(parameter) value=(value(parameter)) size="14";
+                    } @else {
+                        select id=(format!("f-{parameter}")) name=(parameter) {
+                            option value="" { "any" }
+                            @for choice in *choices { option value=(choice) selected[*choice == value(parameter)] { (choice) } }
+                        }
                     }
                 }
             }

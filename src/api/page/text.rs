@@ -10,11 +10,12 @@ pub(super) fn ago(time: Timestamp, now: Timestamp) -> Markup {
     html! { time datetime=(exact) title=(exact) { (span(now.as_second() - time.as_second())) " ago" } }
 }
 
-/// A span of time in its largest unit.
+/// A span of time in the largest unit of which it has two.
 pub(super) fn span(seconds: i64) -> String {
     const UNITS: [(i64, &str); 5] =
         [(365 * 86_400, "year"), (30 * 86_400, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute")];
-    let unit = UNITS.into_iter().find(|(length, _)| seconds >= *length);
+    let unit =
+        UNITS.into_iter().find(|(length, name)| seconds >= length * if *name == "minute" { 1 } else { 2 });
     unit.map_or_else(|| "a moment".to_owned(), |(length, unit)| many((seconds / length).unsigned_abs(), unit))
 }
 
@@ -77,14 +78,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_has_its_largest_unit() {
+    fn a_span_has_the_largest_unit_of_which_it_has_two() {
         for (seconds, told) in [
             (-5, "a moment"),
             (59, "a moment"),
             (60, "1 minute"),
+            (7_199, "119 minutes"),
             (7_200, "2 hours"),
             (86_400 * 29, "29 days"),
-            (86_400 * 400, "1 year"),
+            (86_400 * 400, "13 months"),
         ] {
             assert_eq!(span(seconds), told);
         }

@@ -1,5 +1,6 @@
 //! Draws the versions of a class over time: a bar for each, as long as it was current and as high as it has members.
 
+use itertools::Itertools as _;
 use maud::{Markup, html};
 
 use super::text::many;
@@ -11,6 +12,9 @@ const WIDTH: f64 = 1_000.0;
 const HEIGHT: f64 = 40.0;
 /// The least size of a bar that can be seen.
 const LEAST: f64 = 2.0;
+/// The part of the time before the last move that is drawn after it, at most, and the least of it in seconds.
+const QUIET: i64 = 5;
+const LEAST_QUIET: i64 = 7 * 24 * 60 * 60;
 
 /// The span of time that drawings share, so that they can be compared.
 #[derive(Debug, Clone, Copy)]
@@ -20,15 +24,18 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// From the first version of these classes until now.
+    /// From the first version of these classes until now; or until some time after the last one, if nothing has moved for long.
     pub(super) fn of<'a>(classes: impl Iterator<Item = &'a ClassStatus>, now: Timestamp) -> Self {
         let since = classes.flat_map(versions).filter_map(|(version, _)| version.since);
-        Self { from: since.min().unwrap_or(now), to: now }
+        let Some((from, last)) = since.minmax().into_option() else { return Self { from: now, to: now } };
+        let all = last.as_second() - from.as_second();
+        let later = Timestamp::from_second(last.as_second() + (all / QUIET).max(LEAST_QUIET)).unwrap_or(now);
+        Self { from, to: later.min(now) }
     }
 
-    /// The first time.
-    pub(super) fn from(&self) -> Timestamp {
-        self.from
+    /// The first and the last time.
+    pub(super) fn ends(&self) -> (Timestamp, Timestamp) {
+        (self.from, self.to)
     }
 
     #[allow(clippy::cast_precision_loss, reason = "a place in a drawing")]
@@ -48,7 +55,7 @@ pub(super) fn versions(of: &ClassStatus) -> impl Iterator<Item = (&VersionItem, 
 #[allow(clippy::cast_precision_loss, reason = "a place in a drawing")]
 pub(super) fn drawing(of: &ClassStatus, axis: Axis) -> Markup {
     let most = versions(of).map(|(version, _)| version.members).max().unwrap_or(0).max(1) as f64;
-    let label = format!("{} since {}", many(versions(of).count() as u64, "version"), axis.from());
+    let label = format!("{} from {} to {}", many(versions(of).count() as u64, "version"), axis.from, axis.to);
     html! {
         svg.timeline viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) preserveAspectRatio="none" role="img" aria-label=(label) {
             line x1="0" y1=(HEIGHT) x2=(WIDTH) y2=(HEIGHT) {}

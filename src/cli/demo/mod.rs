@@ -89,7 +89,7 @@ pub(super) fn demo(data_dir: Option<PathBuf>, args: &DemoArgs) -> Result<(), Cli
         "clade delete class openjdk8 && clade get images --class rhel7 --limit 3",
         "clade subscribe outdated | head -3",
         "clade export lineage | head -1",
-        "clade run   # the same over HTTP",
+        "clade run   # and look at http://127.0.0.1:7878",
     ] {
         println!("{command}");
     }

@@ -138,6 +138,9 @@ async fn the_tag_of_a_view_changes_with_what_it_shows_and_not_with_time() {
     let first = tag(&page).await;
     tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     assert_eq!(tag(&page).await, first);
+    // Something that the view does not show.
+    world.tag("elsewhere:1", &["more 1"]).process();
+    assert_eq!(tag(&page).await, first);
     world.images(&[("new", &["A", "N"])]).process();
     assert_ne!(tag(&page).await, first);
 }

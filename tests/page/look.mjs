@@ -1,0 +1,100 @@
+// Looks at the page of a running clade in a real Chromium, as people do. Arguments: the address, the program, its data
+// directory, and the folder of axe-core's script.
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import assert from "node:assert/strict";
+import { chromium } from "playwright-core";
+
+const [base, clade, data, axeFile] = process.argv.slice(2);
+const axe = fs.readFileSync(axeFile, "utf8");
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
+});
+const problems = [];
+
+async function open(options) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  page.on("pageerror", (error) => problems.push(String(error)));
+  page.on("request", (request) => request.url().startsWith(base) || problems.push(`asks ${request.url()}`));
+  return { context, page };
+}
+
+async function fits(page, name) {
+  const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  assert(content <= window, `${name} is ${content} wide in a window of ${window}`);
+}
+
+// Every view, light and dark, wide and on a phone, without a script: it fits, and axe finds nothing serious.
+const views = Object.entries({
+  overview: "/",
+  class: "/classes/rhel7",
+  image: "/explain?ref=search/scheduler:v48",
+  tags: "/tags?state=outdated",
+  images: "/images?sort=outdated",
+  search: "/search?q=search",
+  problem: "/classes/nope",
+});
+for (const [colorScheme, width, javaScriptEnabled] of [["light", 1280, true], ["dark", 1920, true], ["light", 390, false]]) {
+  const { context, page } = await open({ colorScheme, viewport: { width, height: 900 }, javaScriptEnabled });
+  for (const [name, view] of views) {
+    await page.goto(base + view);
+    await fits(page, `${view} at ${width}`);
+    const pictures = process.env.CLADE_PICTURES;
+    if (pictures) await page.screenshot({ path: `${pictures}/${name}-${colorScheme}-${width}.png` });
+    assert((await page.locator("main").innerText()).length > 50, `${view} has content`);
+    if (!javaScriptEnabled) continue;
+    await page.evaluate(axe);
+    const { violations } = await page.evaluate(() => globalThis.axe.run());
+    const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+    assert.deepEqual(serious.map(({ id, nodes }) => [id, nodes[0].html]), [], `${view} ${colorScheme}`);
+  }
+  await context.close();
+}
+
+// From the overview to a class, an image, and along a table, by mouse.
+const { context, page } = await open({ viewport: { width: 1280, height: 900 } });
+await page.goto(base);
+assert.match(await page.title(), /Overview/);
+assert.equal(await page.locator("svg.timeline").count(), 7);
+await page.getByRole("link", { name: "openjdk8", exact: true }).first().click();
+assert.match(await page.locator("h1").innerText(), /openjdk8/);
+await page.getByRole("link", { name: "tags", exact: true }).click();
+await page.getByLabel("State").selectOption("outdated");
+await page.getByLabel("Namespace").fill("checkout");
+await page.getByRole("button", { name: "Filter" }).click();
+assert.equal(new URL(page.url()).searchParams.get("namespace"), "checkout");
+const names = await page.locator("tbody tr td:first-child").allInnerTexts();
+assert(names.length > 0 && names.every((name) => name.startsWith("checkout/")), String(names));
+await page.locator("tbody a").first().click();
+assert((await page.locator(".stack li.old").count()) > 0, "its old base stands in the stack");
+await page.goto(`${base}/images?class=rhel7`);
+const first = await page.locator("tbody tr").first().innerText();
+await page.getByRole("link", { name: "Next page" }).click();
+assert.notEqual(await page.locator("tbody tr").first().innerText(), first);
+
+// By keyboard alone.
+await page.keyboard.press("/");
+await page.keyboard.type("search/scheduler:v48");
+await page.keyboard.press("Enter");
+await page.waitForURL(/\/explain/);
+assert.match(await page.locator("h1").innerText(), /search\/scheduler:v48/);
+
+// Something changes, the connection is lost, and comes back: what is read does not move.
+await page.goto(base);
+const news = page.locator("#news");
+execFileSync(clade, ["delete", "class", "ubuntu16.04", "--data-dir", data], { stdio: "ignore" });
+await news.getByText("There is something new").waitFor({ timeout: 15000 });
+assert.equal(await page.locator("svg.timeline").count(), 7, "nothing moves until somebody wants it to");
+await news.getByRole("link").click();
+await page.waitForFunction(() => document.querySelectorAll("svg.timeline").length === 6);
+await context.setOffline(true);
+await news.getByText("The connection to clade is lost").waitFor({ timeout: 15000 });
+await context.setOffline(false);
+await news.waitFor({ state: "hidden", timeout: 15000 });
+await context.close();
+
+await browser.close();
+assert.deepEqual(problems, []);
+console.log(`looked at ${views.length} views`);
