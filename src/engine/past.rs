@@ -11,7 +11,9 @@ use crate::view::View;
 
 /// The time without a question after which a past is forgotten.
 const KEPT: Duration = Duration::from_secs(60);
-const HOUR_MS: i64 = 60 * 60 * 1_000;
+const MINUTE_MS: i64 = 60 * 1_000;
+/// The time between two looks at the clock, at most.
+const SLACK_MS: i64 = 1_000;
 
 /// A reason why the index of a time cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -114,13 +116,13 @@ impl Pasts {
         if at.as_millisecond() >= since {
             return Ok(());
         }
-        // A time that goes on while somebody types is of no use.
-        let next_hour =
-            Timestamp::from_second(since.div_euclid(HOUR_MS).saturating_add(1).saturating_mul(3_600));
-        match next_hour {
-            Ok(since) if since < now => Err(PastError::TooOld { at, since }),
-            _ => Err(PastError::NoHistory { at }),
+        // The present counts as the beginning where the log keeps nothing.
+        if since >= now.as_millisecond() - SLACK_MS {
+            return Err(PastError::NoHistory { at });
         }
+        // A time that goes on while somebody types is of no use.
+        let next = since.div_euclid(MINUTE_MS).saturating_add(2).saturating_mul(60);
+        Err(PastError::TooOld { at, since: Timestamp::from_second(next).unwrap_or(now) })
     }
 
     /// Forgets the past that nobody has asked for lately.

@@ -150,6 +150,21 @@ fn what_has_not_been_yet_and_what_nobody_saw_is_refused() {
     );
 }
 
+#[test]
+fn a_process_that_stops_reads_no_past() {
+    static NOW: AtomicI64 = AtomicI64::new(1_600_000_000_000);
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { clock: || NOW.load(Ordering::Relaxed), ..Options::default() };
+    let log = Arc::new(EmbeddedLog::open(dir.path(), options).unwrap());
+    let engine = Engine::process(log, &processor::Options::default());
+    let mut observed = Observed::new(engine.unwrap(), 1);
+    observed.happen(30);
+    observed.engine.stop_pasts();
+    let then = Timestamp::from_millisecond(NOW.load(Ordering::Relaxed)).unwrap();
+    let stopped = observed.engine.past(then).map(drop);
+    assert!(matches!(stopped, Err(PastError::Processor(processor::ProcessorError::Stopped))), "{stopped:?}");
+}
+
 /// The answer of the API of a process with this engine.
 async fn ask(router: &Router, path: &str, accept: &str) -> (StatusCode, HeaderMap, Value) {
     let request = Request::get(path).header(ACCEPT, accept).body(Body::empty()).unwrap();

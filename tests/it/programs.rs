@@ -27,14 +27,10 @@ impl Demo {
         };
         let made = clade("demo").output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut run = clade("run")
-            .args(["--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut run = clade("run").args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut url = String::new();
         BufReader::new(run.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        assert!(url.starts_with("http://"), "clade run has ended: {url:?}");
         Self { dir, run, url: url.trim().to_owned() }
     }
 }

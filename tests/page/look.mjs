@@ -17,7 +17,7 @@ async function open(options) {
   const context = await browser.newContext(options);
   const page = await context.newPage();
   page.on("pageerror", (error) => problems.push(String(error)));
-  page.on("request", (request) => request.url().startsWith(base) || problems.push(`asks ${request.url()}`));
+  page.on("request", (request) => new URL(request.url()).origin === new URL(base).origin || problems.push(`asks ${request.url()}`));
   return { context, page };
 }
 
@@ -36,7 +36,12 @@ const views = Object.entries({
   search: "/search?q=search",
   problem: "/classes/nope",
 });
-for (const [colorScheme, width, javaScriptEnabled] of [["light", 1280, true], ["dark", 1920, true], ["light", 390, false]]) {
+for (const [colorScheme, width, javaScriptEnabled] of [
+  ["light", 1280, true],
+  ["dark", 1920, true],
+  ["dark", 390, true],
+  ["light", 390, false],
+]) {
   const { context, page } = await open({ colorScheme, viewport: { width, height: 900 }, javaScriptEnabled });
   for (const [name, view] of views) {
     await page.goto(base + view);
@@ -74,6 +79,20 @@ const first = await page.locator("tbody tr").first().innerText();
 await page.getByRole("link", { name: "Next page" }).click();
 assert.notEqual(await page.locator("tbody tr").first().innerText(), first);
 
+// As of a time, from a view with parameters and back.
+await page.goto(`${base}/images?class=rhel7`);
+await page.getByLabel("As of").fill("2999-01-01T00:00:00Z");
+await page.getByLabel("As of").press("Enter");
+assert.match(await page.locator(".problem").innerText(), /is not over/);
+await page.goto(`${base}/tags?class=rhel7&state=outdated`);
+await page.getByLabel("As of").fill(new Date(Date.now() - 1500).toISOString());
+await page.getByLabel("As of").press("Enter");
+assert.equal(new URL(page.url()).searchParams.get("state"), "outdated", "the view keeps what it is about");
+assert.match(await page.locator("time").first().innerText(), /before$/);
+await page.getByRole("link", { name: "Show the present" }).click();
+await page.waitForLoadState();
+assert.equal(new URL(page.url()).search, "?class=rhel7&state=outdated");
+
 // By keyboard alone.
 await page.keyboard.press("/");
 await page.keyboard.type("search/scheduler:v48");
@@ -85,14 +104,14 @@ assert.match(await page.locator("h1").innerText(), /search\/scheduler:v48/);
 await page.goto(base);
 const news = page.locator("#news");
 execFileSync(clade, ["delete", "class", "ubuntu16.04", "--data-dir", data], { stdio: "ignore" });
-await news.getByText("There is something new").waitFor({ timeout: 15000 });
+await news.getByText("There is something new").waitFor({ timeout: 20000 });
 assert.equal(await page.locator("svg.timeline").count(), 7, "nothing moves until somebody wants it to");
-await news.getByRole("link").click();
+await news.getByRole("button").click();
 await page.waitForFunction(() => document.querySelectorAll("svg.timeline").length === 6);
 await context.setOffline(true);
-await news.getByText("The connection to clade is lost").waitFor({ timeout: 15000 });
+await news.getByText("The connection to clade is lost").waitFor({ timeout: 20000 });
 await context.setOffline(false);
-await news.waitFor({ state: "hidden", timeout: 15000 });
+await news.waitFor({ state: "hidden", timeout: 20000 });
 await context.close();
 
 await browser.close();

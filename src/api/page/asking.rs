@@ -1,6 +1,6 @@
 //! Asks the API of this process on behalf of whoever looks at the page.
 
-use std::convert::Infallible;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
@@ -17,65 +17,97 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::frame::{Failed, View};
+use super::look::Look;
 use crate::api::Problem;
-use crate::oci::Digest;
+use crate::oci::{Digest, Timestamp};
 
 /// Bytes of an answer, at most. A view asks for pages.
-const LONGEST: usize = 32 << 20;
+const LONGEST: usize = 8 << 20;
 
 /// The API, as whoever looks at a view may ask it.
 pub(super) struct Asking {
     api: Router,
     headers: HeaderMap,
     address: Option<ConnectInfo<SocketAddr>>,
-    /// The hash of all answers so far. A view shows nothing else, apart from the time.
+    /// The hash of all that was answered and is shown. The time is not part of it.
     seen: Mutex<Digest>,
+    look: Look,
 }
 
 impl FromRequestParts<Router> for Asking {
-    type Rejection = Infallible;
+    type Rejection = Failed;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Router) -> Result<Self, Infallible> {
-        let given = |name| parts.headers.get(&name).map(|value| (name, value.clone()));
-        let headers = [AUTHORIZATION, HOST].into_iter().filter_map(given).collect();
+    async fn from_request_parts(parts: &mut Parts, api: &Router) -> Result<Self, Failed> {
+        let kept = |name| parts.headers.get(&name).map(|value| (name, value.clone()));
+        let headers = [AUTHORIZATION, HOST].into_iter().filter_map(kept).collect();
+        let given: Vec<(String, String)> =
+            serde_urlencoded::from_str(parts.uri.query().unwrap_or_default()).map_err(Failed::invalid)?;
+        let given: BTreeMap<String, String> =
+            given.into_iter().filter(|(_, value)| !value.is_empty()).collect();
         let seen = Mutex::new(Digest::of(parts.uri.to_string().as_bytes()));
-        Ok(Self { api: api.clone(), headers, address: parts.extensions.get().copied(), seen })
+        let look = Look::new(parts.uri.path(), given, Timestamp::now());
+        Ok(Self { api: api.clone(), headers, address: parts.extensions.get().copied(), seen, look })
     }
 }
 
 impl Asking {
-    /// The answer to a question, or the problem that the API has with it.
+    /// The view that is asked for.
+    pub(super) fn look(&self) -> &Look {
+        &self.look
+    }
+
+    /// Refuses parameters that the view does not have.
+    pub(super) fn only(&self, known: &[&str]) -> Result<(), Failed> {
+        match self.look.unknown(known) {
+            Some(name) => {
+                Err(Failed::invalid(format!("unknown field `{name}`: this view has no such parameter")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The answer to a question, or the problem that the API has with it. The question is about the time of the view.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
         parameters: &impl Serialize,
     ) -> Result<T, Failed> {
         let parameters = serde_urlencoded::to_string(parameters).map_err(Failed::internal)?;
-        let mut request =
-            Request::get(format!("{path}?{parameters}")).body(Body::empty()).map_err(Failed::internal)?;
+        let at = serde_urlencoded::to_string([("at", self.look.at())]).map_err(Failed::internal)?;
+        let uri = format!("{path}?{parameters}&{at}");
+        let mut request = Request::get(uri).body(Body::empty()).map_err(Failed::internal)?;
         *request.headers_mut() = self.headers.clone();
         if let Some(address) = self.address {
             request.extensions_mut().insert(address);
         }
         let Ok(response) = self.api.clone().oneshot(request).await;
-        let status = response.status();
-        let body = to_bytes(response.into_body(), LONGEST).await.map_err(Failed::internal)?;
-        if status != StatusCode::OK {
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, LONGEST).await.map_err(Failed::internal)?;
+        if parts.status != StatusCode::OK {
             let problem: Problem = serde_json::from_slice(&body).map_err(Failed::internal)?;
-            return Err(Failed { status, problem: Box::new(problem) });
+            return Err(Failed::new(parts.status, &parts.headers, problem));
         }
         let answer: Value = serde_json::from_slice(&body).map_err(Failed::internal)?;
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        // The metadata of a list has its position, which changes with whatever happens elsewhere.
-        let shown = answer.get("items").unwrap_or(&answer).to_string();
-        *seen = Digest::of(&[&seen.as_bytes()[..], shown.as_bytes()].concat());
-        drop(seen);
+        self.note(&answer);
         serde_json::from_value(answer).map_err(Failed::internal)
     }
 
+    /// Adds an answer to the hash. The position of a list changes with whatever happens elsewhere, and is not shown.
+    fn note(&self, answer: &Value) {
+        let metadata = &answer["metadata"];
+        let shown = match answer.get("items") {
+            Some(items) => {
+                format!("{items} {} {}", metadata["remainingItemCount"], metadata["continue"].is_null())
+            }
+            None => answer.to_string(),
+        };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        *seen = Digest::of(&[&seen.as_bytes()[..], shown.as_bytes()].concat());
+    }
+
     /// The view of what was answered.
-    pub(super) fn view(self, title: String, at: Option<&str>, content: Markup) -> View {
+    pub(super) fn view(self, title: String, content: Markup) -> View {
         let tag = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-        View { title, at: at.map(str::to_owned), content, tag }
+        View { title, look: self.look, content, tag }
     }
 }

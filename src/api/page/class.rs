@@ -1,50 +1,43 @@
 //! The view of a class: its versions, who uses it, and which tags are outdated.
 
-use axum::extract::{Path, Query as Params};
+use axum::extract::Path;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::IntoResponse as _;
 use maud::{Markup, html};
 
 use super::asking::Asking;
 use super::frame::Failed;
+use super::look::Look;
 use super::tables::tag_rows;
-use super::text::{ago, href, image, name};
+use super::text::{class_path, image, name};
 use super::timeline::{Axis, drawing, versions};
-use super::{Answer, AtParams, Shown};
-use crate::oci::Timestamp;
+use super::{Answer, Shown};
 use crate::query::answer::{ClassItem, List, RepositoryUsage, TagItem, Usage};
 
-/// Rows of a part of the view.
+/// Repositories and tags in the view.
 const ROWS: usize = 20;
+const TAGS: &str = "20";
 
-pub(super) async fn class(
-    api: Asking,
-    Path(class): Path<String>,
-    Params(AtParams { at }): Params<AtParams>,
-) -> Shown {
-    let at = at.filter(|at| !at.is_empty());
-    let time = at.as_deref();
-    let mut found: List<ClassItem> =
-        api.get("/v1/classes", &[("name", Some(class.as_str())), ("at", time)]).await?;
+pub(super) async fn class(Path(class): Path<String>, api: Asking) -> Shown {
+    api.only(&[])?;
+    let mut found: List<ClassItem> = api.get("/v1/classes", &[("name", &class)]).await?;
     let Some(item) = found.items.pop() else { return Err(Failed::internal("the class is gone")) };
-    let usage: Usage = api.get("/v1/usage", &[("class", Some(class.as_str())), ("at", time)]).await?;
-    let rows = ROWS.to_string();
-    let parameters = [
-        ("class", Some(class.as_str())),
-        ("state", Some("outdated")),
-        ("limit", Some(rows.as_str())),
-        ("at", time),
-    ];
+    let usage: Usage = api.get("/v1/usage", &[("class", &class)]).await?;
+    let parameters = [("class", class.as_str()), ("state", "outdated"), ("limit", TAGS)];
     let outdated: List<TagItem> = api.get("/v1/tags", &parameters).await?;
-    let content = shown(&item, usage, &outdated.items, time, Timestamp::now());
-    Ok(api.view(format!("Class {class}"), time, content))
+    let content = shown(&item, usage, &outdated.items, api.look());
+    Ok(api.view(format!("Class {class}"), content))
 }
 
-fn shown(item: &ClassItem, usage: Usage, outdated: &[TagItem], at: Option<&str>, now: Timestamp) -> Markup {
+fn shown(item: &ClassItem, usage: Usage, outdated: &[TagItem], look: &Look) -> Markup {
     let (class, status) = (&item.metadata.name, &item.status);
     let mut repositories = usage.repositories;
     repositories.sort_by(|a, b| b.outdated.cmp(&a.outdated).then_with(|| a.name.cmp(&b.name)));
-    let of_class = |path, state| href(path, &[("class", Some(class)), ("state", state), ("at", at)]);
+    let of_class = |path: &str, state: Option<&str>| {
+        let state = state.map(|state| ("state", state));
+        let parameters: Vec<_> = [("class", class.as_str())].into_iter().chain(state).collect();
+        look.href(path, &parameters)
+    };
     html! {
         h1 { "Class " (name(class)) }
         p { "It follows " bdi { code { (item.spec.from.name) } }
@@ -57,35 +50,35 @@ fn shown(item: &ClassItem, usage: Usage, outdated: &[TagItem], at: Option<&str>,
             li { b { (usage.namespaces.len()) } "namespaces" }
         }
         h2 { "Versions" }
-        (drawing(status, Axis::of(std::iter::once(status), now)))
+        (drawing(status, Axis::of(std::iter::once(status), look.now()), look))
         div.scroll { table {
             thead { tr { th { "Version" } th { "Since" } th { "Until" } th { "Origin" } th { "Images" } th.number { "Members" } } }
             tbody { @for (version, is_current) in versions(status) { tr {
                 td.current[is_current] { (version.digest.short()) @if is_current { " current" } }
-                td { @if let Some(since) = version.since { (ago(since, now)) } @else { "unknown" } }
-                td { @if let Some(until) = version.until { (ago(until, now)) } }
+                td { @if let Some(since) = version.since { (look.ago(since)) } @else { "unknown" } }
+                td { @if let Some(until) = version.until.filter(|_| !is_current) { (look.ago(until)) } }
                 td { (version.origin.as_str()) @if let Some(tag) = &version.tag { " " (name(tag)) } }
-                td { @for of in &version.images { (image(&of.digest, at)) " " (of.platform.to_string()) br; } }
+                td { @for of in &version.images { (image(&of.digest, look)) " " (name(&of.platform.to_string())) br; } }
                 td.number { (version.members) }
             } } }
         } }
         h2 { "Tags on an outdated version" }
         @if outdated.is_empty() { p.current { "There is none." } } @else {
-            (tag_rows(outdated, at, now))
+            (tag_rows(outdated, look))
             p { a href=(of_class("/tags", Some("outdated"))) { "All of them" } }
         }
         h2 { "Repositories" }
-        (table_of(&repositories, class, at))
-        p { a href=(href(&format!("{}/usage.csv", super::text::class_href(class, None)), &[("at", at)])) download { "Download as CSV" } }
+        (table_of(&repositories, class, look))
+        p { a href=(look.href(&format!("{}/usage.csv", class_path(class)), &[])) download { "Download as CSV" } }
     }
 }
 
-fn table_of(repositories: &[RepositoryUsage], class: &str, at: Option<&str>) -> Markup {
+fn table_of(repositories: &[RepositoryUsage], class: &str, look: &Look) -> Markup {
     html! {
         div.scroll { table {
             thead { tr { th { "Repository" } th.number { "Images" } th.number { "Outdated" } th.number { "Tags" } } }
             tbody { @for of in repositories.iter().take(ROWS) { tr {
-                td { a href=(href("/images", &[("class", Some(class)), ("repository", Some(&of.name)), ("at", at)])) { (name(&of.name)) } }
+                td { a href=(look.href("/images", &[("class", class), ("repository", &of.name)])) { (name(&of.name)) } }
                 td.number { (of.images) } td.number.outdated[of.outdated > 0] { (of.outdated) } td.number { (of.tags) }
             } } }
         } }
@@ -94,13 +87,9 @@ fn table_of(repositories: &[RepositoryUsage], class: &str, at: Option<&str>) -> 
 }
 
 /// The usage of a class for the licence report.
-pub(super) async fn usage(
-    api: Asking,
-    Path(class): Path<String>,
-    Params(AtParams { at }): Params<AtParams>,
-) -> Answer {
-    let usage: Usage =
-        api.get("/v1/usage", &[("class", Some(class.as_str())), ("at", at.as_deref())]).await?;
+pub(super) async fn usage(Path(class): Path<String>, api: Asking) -> Answer {
+    api.only(&[])?;
+    let usage: Usage = api.get("/v1/usage", &[("class", &class)]).await?;
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(["repository", "images", "outdated", "tags"]).map_err(Failed::internal)?;
     for of in &usage.repositories {

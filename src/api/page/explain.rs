@@ -1,54 +1,48 @@
 //! The view of an image: what it is built on, and what proves it.
 
-use axum::extract::Query as Params;
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use super::Shown;
 use super::asking::Asking;
+use super::frame::Failed;
+use super::look::Look;
 use super::stack::stack;
-use super::text::{ago, class, href, image, many, name, tag};
-use crate::oci::Timestamp;
+use super::text::{class, image, many, name, tag};
 use crate::query::answer::{ClassStanding, Explanation, List};
 use crate::record::State;
 
 /// Tags and equivalents that are named.
 const NAMED: usize = 40;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Parameters {
-    #[serde(rename = "ref")]
-    reference: String,
-    at: Option<String>,
-}
+/// Images of one REF that are shown.
+const IMAGES: usize = 20;
 
-pub(super) async fn explain(api: Asking, Params(asked): Params<Parameters>) -> Shown {
-    let Parameters { reference, at } = asked;
-    let at = at.filter(|at| !at.is_empty());
-    let parameters = [("ref", Some(reference.as_str())), ("at", at.as_deref())];
-    let found: List<Explanation> = api.get("/v1/explain", &parameters).await?;
-    let now = Timestamp::now();
+pub(super) async fn explain(api: Asking) -> Shown {
+    api.only(&["ref"])?;
+    let look = api.look();
+    let reference =
+        look.get("ref").ok_or_else(|| Failed::invalid("missing field `ref`: name an image"))?.to_owned();
+    let found: List<Explanation> = api.get("/v1/explain", &[("ref", &reference)]).await?;
     let content = html! {
         h1 { (name(&reference)) }
-        @if found.items.len() > 1 { p { "It has " (many(found.items.len() as u64, "image")) ", one for each platform:" } }
-        @for of in &found.items { (shown(of, at.as_deref(), now)) }
+        @if found.items.len() > 1 { p { "These are " (many(found.items.len() as u64, "image")) @if found.items.len() > IMAGES { ", the first " (IMAGES) } ":" } }
+        @for of in found.items.iter().take(IMAGES) { (shown(of, api.look())) }
     };
-    Ok(api.view(reference, at.as_deref(), content))
+    Ok(api.view(reference, content))
 }
 
-fn shown(of: &Explanation, at: Option<&str>, now: Timestamp) -> Markup {
+fn shown(of: &Explanation, look: &Look) -> Markup {
     let item = &of.image;
     let digest = item.digest.to_string();
     html! {
         section {
             h2 { code { (digest) } }
-            p { (item.platform.to_string()) ", " (many(u64::from(item.layers), "layer"))
-                @if let Some(created) = item.created { ", built " (ago(created, now)) }
+            p { (name(&item.platform.to_string())) ", " (many(u64::from(item.layers), "layer"))
+                @if let Some(created) = item.created { ", built " (look.ago(created)) }
                 @if let Some(id) = &item.image_id { ", image ID " code title=(id.to_string()) { (id.short()) } } }
-            p { strong { (of.verdict) } }
+            p { strong { (name(&of.verdict)) } }
             @if !item.classes.is_empty() {
-                ul { @for standing in &item.classes { li { (standing_of(standing, of, at, now)) } } }
+                ul { @for standing in &item.classes { li { (standing_of(standing, of, look)) } } }
             }
             @if !of.claims.is_empty() {
                 h3 { "Claims about its base" }
@@ -60,22 +54,22 @@ fn shown(of: &Explanation, at: Option<&str>, now: Timestamp) -> Markup {
             }
             @if of.layers.is_empty() { p.faint { "It has no layers that prove anything." } } @else {
                 h3 { "Layers, the base at the bottom" }
-                (stack(of, at))
+                (stack(of, look))
             }
             dl {
                 dt { "Tags" } dd {
-                    @for of in item.tags.iter().take(NAMED) { (tag(of, at)) " " }
+                    @for of in item.tags.iter().take(NAMED) { (tag(of, look)) " " }
                     @if item.tags.is_empty() { "none" }
                     @if item.tags.len() > NAMED { span.faint { "and " (item.tags.len() - NAMED) " more" } }
                 }
                 dt { "Repositories" } dd { @for of in item.repositories.iter().take(NAMED) { (name(of)) " " } }
                 dt { "The same layers" } dd {
-                    @for of in of.equivalents.iter().take(NAMED) { (image(of, at)) " " }
+                    @for of in of.equivalents.iter().take(NAMED) { (image(of, look)) " " }
                     @if of.equivalents.is_empty() { "no other image" }
                 }
                 dt { "Built on it" } dd {
                     @if of.descendants == 0 { "no image" } @else {
-                        a href=(href("/images", &[("ref", Some(&digest)), ("at", at)])) { (many(of.descendants, "image")) }
+                        a href=(look.href("/images", &[("ref", &digest)])) { (many(of.descendants, "image")) }
                     }
                 }
             }
@@ -83,17 +77,17 @@ fn shown(of: &Explanation, at: Option<&str>, now: Timestamp) -> Markup {
     }
 }
 
-fn standing_of(standing: &ClassStanding, of: &Explanation, at: Option<&str>, now: Timestamp) -> Markup {
+fn standing_of(standing: &ClassStanding, of: &Explanation, look: &Look) -> Markup {
     let newer = of.newer.iter().find(|newer| newer.class == standing.name);
     html! {
-        span class=(standing.state.to_string()) { (class(&standing.name, at)) " " (standing.state.to_string()) }
-        ", on " (image(&standing.version, at)) " with " (many(u64::from(standing.depth), "layer"))
+        span class=(standing.state.to_string()) { (class(&standing.name, look)) " " (standing.state.to_string()) }
+        ", on " (image(&standing.version, look)) " with " (many(u64::from(standing.depth), "layer"))
         @if standing.nearest { ", its nearest class" }
         @if standing.state == State::Outdated {
             @if let Some(newer) = newer {
                 "; " (many(u64::from(newer.versions_behind), "version")) " behind"
-                @if let Some(current) = &newer.current { " " (image(current, at)) ", current since " (ago(newer.since, now)) }
-                "; outdated since " @if newer.at_least { "at least " } (ago(newer.outdated_since, now))
+                @if let Some(current) = &newer.current { " " (image(current, look)) ", current since " (look.ago(newer.since)) }
+                "; outdated since " @if newer.at_least { "at least " } (look.ago(newer.outdated_since))
             }
         }
     }

@@ -1,14 +1,16 @@
 //! The frame of every view, and the view of a problem.
 
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY, RETRY_AFTER,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
-use super::text::href;
-use crate::api::Problem;
+use super::look::Look;
+use super::text::name;
+use crate::api::{ApiError, Problem};
 use crate::oci::Digest;
 
 /// Nothing from elsewhere, nothing inline, and nobody puts the page into a frame.
@@ -18,7 +20,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 /// A view: its title, and what it shows.
 pub(super) struct View {
     pub(super) title: String,
-    pub(super) at: Option<String>,
+    pub(super) look: Look,
     pub(super) content: Markup,
     /// The hash of what it shows, apart from the time.
     pub(super) tag: Digest,
@@ -27,7 +29,7 @@ pub(super) struct View {
 impl IntoResponse for View {
     fn into_response(self) -> Response {
         let tag = format!("W/\"{}\"", &self.tag.hex()[..32]);
-        let body = framed(&self.title, self.at.as_deref(), Some(&tag), &self.content);
+        let body = framed(&self.title, Some(&self.look), Some(&tag), &self.content);
         ([(CONTENT_TYPE, HTML), (ETAG, tag.as_str())], body).into_response()
     }
 }
@@ -36,47 +38,71 @@ const HTML: &str = "text/html; charset=utf-8";
 
 /// A question that the API did not answer.
 pub(super) struct Failed {
-    pub(super) status: StatusCode,
+    status: StatusCode,
+    /// Those of the answer that tell what to do.
+    headers: HeaderMap,
     pub(super) problem: Box<Problem>,
 }
 
 impl Failed {
+    /// The problem that the API has told.
+    pub(super) fn new(status: StatusCode, headers: &HeaderMap, problem: Problem) -> Self {
+        let kept = |name| headers.get(&name).map(|value| (name, value.clone()));
+        let headers = [RETRY_AFTER, WWW_AUTHENTICATE].into_iter().filter_map(kept).collect();
+        Self { status, headers, problem: Box::new(problem) }
+    }
+
+    /// The address of the view cannot be understood.
+    pub(super) fn invalid(problem: impl ToString) -> Self {
+        ApiError::invalid(problem).into()
+    }
+
     pub(super) fn internal(problem: impl ToString) -> Self {
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        let problem = Problem {
-            kind: "about:blank".to_owned(),
-            title: "Internal Server Error".to_owned(),
-            status: status.as_u16(),
-            detail: problem.to_string(),
-            code: "internal".to_owned(),
-            suggestions: Vec::new(),
-        };
-        Self { status, problem: Box::new(problem) }
+        ApiError::internal(problem).into()
+    }
+}
+
+impl From<ApiError> for Failed {
+    fn from(error: ApiError) -> Self {
+        let problem = error.problem();
+        let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self::new(status, &HeaderMap::new(), problem)
     }
 }
 
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
-        let Self { status, problem } = self;
+        let Self { status, headers, problem } = self;
         let suggestions = &problem.suggestions;
         let content = html! {
             h1 { (problem.title) }
             p.problem { bdi { (problem.detail) } }
             @if !suggestions.is_empty() {
                 p { "Perhaps you mean:" }
-                ul { @for name in suggestions { li { a href=(href("/search", &[("q", Some(name))])) { bdi { (name) } } } } }
+                ul { @for of in suggestions { li { a href=(search(of)) { (name(of)) } } } }
             }
             @if status == StatusCode::SERVICE_UNAVAILABLE { p { "Load the page again in a moment." } }
+            @if problem.code == "expired" { p { "This page of a list has expired: begin with the first page again." } }
             @if status == StatusCode::UNAUTHORIZED {
-                p { "A browser sends no token: look from the machine that clade runs on, or put a proxy in front that logs people in and adds the header." }
+                p {
+                    "A browser sends no token: look from the machine that clade runs on, or put a proxy in front that logs \
+                     people in and adds the header."
+                }
             }
         };
-        (status, [(CONTENT_TYPE, HTML)], framed(&problem.title, None, None, &content)).into_response()
+        let body = framed(&problem.title, None, None, &content);
+        (status, headers, [(CONTENT_TYPE, HTML)], body).into_response()
     }
 }
 
-fn framed(title: &str, at: Option<&str>, tag: Option<&str>, content: &Markup) -> String {
-    let of = |path: &str| href(path, &[("at", at)]);
+fn search(text: &str) -> String {
+    let query = serde_urlencoded::to_string([("q", text)]).unwrap_or_default();
+    format!("/search?{query}")
+}
+
+fn framed(title: &str, look: Option<&Look>, tag: Option<&str>, content: &Markup) -> String {
+    let at = look.and_then(Look::at);
+    let of = |path: &str| look.map_or_else(|| path.to_owned(), |look| look.href(path, &[]));
     let page = html! {
         (DOCTYPE)
         html lang="en" data-tag=[tag] {
@@ -103,13 +129,18 @@ fn framed(title: &str, at: Option<&str>, tag: Option<&str>, content: &Markup) ->
                         @if let Some(at) = at { input type="hidden" name="at" value=(at); }
                         button { "Search" }
                     }
-                    form.at {
-                        label for="at" { "As of" }
-                        input #at name="at" value=(at.unwrap_or_default()) placeholder="now" size="12" title="A time (2026-01-31T00:00:00Z), or a span of time ago (7d)";
+                    @if let Some(look) = look {
+                        form.at {
+                            label for="at" { "As of" }
+                            input #at name="at" value=(at.unwrap_or_default()) placeholder="now" size="12" title="A time (2026-01-31T00:00:00Z), or a span of time ago (7d)";
+                            (look.hidden(|name| name == "at"))
+                        }
                     }
                 }
-                p #news role="status" hidden {}
-                @if let Some(at) = at { p.past { "This is as clade knew it at " bdi { (at) } ". " a href="?" { "Show the present" } } }
+                p #news role="status" {}
+                @if let (Some(look), Some(at)) = (look, at) {
+                    p.past { "This is as clade knew it at " bdi { (at) } ". " a href=(look.of_the_present()) { "Show the present" } }
+                }
                 main #content { (content) }
             }
         }
@@ -127,6 +158,6 @@ pub(super) async fn guarded(mut response: Response) -> Response {
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
     response
 }

@@ -13,6 +13,7 @@ mod assets;
 mod class;
 mod explain;
 mod frame;
+mod look;
 mod overview;
 mod search;
 mod stack;
@@ -24,7 +25,6 @@ use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::get;
-use serde::Deserialize;
 
 use frame::View;
 
@@ -41,13 +41,6 @@ pub fn router(api: Router) -> Router {
         .with_state(api)
         .merge(assets::router())
         .layer(map_response(frame::guarded))
-}
-
-/// The time that a view is about, as its address names it.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct AtParams {
-    at: Option<String>,
 }
 
 type Shown = Result<View, frame::Failed>;

@@ -1,42 +1,32 @@
 //! The first view: every class, what is outdated for longest, and how complete the answers are.
 
-use axum::extract::Query as Params;
 use maud::{Markup, html};
 
+use super::Shown;
 use super::asking::Asking;
+use super::look::Look;
 use super::tables::image_rows;
-use super::text::{ago, class, href, many};
-use super::timeline::{Axis, drawing};
-use super::{AtParams, Shown};
-use crate::oci::Timestamp;
+use super::text::{class, many};
+use super::timeline::{Axis, drawing, moved};
 use crate::query::answer::{ClassItem, CoverageReport, ImageItem, List};
 
 /// Images in the list of those that are outdated for longest.
-const LONGEST: usize = 10;
+const LONGEST: &str = "10";
 
-pub(super) async fn overview(api: Asking, Params(AtParams { at }): Params<AtParams>) -> Shown {
-    let at = at.filter(|at| !at.is_empty());
-    let of_time = [("at", at.as_deref())];
-    let classes: List<ClassItem> = api.get("/v1/classes", &of_time).await?;
-    let coverage: CoverageReport = api.get("/v1/coverage", &of_time).await?;
-    let limit = LONGEST.to_string();
-    let parameters =
-        [("sort", Some("outdated")), ("tagged", Some("true")), ("limit", Some(&limit)), of_time[0]];
+pub(super) async fn overview(api: Asking) -> Shown {
+    api.only(&[])?;
+    let nothing: [(&str, &str); 0] = [];
+    let classes: List<ClassItem> = api.get("/v1/classes", &nothing).await?;
+    let coverage: CoverageReport = api.get("/v1/coverage", &nothing).await?;
+    let parameters = [("sort", "outdated"), ("tagged", "true"), ("limit", LONGEST)];
     let longest: List<ImageItem> = api.get("/v1/images", &parameters).await?;
-    let content = shown(&classes.items, &coverage, &longest.items, at.as_deref(), Timestamp::now());
-    Ok(api.view("Overview".to_owned(), at.as_deref(), content))
+    let content = shown(&classes.items, &coverage, &longest.items, api.look());
+    Ok(api.view("Overview".to_owned(), content))
 }
 
-fn shown(
-    classes: &[ClassItem],
-    coverage: &CoverageReport,
-    longest: &[ImageItem],
-    at: Option<&str>,
-    now: Timestamp,
-) -> Markup {
+fn shown(classes: &[ClassItem], coverage: &CoverageReport, longest: &[ImageItem], look: &Look) -> Markup {
     let outdated: u64 = classes.iter().map(|class| class.status.outdated).sum();
-    let axis = Axis::of(classes.iter().map(|class| &class.status), now);
-    let (from, to) = axis.ends();
+    let axis = Axis::of(classes.iter().map(|class| &class.status), look.now());
     let mut by_outdated: Vec<&ClassItem> = classes.iter().collect();
     by_outdated.sort_by_key(|class| std::cmp::Reverse(class.status.outdated));
     html! {
@@ -56,31 +46,31 @@ fn shown(
         } @else {
             div.scroll { table {
                 thead { tr {
-                    th { "Class" } th.wide { "Versions from " (ago(from, now)) " to " @if to < now { (ago(to, now)) } @else { "now" } } th { "Moved" }
+                    th { "Class" } th.wide { "Versions" @if let Some((from, to)) = axis.ends() { " from " (look.ago(from)) " to " @if to < look.now() { (look.ago(to)) } @else { "now" } } }
                     th.number { "Members" } th.number { "Outdated" } th { "Tags on old versions" }
                 } }
-                tbody { @for item in by_outdated { (row(item, axis, at, now)) } }
+                tbody { @for item in by_outdated { (row(item, axis, look)) } }
             } }
         }
         @if !longest.is_empty() {
             h2 { "Outdated for longest, with a tag" }
-            (image_rows(longest, at, now))
-            p { a href=(href("/images", &[("sort", Some("outdated")), ("tagged", Some("true")), ("at", at)])) { "All of them" } }
+            (image_rows(longest, look))
+            p { a href=(look.href("/images", &[("sort", "outdated"), ("tagged", "true")])) { "All of them" } }
         }
     }
 }
 
-fn row(item: &ClassItem, axis: Axis, at: Option<&str>, now: Timestamp) -> Markup {
+fn row(item: &ClassItem, axis: Axis, look: &Look) -> Markup {
     let (name, status) = (&item.metadata.name, &item.status);
     let problem = status.conditions.iter().find(|condition| condition.status != "True");
     html! {
         tr {
-            td { (class(name, at)) @if let Some(problem) = problem { br; span.outdated { bdi { (problem.message) } } } }
-            td { (drawing(status, axis)) }
-            td { @if let Some(since) = status.current.as_ref().and_then(|current| current.since) { (ago(since, now)) } }
+            td { (class(name, look)) @if let Some(problem) = problem { br; span.outdated { bdi { (problem.message) } } } }
+            td { (drawing(status, axis, look)) }
+            td { (moved(status, look)) }
             td.number { (status.members) }
             td.number.outdated[status.outdated > 0] { (status.outdated) }
-            td { a href=(href("/tags", &[("class", Some(name)), ("state", Some("outdated")), ("at", at)])) title=(many(status.outdated, "outdated image")) { "Show" } }
+            td { a href=(look.href("/tags", &[("class", name), ("state", "outdated")])) title=(many(status.outdated, "outdated image")) { "Show" } }
         }
     }
 }

@@ -1,9 +1,13 @@
 // What the page can do beyond HTML: a key for the search, and a sign when what is shown has changed or the connection is
 // lost. Nothing that somebody reads is moved: whoever wants to see the change loads the page again.
 
-const EVERY = 5000;
+const PAUSE = 5000;
+const PATIENCE = 10000;
 const news = document.getElementById("news");
 const search = document.getElementById("q");
+const shown = document.documentElement.dataset.tag;
+const parameters = new URLSearchParams(location.search);
+const loaded = Date.now();
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select, textarea");
@@ -15,40 +19,50 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-const shown = document.documentElement.dataset.tag;
-let since = Date.now();
-
-function tell(text, again) {
+// The same words are not said again: they would be read out again, and a link in them would lose the focus.
+let told = "";
+function tell(text, canShow = false) {
+  if (text === told) return;
+  told = text;
   news.replaceChildren(text);
-  if (again) {
-    const link = document.createElement("a");
-    link.href = location.href;
-    link.textContent = "Show it";
-    news.append(" ", link);
+  if (canShow) {
+    const button = document.createElement("button");
+    button.textContent = "Show it";
+    button.addEventListener("click", () => location.reload());
+    news.append(" ", button);
   }
-  news.hidden = text === "";
 }
 
+function ask(address) {
+  return fetch(address, { cache: "no-cache", signal: AbortSignal.timeout(PATIENCE) });
+}
+
+// The state of the index costs little to ask for; only if it has changed is the view asked for again.
+let state = null;
 async function look() {
   try {
-    const answer = await fetch(location.href, { cache: "no-cache", headers: { accept: "text/html" } });
-    const tag = answer.headers.get("etag");
-    await answer.body?.cancel();
-    since = Date.now();
-    if (!answer.ok) {
-      tell(`clade answers ${answer.status}: what is shown may be old.`, false);
-    } else if (tag !== shown) {
-      tell("There is something new.", true);
-    } else {
-      tell("", false);
+    const index = await ask("/v1/groups");
+    const now = index.headers.get("etag");
+    if (index.ok && now !== null && now === state) return;
+    const view = await ask(location.href);
+    await view.text();
+    if (!view.ok) {
+      tell(`clade answers ${view.status}: what is shown may be old.`);
+      return;
     }
+    state = now;
+    if (view.headers.get("etag") === shown) tell("");
+    else tell("There is something new.", true);
   } catch {
-    const seconds = Math.round((Date.now() - since) / 1000);
-    tell(`The connection to clade is lost; what is shown is ${seconds} s old.`, false);
+    state = null;
+    tell(`The connection to clade is lost. What is shown is of ${new Date(loaded).toLocaleTimeString()}.`);
   }
 }
 
-// The past does not change, and a problem has no tag.
-if (shown && !new URLSearchParams(location.search).get("at")) {
-  setInterval(() => document.visibilityState === "visible" && look(), EVERY);
+async function follow() {
+  if (document.visibilityState === "visible") await look();
+  setTimeout(follow, PAUSE);
 }
+
+// The past does not change, the place of a page in a list expires, and a problem has no tag.
+if (shown && !parameters.get("at") && !parameters.get("continue")) setTimeout(follow, PAUSE);

@@ -2,20 +2,15 @@
 
 use maud::{Markup, html};
 
-use crate::oci::{Digest, Timestamp};
-
-/// A time as a span before now, with the exact one in its title.
-pub(super) fn ago(time: Timestamp, now: Timestamp) -> Markup {
-    let exact = time.to_string();
-    html! { time datetime=(exact) title=(exact) { (span(now.as_second() - time.as_second())) " ago" } }
-}
+use super::look::Look;
+use crate::oci::Digest;
 
 /// A span of time in the largest unit of which it has two.
 pub(super) fn span(seconds: i64) -> String {
     const UNITS: [(i64, &str); 5] =
         [(365 * 86_400, "year"), (30 * 86_400, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute")];
-    let unit =
-        UNITS.into_iter().find(|(length, name)| seconds >= length * if *name == "minute" { 1 } else { 2 });
+    let is_long = |(length, name): &(i64, &str)| seconds >= length * if *name == "minute" { 1 } else { 2 };
+    let unit = UNITS.into_iter().find(is_long);
     unit.map_or_else(|| "a moment".to_owned(), |(length, unit)| many((seconds / length).unsigned_abs(), unit))
 }
 
@@ -26,38 +21,29 @@ pub(super) fn many(number: u64, noun: &str) -> String {
 }
 
 /// A digest by its beginning, as a link to its explanation.
-pub(super) fn image(digest: &Digest, at: Option<&str>) -> Markup {
+pub(super) fn image(digest: &Digest, look: &Look) -> Markup {
     let text = digest.to_string();
-    html! { a.digest href=(href("/explain", &[("ref", Some(&text)), ("at", at)])) title=(text) { (digest.short()) } }
+    html! { a.digest href=(look.href("/explain", &[("ref", &text)])) title=(text) { (digest.short()) } }
 }
 
-/// A name that a stranger has chosen: its direction of writing ends with it.
+/// A text that a stranger has chosen: its direction of writing ends with it.
 pub(super) fn name(text: &str) -> Markup {
     html! { bdi title=(text) { (text) } }
 }
 
 /// A tag as a link to the explanation of its images.
-pub(super) fn tag(full: &str, at: Option<&str>) -> Markup {
-    html! { a href=(href("/explain", &[("ref", Some(full)), ("at", at)])) { (name(full)) } }
+pub(super) fn tag(full: &str, look: &Look) -> Markup {
+    html! { a href=(look.href("/explain", &[("ref", full)])) { (name(full)) } }
 }
 
-/// The address of a view.
-pub(super) fn href(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
-    let given: Vec<(&str, &str)> =
-        parameters.iter().filter_map(|(name, value)| Some((*name, (*value)?))).collect();
-    // Pairs of strings can always be written.
-    let query = serde_urlencoded::to_string(given).unwrap_or_default();
-    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
-}
-
-/// The address of the view of a class.
-pub(super) fn class_href(class: &str, at: Option<&str>) -> String {
-    href(&format!("/classes/{}", in_path(class)), &[("at", at)])
+/// The path of the view of a class.
+pub(super) fn class_path(class: &str) -> String {
+    format!("/classes/{}", in_path(class))
 }
 
 /// A class as a link.
-pub(super) fn class(class: &str, at: Option<&str>) -> Markup {
-    html! { a href=(class_href(class, at)) { (name(class)) } }
+pub(super) fn class(class: &str, look: &Look) -> Markup {
+    html! { a href=(look.href(&class_path(class), &[])) { (name(class)) } }
 }
 
 /// A text as one part of a path.
@@ -93,8 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_what_is_given_and_every_name_is_one_part_of_it() {
-        assert_eq!(href("/tags", &[("class", Some("a b")), ("at", None)]), "/tags?class=a+b");
-        assert_eq!(class_href("a/b?", None), "/classes/a%2Fb%3F");
+    fn every_name_is_one_part_of_a_path() {
+        assert_eq!(class_path("a/b?"), "/classes/a%2Fb%3F");
     }
 }

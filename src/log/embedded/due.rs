@@ -8,7 +8,7 @@ use crate::log::TopicPartition;
 
 /// Time after which a partition is compacted again whose replaced records were too young to be removed, in milliseconds.
 const AGAIN: i64 = 24 * 60 * 60 * 1_000;
-/// The same for a partition that another process may have left so.
+/// The same for a partition that another process may have left so, and after a failure.
 const FIRST: i64 = 60 * 60 * 1_000;
 
 /// The partitions to compact.
@@ -32,9 +32,9 @@ impl Due {
         self.now.extend(partitions);
     }
 
-    /// Returns `true` if a partition is due that need not wait for its time.
-    pub(super) fn is_any(&self) -> bool {
-        !self.now.is_empty()
+    /// Returns `true` if a partition is due.
+    pub(super) fn is_any(&self, now: i64) -> bool {
+        !self.now.is_empty() || self.later.values().any(|time| *time <= now)
     }
 
     /// Takes a partition that is due.
@@ -43,6 +43,11 @@ impl Due {
         let of = self.now.pop_first().or(in_time)?;
         self.later.remove(&of);
         Some(of)
+    }
+
+    /// A compaction has failed.
+    pub(super) fn failed(&mut self, of: TopicPartition, now: i64) {
+        self.later.insert(of, now + FIRST);
     }
 
     /// A compaction has spared so many records that were replaced.
@@ -65,12 +70,14 @@ mod tests {
     fn a_partition_whose_replaced_records_were_too_young_comes_again_after_a_day() {
         let mut due = Due::default();
         due.add([IMAGES, STATES]);
-        assert!(due.is_any());
+        assert!(due.is_any(0));
         let taken = [due.take(0), due.take(0), due.take(0)];
         assert_eq!(taken, [Some(IMAGES), Some(STATES), None]);
         due.compacted(IMAGES, WORTHWHILE, 0);
         due.compacted(STATES, WORTHWHILE - 1, 0);
         assert_eq!([due.take(AGAIN - 1), due.take(AGAIN), due.take(2 * AGAIN)], [None, Some(IMAGES), None]);
+        due.failed(IMAGES, 0);
+        assert!(!due.is_any(FIRST - 1) && due.is_any(FIRST), "a failure is tried again");
     }
 
     #[test]
@@ -79,7 +86,7 @@ mod tests {
         let small = TopicPartition { partition: 1, ..IMAGES };
         let mut due =
             Due::of(&[(IMAGES, extent(WORTHWHILE)), (small, extent(9)), (STATES, extent(WORTHWHILE))], 0);
-        assert!(!due.is_any());
+        assert!(!due.is_any(0) && due.is_any(FIRST));
         assert_eq!([due.take(FIRST - 1), due.take(FIRST), due.take(FIRST)], [None, Some(IMAGES), None]);
     }
 }

@@ -65,11 +65,10 @@ pub(super) struct WriterThread {
 impl WriterThread {
     pub(super) fn run(mut self) {
         loop {
-            let first = match self.requests.recv_timeout(Duration::from_millis(if self.due.is_any() {
-                5
-            } else {
-                60_000
-            })) {
+            let first = match self
+                .requests
+                .recv_timeout(Duration::from_millis(if self.due.is_any((self.clock)()) { 5 } else { 60_000 }))
+            {
                 Ok(request) => request,
                 Err(RecvTimeoutError::Timeout) => {
                     self.compact_one();
@@ -105,7 +104,10 @@ impl WriterThread {
         let Some(partition) = self.due.take(now) else { return };
         match compaction::compact(&self.shared.store, partition, now) {
             Ok(spared) => self.due.compacted(partition, spared, now),
-            Err(error) => tracing::warn!(%partition, %error, "compaction failed"),
+            Err(error) => {
+                tracing::warn!(%partition, %error, "compaction failed");
+                self.due.failed(partition, now);
+            }
         }
     }
 

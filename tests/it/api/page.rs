@@ -7,7 +7,7 @@ use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
 use clade::api::{Router, page};
 
 use super::{api_of, ask};
-use crate::support::World;
+use crate::support::{World, digest};
 
 /// A repository of somebody who tries what a name can do.
 const HOSTILE: &str = "<script>alert(1)</script>\"'&/\u{202e}app";
@@ -103,10 +103,25 @@ async fn a_search_leads_to_what_it_names_or_to_what_may_be_meant() {
         let found = ask(&page, &format!("/search?q={asked}"), &[]).await;
         assert!(found.status == StatusCode::SEE_OTHER && found.header(LOCATION).starts_with(there));
     }
+    let chain = digest("A");
+    let found = ask(&page, &format!("/search?q={chain}"), &[]).await;
+    assert!(found.header(LOCATION).starts_with("/images?ref="), "all images that contain the chain");
+    let (_, images) = shown(&page, found.header(LOCATION)).await;
+    assert!(images.contains("shop/app:latest"));
+    assert_eq!(ask(&page, "/search?q=", &[]).await.header(LOCATION), "/");
     let (_, tags) = shown(&page, "/search?q=shop").await;
     assert!(tags.contains("shop/app:latest"), "{tags}");
     let (status, nothing) = shown(&page, "/search?q=sohp/app:latest").await;
     assert!(status == StatusCode::OK && nothing.contains("not found"), "{nothing}");
+}
+
+#[tokio::test]
+async fn a_table_has_at_most_so_many_rows_and_keeps_what_its_form_does_not_show() {
+    let page = page_of(&world());
+    let (_, body) = shown(&page, "/images?limit=1000000&createdBefore=30d").await;
+    assert!(body.contains(r#"<input type="hidden" name="createdBefore" value="30d">"#), "{body}");
+    let (status, body) = shown(&page, "/images?limit=many").await;
+    assert!(status == StatusCode::BAD_REQUEST && body.contains("limit"), "{body}");
 }
 
 #[tokio::test]
@@ -150,6 +165,12 @@ async fn a_parameter_that_no_view_has_is_refused_with_its_name() {
     let page = page_of(&world());
     let (status, body) = shown(&page, "/tags?clas=rhel7").await;
     assert!(status == StatusCode::BAD_REQUEST && body.contains("clas"), "{status} {body}");
+    for (path, told) in
+        [("/?x=1", "x"), ("/explain", "ref"), ("/search?p=1", "p"), ("/classes/rhel7?limit=1", "limit")]
+    {
+        let (status, body) = shown(&page, path).await;
+        assert!(status == StatusCode::BAD_REQUEST && body.contains(&format!("`{told}`")), "{path}: {body}");
+    }
     let (status, body) = shown(&page, "/classes/rhel8").await;
     assert!(status == StatusCode::NOT_FOUND && body.contains("rhel7"), "{status} {body}");
 }
