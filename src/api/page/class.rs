@@ -40,7 +40,7 @@ fn shown(item: &ClassItem, usage: Usage, outdated: &[TagItem], look: &Look) -> M
     };
     html! {
         h1 { "Class " (name(class)) }
-        p { "It follows " bdi { code { (item.spec.from.name) } }
+        p { "It follows " bdi { code { @if let Some(namespace) = &item.spec.from.namespace { (namespace) "/" } (item.spec.from.name) } }
             @for condition in &status.conditions { "; " (condition.kind) ": " (condition.status) " (" bdi { (condition.message) } ")" } "." }
         ul.figures {
             li { b { (status.members) } a href=(of_class("/images", None)) { "images" } }

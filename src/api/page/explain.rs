@@ -7,7 +7,8 @@ use super::asking::Asking;
 use super::frame::Failed;
 use super::look::Look;
 use super::stack::stack;
-use super::text::{class, image, many, name, tag};
+use super::text::{class, image, name, tag};
+use super::words::many;
 use crate::query::answer::{ClassStanding, Explanation, List};
 use crate::record::State;
 

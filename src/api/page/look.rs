@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::text::span;
+use super::words::span;
 use crate::oci::Timestamp;
 use crate::oci::time::moment;
 

@@ -20,6 +20,7 @@ mod stack;
 mod tables;
 mod text;
 mod timeline;
+mod words;
 
 use axum::Router;
 use axum::middleware::map_response;

@@ -6,8 +6,9 @@ use super::Shown;
 use super::asking::Asking;
 use super::look::Look;
 use super::tables::image_rows;
-use super::text::{class, many};
+use super::text::class;
 use super::timeline::{Axis, drawing, moved};
+use super::words::many;
 use crate::query::answer::{ClassItem, CoverageReport, ImageItem, List};
 
 /// Images in the list of those that are outdated for longest.
@@ -46,7 +47,9 @@ fn shown(classes: &[ClassItem], coverage: &CoverageReport, longest: &[ImageItem]
         } @else {
             div.scroll { table {
                 thead { tr {
-                    th { "Class" } th.wide { "Versions" @if let Some((from, to)) = axis.ends() { " from " (look.ago(from)) " to " @if to < look.now() { (look.ago(to)) } @else { "now" } } }
+                    th { "Class" }
+                    th.wide { "Versions" @if let Some((from, to)) = axis.ends() { " from " (look.ago(from)) " to " @if to < look.now() { (look.ago(to)) } @else { "now" } } }
+                    th { "Moved" }
                     th.number { "Members" } th.number { "Outdated" } th { "Tags on old versions" }
                 } }
                 tbody { @for item in by_outdated { (row(item, axis, look)) } }

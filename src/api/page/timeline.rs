@@ -4,7 +4,7 @@ use itertools::Itertools as _;
 use maud::{Markup, html};
 
 use super::look::Look;
-use super::text::many;
+use super::words::many;
 use crate::oci::Timestamp;
 use crate::query::answer::{ClassStatus, VersionItem};
 

@@ -63,6 +63,13 @@ async fn every_link_of_the_page_leads_to_a_view_that_is_there() {
     while let Some(path) = waiting.pop_front() {
         let (status, body) = shown(&page, &path).await;
         assert!(matches!(status, StatusCode::OK | StatusCode::SEE_OTHER), "{path}: {status} {body}");
+        for table in body.split("<table>").skip(1) {
+            let cells = |part: &str, cell: &str| part.split("</tr>").next().unwrap().matches(cell).count();
+            let (head, rows) = table.split_once("<tbody>").unwrap();
+            let (columns, row) = (cells(head, "<th"), cells(rows, "<td"));
+            // The row of the head counts itself: <thead> begins as <th.
+            assert!(row == 0 || columns == row + 1, "{path}: {columns} heads, {row} cells");
+        }
         views.insert(path.split(['?', '%']).next().unwrap().to_owned());
         waiting.extend(links(&body).into_iter().filter(|link| known.insert(link.clone())));
     }
