@@ -25,7 +25,8 @@ look() {
   command -v curl >/dev/null || lacks curl curl
   command -v node >/dev/null || lacks nodejs node
   command -v npm >/dev/null || lacks npm npm
-  command -v chromium >/dev/null || lacks chromium "chromium, a browser,"
+  # Without a font nothing on a page has its size.
+  command -v chromium >/dev/null || { lacks chromium "chromium, a browser,"; packages+=(fonts-dejavu-core); }
   command -v kcat >/dev/null || lacks kcat kcat
   command -v openssl >/dev/null || lacks openssl openssl
   command -v etcd >/dev/null || lacks etcd-server "etcd, which Kubernetes keeps its objects in,"

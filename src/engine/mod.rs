@@ -222,7 +222,6 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.pasts.stop();
         // All are stopped at once; each is waited for as it is dropped.
         self.processors.iter().for_each(Supervised::stop);
     }

@@ -68,6 +68,7 @@ impl From<LogError> for PastError {
 pub(super) struct Pasts {
     log: SharedLog,
     stop: AtomicBool,
+    /// Held while the log is read: nobody else may read another past then. The API lets one question in at a time.
     kept: Mutex<Option<Kept>>,
 }
 

@@ -49,7 +49,7 @@ pub(super) fn rebuilds(
     })
 }
 
-/// Ends what only an answer waits for, when the services end.
+/// Ends the reading of a past when the services end: the answer that waits for it holds the engine.
 struct Stopping(Arc<Engine>);
 
 impl Drop for Stopping {

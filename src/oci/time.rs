@@ -16,6 +16,12 @@ pub fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
     text.parse().ok().or_else(|| now.checked_sub(duration(text)?).ok())
 }
 
+/// Reads a time in the past, or the span of time since then. A span is counted from the beginning of the present minute, so that
+/// several questions about it are about one time.
+pub fn past(text: &str, now: Timestamp) -> Option<Timestamp> {
+    moment(text, Timestamp::from_second(now.as_second() / 60 * 60).unwrap_or(now))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

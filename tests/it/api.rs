@@ -60,13 +60,12 @@ impl Asked {
 }
 
 fn api_of(world: &World) -> Router {
+    api_with(world, Access::default())
+}
+
+fn api_with(world: &World, access: Access) -> Router {
     let shown = Shown { view: Arc::clone(&world.view), log: SharedLog::clone(&world.log) };
-    router(&Api {
-        ask: Some(Arc::new(shown)),
-        declare: Err("not here"),
-        command: None,
-        access: Access::default(),
-    })
+    router(&Api { ask: Some(Arc::new(shown)), declare: Err("not here"), command: None, access })
 }
 
 async fn ask(api: &Router, path: &str, headers: &[(&str, &str)]) -> Asked {

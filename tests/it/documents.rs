@@ -6,11 +6,11 @@ use std::path::Path;
 
 mod commands;
 mod examples;
-mod help;
+pub(crate) mod help;
 mod lines;
 mod links;
 pub(crate) mod markdown;
-mod reference;
+pub(crate) mod reference;
 
 use markdown::{Document, documents};
 

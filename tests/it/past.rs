@@ -209,7 +209,7 @@ async fn the_api_answers_about_a_time_in_pages_and_says_what_it_cannot_answer() 
         (format!("/v1/images?at={then}"), "application/x-ndjson", 400, "of the present"),
         (format!("/v1/images?at={then}&watch=true"), json, 400, "the past does not change"),
         ("/v1/images?at=2999-01-01T00:00:00Z".to_owned(), json, 400, "is not over"),
-        ("/v1/images?at=0s&limit=1".to_owned(), json, 410, "nothing was on the log yet"),
+        ("/v1/images?at=1h&limit=1".to_owned(), json, 410, "nothing was on the log yet"),
         ("/v1/usage?class=x&at=900d".to_owned(), json, 410, "nothing was on the log yet"),
         ("/v1/explain?ref=x&at=then".to_owned(), json, 400, "write a time"),
         (format!("/v1/lineage?at={then}"), json, 400, "unknown field `at`"),

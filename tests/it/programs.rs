@@ -1,11 +1,12 @@
 //! Programs of others that ask: the requests that documents show, what stock tools make of the API's description, and a
 //! browser.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
+use crate::documents::help::clade;
 use crate::documents::markdown::documents;
+use crate::documents::reference::Running;
 
 /// The address that documents name.
 const ADDRESS: &str = "http://127.0.0.1:7878";
@@ -13,32 +14,16 @@ const ADDRESS: &str = "http://127.0.0.1:7878";
 /// `clade run` on the demo's data.
 struct Demo {
     dir: tempfile::TempDir,
-    run: Child,
-    url: String,
+    running: Running,
 }
 
 impl Demo {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let clade = |command: &str| {
-            let mut clade = Command::new(env!("CARGO_BIN_EXE_clade"));
-            clade.args([command, "--data-dir"]).arg(dir.path()).env("NO_COLOR", "1");
-            clade
-        };
-        let made = clade("demo").output().unwrap();
+        let made = clade(&["demo", "--data-dir", dir.path().to_str().unwrap()]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let mut run = clade("run").args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut url = String::new();
-        BufReader::new(run.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        assert!(url.starts_with("http://"), "clade run has ended: {url:?}");
-        Self { dir, run, url: url.trim().to_owned() }
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.run.kill();
-        let _ = self.run.wait();
+        let running = Running::start(dir.path(), &["--listen", "127.0.0.1:0"]);
+        Self { dir, running }
     }
 }
 
@@ -66,7 +51,7 @@ fn the_requests_that_documents_show_are_answered_as_they_show() {
     for document in documents() {
         for block in document.blocks().iter().filter(|block| block.language == "shell-session") {
             for (command, output) in commands(&block.text) {
-                let there = command.replace(ADDRESS, &demo.url);
+                let there = command.replace(ADDRESS, &demo.running.url);
                 assert!(there != command, "{}: {command} asks nobody", document.name);
                 let run = Command::new("bash").args(["-c", &there]).output().unwrap();
                 assert!(
@@ -88,7 +73,7 @@ fn the_requests_that_documents_show_are_answered_as_they_show() {
 fn answers_are_as_the_description_says_and_a_generated_client_lists_pages_and_watches() {
     let demo = Demo::start();
     let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/check.sh");
-    let checked = Command::new(check).arg(&demo.url).output().unwrap();
+    let checked = Command::new(check).arg(&demo.running.url).output().unwrap();
     let told = String::from_utf8_lossy(&checked.stdout);
     assert!(checked.status.success(), "{told}{}", String::from_utf8_lossy(&checked.stderr));
     assert!(told.contains("the generated client has listed"), "{told}");
@@ -100,7 +85,8 @@ fn the_page_can_be_read_searched_and_followed_in_a_browser() {
     let demo = Demo::start();
     let look = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/look.sh");
     let mut look = Command::new(look);
-    let looked = look.args([&demo.url, env!("CARGO_BIN_EXE_clade")]).arg(demo.dir.path()).output().unwrap();
+    let looked =
+        look.args([&demo.running.url, env!("CARGO_BIN_EXE_clade")]).arg(demo.dir.path()).output().unwrap();
     let told = String::from_utf8_lossy(&looked.stdout);
     assert!(looked.status.success(), "{told}{}", String::from_utf8_lossy(&looked.stderr));
     assert!(told.contains("looked at 7 views"), "{told}");

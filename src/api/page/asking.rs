@@ -24,6 +24,9 @@ use crate::oci::{Digest, Timestamp};
 /// Bytes of an answer, at most. A view asks for pages.
 const LONGEST: usize = 8 << 20;
 
+/// The parameters of a question that has none.
+pub(super) const NOTHING: [(&str, &str); 0] = [];
+
 /// The API, as whoever looks at a view may ask it.
 pub(super) struct Asking {
     api: Router,

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::words::span;
 use crate::oci::Timestamp;
-use crate::oci::time::moment;
+use crate::oci::time::past;
 
 /// The address of a view.
 #[derive(Debug, Clone)]
@@ -21,8 +21,7 @@ pub(super) struct Look {
 impl Look {
     /// A span since then becomes a time here: each question of a view is about the same one.
     pub(super) fn new(path: &str, mut given: BTreeMap<String, String>, present: Timestamp) -> Self {
-        let minute = Timestamp::from_second(present.as_second() / 60 * 60).unwrap_or(present);
-        let at = given.get("at").and_then(|text| moment(text, minute));
+        let at = given.get("at").and_then(|text| past(text, present));
         if let Some(at) = at {
             given.insert("at".to_owned(), at.to_string());
         }
@@ -74,7 +73,7 @@ impl Look {
         address(&self.path, kept.filter(|(name, _)| !["at", "continue"].contains(name)))
     }
 
-    /// The parameters of this view as fields of a form that nobody sees, but for those that the form has and the page.
+    /// The parameters of this view as hidden fields of a form: without those that the form shows, and from the first page on.
     pub(super) fn hidden(&self, has: impl Fn(&str) -> bool) -> Markup {
         html! {
             @for (name, value) in &self.given {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::Shown;
-use super::asking::Asking;
+use super::asking::{Asking, NOTHING};
 use super::look::Look;
 use super::tables::image_rows;
 use super::text::class;
@@ -16,9 +16,8 @@ const LONGEST: &str = "10";
 
 pub(super) async fn overview(api: Asking) -> Shown {
     api.only(&[])?;
-    let nothing: [(&str, &str); 0] = [];
-    let classes: List<ClassItem> = api.get("/v1/classes", &nothing).await?;
-    let coverage: CoverageReport = api.get("/v1/coverage", &nothing).await?;
+    let classes: List<ClassItem> = api.get("/v1/classes", &NOTHING).await?;
+    let coverage: CoverageReport = api.get("/v1/coverage", &NOTHING).await?;
     let parameters = [("sort", "outdated"), ("tagged", "true"), ("limit", LONGEST)];
     let longest: List<ImageItem> = api.get("/v1/images", &parameters).await?;
     let content = shown(&classes.items, &coverage, &longest.items, api.look());

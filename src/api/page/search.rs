@@ -4,7 +4,7 @@ use axum::response::{IntoResponse as _, Redirect};
 use maud::html;
 
 use super::Answer;
-use super::asking::Asking;
+use super::asking::{Asking, NOTHING};
 use super::frame::Failed;
 use super::tables::tag_rows;
 use super::text::{class_path, name};
@@ -19,8 +19,7 @@ pub(super) async fn search(api: Asking) -> Answer {
     let Some(q) = look.get("q").map(|q| q.trim().to_owned()).filter(|q| !q.is_empty()) else {
         return Ok(Redirect::to(&look.href("/", &[])).into_response());
     };
-    let nothing: [(&str, &str); 0] = [];
-    let classes: List<ClassItem> = api.get("/v1/classes", &nothing).await?;
+    let classes: List<ClassItem> = api.get("/v1/classes", &NOTHING).await?;
     if classes.items.iter().any(|class| class.metadata.name == q) {
         return Ok(Redirect::to(&look.href(&class_path(&q), &[])).into_response());
     }

@@ -62,15 +62,12 @@ impl ListRequest {
         if wants_lines {
             return lines::stream(asked, listing, list).await;
         }
-        let limits = Arc::clone(&asked.limits);
         let asked = Asked { at: listing.at, ..asked };
-        let gate = asked.gate(&limits, gate(&limits));
-        let answer = move || {
-            let query = asked.query()?;
+        let answer = move |query: Query| {
             let version = query.resource_version();
             listing.listed(list(query, &listing.filter, &listing.page)?, version)
         };
-        limits.answer(gate, answer).await
+        asked.at_gate(gate, answer).await
     }
 
     fn reference(&self) -> String {

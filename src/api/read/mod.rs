@@ -71,11 +71,6 @@ impl Asked {
         Ok(Query::new(snapshot))
     }
 
-    /// The gate for a question: this one, or the one for questions about the past.
-    fn gate<'a>(&self, limits: &'a Limits, of_present: &'a Gate) -> &'a Gate {
-        if self.at.is_some() { &limits.pasts } else { of_present }
-    }
-
     /// The metadata of an answer from this query.
     fn metadata(&self, query: &Query) -> ListMetadata {
         ListMetadata { resource_version: query.resource_version(), at: self.at, ..ListMetadata::default() }
@@ -86,9 +81,7 @@ impl Asked {
         self,
         question: impl FnOnce(Query) -> Result<T, E> + Send + 'static,
     ) -> Answer {
-        let limits = Arc::clone(&self.limits);
-        let gate = self.gate(&limits, &limits.questions);
-        limits.answer(gate, move || question(self.query()?).map_err(E::into)).await
+        self.at_gate(|limits| &limits.questions, question).await
     }
 
     /// Answers a question that may keep a core busy.
@@ -96,8 +89,16 @@ impl Asked {
         self,
         question: impl FnOnce(Query) -> Result<T, E> + Send + 'static,
     ) -> Answer {
+        self.at_gate(|limits| &limits.lists, question).await
+    }
+
+    async fn at_gate<T: Serialize, E: Into<ApiError> + Send + 'static>(
+        self,
+        of_present: fn(&Limits) -> &Gate,
+        question: impl FnOnce(Query) -> Result<T, E> + Send + 'static,
+    ) -> Answer {
         let limits = Arc::clone(&self.limits);
-        let gate = self.gate(&limits, &limits.lists);
+        let gate = if self.at.is_some() { &limits.pasts } else { of_present(&limits) };
         limits.answer(gate, move || question(self.query()?).map_err(E::into)).await
     }
 }

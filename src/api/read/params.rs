@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::ApiError;
-use crate::oci::time::{duration, moment};
+use crate::oci::time::{self, duration};
 use crate::oci::{Digest, Timestamp};
 use crate::query::answer::ListMetadata;
 use crate::query::{Filter, Items, Listed, Page, Sort, Token};
@@ -70,20 +70,20 @@ pub(super) struct Listing {
     pub(super) at: Option<Timestamp>,
 }
 
-/// The past that the parameter `at` names. A span is counted from the present minute, so that several questions about it
-/// are about one time.
+/// The past that the parameter `at` names.
 pub(super) fn past(text: &str, now: Timestamp) -> Result<Timestamp, ApiError> {
-    let minute = Timestamp::from_second(now.as_second() / 60 * 60).unwrap_or(now);
-    time_of("at", text, minute)
+    time::past(text, now).ok_or_else(|| unclear("at", text))
 }
 
 /// The time that a parameter names.
-pub(super) fn time_of(name: &str, text: &str, now: Timestamp) -> Result<Timestamp, ApiError> {
-    moment(text, now).ok_or_else(|| {
-        ApiError::invalid(format!(
-            "{name} {text:?}: write a time (2026-01-31T00:00:00Z) or the time since then (30d)"
-        ))
-    })
+fn time_of(name: &str, text: &str, now: Timestamp) -> Result<Timestamp, ApiError> {
+    time::moment(text, now).ok_or_else(|| unclear(name, text))
+}
+
+fn unclear(name: &str, text: &str) -> ApiError {
+    ApiError::invalid(format!(
+        "{name} {text:?}: write a time (2026-01-31T00:00:00Z) or the time since then (30d)"
+    ))
 }
 
 impl ListParams {

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use crate::cli::template::{Columns, Template};
 use crate::oci::Timestamp;
-use crate::oci::time::{duration, moment};
+use crate::oci::time::{duration, past};
 
 /// The formats of answers.
 #[derive(Debug, Clone, Default)]
@@ -164,7 +164,7 @@ impl FilterArgs {
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(in crate::cli) struct TimeArgs {
     /// As clade knew it at this time (2026-01-31T00:00:00Z), or so long ago (7d)
-    #[arg(long, value_name = "TIME", value_parser = past)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub(in crate::cli) at: Option<Timestamp>,
 }
 
@@ -177,8 +177,8 @@ impl TimeArgs {
     }
 }
 
-fn past(text: &str) -> Result<Timestamp, String> {
-    moment(text, Timestamp::now())
+fn time(text: &str) -> Result<Timestamp, String> {
+    past(text, Timestamp::now())
         .ok_or_else(|| "write a time (2026-01-31T00:00:00Z) or the time since then (7d)".to_owned())
 }
 

@@ -121,12 +121,9 @@ fn old_records(read: &ReadTransaction, partition: TopicPartition, now: i64) -> R
             spared += u64::from(last.contains_key(&hash) || !young.insert(hash));
             return Ok(ControlFlow::Continue(()));
         }
-        let is_droppable = record.value.is_none() && is_past;
-        if let Some((before, _)) = last.insert(hash, (offset, is_droppable)) {
-            old.push(before);
-            // A reader may have passed the record and not come to its tombstone yet: that stays until the next time.
-            last.insert(hash, (offset, false));
-        }
+        // A reader may have passed a record and not come to its tombstone yet: that stays until the next time.
+        let is_droppable = record.value.is_none() && is_past && !last.contains_key(&hash);
+        old.extend(last.insert(hash, (offset, is_droppable)).map(|(before, _)| before));
         Ok(ControlFlow::Continue(()))
     })?;
     let live = extent::get(&read.open_table(EXTENTS)?, partition)?.live;

@@ -101,7 +101,7 @@ pub(super) fn refused(error: &KafkaError) -> LogError {
     LogError::Configuration(format!("the cluster did not answer about its topics: {error}"))
 }
 
-/// Refuses topics with settings that clade cannot run on. Settings that clade may not read count as those in `topics/`.
+/// Refuses topics with settings that clade cannot run on. Where clade may not read them, they count as [unknown](Kept::unknown).
 pub(super) fn agree(described: Result<Settings, Undescribed>, names: &Names) -> Result<Kept, LogError> {
     let settings = match described {
         Ok(settings) => settings,

@@ -1,12 +1,20 @@
 //! The page in front of the API: every link of it leads somewhere, and no name does more than look odd.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
-use axum::http::StatusCode;
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION};
-use clade::api::{Router, page};
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::header::{
+    AUTHORIZATION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, LOCATION, WWW_AUTHENTICATE,
+};
+use axum::http::{HeaderMap, Request, StatusCode};
+use clade::access::TokenFile;
+use clade::api::{Access, Router, page};
+use clade::oci::Digest;
 
-use super::{api_of, ask};
+use super::{answer, api_of, api_with, ask};
 use crate::support::{World, digest};
 
 /// A repository of somebody who tries what a name can do.
@@ -45,6 +53,39 @@ async fn shown(page: &Router, path: &str) -> (StatusCode, String) {
         }
     }
     (asked.status, body)
+}
+
+/// A request from another machine, with this token.
+async fn from_elsewhere(page: &Router, token: Option<&str>) -> (StatusCode, HeaderMap, String) {
+    let mut request = Request::get("/").header(HOST, "clade.example.com");
+    if let Some(token) = token {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let mut request = request.body(Body::empty()).unwrap();
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([203, 0, 113, 9], 4_000))));
+    let asked = answer(page, request).await;
+    (asked.status, asked.headers, String::from_utf8(asked.body).unwrap())
+}
+
+#[tokio::test]
+async fn the_page_shows_what_the_token_of_whoever_looks_may_read() {
+    let tokens = tempfile::NamedTempFile::new().unwrap();
+    let line = |name: &str, scope: &str| format!("{name} {} {scope}\n", Digest::of(name.as_bytes()));
+    std::fs::write(tokens.path(), line("reader", "read") + &line("commander", "command")).unwrap();
+    let authority = TokenFile::open(tokens.path().to_owned()).unwrap();
+    let api = api_with(&world(), Access(Some(Arc::new(authority))));
+    let page = page(api.clone()).merge(api);
+    let (status, _, body) = from_elsewhere(&page, Some("reader")).await;
+    assert!(status == StatusCode::OK && body.contains("rhel7"), "{status} {body}");
+    for (token, expected) in [
+        (None, StatusCode::UNAUTHORIZED),
+        (Some("invented"), StatusCode::UNAUTHORIZED),
+        (Some("commander"), StatusCode::FORBIDDEN),
+    ] {
+        let (status, headers, body) = from_elsewhere(&page, token).await;
+        assert!(status == expected && !body.contains("rhel7"), "{token:?}: {status} {body}");
+        assert_eq!(headers.contains_key(WWW_AUTHENTICATE), status == StatusCode::UNAUTHORIZED);
+    }
 }
 
 /// The addresses of a view, as a browser reads them.

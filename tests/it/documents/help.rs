@@ -10,7 +10,7 @@ pub(super) struct Help {
 }
 
 /// Returns the program without the variables of the environment that it would show or obey.
-pub(super) fn clade(arguments: &[&str]) -> Command {
+pub(crate) fn clade(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clade"));
     command.args(arguments).env_remove("COLUMNS");
     for (name, _) in std::env::vars_os() {

@@ -12,13 +12,13 @@ use super::markdown::files;
 use super::{document, expect, root};
 
 /// A process of `clade run` on a data directory.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
-    pub(super) url: String,
+    pub(crate) url: String,
 }
 
 impl Running {
-    pub(super) fn start(dir: &Path, arguments: &[&str]) -> Self {
+    pub(crate) fn start(dir: &Path, arguments: &[&str]) -> Self {
         let mut command = clade(&["run", "--data-dir", dir.to_str().unwrap()]);
         let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut url = String::new();
