@@ -109,6 +109,8 @@ mod topics;
 #[cfg(not(feature = "internals"))]
 mod view;
 #[cfg(not(feature = "internals"))]
+mod workload;
+#[cfg(not(feature = "internals"))]
 mod yaml;
 
 #[cfg(feature = "internals")]
@@ -171,5 +173,7 @@ pub mod telemetry;
 pub mod topics;
 #[cfg(feature = "internals")]
 pub mod view;
+#[cfg(feature = "internals")]
+pub mod workload;
 #[cfg(feature = "internals")]
 pub mod yaml;

@@ -9,6 +9,7 @@ use crate::oci::{Digest, Platform};
 use crate::record::catalog::ImageChain;
 use crate::record::{
     BuildConfigRecord, Claim, DeadLetterRecord, ImageRecord, StreamTag, TagImage, TagItem, Timestamp,
+    WorkloadRecord,
 };
 
 /// A fact that a source has observed.
@@ -51,6 +52,10 @@ pub enum Observation {
     BuildConfig(Box<BuildConfigRecord>),
     /// A BuildConfig that no longer exists, as `namespace/name`.
     BuildConfigGone(String),
+    /// A workload. Its `sequence` is ignored.
+    Workload(Box<WorkloadRecord>),
+    /// A workload that a source, given first, has no longer, by its key.
+    WorkloadGone(String, String),
     /// A class as it is declared in the source.
     Class(Box<ClassSpec>),
     /// The versions that a class had when clade last wrote the status of its object, or why one of them cannot be read. They
@@ -156,6 +161,13 @@ pub enum Listing {
     Repositories(HashSet<String>),
     /// BuildConfigs, as `namespace/name`.
     BuildConfigs(HashSet<String>),
+    /// Workloads by their keys: all of the source, or all in these namespaces.
+    Workloads {
+        /// The keys.
+        keys: HashSet<String>,
+        /// The namespaces; `None` for all.
+        namespaces: Option<HashSet<String>>,
+    },
     /// Every declared class: one source has all of them.
     Classes(HashSet<String>),
     /// Every declared group.

@@ -94,7 +94,7 @@ fn open_watches(cluster: &Cluster) -> JoinSet<()> {
     let cluster = cluster.clone();
     watches.spawn(async move {
         let _told = _told;
-        drop(clade::kubernetes::watch(cluster, catalog, out).await);
+        drop(clade::kubernetes::watch(cluster, catalog, out, false).await);
     });
     watches.spawn(async move { while seen.recv().await.is_some() {} });
     watches

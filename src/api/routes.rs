@@ -59,6 +59,7 @@ const ROUTES: &[Route] = &[
     Route("/v1/tags", GET, Handler::Ask(|| get(read::tags)), Need::read("list", "tags")),
     Route("/v1/classes", GET, Handler::Ask(|| get(read::classes)), Need::read("list", "imageclasses")),
     Route("/v1/groups", GET, Handler::Ask(|| get(read::groups)), Need::read("list", "imageclassgroups")),
+    Route("/v1/workloads", GET, Handler::Ask(|| get(read::workloads)), Need::read("list", "workloads")),
     Route("/v1/ancestors", GET, Handler::Ask(|| get(read::ancestors)), Need::read("get", "images")),
     Route("/v1/descendants", GET, Handler::Ask(|| get(read::descendants)), Need::read("get", "images")),
     Route("/v1/explain", GET, Handler::Ask(|| get(read::explain)), Need::read("get", "images")),

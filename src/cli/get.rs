@@ -5,7 +5,7 @@ use super::coverage;
 use super::error::CliError;
 use super::list::{Parameters, list};
 use super::output::{answer, lines, some, state, structured, table};
-use super::stream;
+use super::{stream, workloads};
 use crate::api::Client;
 use crate::query::answer::{BaseClaim, ClassItem, GroupItem, ImageItem, List, TagItem, UnknownBase};
 
@@ -16,6 +16,7 @@ pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
         parameters.limit = args.limit;
         parameters.sort = args.sort_by.map(SortArg::parameter);
         parameters.at = args.time.at;
+        parameters.unknown = args.unknown.then_some(true);
         parameters
     };
     if args.watch {
@@ -25,6 +26,13 @@ pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
     let chooses = args.filter.is_any() || args.sort_by.is_some();
     let format = &args.output;
     match args.kind {
+        kind if args.unknown && kind != Listed::Workloads => {
+            Err(CliError::Usage("--unknown is for workloads: clade get workloads --unknown".to_owned()))
+        }
+        Listed::Workloads if args.name.is_some() => Err(CliError::Usage(
+            "workloads are chosen with --class, --state, --namespace and --unknown".to_owned(),
+        )),
+        Listed::Workloads => workloads::print(&list(client, "/v1/workloads", parameters(), format)?, format),
         Listed::Images | Listed::Tags if args.name.is_some() => Err(CliError::Usage(
             "images and tags are chosen with --class, --repository and the like (see clade get --help); \
              `clade explain REF` shows one"
@@ -57,6 +65,12 @@ fn watch(client: &Client, args: &GetArgs, mut parameters: Parameters<'_>) -> Res
         Listed::Tags => "/v1/tags",
         Listed::Classes => "/v1/classes",
         Listed::Groups => "/v1/groups",
+        Listed::Workloads => {
+            return Err(CliError::Usage(
+                "workloads cannot be watched; `clade subscribe workloads --follow` tells their changes"
+                    .to_owned(),
+            ));
+        }
         Listed::UnknownBases => {
             return Err(CliError::Usage("unknown bases cannot be watched".to_owned()));
         }
@@ -208,6 +222,9 @@ fn classes(client: &Client, time: TimeArgs, list: &List<ClassItem>, format: &For
         if matches!(format, Format::Wide) {
             let labels: Vec<String> =
                 class.metadata.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let number = |of: Option<u64>| of.map_or_else(|| "-".to_owned(), |of| of.to_string());
+            row.push(number(status.running));
+            row.push(number(status.running_outdated));
             row.push(some(&labels, usize::MAX));
             row.push(following.map_or_else(String::new, |following| following.message.clone()));
         }
@@ -216,7 +233,7 @@ fn classes(client: &Client, time: TimeArgs, list: &List<ClassItem>, format: &For
     let mut header =
         vec!["NAME", "FROM", "CURRENT", "VERSIONS", "MEMBERS", "OUTDATED", "CLAIMED", "READY", "FOLLOWING"];
     if matches!(format, Format::Wide) {
-        header.extend(["LABELS", "MESSAGE"]);
+        header.extend(["RUNNING", "RUNNING OUTDATED", "LABELS", "MESSAGE"]);
     }
     let rows: Vec<_> = list.items.iter().map(row).collect();
     if !rows.is_empty() {

@@ -86,11 +86,14 @@ pub(super) fn catch_up(engine: &Engine) -> Result<(), CliError> {
 }
 
 fn report(taken: &Taken) {
-    let Taken { images, tags, build_configs, versions, written } = *taken;
+    let Taken { images, tags, build_configs, workloads, versions, written } = *taken;
     let Counts { dead_letters, not_images, unknown_claims, .. } = written;
     eprintln!("read {images} images, {tags} tags, {build_configs} build configs");
     if versions > 0 {
         eprintln!("read {versions} versions of classes");
+    }
+    if workloads > 0 {
+        eprintln!("read {workloads} workloads, of which {} are new or changed", written.workloads);
     }
     let (images, tags, build_configs) = (written.images, written.tags, written.build_configs);
     eprintln!(

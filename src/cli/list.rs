@@ -36,6 +36,7 @@ pub(super) struct Parameters<'a> {
     #[serde(rename = "continue")]
     token: Option<String>,
     pub(super) watch: Option<bool>,
+    pub(super) unknown: Option<bool>,
     pub(super) at: Option<Timestamp>,
 }
 

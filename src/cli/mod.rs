@@ -32,6 +32,7 @@ mod template;
 mod token;
 mod topics;
 mod wait;
+mod workloads;
 
 pub use manifests::objects;
 

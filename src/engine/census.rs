@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::class::{Coverage, Covered};
+use crate::query::Query;
 use crate::record::ProgressRecord;
 use crate::telemetry::Metrics;
 use crate::view::View;
@@ -18,6 +19,8 @@ const SHARE: u32 = 100;
 pub(super) struct Census {
     view: Arc<View>,
     counted: BTreeMap<u16, Count>,
+    /// The time of the next count of workloads.
+    workloads_due: Option<Instant>,
 }
 
 struct Count {
@@ -28,7 +31,29 @@ struct Count {
 
 impl Census {
     pub(super) fn new(view: Arc<View>) -> Self {
-        Self { view, counted: BTreeMap::new() }
+        Self { view, counted: BTreeMap::new(), workloads_due: None }
+    }
+
+    /// Counts the workloads, if it is time.
+    pub(super) fn tell_workloads(&mut self, metrics: &Metrics) {
+        let begun = Instant::now();
+        if self.workloads_due.is_some_and(|due| begun < due) {
+            return;
+        }
+        let query = Query::new(self.view.snapshot());
+        if query.knows_workloads() {
+            let counts = query.workload_counts();
+            for (state, count) in [
+                ("outdated", counts.outdated),
+                ("unknown", counts.unknown),
+                ("current", counts.current),
+                ("unclassified", counts.unclassified),
+            ] {
+                let value = i64::try_from(count).unwrap_or(i64::MAX);
+                metrics.workloads.with_label_values(&[state]).set(value);
+            }
+        }
+        self.workloads_due = Some(begun + REST.max(begun.elapsed() * SHARE));
     }
 
     /// Counts the images of a partition, if they have changed and it is time.

@@ -10,6 +10,7 @@ mod status;
 mod supervisor;
 #[cfg(test)]
 mod troubled;
+mod workloads;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use monitor::Monitor;
 pub use past::PastError;
 use past::Pasts;
 use supervisor::{Supervised, Work};
+use workloads::Following;
 
 /// The role of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +64,7 @@ pub struct Engine {
     processors: Vec<Supervised>,
     bell: Bell,
     pasts: Arc<Pasts>,
+    workloads: Following,
     _monitor: Monitor,
     role: Role,
     metrics: Metrics,
@@ -102,6 +105,7 @@ impl Engine {
         };
         let processors: Vec<Supervised> = (0..log.partitions()).map(start).collect::<Result<_, _>>()?;
         let pasts = Arc::new(Pasts::new(SharedLog::clone(&log)));
+        let workloads = Following::start(SharedLog::clone(&log), Arc::clone(view), bell.clone())?;
         let monitor = Monitor::start(
             SharedLog::clone(&log),
             options.metrics.clone(),
@@ -114,6 +118,7 @@ impl Engine {
             processors,
             bell,
             pasts,
+            workloads,
             _monitor: monitor,
             role: if matches!(work, Work::Follow(_)) { Role::Follower } else { Role::Processor },
             metrics: options.metrics.clone(),
@@ -155,6 +160,7 @@ impl Engine {
     /// meanwhile do not count. Ends early if a processor gives up. Calls `told` meanwhile.
     pub fn catch_up(&self, mut told: impl FnMut(Lag)) -> Result<(), EngineError> {
         let ends = self.ends()?;
+        let workloads = self.log.end(TopicPartition { topic: Topic::Workloads, partition: 0 })?;
         loop {
             let seen = self.bell.rings();
             self.check()?;
@@ -165,6 +171,7 @@ impl Engine {
             let is_read = self.role == Role::Follower && self.processors.iter().all(Supervised::is_at_end);
             if (is_read || lag.processed >= lag.published)
                 && self.processors.iter().all(Supervised::has_restored)
+                && (self.workloads.has_seen(workloads) || is_read && self.workloads.is_done())
             {
                 return Ok(());
             }
@@ -176,7 +183,7 @@ impl Engine {
     pub fn wait_until_restored(&self) -> Result<(), EngineError> {
         loop {
             let seen = self.bell.rings();
-            if self.processors.iter().all(Supervised::has_restored) {
+            if self.processors.iter().all(Supervised::has_restored) && self.workloads.is_done() {
                 return Ok(());
             }
             self.check()?;

@@ -94,7 +94,10 @@ fn watch(log: &SharedLog, metrics: &Metrics, shared: &Shared, mut for_readers: O
                 }
             }
         }
-        if let Some((_, pasts)) = &for_readers {
+        if let Some((census, pasts)) = &mut for_readers {
+            if shared.boards().values().all(|board| board.has_restored()) {
+                census.tell_workloads(metrics);
+            }
             pasts.forget();
         }
         std::thread::park_timeout(EVERY);

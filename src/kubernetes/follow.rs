@@ -74,6 +74,6 @@ fn take<K: Watched>(
 }
 
 /// Returns `true` if the server has refused permission.
-fn is_refused(error: &watcher::Error) -> bool {
+pub(super) fn is_refused(error: &watcher::Error) -> bool {
     matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.is_forbidden())
 }

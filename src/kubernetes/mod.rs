@@ -5,6 +5,8 @@
 //!   images ─► image streams ─► classes, groups      each listed and followed (follow.rs), one after the other
 //!        └────────┴──────────────────┴─► observations ─► the publisher
 //!                                                             │ the catalog
+//!   pods and their owners ─► workloads, once a second ─► the publisher
+//!
 //!   status of classes and groups ◄────────────────────────────┘
 //! ```
 
@@ -25,6 +27,7 @@ mod reviews;
 mod size;
 mod status;
 mod watch;
+mod workloads;
 
 use std::time::Duration;
 

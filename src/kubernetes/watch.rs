@@ -13,6 +13,7 @@ use super::follow::follow;
 use super::kinds::{BuildConfig, Image, ImageStream, Watched};
 use super::raw::Kind;
 use super::status::keep_status;
+use super::workloads::watch_workloads;
 use super::{ImageClass, ImageClassGroup, Sender};
 use crate::class::Catalog;
 use crate::retry::Backoff;
@@ -20,7 +21,8 @@ use crate::retry::Backoff;
 /// Interval at which a kind that the server does not have is looked for: it may be installed later.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Watches the cluster until the receiver is gone, and writes the status of classes and groups from the catalog.
+/// Watches the cluster until the receiver is gone, and writes the status of classes and groups from the catalog. `workloads`
+/// says whether it watches what runs as well.
 ///
 /// Images come before the streams whose tags point at them, and those before the classes that follow tags: a class
 /// that saw its tag before the newest image of it would call an older version current for a moment.
@@ -28,9 +30,10 @@ pub async fn watch(
     cluster: Cluster,
     catalog: latest::Receiver<Arc<Catalog>>,
     out: Sender,
+    workloads: bool,
 ) -> Result<(), KubernetesError> {
     let stages = Stages { cluster, declared: Declared::default(), out, tasks: JoinSet::new() };
-    stages.run(catalog).await
+    stages.run(catalog, workloads).await
 }
 
 struct Stages {
@@ -41,13 +44,20 @@ struct Stages {
 }
 
 impl Stages {
-    async fn run(mut self, catalog: latest::Receiver<Arc<Catalog>>) -> Result<(), KubernetesError> {
+    async fn run(
+        mut self,
+        catalog: latest::Receiver<Arc<Catalog>>,
+        workloads: bool,
+    ) -> Result<(), KubernetesError> {
         self.begin::<Image>().await;
         self.begin::<ImageStream>().await;
         self.begin::<BuildConfig>().await;
         self.begin::<ImageClass>().await;
         self.begin::<ImageClassGroup>().await;
         self.tasks.spawn(keep_status(self.cluster.clone(), self.declared.clone(), catalog));
+        if workloads {
+            self.tasks.spawn(watch_workloads(self.cluster.clone(), self.out.clone()));
+        }
         // Each task ends when the receiver is gone.
         match self.tasks.join_next().await {
             Some(Err(panicked)) => Err(KubernetesError::Api(format!("a watch has ended: {panicked}"))),

@@ -83,6 +83,8 @@ pub struct Taken {
     pub tags: usize,
     /// The BuildConfigs that were read.
     pub build_configs: usize,
+    /// The workloads of the pods that were read.
+    pub workloads: usize,
     /// The versions of classes that were read.
     pub versions: usize,
     /// The records that were written of them, and the rest of the publisher's work.
@@ -94,11 +96,12 @@ pub fn take_in(publishing: &Publishing, inputs: &[Input], advance: impl Fn(u64))
     let mut portions = Portions { intake: publishing.intake(), next: Vec::new(), names: Names::default() };
     source::read(inputs, &advance, &mut |observation| portions.put(observation).map_err(SinkError::new))?;
     portions.hand_on()?;
-    let Names { images, tags, build_configs, versions } = portions.names;
+    let Names { images, tags, build_configs, workloads, versions } = portions.names;
     Ok(Taken {
         images: images.len(),
         tags: tags.len(),
         build_configs: build_configs.len(),
+        workloads,
         versions,
         written: portions.intake.finish()?,
     })
@@ -110,6 +113,7 @@ struct Names {
     images: HashSet<Digest>,
     tags: HashSet<String>,
     build_configs: HashSet<String>,
+    workloads: usize,
     versions: usize,
 }
 
@@ -125,6 +129,8 @@ impl Names {
             Observation::BuildConfig(of) => {
                 self.build_configs.insert(format!("{}/{}", of.namespace, of.name));
             }
+            // Each comes once.
+            Observation::Workload(_) => self.workloads += 1,
             Observation::Version(_) => self.versions += 1,
             _ => {}
         }

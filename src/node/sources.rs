@@ -33,6 +33,8 @@ pub struct Sources {
     pub notify_secret: Option<Vec<u8>>,
     /// A Kubernetes or OpenShift cluster.
     pub cluster: Option<ClusterAccess>,
+    /// Whether what runs in the cluster is watched.
+    pub workloads: bool,
     /// The settling delay.
     pub settle: Duration,
 }
@@ -94,9 +96,9 @@ impl Sources {
             ));
         }
         if let Some(cluster) = cluster.cloned() {
-            let catalog = publishing.catalog();
+            let (catalog, workloads) = (publishing.catalog(), self.workloads);
             services.push(Service::new("cluster", async move {
-                Ok(kubernetes::watch(cluster, catalog, out).await?)
+                Ok(kubernetes::watch(cluster, catalog, out, workloads).await?)
             }));
         }
         let router = match self.notify_secret {

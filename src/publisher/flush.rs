@@ -21,7 +21,7 @@ const BATCH_RECORDS: usize = 4_096;
 const BATCH_BYTES: usize = 8 << 20;
 
 /// The meaning of a written record for the places.
-enum Written {
+pub(super) enum Written {
     Image(Box<ImageRecord>, u16),
     ImageGone(Digest),
     Tag(Box<TagRecord>, TagPlace),
@@ -29,7 +29,7 @@ enum Written {
 }
 
 /// Records that have to be appended together, with the meaning of each.
-type Group = Vec<(TopicPartition, Record, Written)>;
+pub(super) type Group = Vec<(TopicPartition, Record, Written)>;
 
 /// The next append.
 #[derive(Default)]
@@ -185,7 +185,7 @@ impl Publisher {
     }
 
     /// Writes a dead letter for a record that exceeds the size limit.
-    fn bury(&mut self, origin: String, record: &Record, problem: String) {
+    pub(super) fn bury(&mut self, origin: String, record: &Record, problem: String) {
         let key = Some(record.key.clone());
         self.pending.dead_letters.push(DeadLetterRecord::new(origin, key, problem, record.value.as_deref()));
     }
@@ -221,6 +221,7 @@ impl Publisher {
             groups.push(vec![(at(BuildConfigRecord::TOPIC, 0), encoded, Written::Nothing)]);
             self.counts.build_configs += 1;
         }
+        self.workload_groups(&mut groups)?;
         // In their order: versions before the class that counts them, the deletion of a class before that of its
         // versions.
         for (key, record) in std::mem::take(&mut self.pending.catalog) {
@@ -305,14 +306,14 @@ fn span(context: TraceContext, group: &Group) -> Option<Span> {
 }
 
 /// The problem of a record that exceeds the size limit.
-fn too_large(record: &Record) -> Option<String> {
+pub(super) fn too_large(record: &Record) -> Option<String> {
     let bytes = record.bytes();
     (bytes > MAX_RECORD_BYTES).then(|| {
         format!("its record has {bytes} bytes, more than the {MAX_RECORD_BYTES} that a record may have")
     })
 }
 
-fn at(topic: Topic, partition: u16) -> TopicPartition {
+pub(super) fn at(topic: Topic, partition: u16) -> TopicPartition {
     TopicPartition { topic, partition }
 }
 

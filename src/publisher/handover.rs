@@ -15,11 +15,12 @@ use crate::log::{Batch, Log, LogError, Offset, Record, TopicPartition, Writer, f
 use crate::record::{ProgressRecord, Topic, decode, encode};
 
 /// The topics that are copied.
-const COPIED: [Topic; 6] = [
+const COPIED: [Topic; 7] = [
     Topic::Images,
     Topic::Tags,
     Topic::Catalog,
     Topic::Buildconfigs,
+    Topic::Workloads,
     Topic::Classifications,
     Topic::Rebuilds,
 ];

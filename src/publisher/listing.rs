@@ -33,6 +33,9 @@ impl Publisher {
                 let gone: Vec<String> = self.build_configs.iter().filter_map(is_gone).collect();
                 gone.iter().for_each(|key| self.observe_build_config_gone(key));
             }
+            Listing::Workloads { keys, namespaces } => {
+                self.observe_listed_workloads(source, keys, namespaces.as_ref());
+            }
             Listing::Classes(listed) => {
                 let names = self.catalog.classes().map(|class| class.record.name.clone());
                 let gone: Vec<String> = names.filter(|name| !listed.contains(name)).collect();

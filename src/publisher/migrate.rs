@@ -13,7 +13,7 @@ use crate::log::{Batch, Log, SharedLog, Stored, TopicPartition, for_each};
 use crate::oci::Digest;
 use crate::record::{
     BuildConfigRecord, CatalogKey, CatalogRecord, ClassificationRecord, ImageRecord, RebuildsRecord, Record,
-    TagRecord, Timestamp, Topic, Value, decode, tombstone,
+    TagRecord, Timestamp, Topic, Value, WorkloadRecord, decode, tombstone,
 };
 
 /// Records of one append, at most.
@@ -86,6 +86,7 @@ impl Publisher {
                         Topic::Tags => tombstone::<TagRecord>(key, id),
                         Topic::Catalog => tombstone::<CatalogRecord>(key, id),
                         Topic::Buildconfigs => tombstone::<BuildConfigRecord>(key, id),
+                        Topic::Workloads => tombstone::<WorkloadRecord>(key, id),
                         Topic::Rebuilds => tombstone::<RebuildsRecord>(key, id),
                         _ => tombstone::<ClassificationRecord>(key, id),
                     };
@@ -116,6 +117,9 @@ impl Publisher {
         migrated.tags = self.take_tags(old)?;
         for (key, config) in self.last::<BuildConfigRecord>(old, 0)? {
             self.pending.build_configs.insert(key, Some(config));
+        }
+        for (key, workload) in self.last::<WorkloadRecord>(old, 0)? {
+            self.pending.workloads.insert(key, Some(workload));
         }
         self.flush()?;
         let rebuilds = TopicPartition { topic: Topic::Rebuilds, partition: 0 };

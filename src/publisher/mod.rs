@@ -32,6 +32,7 @@ mod settle;
 mod tags;
 mod tracker;
 mod versions;
+mod workloads;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -47,6 +48,7 @@ use crate::observe::Observation;
 use crate::oci::{ChainId, Digest, LayerIdentity};
 use crate::record::{
     BuildConfigRecord, CatalogRecord, Claim, DeadLetterRecord, ImageRecord, TagImage, TagRecord, Timestamp,
+    WorkloadRecord,
 };
 use crate::telemetry::Spans;
 use cache::Cache;
@@ -80,6 +82,8 @@ pub struct Publisher {
     cache: Cache,
     /// The published BuildConfigs, which are few.
     build_configs: BTreeMap<String, BuildConfigRecord>,
+    /// The published workloads.
+    workloads: BTreeMap<String, WorkloadRecord>,
     catalog: Catalog,
     /// The classes to examine when a tag or image changes, by tag name and by image.
     followers: BTreeMap<String, BTreeSet<String>>,
@@ -117,6 +121,7 @@ struct Pending {
     tag_items: usize,
     claims: HashMap<Digest, BTreeSet<Claim>>,
     build_configs: BTreeMap<String, Option<BuildConfigRecord>>,
+    workloads: BTreeMap<String, Option<WorkloadRecord>>,
     catalog: Vec<(crate::record::CatalogKey, Option<CatalogRecord>)>,
     dead_letters: Vec<DeadLetterRecord>,
     /// Tags to be written again because an image that they point at was published or removed.
@@ -140,6 +145,8 @@ pub struct Counts {
     pub tags: u64,
     /// BuildConfigs written.
     pub build_configs: u64,
+    /// Workloads written.
+    pub workloads: u64,
     /// Dead letters written.
     pub dead_letters: u64,
     /// Objects that are no images.
@@ -157,6 +164,7 @@ impl std::ops::Sub for Counts {
             unchanged_images: self.unchanged_images - before.unchanged_images,
             tags: self.tags - before.tags,
             build_configs: self.build_configs - before.build_configs,
+            workloads: self.workloads - before.workloads,
             dead_letters: self.dead_letters - before.dead_letters,
             not_images: self.not_images - before.not_images,
             unknown_claims: self.unknown_claims,
@@ -193,6 +201,10 @@ impl Publisher {
                 self.pending.build_configs.insert(key, Some(*build_config));
             }
             Observation::BuildConfigGone(key) => self.observe_build_config_gone(&key),
+            Observation::Workload(workload) => {
+                self.pending.workloads.insert(workload.key(), Some(*workload));
+            }
+            Observation::WorkloadGone(source, key) => self.observe_workload_gone(&source, &key),
             Observation::Polled { source, look, seen } => self.observe_polled(&source, look, seen)?,
             Observation::Repository { source, repository, tags } => {
                 self.observe_repository(&source, &repository, tags)?;
@@ -214,6 +226,7 @@ impl Publisher {
         if self.pending.images.len() >= PENDING_IMAGES
             || self.pending.tag_items >= PENDING_TAG_ITEMS
             || self.pending.dead_letters.len() >= PENDING_IMAGES
+            || self.pending.workloads.len() >= PENDING_IMAGES
             || self.pending.imported >= PENDING_VERSIONS
         {
             self.flush()?;

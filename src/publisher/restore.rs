@@ -41,6 +41,7 @@ impl Publisher {
             places: Places::default(),
             cache: Cache::default(),
             build_configs: BTreeMap::new(),
+            workloads: BTreeMap::new(),
             catalog: Catalog::default(),
             followers: BTreeMap::new(),
             waiting_classes: HashMap::new(),
@@ -65,6 +66,7 @@ impl Publisher {
         }
         publisher.restore_tags()?;
         publisher.restore_build_configs()?;
+        publisher.restore_workloads()?;
         // The next flush examines every class again: the last publisher may have stopped between writing a tag and
         // writing the class versions that follow from it.
         publisher.pending.classes =

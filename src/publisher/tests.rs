@@ -66,6 +66,7 @@ fn counts_since_a_moment_are_the_difference_and_unknown_claims_the_present_numbe
         unchanged_images: 2 * n,
         tags: 3 * n,
         build_configs: 4 * n,
+        workloads: 8 * n,
         dead_letters: 5 * n,
         not_images: 6 * n,
         unknown_claims: n,

@@ -53,14 +53,14 @@ impl Filter {
 
 /// Some names: one, or all that begin alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Names<'a> {
+pub(super) enum Names<'a> {
     Any,
     One(&'a str),
     Beginning(&'a str),
 }
 
 impl<'a> Names<'a> {
-    fn parse(what: &str, text: Option<&'a str>) -> Result<Self, String> {
+    pub(super) fn parse(what: &str, text: Option<&'a str>) -> Result<Self, String> {
         let Some(text) = text else { return Ok(Self::Any) };
         match text.strip_suffix('*') {
             Some(rest) if !rest.contains('*') => Ok(Self::Beginning(rest)),
@@ -69,7 +69,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn holds(self, name: &str) -> bool {
+    pub(super) fn holds(self, name: &str) -> bool {
         match self {
             Self::Any => true,
             Self::One(asked) => name == asked,

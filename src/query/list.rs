@@ -13,6 +13,7 @@ use super::filter::{Compiled, Filter};
 use super::items::image_item;
 use super::page::{Cut, More, Page, Position, Sort, foreign};
 use super::reference::{RefError, Resolved};
+use super::workloads::RunningCount;
 use crate::class::{Class, Count};
 use crate::declare::{ClassFields, Declared, class_status, group_classes};
 use crate::index::{ImageId, NodeId};
@@ -44,11 +45,15 @@ impl Query {
         // Every shard has the same catalog, apart from how far each has read it.
         let has = |shard: &&Shard| name.is_none_or(|name| shard.catalog().class(name).is_some());
         let Some(first) = self.shards().find(has) else { return Ok(Vec::new()) };
+        let running = self.running_counts();
+        let running = |class: &Class| {
+            running.as_ref().map(|of| of.get(&class.record.name).copied().unwrap_or_default())
+        };
         let mut counts = self.counts();
         let mut count = |class: &Class| counts.remove(&class.record.name).unwrap_or_default();
         let classes =
             first.catalog().classes().filter(|class| name.is_none_or(|name| class.record.name == name));
-        Ok(classes.map(|class| self.class_item(class, count(class))).collect())
+        Ok(classes.map(|class| self.class_item(class, count(class), running(class))).collect())
     }
 
     /// Every group, or the named one.
@@ -135,7 +140,12 @@ impl Query {
         filter.compile().map_err(RefError::Invalid)
     }
 
-    fn class_item(&self, class: &Class, Counts { all, mut of_bases }: Counts) -> ClassItem {
+    fn class_item(
+        &self,
+        class: &Class,
+        Counts { all, mut of_bases }: Counts,
+        running: Option<RunningCount>,
+    ) -> ClassItem {
         let status = class_status(Declared::Known(class), all);
         let mut item = |version: &VersionRecord, until| VersionItem {
             digest: version.digest,
@@ -171,6 +181,8 @@ impl Query {
                 history: status.history.iter().map(|(version, until)| item(version, *until)).collect(),
                 members: status.count.members,
                 outdated: status.count.outdated,
+                running: running.map(|count| count.all),
+                running_outdated: running.map(|count| count.outdated),
                 conditions: status.conditions().map(Condition::from).to_vec(),
             },
         }

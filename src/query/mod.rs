@@ -13,9 +13,11 @@ mod page;
 mod plan;
 mod reference;
 mod resolve;
+mod running;
 mod unknown;
 mod usage;
 mod versions;
+mod workloads;
 
 pub use coverage::CoverageBy;
 pub use filter::Filter;
@@ -24,6 +26,7 @@ pub use page::{
 };
 pub use reference::{RefError, Resolved};
 pub use versions::Versions;
+pub use workloads::{RunningCount, WorkloadCounts};
 
 use crate::record::ProgressRecord;
 use crate::shard::Shard;
@@ -53,7 +56,13 @@ impl Query {
     /// The state of the index as text: two answers to one question from one state are the same.
     pub fn state(&self) -> String {
         let lineages = self.snapshot.partitions().map(|committed| committed.progress.lineage);
-        format!("{} {:?}", self.resource_version(), lineages.collect::<Vec<_>>())
+        let workloads = self.snapshot.workloads().offset;
+        format!("{} {:?} {workloads}", self.resource_version(), lineages.collect::<Vec<_>>())
+    }
+
+    /// Returns `true` if the workloads were read as a whole. Those of a past never are.
+    pub fn knows_workloads(&self) -> bool {
+        self.snapshot.workloads().is_whole
     }
 
     fn shards(&self) -> impl Iterator<Item = &Shard> {

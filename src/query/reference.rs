@@ -220,7 +220,7 @@ impl Query {
         })
     }
 
-    fn resolve_tag(&self, name: &str) -> Option<Vec<Digest>> {
+    pub(super) fn resolve_tag(&self, name: &str) -> Option<Vec<Digest>> {
         let latest = Reference::tag_name(name, "latest");
         let called =
             |name: &str| self.shards().filter_map(|shard| shard.tag(name)).max_by_key(|tag| tag.sequence);
@@ -298,7 +298,7 @@ fn digest_in(reference: &str) -> Option<Digest> {
 }
 
 /// The images whose image ID begins so.
-fn called<'a>(shard: &'a Shard, digits: &'a str) -> impl Iterator<Item = Digest> + 'a {
+pub(super) fn called<'a>(shard: &'a Shard, digits: &'a str) -> impl Iterator<Item = Digest> + 'a {
     shard.called(digits).map(|id| *shard.index().digest(id))
 }
 

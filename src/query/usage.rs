@@ -44,12 +44,15 @@ impl Query {
         let repositories: BTreeMap<&str, RepositoryUsage> = repositories.into_iter().collect();
         let namespaces: BTreeSet<&str> =
             repositories.keys().filter_map(|name| name.rsplit_once('/')).map(|(of, _)| of).collect();
+        let running = self.running_counts().map(|mut counts| counts.remove(class).unwrap_or_default());
         Ok(Usage {
             at: None,
             class: class.to_owned(),
             images,
             outdated,
             tags: tags.len() as u64,
+            running: running.map(|count| count.all),
+            running_outdated: running.map(|count| count.outdated),
             repositories: repositories
                 .into_iter()
                 .map(|(name, usage)| RepositoryUsage { name: name.to_owned(), ..usage })

@@ -16,6 +16,7 @@ pub mod rebuild_policy;
 pub mod tag;
 pub mod topic;
 pub mod version;
+pub mod workload;
 
 mod common;
 mod envelope;
@@ -44,5 +45,8 @@ pub use tag::{INTERNAL_REGISTRIES, StreamTag, TagImage, TagItem, TagRecord, cano
 pub use topic::{Cleanup, Topic};
 pub use trace::TraceContext;
 pub use version::{Origin, VersionRecord, VersionSources};
+pub use workload::{
+    ContainerRole, RunningImage, RunningKind, WorkloadContainer, WorkloadImage, WorkloadRecord, workload_key,
+};
 
 pub use crate::oci::Timestamp;

@@ -8,7 +8,7 @@ use super::header::{self, Header};
 use super::topic::Topic;
 use super::{
     BuildConfigRecord, CatalogRecord, ClassificationRecord, DeadLetterRecord, ImageRecord, ProgressRecord,
-    RebuildsRecord, TagRecord, TransitionRecord,
+    RebuildsRecord, TagRecord, TransitionRecord, WorkloadRecord,
 };
 
 /// Returns a header with this name and value.
@@ -33,6 +33,7 @@ const VALUES: [&str; 2 + 2 * Topic::ALL.len()] = [
     Topic::Tags.source(),
     Topic::Catalog.source(),
     Topic::Buildconfigs.source(),
+    Topic::Workloads.source(),
     Topic::Classifications.source(),
     Topic::Outdated.source(),
     Topic::Rebuilds.source(),
@@ -42,6 +43,7 @@ const VALUES: [&str; 2 + 2 * Topic::ALL.len()] = [
     TagRecord::TYPE,
     CatalogRecord::TYPE,
     BuildConfigRecord::TYPE,
+    WorkloadRecord::TYPE,
     ClassificationRecord::TYPE,
     TransitionRecord::TYPE,
     RebuildsRecord::TYPE,

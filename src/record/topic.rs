@@ -17,6 +17,8 @@ pub enum Topic {
     Catalog,
     /// BuildConfigs, by namespace and name.
     Buildconfigs,
+    /// What runs, by namespace, kind and name of the topmost owner.
+    Workloads,
     /// The classification of every image that is in a class, by digest.
     Classifications,
     /// Committed transitions of an image's state in a class.
@@ -41,11 +43,12 @@ pub enum Cleanup {
 
 impl Topic {
     /// All topics, in the order in which they are created.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Images,
         Self::Tags,
         Self::Catalog,
         Self::Buildconfigs,
+        Self::Workloads,
         Self::Classifications,
         Self::Outdated,
         Self::Rebuilds,
@@ -60,6 +63,7 @@ impl Topic {
             Self::Tags => "/clade/tags",
             Self::Catalog => "/clade/catalog",
             Self::Buildconfigs => "/clade/buildconfigs",
+            Self::Workloads => "/clade/workloads",
             Self::Classifications => "/clade/classifications",
             Self::Outdated => "/clade/outdated",
             Self::Rebuilds => "/clade/rebuilds",
@@ -126,7 +130,7 @@ impl Topic {
 
     /// Returns `true` if the topic is partitioned by the first layer. The other topics have one partition.
     pub const fn is_partitioned(self) -> bool {
-        !matches!(self, Self::Catalog | Self::Buildconfigs | Self::Rebuilds)
+        !matches!(self, Self::Catalog | Self::Buildconfigs | Self::Workloads | Self::Rebuilds)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::observe::Observation;
 use crate::oci::lenient;
 use crate::openshift::observations;
 use crate::record::Timestamp;
+use crate::workload;
 
 /// Levels of lists in one another, at most. More is a mistake or an attack, and each level takes some stack.
 const MOST_LISTS: usize = 8;
@@ -26,6 +27,8 @@ const MOST_RETRIES: usize = 16;
 /// The fields that distinguish documents.
 #[derive(Deserialize, Default)]
 struct Head {
+    #[serde(rename = "apiVersion", default, deserialize_with = "lenient::field")]
+    api_version: String,
     #[serde(default, deserialize_with = "lenient::field")]
     kind: String,
     #[serde(default, deserialize_with = "lenient::field")]
@@ -70,6 +73,7 @@ pub(super) fn read(
         sink,
         streams: Vec::new(),
         loose: Vec::new(),
+        running: Vec::new(),
         first,
         counted: (0, first),
         retries: 0,
@@ -103,6 +107,8 @@ struct Reader<'s, 'b, 'd> {
     streams: Vec<(String, &'d RawValue)>,
     /// Manifests and configs, each with its place.
     loose: Vec<(Kind, String, &'d RawValue)>,
+    /// Pods, and what says whose they are and where they run.
+    running: Vec<workload::Object>,
     /// The number of the first line.
     first: usize,
     /// An offset, and the number of its line.
@@ -181,9 +187,26 @@ impl<'d> Reader<'_, '_, 'd> {
                 self.streams.push((place.to_owned(), raw));
                 Ok(())
             }
-            None if !kind.is_empty() => self.object(kind, &head.metadata.name, place, raw),
+            None if !kind.is_empty() => match of_workloads(&head.api_version, kind) {
+                Some(of) => self.running(of, &head.metadata.name, place, raw),
+                None => self.object(kind, &head.metadata.name, place, raw),
+            },
             None => self.other(&head, place, raw),
         }
+    }
+
+    fn running(
+        &mut self,
+        kind: workload::Kind,
+        name: &str,
+        place: &str,
+        raw: &RawValue,
+    ) -> Result<(), SinkError> {
+        match workload::read(kind, raw.get()) {
+            Ok(object) => self.running.push(object),
+            Err(problem) => self.bad(place, format!("{} {name}: {problem}", kind.name()), raw)?,
+        }
+        Ok(())
     }
 
     fn object(&mut self, kind: &str, name: &str, place: &str, raw: &RawValue) -> Result<(), SinkError> {
@@ -226,6 +249,7 @@ impl<'d> Reader<'_, '_, 'd> {
         for (kind, place, raw) in self.loose {
             file.add(kind, self.path, place, raw, whole);
         }
+        waiting.take_running(self.running);
         waiting.take_in(file, self.sink)
     }
 
@@ -233,6 +257,14 @@ impl<'d> Reader<'_, '_, 'd> {
         let seen: Observation = unreadable(self.path, place, reason, Some(raw.get().as_bytes()));
         (self.sink)(seen)
     }
+}
+
+/// Returns the kind of an object that says what runs. Items of a typed list may leave their version out.
+fn of_workloads(api_version: &str, kind: &str) -> Option<workload::Kind> {
+    if api_version.is_empty() {
+        return workload::Kind::ALL.into_iter().find(|known| known.name() == kind);
+    }
+    workload::Kind::of(api_version.rsplit_once('/').map_or("", |(group, _)| group), kind)
 }
 
 /// Returns the offset of an error in a text. The parser states its line and column.

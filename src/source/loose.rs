@@ -10,10 +10,11 @@ use serde_json::value::RawValue;
 
 use super::manifest::{self, Annotations};
 use super::{Sink, SinkError, id, unreadable};
-use crate::observe::Observation;
+use crate::observe::{Listing, Observation};
 use crate::oci::document::{Config, Manifest, not_an_image_config, not_an_image_manifest};
 use crate::oci::{Digest, LayerIdentity, Platform};
 use crate::record::{ImageRecord, Layer};
+use crate::workload::{Object, Workloads};
 
 /// Bytes of documents that wait for those of other files, at most: about 10,000 images. What comes later waits anew.
 const MOST_WAITING: usize = 64 << 20;
@@ -26,6 +27,8 @@ pub(super) struct Loose<'d> {
     manifests: Vec<Document<'d>>,
     configs: Vec<Document<'d>>,
     bytes: usize,
+    /// What runs, by the pods of all files.
+    running: Workloads,
 }
 
 struct Document<'d> {
@@ -64,7 +67,8 @@ impl<'d> Loose<'d> {
 
     /// Tells all documents, and forgets them.
     pub(super) fn tell(&mut self, sink: &mut Sink<'_>) -> Result<(), SinkError> {
-        let Loose { manifests, configs, .. } = std::mem::take(self);
+        let (manifests, configs) = (std::mem::take(&mut self.manifests), std::mem::take(&mut self.configs));
+        self.bytes = 0;
         let names: Vec<[Digest; 4]> = configs.iter().map(Document::names).collect();
         let all = names.iter().zip(&configs);
         let by_name: BTreeMap<&Digest, &Document<'_>> =
@@ -89,6 +93,27 @@ impl<'d> Loose<'d> {
 }
 
 impl Loose<'static> {
+    /// Takes what a file says of what runs.
+    pub(super) fn take_running(&mut self, objects: Vec<Object>) {
+        objects.into_iter().for_each(|object| self.running.put(object));
+    }
+
+    /// Tells what runs, once all files are read: the owner of a pod may stand in another file. The files have all pods of each
+    /// namespace that occurs in them, so what was imported of it before and is not there is gone.
+    pub(super) fn tell_running(&mut self, sink: &mut Sink<'_>) -> Result<(), SinkError> {
+        let mut running = std::mem::take(&mut self.running);
+        running.stop_waiting();
+        let keys: HashSet<String> = running.keys().cloned().collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        for workload in running.drain().into_iter().filter_map(|(_, workload)| workload) {
+            sink(Observation::Workload(Box::new(workload)))?;
+        }
+        let namespaces = Some(running.namespaces());
+        sink(Observation::Listed(String::new(), Listing::Workloads { keys, namespaces }))
+    }
+
     /// Takes the documents of a file in, to wait for those of other files. If there are too many, some are told now.
     pub(super) fn take_in(&mut self, mut file: Loose<'_>, sink: &mut Sink<'_>) -> Result<(), SinkError> {
         if self.bytes + file.bytes > MOST_WAITING {

@@ -86,6 +86,9 @@ pub fn read(inputs: &[Input], advance: &dyn Fn(u64), sink: &mut Sink<'_>) -> Res
             if read.is_err() || at + 1 == inputs.len() {
                 waiting.tell(sink)?;
             }
+            if at + 1 == inputs.len() {
+                waiting.tell_running(sink)?;
+            }
             read
         })?;
     }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::log::{Offset, Stored, TopicPartition};
 use crate::record::{
     BuildConfigRecord, CatalogRecord, ClassificationRecord, DeadLetterRecord, ImageRecord, ProgressRecord,
-    RebuildsRecord, Record, TagRecord, Timestamp, Topic, TransitionRecord, Value, decode,
+    RebuildsRecord, Record, TagRecord, Timestamp, Topic, TransitionRecord, Value, WorkloadRecord, decode,
 };
 
 /// A record of a topic, as a subscriber receives it.
@@ -48,6 +48,8 @@ pub enum Content {
     Tag(Box<TagRecord>),
     /// `buildconfigs`.
     BuildConfig(Box<BuildConfigRecord>),
+    /// `workloads`: what runs.
+    Workload(Box<WorkloadRecord>),
     /// `progress`.
     Progress(Box<ProgressRecord>),
     /// A tombstone of this topic: the key is deleted.
@@ -75,6 +77,7 @@ impl Content {
             Topic::Images => read(record, Self::Image),
             Topic::Tags => read(record, Self::Tag),
             Topic::Buildconfigs => read(record, Self::BuildConfig),
+            Topic::Workloads => read(record, Self::Workload),
             Topic::Progress => read(record, Self::Progress),
         }
     }

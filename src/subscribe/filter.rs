@@ -23,7 +23,8 @@ pub struct Filter {
     pub state: Option<State>,
     /// Images with a tag of this repository at that moment. Applies to `outdated`.
     pub repository: Option<String>,
-    /// Images with a tag of this namespace at that moment, on `outdated`; targets built in it, on `rebuilds`.
+    /// Images with a tag of this namespace at that moment, on `outdated`; targets built in it, on `rebuilds`; workloads in it,
+    /// on `workloads`.
     pub namespace: Option<String>,
 }
 
@@ -53,6 +54,7 @@ impl Filter {
             Topic::Outdated => &["class", "group", "state", "repository", "namespace"],
             Topic::Rebuilds => &["class", "namespace"],
             Topic::Catalog => &["class"],
+            Topic::Workloads => &["namespace"],
             _ => &[],
         };
         let given = [
@@ -99,8 +101,11 @@ impl Filter {
             Content::Transition(record) => self.of_transition(record, is_in_group),
             Content::Rebuild(record) => in_or_out(self.of_rebuild(record)),
             Content::Catalog(record) => in_or_out(self.of_catalog(&record.key())),
+            Content::Workload(record) => {
+                in_or_out(self.namespace.as_ref().is_none_or(|asked| *asked == record.namespace))
+            }
             _ if self.is_empty() => Verdict::In,
-            Content::Tombstone(_) if self.is_elsewhere(key) => Verdict::Never,
+            Content::Tombstone(topic) if self.is_elsewhere(*topic, key) => Verdict::Never,
             Content::Tombstone(_) => Verdict::Out,
             // It may match, so it is not withheld.
             _ => Verdict::In,
@@ -108,7 +113,11 @@ impl Filter {
     }
 
     /// Returns `true` if the key alone proves that no record under it ever matched.
-    fn is_elsewhere(&self, key: &str) -> bool {
+    fn is_elsewhere(&self, topic: Topic, key: &str) -> bool {
+        if topic == Topic::Workloads {
+            let namespace = key.split('/').next();
+            return self.namespace.as_deref().is_some_and(|asked| Some(asked) != namespace);
+        }
         let is_other = |class: &str| self.class.as_ref().is_some_and(|asked| asked != class);
         if let Some(key @ (CatalogKey::Class(_) | CatalogKey::Version(..))) = CatalogKey::parse(key) {
             return !self.of_catalog(&key);

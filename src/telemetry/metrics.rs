@@ -56,6 +56,8 @@ pub struct Metrics {
     pub images: IntGaugeVec,
     /// By partition and coverage: images, counted at most every 30 seconds.
     pub coverage: IntGaugeVec,
+    /// By state: workloads, counted at most every 30 seconds.
+    pub workloads: IntGaugeVec,
 }
 
 impl Default for Metrics {
@@ -118,6 +120,12 @@ impl Default for Metrics {
                 "clade_coverage_images",
                 "images by what is known of their beginnings (label coverage: member, known-base, claimed or unknown)",
                 &["partition", "coverage"],
+            ),
+            workloads: gauges_by(
+                &registry,
+                "clade_workloads",
+                "workloads by the worst of their images (label state: outdated, unknown, current or unclassified)",
+                &["state"],
             ),
             registry,
         }

@@ -10,6 +10,7 @@ mod directory;
 #[cfg(test)]
 mod model;
 mod replica;
+mod workloads;
 
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -17,6 +18,7 @@ use arc_swap::ArcSwap;
 
 use directory::Directory;
 pub use replica::Replica;
+pub use workloads::Workloads;
 
 use crate::oci::Digest;
 use crate::record::ProgressRecord;
@@ -38,6 +40,7 @@ pub struct View {
     /// readers never wait.
     replicas: Vec<Mutex<u64>>,
     directory: Directory,
+    workloads: ArcSwap<Workloads>,
 }
 
 impl View {
@@ -51,6 +54,7 @@ impl View {
             partitions: (0..partitions).map(empty).collect(),
             replicas: (0..partitions).map(|_| Mutex::new(0)).collect(),
             directory: Directory::default(),
+            workloads: ArcSwap::default(),
         }
     }
 
@@ -60,6 +64,7 @@ impl View {
             replicas: partitions.iter().map(|_| Mutex::new(0)).collect(),
             partitions: partitions.into_iter().map(ArcSwap::from_pointee).collect(),
             directory: Directory::default(),
+            workloads: ArcSwap::default(),
         }
     }
 
@@ -67,13 +72,19 @@ impl View {
     /// Drop it after one answer: the processors need their copies back.
     pub fn snapshot(self: &Arc<Self>) -> Snapshot {
         let loaded = self.partitions.iter().map(|_| OnceLock::new()).collect();
-        Snapshot { view: Arc::clone(self), loaded }
+        Snapshot { view: Arc::clone(self), workloads: self.workloads.load_full(), loaded }
+    }
+
+    /// Sets the workloads that readers see from now on.
+    pub fn set_workloads(&self, workloads: Workloads) {
+        self.workloads.store(Arc::new(workloads));
     }
 }
 
 /// Every partition as of one of its own commits.
 pub struct Snapshot {
     view: Arc<View>,
+    workloads: Arc<Workloads>,
     loaded: Box<[OnceLock<Arc<Committed>>]>,
 }
 
@@ -91,10 +102,15 @@ impl Snapshot {
 
     /// The states of all partitions, each released before the next is loaded: for answers that take long.
     pub fn one_by_one(self) -> impl Iterator<Item = Arc<Committed>> {
-        let Self { view, loaded } = self;
+        let Self { view, loaded, .. } = self;
         loaded.into_iter().enumerate().map(move |(partition, loaded)| {
             loaded.into_inner().unwrap_or_else(|| view.partitions[partition].load_full())
         })
+    }
+
+    /// The workloads. There are none of a past.
+    pub fn workloads(&self) -> &Workloads {
+        &self.workloads
     }
 
     /// The shards of all partitions.

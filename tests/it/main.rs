@@ -48,3 +48,4 @@ mod usage;
 mod versions;
 mod view;
 mod workers;
+mod workloads;

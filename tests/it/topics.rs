@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use clade::log::MAX_RECORD_BYTES;
 use clade::record::{
     BuildConfigRecord, CatalogRecord, ClassificationRecord, Cleanup, DeadLetterRecord, DecodeError,
-    ImageRecord, ProgressRecord, RebuildsRecord, Record, TagRecord, Topic, TransitionRecord, Value, decode,
-    encode, type_and_version,
+    ImageRecord, ProgressRecord, RebuildsRecord, Record, TagRecord, Topic, TransitionRecord, Value,
+    WorkloadRecord, decode, encode, type_and_version,
 };
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -145,6 +145,7 @@ fn every_example_is_read_and_written_as_it_stands_and_every_schema_is_the_types_
     check::<TagRecord>();
     check::<CatalogRecord>();
     check::<BuildConfigRecord>();
+    check::<WorkloadRecord>();
     check::<ClassificationRecord>();
     check::<TransitionRecord>();
     check::<RebuildsRecord>();

@@ -37,7 +37,9 @@ fn counted(view: &Arc<View>, class: &str) -> Usage {
     let mut namespaces: Vec<String> =
         repositories.iter().filter_map(|usage| Some(usage.name.rsplit_once('/')?.0.to_owned())).collect();
     namespaces.dedup();
-    Usage { at: None, class: class.to_owned(), images, outdated, tags, repositories, namespaces }
+    let (running, running_outdated) = (None, None);
+    let class = class.to_owned();
+    Usage { at: None, class, images, outdated, tags, running, running_outdated, repositories, namespaces }
 }
 
 #[test]

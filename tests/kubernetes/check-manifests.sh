@@ -112,7 +112,7 @@ leases() { # lines for a service that elects a leader
 }
 
 nothing() { # lines for a service that has nothing to do with the API server
-  printf "$1 no %s\n" 'get pods' 'get secrets' 'list configmaps' 'list imageclasses.clade.dev' \
+  printf "$1 no %s\n" 'get pods' 'list pods -A' 'list namespaces' 'get secrets' 'list configmaps' 'list imageclasses.clade.dev' \
     'patch imageclasses.clade.dev --subresource status' 'list images.image.openshift.io' 'create leases.coordination.k8s.io' \
     'create events.events.k8s.io' 'create pods' '* *'
 }
@@ -141,7 +141,6 @@ WHO no get secrets
 WHO no list secrets -A
 WHO no create pods
 WHO no get pods
-WHO no list namespaces
 WHO no create images.image.openshift.io
 WHO no update images.image.openshift.io
 WHO no delete images.image.openshift.io
@@ -150,6 +149,21 @@ WHO no patch imagestreams.image.openshift.io
 WHO no impersonate serviceaccounts
 WHO no escalate clusterroles.rbac.authorization.k8s.io
 WHO no patch events.events.k8s.io --namespace default'
+sees_workloads='
+WHO yes list pods -A
+WHO yes watch pods -A
+WHO yes list replicasets.apps -A
+WHO yes list jobs.batch -A
+WHO yes list replicationcontrollers -A
+WHO yes list nodes
+WHO yes list namespaces
+WHO no list deployments.apps -A
+WHO no delete pods -A
+WHO no patch pods -A'
+sees_no_workloads='
+WHO no list pods -A
+WHO no list nodes
+WHO no list namespaces'
 sees_openshift='
 WHO yes list images.image.openshift.io
 WHO yes watch images.image.openshift.io
@@ -225,7 +239,7 @@ foreign_kinds
 install single
 restricted 1
 {
-  as clade "$classes" "$never" "$builds_nothing" "$sees_none"
+  as clade "$classes" "$never" "$builds_nothing" "$sees_none" "$sees_workloads"
   echo clade no create leases.coordination.k8s.io
   reviews clade
 } | rights
@@ -235,9 +249,9 @@ restricted 6
 kubectl --namespace "$namespace" apply --dry-run=server -f "$deploy/strimzi/kafka.yaml" >/dev/null
 alerts
 {
-  as clade-watch "$classes" "$never" "$builds_nothing" "$sees_none"
-  as clade-label "$counts" "$never" "$builds_nothing" "$sees_none"
-  as clade-rebuilder "$never" "$builds_nothing" "$sees_none"
+  as clade-watch "$classes" "$never" "$builds_nothing" "$sees_none" "$sees_workloads"
+  as clade-label "$counts" "$never" "$builds_nothing" "$sees_none" "$sees_no_workloads"
+  as clade-rebuilder "$never" "$builds_nothing" "$sees_none" "$sees_no_workloads"
   leases clade-rebuilder
   leases clade-watch
   leases clade-label
@@ -254,10 +268,10 @@ install openshift monitoring route
 restricted 6
 grep -q 'runAsUser\|fsGroup:' "$work/openshift.yaml" && complain "the SCC chooses users and groups, and not we"
 {
-  as clade-watch "$classes" "$never" "$builds_nothing" "$sees_openshift"
+  as clade-watch "$classes" "$never" "$builds_nothing" "$sees_openshift" "$sees_workloads"
   echo clade-watch no patch images.image.openshift.io
-  as clade-label "$counts" "$never" "$builds_nothing" "$labels"
-  as clade-rebuilder "$never" "$builds"
+  as clade-label "$counts" "$never" "$builds_nothing" "$labels" "$sees_no_workloads"
+  as clade-rebuilder "$never" "$builds" "$sees_no_workloads"
   echo clade-rebuilder no patch images.image.openshift.io
   leases clade-rebuilder
   echo clade-label no list imagestreams.image.openshift.io -A
@@ -279,6 +293,6 @@ applies no clade-label "sha256:$(printf %064d 99999$RANDOM)"
 
 install openshift-single
 restricted 1
-as clade "$classes" "$never" "$builds" "$sees_openshift" "$labels" | rights
+as clade "$classes" "$never" "$builds" "$sees_openshift" "$labels" "$sees_workloads" | rights
 
 [ ! -e "$work/complaints" ] || fail "deploy/ is not as it should be, see above"

@@ -13,7 +13,7 @@ use crate::api::{Applied, Asking};
 use crate::plan::Plan;
 use crate::query::answer::{
     ChainItem, ClassItem, CoverageReport, Explanation, ExportedVersion, GroupItem, ImageItem, Lineage, List,
-    Resolution, TagItem, UnknownBase, Usage,
+    Resolution, TagItem, UnknownBase, Usage, WorkloadItem,
 };
 use crate::rebuilder::RebuildItem;
 use crate::record::rebuild::RebuildRequest;
@@ -74,6 +74,10 @@ fn of_images(schemas: &mut SchemaGenerator) -> Schema {
 
 fn of_tags(schemas: &mut SchemaGenerator) -> Schema {
     of_list(schemas, Known::TAGS)
+}
+
+fn of_workloads(schemas: &mut SchemaGenerator) -> Schema {
+    of_list(schemas, Known::WORKLOADS)
 }
 
 fn of_ancestors(schemas: &mut SchemaGenerator) -> Schema {
@@ -138,6 +142,13 @@ const fn delete(id: &'static str, path: &'static str, summary: &'static str) -> 
 pub(super) const OPERATIONS: &[Operation] = &[
     get("listImages", "/v1/images", "Images", of_images, Answers::List(of::<List<ImageItem>>)),
     get("listTags", "/v1/tags", "Tags, by name", of_tags, Answers::List(of::<List<TagItem>>)),
+    get(
+        "listWorkloads",
+        "/v1/workloads",
+        "What runs, by namespace, kind and name",
+        of_workloads,
+        Answers::List(of::<List<WorkloadItem>>),
+    ),
     get("listClasses", "/v1/classes", "Classes, by name", named, Answers::List(of::<List<ClassItem>>)),
     get("listGroups", "/v1/groups", "Groups, by name", named, Answers::List(of::<List<GroupItem>>)),
     get(

@@ -11,8 +11,8 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::params::{Known, LINES, ListParams, Listing};
 use super::{Answer, Asked, Params, lines, watch};
-use crate::api::Ask;
 use crate::api::limits::{Gate, Limits};
+use crate::api::{ApiError, Ask};
 use crate::oci::Timestamp;
 use crate::query::{Filter, Items, Page, Query, RefError};
 
@@ -98,6 +98,19 @@ pub(in crate::api) async fn groups(request: ListRequest) -> Answer {
         page.cut(query.list_groups(name.as_deref())?, |group| &group.metadata.name)
     };
     request.answer_at(|limits| &limits.questions, Known::NAMED, groups).await
+}
+
+pub(in crate::api) async fn workloads(request: ListRequest) -> Answer {
+    let unknown = request.params.unknown;
+    // Nothing that is not there yet may look like something that does not run.
+    if !request.asked.query()?.knows_workloads() {
+        return Err(ApiError::unavailable(
+            "the topic workloads was not read to its end yet: ask again in a moment",
+        ));
+    }
+    let workloads =
+        move |query: Query, filter: &Filter, page: &Page| query.list_workloads(filter, unknown, page);
+    request.answer(Known::WORKLOADS, workloads).await
 }
 
 pub(in crate::api) async fn ancestors(request: ListRequest) -> Answer {

@@ -27,7 +27,7 @@ use params::past;
 pub(super) use counts::{CoverageParams, UnknownBasesParams, UsageParams, coverage, unknown_bases, usage};
 pub(super) use lists::{
     ancestors, ancestors_of_image, classes, descendants, descendants_of_image, equivalents_of_image, groups,
-    images, tags,
+    images, tags, workloads,
 };
 pub(super) use objects::{
     ExplainParams, LookedUp, Lookup, NoParams, RefParams, chain, explain, explain_image, image, lookup,

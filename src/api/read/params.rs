@@ -43,6 +43,8 @@ pub(in crate::api) struct ListParams {
     created_before: Option<String>,
     /// Outdated for longer than this span of time.
     outdated_for: Option<String>,
+    /// With an image that clade has never seen, or without one.
+    pub(super) unknown: Option<bool>,
     /// The order.
     sort: Option<Sort>,
     /// At most so many items.
@@ -90,17 +92,8 @@ impl ListParams {
     /// Refuses parameters that this list does not have.
     fn only(&self, known: Known) -> Result<(), ApiError> {
         let Self { reference, name, class, group, state, platform, repository, namespace, tagged, .. } = self;
-        let Self {
-            created_after,
-            created_before,
-            outdated_for,
-            sort,
-            limit: _,
-            token: _,
-            at: _,
-            watch: _,
-            ..
-        } = self;
+        let Self { created_after, created_before, outdated_for, unknown, sort, limit: _, token: _, .. } =
+            self;
         let given = [
             ("ref", reference.is_some()),
             ("name", name.is_some()),
@@ -114,9 +107,18 @@ impl ListParams {
             ("createdAfter", created_after.is_some()),
             ("createdBefore", created_before.is_some()),
             ("outdatedFor", outdated_for.is_some()),
+            ("unknown", unknown.is_some()),
             ("sort", sort.is_some()),
+            ("at", self.at.is_some()),
+            ("watch", self.watch),
         ];
         match given.iter().find(|(name, is_given)| *is_given && !known.has(name)) {
+            Some(("at", _)) => Err(ApiError::invalid(
+                "at: nothing is kept of what ran before; ask for the present, or subscribe to the topic workloads",
+            )),
+            Some(("watch", _)) => {
+                Err(ApiError::invalid("watch: this list cannot be watched; subscribe to the topic workloads"))
+            }
             Some((name, _)) => {
                 Err(ApiError::invalid(format!("unknown field `{name}`: this list has no such parameter")))
             }
@@ -163,11 +165,15 @@ pub(in crate::api) struct Known {
     sort: bool,
     /// The conditions on images.
     filter: bool,
+    /// What is asked of workloads.
+    workloads: bool,
 }
 
 impl Known {
     /// Those of a list without any.
-    pub(in crate::api) const PAGES: Self = Self { reference: false, name: false, sort: false, filter: false };
+    pub(in crate::api) const PAGES: Self =
+        Self { reference: false, name: false, sort: false, filter: false, workloads: false };
+    pub(in crate::api) const WORKLOADS: Self = Self { workloads: true, ..Self::PAGES };
     pub(in crate::api) const NAMED: Self = Self { name: true, ..Self::PAGES };
     pub(in crate::api) const TAGS: Self = Self { filter: true, ..Self::PAGES };
     pub(in crate::api) const ANCESTORS_OF_IMAGE: Self = Self::TAGS;
@@ -178,7 +184,10 @@ impl Known {
     /// Returns `true` for a parameter that the list has.
     pub(in crate::api) fn has(self, name: &str) -> bool {
         match name {
-            "limit" | "continue" | "watch" | "at" => true,
+            "limit" | "continue" => true,
+            "class" | "group" | "state" | "namespace" => self.filter || self.workloads,
+            "unknown" => self.workloads,
+            "watch" | "at" => !self.workloads,
             "ref" => self.reference,
             "name" => self.name,
             "sort" => self.sort,

@@ -67,6 +67,7 @@ Examples:
   clade get images --platform linux/arm64 --repository php -o name
   clade get images --class rhel7 --outdated-for 30d --namespace 'quay.io/team*' --sort-by outdated
   clade get unknown-bases --limit 10
+  clade get workloads --class rhel7 --state outdated --namespace shop
   clade get tags --class rhel7 --state outdated --at 7d")]
 pub(in crate::cli) struct GetArgs {
     /// The kind of objects to list
@@ -78,6 +79,9 @@ pub(in crate::cli) struct GetArgs {
     /// List at most this many images, tags or unknown bases
     #[arg(long, value_name = "N")]
     pub(in crate::cli) limit: Option<usize>,
+    /// Of workloads: those with an image that clade has never seen
+    #[arg(long)]
+    pub(in crate::cli) unknown: bool,
     /// The order of images
     #[arg(long, value_enum, value_name = "KEY", allow_hyphen_values = true)]
     pub(in crate::cli) sort_by: Option<SortArg>,
@@ -106,6 +110,9 @@ pub(in crate::cli) enum Listed {
     /// Groups of classes
     #[value(aliases = ["group", "imageclassgroups", "imageclassgroup", "imgclassgroup"])]
     Groups,
+    /// What runs, by its topmost owner
+    #[value(alias = "workload")]
+    Workloads,
     /// Beginnings that images share and at which no known image ends
     #[value(alias = "unknown-base")]
     UnknownBases,
@@ -129,7 +136,7 @@ pub(in crate::cli) struct FilterArgs {
     /// In this repository, or in all whose names begin so, as quay.io/team/*
     #[arg(long, value_name = "NAME[*]")]
     pub(in crate::cli) repository: Option<String>,
-    /// In a repository of this namespace (its name up to the last slash), or of all that begin so
+    /// In a repository of this namespace (its name up to the last slash), or of all that begin so; workloads in this namespace
     #[arg(long, value_name = "NAME[*]")]
     pub(in crate::cli) namespace: Option<String>,
     /// With a tag that points at it now

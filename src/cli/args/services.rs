@@ -60,6 +60,9 @@ pub(in crate::cli) struct SourceArgs {
     pub(in crate::cli) registry: RegistryArgs,
     #[command(flatten)]
     pub(in crate::cli) kubernetes: KubernetesArgs,
+    /// Leave out what runs: watch neither pods nor their owners, nodes and namespaces
+    #[arg(long, requires = "kubernetes")]
+    pub(in crate::cli) no_workloads: bool,
 }
 
 impl SourceArgs {
@@ -70,6 +73,7 @@ impl SourceArgs {
             registries: self.registry.configs()?,
             notify_secret: self.registry.secret()?,
             cluster: self.kubernetes.access(),
+            workloads: !self.no_workloads,
             settle: Duration::from_secs(self.settle),
         })
     }

@@ -75,6 +75,8 @@ pub(in crate::cli) enum Subscribed {
     Rebuilds,
     /// Classes, their versions, and groups
     Catalog,
+    /// What runs: the images of each workload
+    Workloads,
     /// Inputs that could not be read, and the reasons
     DeadLetters,
 }
@@ -87,6 +89,7 @@ impl Subscribed {
             Self::Outdated => Topic::Outdated,
             Self::Rebuilds => Topic::Rebuilds,
             Self::Catalog => Topic::Catalog,
+            Self::Workloads => Topic::Workloads,
             Self::DeadLetters => Topic::DeadLetters,
         }
     }

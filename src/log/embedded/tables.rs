@@ -32,6 +32,7 @@ pub(super) const fn number(topic: Topic) -> u8 {
         Topic::Progress => 7,
         Topic::DeadLetters => 8,
         Topic::Rebuilds => 9,
+        Topic::Workloads => 10,
     }
 }
 

@@ -39,6 +39,12 @@ pub struct ClassStatus {
     pub members: u64,
     /// The number of outdated members.
     pub outdated: u64,
+    /// The number of workloads that run an image of the class. Absent where no workload is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<u64>,
+    /// The number of those that run an outdated one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_outdated: Option<u64>,
     /// The conditions.
     pub conditions: Vec<Condition>,
 }

@@ -4,6 +4,7 @@
 mod class;
 mod coverage;
 mod lineage;
+mod workload;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,8 @@ pub use class::{
     VersionImage, VersionItem,
 };
 pub use coverage::{BaseClaim, ClaimedClass, CoverageItem, CoverageReport, UnknownBase};
+pub use workload::{WorkloadContainerItem, WorkloadImageItem, WorkloadItem, WorkloadStanding};
+
 pub use lineage::{
     Base, ChainItem, ClaimItem, Explanation, LayerItem, Lineage, Newer, Resolution, ResolvedChain,
 };
@@ -169,6 +172,12 @@ pub struct Usage {
     pub outdated: u64,
     /// The number of tags that reference an image of the class now.
     pub tags: u64,
+    /// The number of workloads that run an image of the class. Absent where no workload is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<u64>,
+    /// The number of those that run an outdated one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_outdated: Option<u64>,
     /// Repositories with an image of the class.
     pub repositories: Vec<RepositoryUsage>,
     /// Namespaces of those repositories that have one: the part before the last slash.

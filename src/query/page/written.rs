@@ -3,7 +3,9 @@
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use super::{Cut, Images, More, Tags};
-use crate::query::answer::{API_VERSION, ClassItem, GroupItem, ImageItem, ListMetadata, TagItem};
+use crate::query::answer::{
+    API_VERSION, ClassItem, GroupItem, ImageItem, ListMetadata, TagItem, WorkloadItem,
+};
 
 /// An item that has a name which no other of its list has.
 pub trait Named {
@@ -32,6 +34,12 @@ impl Named for ClassItem {
 impl Named for GroupItem {
     fn name(&self) -> String {
         self.metadata.name.clone()
+    }
+}
+
+impl Named for WorkloadItem {
+    fn name(&self) -> String {
+        self.key.clone()
     }
 }
 

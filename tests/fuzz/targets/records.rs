@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clade::record::{
     BuildConfigRecord, CatalogKey, CatalogRecord, ClassificationRecord, DeadLetterRecord, ImageRecord,
     ProgressRecord, RebuildsKey, RebuildsRecord, Record, TagRecord, Topic, TraceContext, TransitionRecord,
-    Value, decode, encode, partition_of,
+    Value, WorkloadRecord, decode, encode, partition_of,
 };
 use clade::shard::{Change, Shard};
 
@@ -24,6 +24,7 @@ pub(crate) fn records(input: &[u8]) -> bool {
         Topic::Tags => read::<TagRecord>(&record),
         Topic::Catalog => read::<CatalogRecord>(&record),
         Topic::Buildconfigs => read::<BuildConfigRecord>(&record),
+        Topic::Workloads => read::<WorkloadRecord>(&record),
         Topic::Classifications => read::<ClassificationRecord>(&record),
         Topic::Outdated => read::<TransitionRecord>(&record),
         Topic::Rebuilds => read::<RebuildsRecord>(&record),

@@ -6,6 +6,7 @@ mod failures;
 mod process;
 mod rebuild;
 mod server;
+mod workloads;
 
 use serde_json::{Value as Json, json};
 

@@ -8,6 +8,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("class", &["oci", "record"]),
     ("declare", &["class", "oci", "record"]),
     ("observe", &["declare", "oci", "record"]),
+    ("workload", &["oci", "record"]),
     ("index", &["oci"]),
     ("plan", &["class", "oci", "record"]),
     ("shard", &["class", "index", "oci", "record"]),
@@ -28,7 +29,10 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("publisher", &["class", "declare", "log", "observe", "oci", "record", "telemetry"]),
     ("query", &["checksum", "class", "declare", "index", "oci", "plan", "record", "shard", "view"]),
     ("openshift", &["observe", "oci", "record"]),
-    ("kubernetes", &["access", "class", "declare", "observe", "oci", "openshift", "record", "retry"]),
+    (
+        "kubernetes",
+        &["access", "class", "declare", "observe", "oci", "openshift", "record", "retry", "workload"],
+    ),
     ("audit", &["crypto", "log", "oci", "record", "retry", "telemetry"]),
     ("labeler", &["class", "kubernetes", "log", "oci", "record", "retry", "telemetry"]),
     (
@@ -47,7 +51,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "view",
         ],
     ),
-    ("source", &["observe", "oci", "openshift", "record", "yaml"]),
+    ("source", &["observe", "oci", "openshift", "record", "workload", "yaml"]),
     ("registry", &["http", "observe", "oci", "record", "retry", "source", "telemetry"]),
     ("engine", &["class", "log", "processor", "query", "record", "retry", "telemetry", "view"]),
     (
@@ -133,7 +137,8 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 /// Pure modules: values in, values out.
-pub(super) const PURE: &[&str] = &["oci", "record", "class", "declare", "observe", "index", "plan", "shard"];
+pub(super) const PURE: &[&str] =
+    &["oci", "record", "class", "declare", "observe", "workload", "index", "plan", "shard"];
 pub(super) const IMPURE: &[&str] = &[
     "std::fs",
     "std::io",
