@@ -1,4 +1,4 @@
-//! Resolves what runs (docs/concepts.md, section 12): by the digest of a manifest, else by the digest of an index and the
+//! Resolves what runs (docs/concepts.md, section 8): by the digest of a manifest, else by the digest of an index and the
 //! platform of the node, else by image ID.
 
 use std::collections::{BTreeSet, HashMap};

@@ -224,6 +224,7 @@ pub(in crate::cli) enum Ask {
 The content of a file decides its kind, and not its name. clade reads, plain or compressed with gzip, zstd or xz:
   - JSON lines of images, tags or declared bases
   - what `oc get images,imagestreams,buildconfigs` prints as JSON or YAML, whole or split
+  - what `kubectl get pods,replicasets,jobs,nodes,namespaces` prints: what runs
   - OCI image layouts, as folders or in a tar, and folders of `skopeo copy ... dir:`
   - archives of `docker save` and `podman save`
   - what `docker inspect`, `podman inspect` and `skopeo inspect` print
