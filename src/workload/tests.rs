@@ -235,7 +235,7 @@ fn object_of(change: &Change) -> Option<Object> {
                 4 => owner("ReplicaSet", "never"),
                 _ => json!([]),
             };
-            let running = if *image == 0 { String::new() } else { format!("r@sha256:{:064}", image) };
+            let running = if *image == 0 { String::new() } else { format!("r@sha256:{image:064}") };
             let mut json = pod(&format!("p{name}"), &owners, "app:1", &running);
             json["spec"]["nodeName"] = format!("n{node}").into();
             json["metadata"]["labels"] = json!({"a": "1", "b": image.to_string()});
