@@ -51,7 +51,7 @@ fn openshift() -> Vec<Value> {
         image("arm", "ascending", "arm64", &["B2"]),
         image("app", "descending", "amd64", &["X", "A"]),
         build_config,
-        json!({"kind": "Pod", "metadata": {"name": "other"}}),
+        json!({"kind": "ConfigMap", "metadata": {"name": "other"}}),
     ]
 }
 
