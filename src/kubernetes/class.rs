@@ -57,6 +57,18 @@ use crate::record::{ObjectReference, RebuildPolicy, ReferenceKind, VersionSource
         description = "members that are not built on the current version"
     ),
     printcolumn(
+        name = "Running",
+        type_ = "integer",
+        json_path = ".status.running",
+        description = "workloads that run an image of the class"
+    ),
+    printcolumn(
+        name = "Running outdated",
+        type_ = "integer",
+        json_path = ".status.runningOutdated",
+        description = "those of them that run an outdated one"
+    ),
+    printcolumn(
         name = "Since",
         type_ = "date",
         json_path = ".status.current.since",
@@ -140,6 +152,12 @@ pub struct ImageClassStatus {
     /// The number of those images that are not built on the current version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outdated: Option<i64>,
+    /// The number of workloads that run an image of the class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<i64>,
+    /// The number of those workloads that run an outdated one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_outdated: Option<i64>,
     /// `Ready` and `Following`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

@@ -38,7 +38,7 @@ pub use builds::{
 };
 pub use class::{ImageClass, ImageClassGroup, definitions};
 pub use cluster::{Cluster, KubernetesError};
-pub use counts::write_counts;
+pub use counts::{write_counts, write_running};
 pub use labels::{
     ANNOTATION, CLASS_PREFIX, GROUP_PREFIX, ImageLabels, LabelError, Labelled, Seen, watch_labels,
     write_labels,

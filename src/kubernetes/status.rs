@@ -76,7 +76,14 @@ async fn write_class(
 ) -> Result<(), kube::Error> {
     let name = &class.name;
     let status = class_status(class, catalog.class(name), &format!("{:.0}", Timestamp::now()));
-    if status == (ImageClassStatus { members: None, outdated: None, ..class.status.clone() }) {
+    let counted = ImageClassStatus {
+        members: None,
+        outdated: None,
+        running: None,
+        running_outdated: None,
+        ..class.status.clone()
+    };
+    if status == counted {
         return Ok(());
     }
     let api: Api<ImageClass> = Api::all(cluster.client());
@@ -151,6 +158,8 @@ fn class_status(class: &DeclaredClass, known: Option<&Class>, now: &str) -> Imag
         versions: known.and_then(|_| i64::try_from(status.versions()).ok()),
         members: None,
         outdated: None,
+        running: None,
+        running_outdated: None,
         conditions: status.conditions().map(condition).to_vec(),
     }
 }

@@ -1,5 +1,6 @@
-//! Services that act on classifications: labels and rebuilds.
+//! Services that act on classifications: labels, counts and rebuilds.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,13 +8,20 @@ use std::time::Duration;
 use super::service::Service;
 use super::{Node, NodeError};
 use crate::engine::Engine;
-use crate::kubernetes::Cluster;
+use crate::kubernetes::{self, Cluster};
 use crate::labeler;
 use crate::log::SharedLog;
+use crate::query::Query;
 use crate::rebuilder::{self, Sink};
+use crate::retry::Backoff;
+use crate::view::View;
 
 /// Interval at which a service checks whether the workers have failed.
 const LOOK: Duration = Duration::from_millis(500);
+/// Interval at which workloads are counted for the status of classes.
+const COUNT: Duration = Duration::from_secs(2);
+/// Number of these intervals after which unchanged counts are compared with the server, too.
+const LOOK_AGAIN: u32 = 15;
 
 /// The options of the acting services.
 pub struct Acting {
@@ -29,6 +37,46 @@ pub struct Acting {
 pub(super) fn labels(node: &Node, cluster: Cluster, rate: Option<NonZeroU32>) -> Service {
     let (log, metrics) = (SharedLog::clone(&node.log), node.telemetry.metrics.labels.clone());
     Service::new("labels", async move { Ok(labeler::run(cluster, log, metrics, rate).await?) })
+}
+
+/// Writes the numbers of workloads that run images of each class into the status of the classes, as they change.
+pub(super) fn running(engine: Arc<Engine>, cluster: Cluster) -> Service {
+    Service::new("running", async move {
+        let (mut written, mut backoff, mut looks) = (None, Backoff::new(kubernetes::RETRY), 0_u32);
+        loop {
+            tokio::time::sleep(COUNT).await;
+            looks = looks.wrapping_add(1);
+            let view = Arc::clone(engine.view());
+            let counted = tokio::task::spawn_blocking(move || running_counts(&view)).await;
+            let Some(counts) = counted.map_err(|error| NodeError::Ended(error.to_string()))? else {
+                continue;
+            };
+            // Now and then also if nothing has changed: there may be a new class.
+            if written.as_ref() == Some(&counts) && !looks.is_multiple_of(LOOK_AGAIN) {
+                continue;
+            }
+            match kubernetes::write_running(&cluster, &counts).await {
+                Ok(()) => {
+                    backoff.succeeded();
+                    written = Some(counts);
+                }
+                Err(error) => {
+                    let failure = backoff.failed();
+                    if failure.is_logged() {
+                        tracing::warn!(times = failure.times, "cannot write how many workloads run: {error}");
+                    }
+                    tokio::time::sleep(failure.wait).await;
+                }
+            }
+        }
+    })
+}
+
+/// The workloads of each class: all, and those that run an outdated image. `None` until they are known.
+fn running_counts(view: &Arc<View>) -> Option<BTreeMap<String, (u64, u64)>> {
+    let query = Query::new(view.snapshot());
+    let counts = query.running_counts().filter(|_| query.knows_workloads())?;
+    Some(counts.into_iter().map(|(class, count)| (class, (count.all, count.outdated))).collect())
 }
 
 /// Carries out rebuilds once all partitions are restored.

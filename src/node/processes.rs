@@ -47,6 +47,7 @@ pub fn run(
         always.extend(looking);
         always.extend(audit.map(auditor_service));
         led.extend(cluster.clone().map(|cluster| acting::labels(&node, cluster, acting.label_rate)));
+        led.extend(cluster.clone().map(|cluster| acting::running(Arc::clone(&engine), cluster)));
         if cluster.is_some() || acting.sink.is_some() {
             led.push(acting::rebuilds(&node, engine, cluster, acting.sink, acting.rebuilds));
         }

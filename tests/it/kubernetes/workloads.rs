@@ -119,6 +119,10 @@ fn pods_become_workloads_whatever_their_nodes_report_and_go_while_nobody_watches
         ("default/Pod/asks", "1 rhel7:outdated"),
     ]);
     becomes(&all, || told(dir.path()));
+    becomes(&(json!(4), json!(3)), || {
+        let status = server.status_of("rhel7");
+        (status["running"].clone(), status["runningOutdated"].clone())
+    });
 
     // A roll-out: the new image runs beside the old one, and then alone.
     server.apply(&[replica_set("web-2", "web")]);
