@@ -83,6 +83,8 @@ mod openshift;
 #[cfg(not(feature = "internals"))]
 mod plan;
 #[cfg(not(feature = "internals"))]
+mod policy;
+#[cfg(not(feature = "internals"))]
 mod processor;
 #[cfg(not(feature = "internals"))]
 mod publisher;
@@ -145,6 +147,8 @@ pub mod observe;
 pub mod openshift;
 #[cfg(feature = "internals")]
 pub mod plan;
+#[cfg(feature = "internals")]
+pub mod policy;
 #[cfg(feature = "internals")]
 pub mod processor;
 #[cfg(feature = "internals")]

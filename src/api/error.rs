@@ -183,6 +183,7 @@ impl From<RefError> for ApiError {
             RefError::NotFound { .. }
             | RefError::NoClass { .. }
             | RefError::NoGroup { .. }
+            | RefError::NoPolicy { .. }
             | RefError::NotInGroup { .. } => StatusCode::NOT_FOUND,
             RefError::Ambiguous { .. } | RefError::Several { .. } => StatusCode::CONFLICT,
             RefError::Moved { .. } => StatusCode::GONE,

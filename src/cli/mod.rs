@@ -3,6 +3,7 @@
 mod args;
 mod audit;
 mod backup;
+mod check;
 mod client;
 mod copying;
 mod coverage;
@@ -191,6 +192,7 @@ fn ask(client: &Client, asked: &Ask) -> Result<(), CliError> {
         Ask::Explain(asked) => show::explain(client, asked),
         Ask::Usage(asked) => show::usage(client, asked),
         Ask::Coverage(asked) => coverage::coverage(client, asked),
+        Ask::Check(asked) => check::check(client, asked),
         Ask::Status(asked) => status::status(client, asked),
         Ask::Wait(asked) => wait::wait(client, asked),
         Ask::Subscribe(subscribe) => stream::subscribe(client, subscribe),

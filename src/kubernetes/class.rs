@@ -4,6 +4,7 @@ use kube::{CustomResource, CustomResourceExt as _, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::policy::ClassPolicy;
 use crate::oci::LayerIdentity;
 use crate::record::catalog::Selector;
 use crate::record::{ObjectReference, RebuildPolicy, ReferenceKind, VersionSources};
@@ -251,7 +252,7 @@ pub struct ImageClassGroupStatus {
     pub summary: String,
 }
 
-/// The definitions of both custom resources, as `clade crd` prints them.
+/// The definitions of the custom resources, as `clade crd` prints them.
 pub fn definitions() -> Result<Vec<serde_json::Value>, serde_json::Error> {
-    [ImageClass::crd(), ImageClassGroup::crd()].iter().map(serde_json::to_value).collect()
+    [ImageClass::crd(), ImageClassGroup::crd(), ClassPolicy::crd()].iter().map(serde_json::to_value).collect()
 }

@@ -2,7 +2,7 @@
 //! back. The only user of kube.
 //!
 //! ```text
-//!   images ─► image streams ─► classes, groups      each listed and followed (follow.rs), one after the other
+//!   images ─► image streams ─► classes, groups, policies   each listed and followed (follow.rs), one after the other
 //!        └────────┴──────────────────┴─► observations ─► the publisher
 //!                                                             │ the catalog
 //!   status of classes and groups ◄────────────────────────────┘
@@ -19,6 +19,8 @@ mod follow;
 mod kinds;
 mod labels;
 mod lease;
+mod policy;
+mod policy_status;
 mod raw;
 mod remembered;
 mod reviews;
@@ -41,6 +43,7 @@ pub use labels::{
     write_labels,
 };
 pub use lease::{Held, Lease};
+pub use policy::ClassPolicy;
 pub use reviews::Reviews;
 #[cfg(feature = "internals")]
 pub use status::status_of;

@@ -13,7 +13,7 @@ use super::follow::follow;
 use super::kinds::{BuildConfig, Image, ImageStream, Watched};
 use super::raw::Kind;
 use super::status::keep_status;
-use super::{ImageClass, ImageClassGroup, Sender};
+use super::{ClassPolicy, ImageClass, ImageClassGroup, Sender};
 use crate::class::Catalog;
 use crate::retry::Backoff;
 
@@ -47,6 +47,7 @@ impl Stages {
         self.begin::<BuildConfig>().await;
         self.begin::<ImageClass>().await;
         self.begin::<ImageClassGroup>().await;
+        self.begin::<ClassPolicy>().await;
         self.tasks.spawn(keep_status(self.cluster.clone(), self.declared.clone(), catalog));
         // Each task ends when the receiver is gone.
         match self.tasks.join_next().await {

@@ -15,6 +15,7 @@ mod reference;
 mod resolve;
 mod unknown;
 mod usage;
+mod verdict;
 mod versions;
 
 pub use coverage::CoverageBy;
@@ -23,6 +24,7 @@ pub use page::{
     Cut, Effort, Images, Items, Listed, More, Named, Page, Position, Sort, Tags, Token, TokenError,
 };
 pub use reference::{RefError, Resolved};
+pub use verdict::{NamedPolicy, Unseen, VerdictRequest};
 pub use versions::Versions;
 
 use crate::record::ProgressRecord;

@@ -3,6 +3,7 @@
 mod ask;
 mod audit;
 mod backup;
+mod check;
 mod kubernetes;
 mod listen;
 mod log;
@@ -30,6 +31,7 @@ pub(in crate::cli) use audit::{
     VerifyArgs,
 };
 pub(in crate::cli) use backup::BackupArgs;
+pub(in crate::cli) use check::VerdictArgs;
 pub(in crate::cli) use kubernetes::{KubernetesArgs, LabellingArgs};
 pub(in crate::cli) use listen::ListenArgs;
 pub(in crate::cli) use log::{CheckArgs, LogArgs, LogCommand, RepairArgs};
@@ -47,7 +49,8 @@ pub(in crate::cli) use unused::unused;
 #[derive(Debug, Parser)]
 #[command(name = "clade", version, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "\
-Exit codes: 0 done; 1 failed; 2 wrong usage; 3 not found or ambiguous; 4 the data directory is in use.
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 not found or ambiguous; 4 the data directory is in use;
+5 an image violates a policy; 6 unknown to clade.
 
 Examples:
   clade demo                                    a generated registry, to look around in
@@ -132,9 +135,9 @@ pub(in crate::cli) enum Command {
     Backup(BackupArgs),
     /// Compare the topics of Apache Kafka with what clade needs, or create them
     Topics(TopicsArgs),
-    /// Declare image classes and groups
+    /// Declare image classes, groups and policies
     Apply(ApplyArgs),
-    /// Delete a class or group
+    /// Delete a class, group or policy
     Delete(DeleteArgs),
     /// Rebuild the images that are built on an outdated version of a class
     Rebuild(RebuildArgs),
@@ -146,7 +149,7 @@ pub(in crate::cli) enum Command {
     Generate(GenerateArgs),
     /// Make a token, and print its line for the file of tokens
     Token(TokenArgs),
-    /// Print the definitions of the custom resources ImageClass and ImageClassGroup
+    /// Print the definitions of the custom resources ImageClass, ImageClassGroup and ClassPolicy
     Crd,
     /// Print a completion script for a shell
     Completion {
@@ -186,6 +189,7 @@ impl Ask {
             Self::Explain(_) => "explain",
             Self::Usage(_) => "usage",
             Self::Coverage(_) => "coverage",
+            Self::Check(_) => "check",
             Self::Status(_) => "status",
             Self::Wait(_) => "wait",
             Self::Subscribe(_) => "subscribe",
@@ -197,7 +201,7 @@ impl Ask {
 /// The read-only commands.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Ask {
-    /// List images, tags, classes or groups
+    /// List images, tags, classes, groups or policies
     Get(GetArgs),
     /// List the images that an image is based on, nearest first
     Ancestors(RelatedArgs),
@@ -209,6 +213,8 @@ pub(in crate::cli) enum Ask {
     Usage(UsageArgs),
     /// Count images by what is known of their beginnings
     Coverage(CoverageArgs),
+    /// Judge images by class policies
+    Check(VerdictArgs),
     /// Show the lag of each partition
     Status(StatusArgs),
     /// Wait until an image is known, or stands so in a class, or until a class is ready
@@ -284,6 +290,9 @@ pub(in crate::cli) enum Declared {
     /// A group of classes
     #[value(aliases = ["groups", "imageclassgroup", "imageclassgroups", "imgclassgroup"])]
     Group,
+    /// A policy of what may run
+    #[value(aliases = ["policies", "classpolicy", "classpolicies"])]
+    Policy,
 }
 
 #[derive(Debug, clap::Args)]

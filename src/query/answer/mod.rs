@@ -4,6 +4,7 @@
 mod class;
 mod coverage;
 mod lineage;
+mod policy;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,7 @@ pub use coverage::{BaseClaim, ClaimedClass, CoverageItem, CoverageReport, Unknow
 pub use lineage::{
     Base, ChainItem, ClaimItem, Explanation, LayerItem, Lineage, Newer, Resolution, ResolvedChain,
 };
+pub use policy::{PolicyItem, PolicyStatus};
 
 /// A list, as `kubectl get -o json` prints one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -3,7 +3,7 @@
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use super::{Cut, Images, More, Tags};
-use crate::query::answer::{API_VERSION, ClassItem, GroupItem, ImageItem, ListMetadata, TagItem};
+use crate::query::answer::{API_VERSION, ClassItem, GroupItem, ImageItem, ListMetadata, PolicyItem, TagItem};
 
 /// An item that has a name which no other of its list has.
 pub trait Named {
@@ -30,6 +30,12 @@ impl Named for ClassItem {
 }
 
 impl Named for GroupItem {
+    fn name(&self) -> String {
+        self.metadata.name.clone()
+    }
+}
+
+impl Named for PolicyItem {
     fn name(&self) -> String {
         self.metadata.name.clone()
     }

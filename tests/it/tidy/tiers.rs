@@ -10,6 +10,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("observe", &["declare", "oci", "record"]),
     ("index", &["oci"]),
     ("plan", &["class", "oci", "record"]),
+    ("policy", &["class", "oci", "record"]),
     ("shard", &["class", "index", "oci", "record"]),
     ("retry", &[]),
     ("checksum", &[]),
@@ -26,9 +27,12 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("view", &["oci", "record", "shard"]),
     ("processor", &["log", "oci", "record", "shard", "snapshot", "telemetry", "view"]),
     ("publisher", &["class", "declare", "log", "observe", "oci", "record", "telemetry"]),
-    ("query", &["checksum", "class", "declare", "index", "oci", "plan", "record", "shard", "view"]),
+    ("query", &["checksum", "class", "declare", "index", "oci", "plan", "policy", "record", "shard", "view"]),
     ("openshift", &["observe", "oci", "record"]),
-    ("kubernetes", &["access", "class", "declare", "observe", "oci", "openshift", "record", "retry"]),
+    (
+        "kubernetes",
+        &["access", "class", "declare", "observe", "oci", "openshift", "policy", "record", "retry"],
+    ),
     ("audit", &["crypto", "log", "oci", "record", "retry", "telemetry"]),
     ("labeler", &["class", "kubernetes", "log", "oci", "record", "retry", "telemetry"]),
     (
@@ -60,6 +64,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "log",
             "oci",
             "plan",
+            "policy",
             "query",
             "rebuilder",
             "record",
@@ -108,13 +113,16 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "api",
             "audit",
             "class",
+            "declare",
             "engine",
             "http",
             "kubernetes",
             "log",
             "node",
+            "observe",
             "oci",
             "plan",
+            "policy",
             "processor",
             "publisher",
             "query",
@@ -133,7 +141,8 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 /// Pure modules: values in, values out.
-pub(super) const PURE: &[&str] = &["oci", "record", "class", "declare", "observe", "index", "plan", "shard"];
+pub(super) const PURE: &[&str] =
+    &["oci", "record", "class", "declare", "observe", "index", "plan", "policy", "shard"];
 pub(super) const IMPURE: &[&str] = &[
     "std::fs",
     "std::io",
