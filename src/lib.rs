@@ -51,6 +51,8 @@ pub fn main() -> std::process::ExitCode {
 #[cfg(not(feature = "internals"))]
 mod access;
 #[cfg(not(feature = "internals"))]
+mod admission;
+#[cfg(not(feature = "internals"))]
 mod api;
 #[cfg(not(feature = "internals"))]
 mod audit;
@@ -115,6 +117,8 @@ mod yaml;
 
 #[cfg(feature = "internals")]
 pub mod access;
+#[cfg(feature = "internals")]
+pub mod admission;
 #[cfg(feature = "internals")]
 pub mod api;
 #[cfg(feature = "internals")]

@@ -137,6 +137,7 @@ fn run_command(args: Args, cluster: Option<Config>, telemetry: &Telemetry) -> Re
         Command::Watch(watch) => services::watch(args.kafka.required()?, &watch, telemetry),
         Command::Process(process) => services::process(args.kafka.required()?, &process, telemetry),
         Command::Serve(serve) => services::serve(args.kafka.required()?, &serve, telemetry),
+        Command::Admit(admit) => services::admit(args.kafka.required()?, &admit, telemetry),
         Command::Label(label) => services::label(args.kafka.required()?, &label, telemetry),
         Command::Rebuilder(rebuilder) => services::rebuilder(args.kafka.required()?, &rebuilder, telemetry),
         Command::Auditor(auditor) => services::auditor(args.kafka.required()?, &dir, &auditor, telemetry),

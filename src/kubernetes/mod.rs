@@ -19,6 +19,7 @@ mod follow;
 mod kinds;
 mod labels;
 mod lease;
+mod namespaces;
 mod policy;
 mod policy_status;
 mod raw;
@@ -43,6 +44,7 @@ pub use labels::{
     write_labels,
 };
 pub use lease::{Held, Lease};
+pub use namespaces::NamespaceLabels;
 pub use policy::ClassPolicy;
 pub use reviews::Reviews;
 #[cfg(feature = "internals")]

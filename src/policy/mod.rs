@@ -305,9 +305,6 @@ pub enum Behind {
 }
 
 impl Behind {
-    /// Nothing is behind.
-    pub const NOT: Self = Self::By(Duration::ZERO);
-
     /// Returns `true` if answers are further behind than this.
     pub fn exceeds(self, most: Duration) -> bool {
         match self {

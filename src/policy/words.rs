@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::judge::{Circumstances, Found, grace_ends, selects};
 use super::{ImageFacts, KnownImage, Standing, Verdict};
 use crate::record::State;
-use crate::record::policy::{ClassPolicy, Exemption, PolicyRecord, Proof};
+use crate::record::policy::{ClassPolicy, Exemption, PolicyRecord};
 
 /// Classes that a sentence names, at most.
 pub(super) const MOST: usize = 5;
@@ -109,9 +109,6 @@ fn violating(
             let _ = write!(text, "not built on {required}; ");
             text.push_str(&instead(known));
             let _ = write!(text, "; rebuild it on {required}");
-            if policy.spec.require.proof == Proof::Layers && !known.claims.is_empty() {
-                text.push_str(". It claims to be, and its layers do not prove it");
-            }
         }
     }
     text

@@ -13,7 +13,7 @@ use crate::policy::{
     judge,
 };
 use crate::record::image::Evidence;
-use crate::record::policy::{ClassPolicy, PolicyRecord};
+use crate::record::policy::{ClassPolicy, PolicyRecord, Proof};
 use crate::record::{Claim, Membership, Origin, State, VersionRecord};
 use crate::shard::{ImageView, Shard};
 
@@ -77,11 +77,16 @@ impl Query {
         let catalog = self.shards().next().map_or(&empty, Shard::catalog);
         let pod = &request.pod;
         let platform = pod.platform.clone().unwrap_or_default();
+        let counts_claims = |policy: &ClassPolicy| policy.require.proof == Proof::Claims;
+        let with_claims = match &given {
+            Some(given) => given.iter().any(|policy| counts_claims(&policy.spec)),
+            None => catalog.policies().any(|policy| counts_claims(&policy.spec)),
+        };
         let facts = pod.containers.iter().map(|container| {
             let unseen: Vec<&Unseen> =
                 request.images.iter().filter(|image| image.image == container.image).collect();
             if unseen.is_empty() {
-                self.facts(&container.image, &platform)
+                self.facts(&container.image, &platform, with_claims)
             } else {
                 foreign_facts(catalog, &container.image, &unseen)
             }
@@ -96,7 +101,7 @@ impl Query {
     }
 
     /// What is known of the image that a pod names so, on a node of this platform.
-    fn facts(&self, image: &str, node: &NodePlatform) -> ImageFacts {
+    fn facts(&self, image: &str, node: &NodePlatform, with_claims: bool) -> ImageFacts {
         let reference: Reference = match image.parse() {
             Ok(reference) => reference,
             Err(error) => {
@@ -127,7 +132,7 @@ impl Query {
                 continue;
             }
             match found.filter(|_| number < MOST_PLATFORMS) {
-                Some((shard, image)) => facts.known.push(self.known(shard, &image)),
+                Some((shard, image)) => facts.known.push(self.known(shard, &image, with_claims)),
                 None => facts.unknown.push(target),
             }
         }
@@ -147,7 +152,7 @@ impl Query {
         images.map_or_else(|| vec![(digest, None)], Iterator::collect)
     }
 
-    fn known(&self, shard: &Shard, image: &ImageView<'_>) -> KnownImage {
+    fn known(&self, shard: &Shard, image: &ImageView<'_>, with_claims: bool) -> KnownImage {
         let memberships = standings(shard, image).into_iter().map(|of| Standing {
             proven: of.origin != Origin::Claimed || shard.has_proven_version(image, &of.name),
             class: of.name,
@@ -157,8 +162,11 @@ impl Query {
             outdated_since: of.outdated_since,
             nearest: of.nearest,
         });
-        let believable =
-            image.claims.iter().filter(|claim| self.by_layers(claim, shard, image) != "not-proven");
+        let believable = image
+            .claims
+            .iter()
+            .filter(|_| with_claims)
+            .filter(|claim| self.by_layers(claim, shard, image) != "not-proven");
         let claims = believable.flat_map(|claim| claimed(shard, claim, &image.platform));
         KnownImage { digest: image.digest, memberships: memberships.collect(), claims: claims.collect() }
     }

@@ -1,5 +1,6 @@
 //! The command line arguments.
 
+mod admission;
 mod ask;
 mod audit;
 mod backup;
@@ -22,6 +23,7 @@ use etcetera::BaseStrategy;
 use super::error::CliError;
 use super::kafka::KafkaArgs;
 use super::otlp::OtlpArgs;
+pub(in crate::cli) use admission::AdmissionArgs;
 pub(in crate::cli) use ask::{
     CoverageArgs, ExplainArgs, ExportArgs, Exported, FilterArgs, Format, GetArgs, Listed, PartArg,
     RelatedArgs, ReportFormat, SortArg, StateArg, StatusArgs, TimeArgs, UsageArgs, WaitArgs,
@@ -38,8 +40,8 @@ pub(in crate::cli) use log::{CheckArgs, LogArgs, LogCommand, RepairArgs};
 pub(in crate::cli) use rebuild::{RebuildArgs, RebuildCommand, RebuildingArgs, StartRebuildArgs};
 pub(in crate::cli) use registry::RegistryArgs;
 pub(in crate::cli) use services::{
-    LabelArgs, ProcessArgs, RebuilderArgs, RunArgs, ServeArgs, SnapshotArgs, TopicsArgs, TopicsCommand,
-    WatchArgs,
+    AdmitArgs, LabelArgs, ProcessArgs, RebuilderArgs, RunArgs, ServeArgs, SnapshotArgs, TopicsArgs,
+    TopicsCommand, WatchArgs,
 };
 pub(in crate::cli) use subscribe::SubscribeArgs;
 pub(in crate::cli) use token::TokenArgs;
@@ -121,6 +123,8 @@ pub(in crate::cli) enum Command {
     Process(ProcessArgs),
     /// Serve the read API from Apache Kafka: a read replica
     Serve(ServeArgs),
+    /// Answer Kubernetes API servers that ask whether a pod may run, from Apache Kafka
+    Admit(AdmitArgs),
     /// Label the Image objects of an OpenShift cluster, from Apache Kafka
     Label(LabelArgs),
     /// Carry out rebuilds, and begin them by the classes' policies, on Apache Kafka
@@ -174,6 +178,7 @@ impl Command {
             Self::Label(_) => "clade-label",
             Self::Rebuilder(_) => "clade-rebuilder",
             Self::Auditor(_) => "clade-auditor",
+            Self::Admit(_) => "clade-admit",
             _ => "clade",
         }
     }

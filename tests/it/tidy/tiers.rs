@@ -28,6 +28,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("processor", &["log", "oci", "record", "shard", "snapshot", "telemetry", "view"]),
     ("publisher", &["class", "declare", "log", "observe", "oci", "record", "telemetry"]),
     ("query", &["checksum", "class", "declare", "index", "oci", "plan", "policy", "record", "shard", "view"]),
+    ("admission", &["oci", "policy"]),
     ("openshift", &["observe", "oci", "record"]),
     (
         "kubernetes",
@@ -58,6 +59,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
         "api",
         &[
             "access",
+            "admission",
             "crypto",
             "declare",
             "http",
