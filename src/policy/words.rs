@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::judge::{Circumstances, Found, grace_ends, selects};
-use super::{ImageFacts, KnownImage, Standing, Verdict};
+use super::{ImageFacts, KnownImage, Standing};
 use crate::record::State;
 use crate::record::policy::{ClassPolicy, Exemption, PolicyRecord};
 
