@@ -1,10 +1,9 @@
 //! The custom resources: the declarations of administrators, and the status that clade writes.
 
-use kube::{CustomResource, CustomResourceExt as _, KubeSchema};
+use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::policy::ClassPolicy;
 use crate::oci::LayerIdentity;
 use crate::record::catalog::Selector;
 use crate::record::{ObjectReference, RebuildPolicy, ReferenceKind, VersionSources};
@@ -250,9 +249,4 @@ pub struct ImageClassGroupStatus {
     /// The same names in one text.
     #[serde(default)]
     pub summary: String,
-}
-
-/// The definitions of the custom resources, as `clade crd` prints them.
-pub fn definitions() -> Result<Vec<serde_json::Value>, serde_json::Error> {
-    [ImageClass::crd(), ImageClassGroup::crd(), ClassPolicy::crd()].iter().map(serde_json::to_value).collect()
 }

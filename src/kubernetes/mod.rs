@@ -14,6 +14,7 @@ mod class;
 mod cluster;
 mod counts;
 mod declared;
+mod definitions;
 mod events;
 mod follow;
 mod kinds;
@@ -36,9 +37,10 @@ use tokio::sync::mpsc;
 pub use builds::{
     BuildError, BuildNow, BuildPhase, BuildRequest, build, build_config, builds_of, instantiate,
 };
-pub use class::{ImageClass, ImageClassGroup, definitions};
+pub use class::{ImageClass, ImageClassGroup};
 pub use cluster::{Cluster, KubernetesError};
 pub use counts::write_counts;
+pub use definitions::definitions;
 pub use labels::{
     ANNOTATION, CLASS_PREFIX, GROUP_PREFIX, ImageLabels, LabelError, Labelled, Seen, watch_labels,
     write_labels,

@@ -1,9 +1,8 @@
 //! Exemptions of a policy.
 
-use wildmatch::WildMatch;
-
 use super::{ImageFacts, Subject};
-use crate::oci::{Reference, Timestamp};
+use crate::oci::wildcard::matches;
+use crate::oci::{Digest, Reference, Timestamp};
 use crate::record::policy::{ExemptWorkload, Exemption};
 
 /// The first exemption that covers this image of this pod at this time.
@@ -27,14 +26,11 @@ fn is_of_repository(patterns: &[String], repository: &str) -> bool {
         return false;
     }
     let spellings = Reference::spellings(repository);
-    patterns.iter().any(|pattern| {
-        let pattern = WildMatch::new(pattern);
-        spellings.iter().any(|name| pattern.matches(name))
-    })
+    patterns.iter().any(|pattern| spellings.iter().any(|name| matches(pattern, name)))
 }
 
 /// A digest exempts an image index, or the one image that a reference leads to.
-fn is_of_digest(image: &ImageFacts, digest: &crate::oci::Digest) -> bool {
+fn is_of_digest(image: &ImageFacts, digest: &Digest) -> bool {
     let is_alone = image.unknown.is_empty() && image.known.iter().all(|known| known.digest == *digest);
     image.digest == Some(*digest) || is_alone && !image.known.is_empty()
 }
@@ -43,6 +39,6 @@ fn is_of_workload(exempt: &ExemptWorkload, subject: &Subject) -> bool {
     subject.workload.as_ref().is_some_and(|workload| {
         exempt.namespace.as_ref().is_none_or(|namespace| *namespace == subject.namespace)
             && exempt.kind.as_ref().is_none_or(|kind| *kind == workload.kind)
-            && WildMatch::new(&exempt.name).matches(&workload.name)
+            && matches(&exempt.name, &workload.name)
     })
 }

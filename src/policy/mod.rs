@@ -11,8 +11,8 @@ mod judge;
 mod status;
 mod words;
 
+use core::time::Duration;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

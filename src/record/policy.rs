@@ -1,6 +1,6 @@
 //! The policy of what may run: the form of a `ClassPolicy`, for records, the API and the custom resource.
 
-use std::time::Duration;
+use core::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

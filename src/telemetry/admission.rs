@@ -15,13 +15,17 @@ pub struct AdmissionMetrics {
 
 impl AdmissionMetrics {
     pub(super) fn new(registry: &Registry) -> Self {
+        let verdicts = counters_by(
+            registry,
+            "clade_admission_verdicts_total",
+            "objects judged by the webhook (label verdict: allowed, exempt, unknown or violating)",
+            &["verdict"],
+        );
+        for verdict in ["allowed", "exempt", "unknown", "violating"] {
+            verdicts.with_label_values(&[verdict]);
+        }
         Self {
-            verdicts: counters_by(
-                registry,
-                "clade_admission_verdicts_total",
-                "objects judged by the webhook (label verdict: allowed, exempt, unknown or violating)",
-                &["verdict"],
-            ),
+            verdicts,
             seconds: histogram(
                 registry,
                 "clade_admission_seconds",

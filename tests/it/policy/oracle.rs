@@ -68,16 +68,16 @@ fn policy(random: &mut Rng, name: &str) -> PolicyRecord {
             match random.u8(..3) {
                 0 => {
                     exemption["repositories"] =
-                        json!([pick(random, &["docker.io/library/*", "quay.io/team/*", "quay.io/*"])])
+                        json!([pick(random, &["docker.io/library/*", "quay.io/team/*", "quay.io/*"])]);
                 }
                 1 => exemption["digests"] = json!([digest(pick(random, &["0", "1", "2"]))]),
                 _ => {
                     exemption["workloads"] =
-                        json!([{"name": pick(random, &["web", "w*", "other"]), "kind": "Deployment"}])
+                        json!([{"name": pick(random, &["web", "w*", "other"]), "kind": "Deployment"}]);
                 }
             }
             if random.bool() {
-                let until = Timestamp::from_second(NOW - 50 + random.i64(..100)).unwrap();
+                let until = Timestamp::from_second(NOW - 50 + random.i64(0..100)).unwrap();
                 exemption["until"] = until.to_string().into();
             }
             exemption
@@ -96,7 +96,7 @@ fn policy(random: &mut Rng, name: &str) -> PolicyRecord {
 }
 
 fn time(random: &mut Rng) -> Option<Timestamp> {
-    random.bool().then(|| Timestamp::from_second(NOW - random.i64(..250)).unwrap())
+    random.bool().then(|| Timestamp::from_second(NOW - random.i64(0..250)).unwrap())
 }
 
 fn known(random: &mut Rng) -> KnownImage {
