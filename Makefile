@@ -107,7 +107,7 @@ bench-kafka: tools
 	cargo bench --locked --bench kafka --no-run
 	$(WITH_KAFKA) cargo bench --locked --bench kafka -- $(ONLY)
 
-## Labels and memory on a real Kubernetes API server: make bench-kubernetes ONLY="labels memory"
+## Labels, memory and admission on a real Kubernetes API server: make bench-kubernetes ONLY="labels memory admission"
 bench-kubernetes: test-tools
 	cargo bench --locked --bench kubernetes -- $(ONLY)
 

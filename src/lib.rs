@@ -51,6 +51,8 @@ pub fn main() -> std::process::ExitCode {
 #[cfg(not(feature = "internals"))]
 mod access;
 #[cfg(not(feature = "internals"))]
+mod admission;
+#[cfg(not(feature = "internals"))]
 mod api;
 #[cfg(not(feature = "internals"))]
 mod audit;
@@ -82,6 +84,8 @@ mod observe;
 mod openshift;
 #[cfg(not(feature = "internals"))]
 mod plan;
+#[cfg(not(feature = "internals"))]
+mod policy;
 #[cfg(not(feature = "internals"))]
 mod processor;
 #[cfg(not(feature = "internals"))]
@@ -116,6 +120,8 @@ mod yaml;
 #[cfg(feature = "internals")]
 pub mod access;
 #[cfg(feature = "internals")]
+pub mod admission;
+#[cfg(feature = "internals")]
 pub mod api;
 #[cfg(feature = "internals")]
 pub mod audit;
@@ -147,6 +153,8 @@ pub mod observe;
 pub mod openshift;
 #[cfg(feature = "internals")]
 pub mod plan;
+#[cfg(feature = "internals")]
+pub mod policy;
 #[cfg(feature = "internals")]
 pub mod processor;
 #[cfg(feature = "internals")]

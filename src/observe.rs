@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crate::declare::{ClassSpec, GroupSpec};
+use crate::declare::{ClassSpec, GroupSpec, PolicySpec};
 use crate::oci::{Digest, Platform};
 use crate::record::catalog::ImageChain;
 use crate::record::{
@@ -67,6 +67,10 @@ pub enum Observation {
     Group(GroupSpec),
     /// A group that is not declared any more.
     GroupGone(String),
+    /// A policy as it is declared in the source.
+    Policy(Box<PolicySpec>),
+    /// A policy that is not declared any more.
+    PolicyGone(String),
     /// An object that is no image, with its kind. The publisher skips and counts it.
     NotAnImage(&'static str),
     /// A version that counts for the classes that follow a tag, as an administrator imports it.
@@ -172,4 +176,6 @@ pub enum Listing {
     Classes(HashSet<String>),
     /// Every declared group.
     Groups(HashSet<String>),
+    /// Every declared policy.
+    Policies(HashSet<String>),
 }

@@ -40,6 +40,7 @@ pub(crate) fn publish(what: &str, images: u64) -> String {
             match manifest {
                 Manifest::Class(class) => publisher.apply_class(&class).unwrap(),
                 Manifest::Group(group) => publisher.apply_group(&group).unwrap(),
+                Manifest::Policy(policy) => publisher.apply_policy(&policy).unwrap(),
             };
         }
     }

@@ -45,7 +45,7 @@ impl Server {
         assert!(status.unwrap().success(), "cluster.sh {command:?}");
     }
 
-    fn kubectl(&self, arguments: &[&str], input: &[u8]) {
+    pub(crate) fn kubectl(&self, arguments: &[&str], input: &[u8]) {
         let mut child = Command::new(SCRIPT)
             .arg("kubectl")
             .arg(self.dir.path())
@@ -228,7 +228,7 @@ impl Drop for Clade {
 }
 
 /// What a clade tells Prometheus.
-fn metrics(url: &str) -> String {
+pub(crate) fn metrics(url: &str) -> String {
     let asked = || {
         let mut stream = TcpStream::connect(url.strip_prefix("http://")?).ok()?;
         stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").ok()?;

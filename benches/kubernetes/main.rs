@@ -1,10 +1,14 @@
 //! clade on a real API server: `make bench-kubernetes`. `ONLY=labels` how long it takes to label every image of a class,
-//! beside a bare loop that writes the same labels; `ONLY=memory` what the watcher takes, at first and after relists.
+//! beside a bare loop that writes the same labels; `ONLY=memory` what the watcher takes, at first and after relists;
+//! `ONLY=admission` what the webhook adds to the creation of a pod.
 //!
 //! CLADE_BENCH_IMAGES says with how many images; 10,000 and 100,000 without.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods, reason = "a benchmark")]
 
+mod admission;
+#[path = "../../tests/it/certificate.rs"]
+mod certificate;
 mod cluster;
 
 use std::collections::{BTreeMap, HashMap};
@@ -28,6 +32,9 @@ fn main() {
     }
     if wants("memory") {
         runtime.block_on(memory(images(100_000)));
+    }
+    if wants("admission") {
+        runtime.block_on(admission::admission(images(100_000)));
     }
 }
 

@@ -29,10 +29,10 @@ pub trait Ask: Send + Sync {
 
 /// Takes declarations, and returns once readers see them.
 pub trait Declare: Send + Sync {
-    /// Declares classes and groups: all of them, or none.
+    /// Declares classes, groups and policies: all of them, or none.
     fn apply(&self, manifests: Vec<Manifest>) -> Result<Vec<Applied>, ApiError>;
 
-    /// Deletes a class or group.
+    /// Deletes a class, a group or a policy.
     fn delete(&self, kind: Kind, name: String) -> Result<Applied, ApiError>;
 }
 
@@ -61,6 +61,8 @@ pub enum Kind {
     Class,
     /// `ImageClassGroup`.
     Group,
+    /// `ClassPolicy`.
+    Policy,
 }
 
 impl Kind {
@@ -69,6 +71,7 @@ impl Kind {
         match self {
             Self::Class => "imageclass",
             Self::Group => "imageclassgroup",
+            Self::Policy => "classpolicy",
         }
     }
 }
@@ -76,7 +79,7 @@ impl Kind {
 /// The outcome of one declaration or deletion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Applied {
-    /// `imageclass` or `imageclassgroup`.
+    /// `imageclass`, `imageclassgroup` or `classpolicy`.
     pub kind: String,
     /// The name.
     pub name: String,

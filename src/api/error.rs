@@ -60,7 +60,7 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    fn new(status: StatusCode, problem: impl ToString) -> Self {
+    pub(super) fn new(status: StatusCode, problem: impl ToString) -> Self {
         let problem = problem.to_string();
         Self { status, code: code_of(status), problem, suggestions: Vec::new() }
     }
@@ -183,6 +183,7 @@ impl From<RefError> for ApiError {
             RefError::NotFound { .. }
             | RefError::NoClass { .. }
             | RefError::NoGroup { .. }
+            | RefError::NoPolicy { .. }
             | RefError::NotInGroup { .. } => StatusCode::NOT_FOUND,
             RefError::Ambiguous { .. } | RefError::Several { .. } => StatusCode::CONFLICT,
             RefError::Moved { .. } => StatusCode::GONE,

@@ -8,6 +8,7 @@
 //! socket.
 
 mod addresses;
+mod admission;
 mod allowed;
 mod answers;
 mod backup;
@@ -34,6 +35,7 @@ mod write;
 
 pub use axum::Router;
 
+pub use admission::{Admission, Labels, Namespaces, admission};
 pub use allowed::Access;
 pub use answers::{Applied, Ask, Asking, Command, Declare, Kind};
 pub use client::{Client, ClientError, Server};

@@ -60,6 +60,13 @@ const ROUTES: &[Route] = &[
     Route("/v1/classes", GET, Handler::Ask(|| get(read::classes)), Need::read("list", "imageclasses")),
     Route("/v1/groups", GET, Handler::Ask(|| get(read::groups)), Need::read("list", "imageclassgroups")),
     Route("/v1/workloads", GET, Handler::Ask(|| get(read::workloads)), Need::read("list", "workloads")),
+    Route("/v1/policies", GET, Handler::Ask(|| get(read::policies)), Need::read("list", "classpolicies")),
+    Route(
+        "/v1/verdict",
+        POST,
+        Handler::Ask(|| post(read::verdict).layer(DefaultBodyLimit::max(SMALL))),
+        Need::read("get", "images"),
+    ),
     Route("/v1/ancestors", GET, Handler::Ask(|| get(read::ancestors)), Need::read("get", "images")),
     Route("/v1/descendants", GET, Handler::Ask(|| get(read::descendants)), Need::read("get", "images")),
     Route("/v1/explain", GET, Handler::Ask(|| get(read::explain)), Need::read("get", "images")),
@@ -130,6 +137,12 @@ const ROUTES: &[Route] = &[
         DELETE,
         Handler::Declare(|| delete(write::delete_group)),
         Need::declare("delete", "imageclassgroups"),
+    ),
+    Route(
+        "/v1/policies",
+        DELETE,
+        Handler::Declare(|| delete(write::delete_policy)),
+        Need::declare("delete", "classpolicies"),
     ),
     Route("/v1/rebuilds", GET, Handler::Command(|| get(rebuild::list)), Need::read("list", "rebuilds")),
     Route(

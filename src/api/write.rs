@@ -40,6 +40,7 @@ fn name_of(manifest: &Manifest) -> String {
     match manifest {
         Manifest::Class(class) => format!("imageclass/{}", class.name),
         Manifest::Group(group) => format!("imageclassgroup/{}", group.name),
+        Manifest::Policy(policy) => format!("classpolicy/{}", policy.name),
     }
 }
 
@@ -64,6 +65,14 @@ pub(super) async fn delete_group(
     Params(named): Params<Named>,
 ) -> Answer {
     delete(declare, bounds, Kind::Group, named).await
+}
+
+pub(super) async fn delete_policy(
+    State(declare): State<Arc<dyn Declare>>,
+    bounds: Bounds,
+    Params(named): Params<Named>,
+) -> Answer {
+    delete(declare, bounds, Kind::Policy, named).await
 }
 
 async fn delete(

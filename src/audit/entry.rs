@@ -35,6 +35,9 @@ pub struct Entry {
     /// The group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// The policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
     /// The rebuild.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<String>,
@@ -125,6 +128,7 @@ impl Entry {
             platform: None,
             class: None,
             group: None,
+            policy: None,
             rebuild: None,
             target: None,
             from: None,

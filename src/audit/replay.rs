@@ -33,6 +33,9 @@ pub struct Replay {
     pub classes: BTreeMap<String, ClassState>,
     /// Groups by name.
     pub groups: BTreeMap<String, GroupState>,
+    /// Policies by name, each as its last entry states it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub policies: BTreeMap<String, Facts>,
     /// Images that are in a class, by digest.
     pub images: HashMap<Digest, ImageState>,
     /// Rebuilds by ID.
@@ -117,6 +120,13 @@ impl Replay {
         if entry.what == RESET {
             return self.reset(entry.from.as_ref().and_then(Facts::read));
         }
+        if let Some(policy) = &entry.policy {
+            match &entry.to {
+                Some(to) => drop(self.policies.insert(policy.clone(), to.clone())),
+                None => drop(self.policies.remove(policy)),
+            }
+            return;
+        }
         match (&entry.image, &entry.class, &entry.group, &entry.rebuild) {
             (Some(image), ..) => self.image(*image, entry),
             (.., Some(rebuild)) => self.rebuild(rebuild, entry),
@@ -140,6 +150,7 @@ impl Replay {
             Topic::Catalog => {
                 self.classes.clear();
                 self.groups.clear();
+                self.policies.clear();
             }
             Topic::Rebuilds => self.rebuilds.clear(),
             Topic::Classifications | Topic::Outdated => self.images.retain(|_, image| {

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use super::membership::Classification;
 use crate::oci::Digest;
-use crate::record::{CatalogKey, CatalogRecord, ClassRecord, GroupRecord, Membership, Origin, VersionRecord};
+use crate::record::{
+    CatalogKey, CatalogRecord, ClassRecord, GroupRecord, Membership, Origin, PolicyRecord, VersionRecord,
+};
 
-/// Every class with its versions, and every group.
+/// Every class with its versions, every group, and every policy.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     classes: BTreeMap<String, Class>,
     groups: BTreeMap<String, Arc<GroupRecord>>,
+    policies: BTreeMap<String, Arc<PolicyRecord>>,
     /// Versions whose class record has not been seen: it follows in the same batch, or was deleted before them.
     unclaimed: BTreeMap<String, BTreeMap<u32, Arc<VersionRecord>>>,
 }
@@ -82,6 +85,16 @@ impl Catalog {
         self.groups.values()
     }
 
+    /// The policy of this name.
+    pub fn policy(&self, name: &str) -> Option<&Arc<PolicyRecord>> {
+        self.policies.get(name)
+    }
+
+    /// All policies by name.
+    pub fn policies(&self) -> impl Iterator<Item = &Arc<PolicyRecord>> {
+        self.policies.values()
+    }
+
     /// The classes that a group selects, by name.
     pub fn selected<'a>(&'a self, group: &'a GroupRecord) -> impl Iterator<Item = &'a Class> {
         self.classes.values().filter(|class| group.selector.selects(&class.record.labels))
@@ -96,15 +109,18 @@ impl Catalog {
         };
         let groups = self.groups.values().map(|group| CatalogRecord::ImageClassGroup((**group).clone()));
         let unclaimed = self.unclaimed.values().flat_map(BTreeMap::values).map(version);
-        groups.chain(self.classes.values().flat_map(of_class)).chain(unclaimed)
+        let policies = self.policies.values().map(|policy| CatalogRecord::ClassPolicy((**policy).clone()));
+        groups.chain(policies).chain(self.classes.values().flat_map(of_class)).chain(unclaimed)
     }
 
     /// Returns `true` if both were built from the same records.
     pub fn is_same(&self, other: &Self) -> bool {
         let class = |of: &Class| (of.record.sequence, of.record.name.clone());
         let group = |of: &Arc<GroupRecord>| (of.sequence, of.name.clone());
+        let policy = |of: &Arc<PolicyRecord>| (of.sequence, of.name.clone());
         self.classes.values().map(class).eq(other.classes.values().map(class))
             && self.groups.values().map(group).eq(other.groups.values().map(group))
+            && self.policies.values().map(policy).eq(other.policies.values().map(policy))
     }
 
     /// Adds the groups to these memberships of an image: for each group its classes, nearest first.
@@ -137,6 +153,15 @@ impl Catalog {
             }
             (CatalogKey::Group(name), Some(CatalogRecord::ImageClassGroup(group))) => {
                 self.put_group(name, Some(group))
+            }
+            // No image's classification depends on a policy.
+            (CatalogKey::Policy(name), Some(CatalogRecord::ClassPolicy(policy))) => {
+                self.policies.insert(name.clone(), Arc::new(policy));
+                CatalogChange::default()
+            }
+            (CatalogKey::Policy(name), None) => {
+                self.policies.remove(name);
+                CatalogChange::default()
             }
             (CatalogKey::Class(name), None) => self.delete_class(name),
             (CatalogKey::Version(class, number), None) => self.delete_version(class, *number),

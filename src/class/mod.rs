@@ -4,6 +4,7 @@
 mod catalog;
 mod count;
 mod coverage;
+mod foreign;
 mod membership;
 mod replaced;
 mod selector;

@@ -22,6 +22,12 @@ pub enum CliError {
     /// Another process has the data directory. Exit code 4.
     #[error("{0}")]
     InUse(String),
+    /// An image violates a policy. Exit code 5.
+    #[error("{0}")]
+    Violating(String),
+    /// A policy cannot be judged, as clade does not know an image. Exit code 6.
+    #[error("{0}")]
+    UnknownImage(String),
     /// Standard output was closed. Exit code 0.
     #[error("standard output was closed")]
     ClosedOutput,
@@ -35,6 +41,8 @@ impl CliError {
             Self::Usage(_) => 2,
             Self::NotFound(_) => 3,
             Self::InUse(_) => 4,
+            Self::Violating(_) => 5,
+            Self::UnknownImage(_) => 6,
         })
     }
 

@@ -7,7 +7,9 @@ use super::list::{Parameters, list};
 use super::output::{answer, lines, some, state, structured, table};
 use super::{stream, workloads};
 use crate::api::Client;
-use crate::query::answer::{BaseClaim, ClassItem, GroupItem, ImageItem, List, TagItem, UnknownBase};
+use crate::query::answer::{
+    BaseClaim, ClassItem, GroupItem, ImageItem, List, PolicyItem, TagItem, UnknownBase,
+};
 
 pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
     let parameters = || {
@@ -44,9 +46,9 @@ pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
         Listed::UnknownBases => {
             unknown_bases(&answer(client, "/v1/unknown-bases", &parameters(), format)?, format)
         }
-        Listed::Classes | Listed::Groups if chooses || args.limit.is_some() => Err(CliError::Usage(
-            "--class, --group, --state, --limit and the like choose images and tags; a class or group is chosen by its \
-             name, as in `clade get classes rhel7`"
+        Listed::Classes | Listed::Groups | Listed::Policies if chooses || args.limit.is_some() => Err(CliError::Usage(
+            "--class, --group, --state, --limit and the like choose images and tags; a class, group or policy is chosen by \
+             its name, as in `clade get classes rhel7`"
                 .to_owned(),
         )),
         Listed::Images => images(&list(client, "/v1/images", parameters(), format)?, format),
@@ -55,6 +57,7 @@ pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
             classes(client, args.time, &list(client, "/v1/classes", parameters(), format)?, format)
         }
         Listed::Groups => groups(&list(client, "/v1/groups", parameters(), format)?, format),
+        Listed::Policies => policies(&list(client, "/v1/policies", parameters(), format)?, format),
     }
 }
 
@@ -65,6 +68,7 @@ fn watch(client: &Client, args: &GetArgs, mut parameters: Parameters<'_>) -> Res
         Listed::Tags => "/v1/tags",
         Listed::Classes => "/v1/classes",
         Listed::Groups => "/v1/groups",
+        Listed::Policies => "/v1/policies",
         Listed::Workloads => {
             return Err(CliError::Usage(
                 "workloads cannot be watched; `clade subscribe workloads --follow` tells their changes"
@@ -276,4 +280,26 @@ fn groups(list: &List<GroupItem>, format: &Format) -> Result<(), CliError> {
     }
     let row = |group: &GroupItem| vec![group.metadata.name.clone(), some(&group.status.classes, 8)];
     table(&["NAME", "CLASSES"], list.items.iter().map(row).collect(), &[], "groups")
+}
+
+fn policies(list: &List<PolicyItem>, format: &Format) -> Result<(), CliError> {
+    if structured(format, list)? {
+        return Ok(());
+    }
+    if matches!(format, Format::Name) {
+        return lines(list.items.iter().map(|policy| policy.metadata.name.clone()));
+    }
+    let row = |policy: &PolicyItem| {
+        let ready = policy.status.conditions.first();
+        vec![
+            policy.metadata.name.clone(),
+            format!("{:?}", policy.spec.action),
+            format!("{:?}", policy.spec.require.state),
+            format!("{:?}", policy.spec.on_unknown),
+            ready.map_or_else(String::new, |ready| ready.status.clone()),
+            some(&policy.status.classes, 8),
+        ]
+    };
+    let header = ["NAME", "ACTION", "STATE", "ON UNKNOWN", "READY", "CLASSES"];
+    table(&header, list.items.iter().map(row).collect(), &[], "policies")
 }

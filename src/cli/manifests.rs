@@ -24,6 +24,7 @@ pub(super) fn delete(client: &Client, args: &DeleteArgs) -> Result<(), CliError>
     let kind = match args.kind {
         Declared::Class => "classes",
         Declared::Group => "groups",
+        Declared::Policy => "policies",
     };
     for name in &args.names {
         let deleted: Applied = client.delete(&format!("/v1/{kind}"), &[("name", name)])?;
@@ -37,7 +38,7 @@ fn tell(applied: &Applied) {
 }
 
 /// The documents of a YAML file. JSON is a part of YAML.
-fn read(path: &Path) -> Result<Vec<Value>, CliError> {
+pub(super) fn read(path: &Path) -> Result<Vec<Value>, CliError> {
     let cannot = |error: std::io::Error| CliError::Failed(format!("cannot read {}: {error}", path.display()));
     let text = if path == Path::new("-") {
         let mut text = String::new();

@@ -3,6 +3,7 @@
 mod args;
 mod audit;
 mod backup;
+mod check;
 mod client;
 mod copying;
 mod coverage;
@@ -137,6 +138,7 @@ fn run_command(args: Args, cluster: Option<Config>, telemetry: &Telemetry) -> Re
         Command::Watch(watch) => services::watch(args.kafka.required()?, &watch, telemetry),
         Command::Process(process) => services::process(args.kafka.required()?, &process, telemetry),
         Command::Serve(serve) => services::serve(args.kafka.required()?, &serve, telemetry),
+        Command::Admit(admit) => services::admit(args.kafka.required()?, &admit, telemetry),
         Command::Label(label) => services::label(args.kafka.required()?, &label, telemetry),
         Command::Rebuilder(rebuilder) => services::rebuilder(args.kafka.required()?, &rebuilder, telemetry),
         Command::Auditor(auditor) => services::auditor(args.kafka.required()?, &dir, &auditor, telemetry),
@@ -192,6 +194,7 @@ fn ask(client: &Client, asked: &Ask) -> Result<(), CliError> {
         Ask::Explain(asked) => show::explain(client, asked),
         Ask::Usage(asked) => show::usage(client, asked),
         Ask::Coverage(asked) => coverage::coverage(client, asked),
+        Ask::Check(asked) => check::check(client, asked),
         Ask::Status(asked) => status::status(client, asked),
         Ask::Wait(asked) => wait::wait(client, asked),
         Ask::Subscribe(subscribe) => stream::subscribe(client, subscribe),

@@ -25,7 +25,8 @@ pub(super) fn run(dir: &Path, args: &RunArgs, telemetry: &Telemetry) -> Result<(
     catch_up(&engine)?;
     let address = local::address_file(dir);
     let key = local::make_key(dir)?;
-    let outcome = node::run(engine, telemetry, listen, (&key, audit), (sources, acting), &mut |url| {
+    let what = (sources, acting, args.admission.webhook());
+    let outcome = node::run(engine, telemetry, listen, (&key, audit), what, &mut |url| {
         std::fs::write(&address, url)?;
         eprintln!("serving {} on {url}; stop with Ctrl-C", dir.display());
         Ok(())

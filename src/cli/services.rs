@@ -4,13 +4,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::args::{AuditorArgs, LabelArgs, ProcessArgs, RebuilderArgs, ServeArgs, SnapshotArgs, WatchArgs};
+use super::args::{
+    AdmitArgs, AuditorArgs, LabelArgs, ProcessArgs, RebuilderArgs, ServeArgs, SnapshotArgs, WatchArgs,
+};
 use super::error::CliError;
 use crate::audit::Auditor;
 use crate::engine::Engine;
 use crate::log::SharedLog;
 use crate::log::kafka::{Config, KafkaLog};
-use crate::node;
+use crate::node::{self, ClusterAccess};
 use crate::processor::Options;
 use crate::telemetry::Telemetry;
 
@@ -95,6 +97,23 @@ pub(super) fn serve(cluster: Config, args: &ServeArgs, telemetry: &Telemetry) ->
         eprintln!(
             "answering on {url} from {bootstrap}; {url}/readyz tells when it is up to date; stop with Ctrl-C"
         );
+        Ok(())
+    })?)
+}
+
+/// Answers API servers, and questions.
+pub(super) fn admit(cluster: Config, args: &AdmitArgs, telemetry: &Telemetry) -> Result<(), CliError> {
+    let listen = args.listen.listen()?;
+    let webhook = args.admission.webhook().ok_or_else(|| {
+        CliError::Usage(
+            "say where API servers ask: --admission ADDRESS:PORT, with its certificate".to_owned(),
+        )
+    })?;
+    let access = ClusterAccess { context: args.kube_context.clone(), lease: None };
+    let bootstrap = cluster.bootstrap.clone();
+    let engine = follow(cluster, &args.snapshots, telemetry)?;
+    Ok(node::admit(engine, telemetry, listen, (access, webhook), &mut |url| {
+        eprintln!("judging by {bootstrap}; ask on {url}; stop with Ctrl-C");
         Ok(())
     })?)
 }

@@ -1,10 +1,10 @@
-//! Manifests of classes and groups, in the form of the custom resources.
+//! Manifests of classes, groups and policies, in the form of the custom resources.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{API_VERSION, ClassFields, ClassSpec, GroupSpec, Invalid};
+use super::{API_VERSION, ClassFields, ClassSpec, GroupSpec, Invalid, PolicySpec};
 use crate::record::catalog::Selector;
 
 /// A declaration.
@@ -14,6 +14,8 @@ pub enum Manifest {
     Class(ClassSpec),
     /// A group.
     Group(GroupSpec),
+    /// A policy.
+    Policy(PolicySpec),
 }
 
 /// Why a manifest is none.
@@ -23,7 +25,7 @@ pub enum ManifestError {
     #[error("apiVersion is {0:?}; this version of clade takes {API_VERSION:?}")]
     Version(String),
     /// It has another kind.
-    #[error("kind is {0:?}; ImageClass and ImageClassGroup can be declared")]
+    #[error("kind is {0:?}; ImageClass, ImageClassGroup and ClassPolicy can be declared")]
     Kind(String),
     /// Lists lie in lists in lists.
     #[error("{0}: lists lie in one another more than {MOST_LISTS} deep; write their items into one list")]
@@ -78,6 +80,7 @@ impl Manifest {
         match self {
             Self::Class(class) => class.check(),
             Self::Group(group) => group.check(),
+            Self::Policy(policy) => policy.check(),
         }
     }
 
@@ -128,6 +131,10 @@ impl Manifest {
                 let selector = read_selector(selector).map_err(fields)?;
                 Ok(Self::Group(GroupSpec { name, selector }))
             }
+            "ClassPolicy" => {
+                let policy = serde_json::from_value(object.spec).map_err(fields)?;
+                Ok(Self::Policy(PolicySpec { name, policy }))
+            }
             _ => Err(ManifestError::Kind(object.kind)),
         }
     }
@@ -171,6 +178,7 @@ mod tests {
             .map(|read| match read {
                 Manifest::Group(group) => group.name,
                 Manifest::Class(class) => class.name,
+                Manifest::Policy(policy) => policy.name,
             })
             .collect();
         assert_eq!(names, ["a", "b", "c", "d"]);

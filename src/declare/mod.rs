@@ -1,8 +1,9 @@
-//! Declarations: the one form of an `ImageClass` and an `ImageClassGroup`, and the one meaning of their status.
+//! Declarations: the one form of an `ImageClass`, an `ImageClassGroup` and a
+//! `ClassPolicy`, and the one meaning of their status.
 //!
 //! ```text
 //!   clade apply ─► manifest ─┐
-//!   POST /v1/apply ──────────┼─► ClassSpec, GroupSpec ─► the publisher ─► catalog ─► ClassStatus ─► API, CLI, kubectl
+//!   POST /v1/apply ──────────┼─► the specs  ─► the publisher ─► catalog ─► ClassStatus ─► API, CLI, kubectl
 //!   custom resources ────────┘
 //! ```
 //!
@@ -11,6 +12,7 @@
 mod group;
 mod manifest;
 mod name;
+mod policy;
 mod status;
 
 use std::collections::BTreeMap;
@@ -19,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use group::GroupSpec;
 pub use manifest::{Manifest, ManifestError};
+pub use policy::PolicySpec;
 pub use status::{ClassStatus, Condition, ConditionStatus, Declared, class_status, group_classes};
 
 use crate::oci::{ChainId, Digest};

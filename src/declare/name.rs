@@ -1,4 +1,4 @@
-//! Checks names of classes and groups.
+//! Checks names of classes, groups and policies.
 
 use super::Invalid;
 

@@ -1,6 +1,6 @@
 //! The custom resources: the declarations of administrators, and the status that clade writes.
 
-use kube::{CustomResource, CustomResourceExt as _, KubeSchema};
+use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -267,9 +267,4 @@ pub struct ImageClassGroupStatus {
     /// The same names in one text.
     #[serde(default)]
     pub summary: String,
-}
-
-/// The definitions of both custom resources, as `clade crd` prints them.
-pub fn definitions() -> Result<Vec<serde_json::Value>, serde_json::Error> {
-    [ImageClass::crd(), ImageClassGroup::crd()].iter().map(serde_json::to_value).collect()
 }

@@ -1,4 +1,4 @@
-//! The classes and groups as they are on the API server, for comparison when their status is written.
+//! The classes, groups and policies as they are on the API server, for comparison when their status is written.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::ImageClassGroup;
 use super::class::{ClassVersion, ImageClassGroupStatus, ImageClassStatus, ImageSource};
+use super::policy::ClassPolicyStatus;
 
 /// A class as it is on the server.
 #[derive(Clone)]
@@ -29,6 +30,16 @@ impl DeclaredClass {
     }
 }
 
+/// A policy as it is on the server.
+#[derive(Clone)]
+pub(super) struct DeclaredPolicy {
+    pub(super) name: String,
+    pub(super) generation: Option<i64>,
+    pub(super) status: ClassPolicyStatus,
+    /// The reason why pods cannot be judged by it.
+    pub(super) problem: Option<String>,
+}
+
 /// Everything declared. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Declared {
@@ -40,6 +51,7 @@ pub(super) struct Declared {
 struct All {
     classes: BTreeMap<String, DeclaredClass>,
     groups: BTreeMap<String, ImageClassGroup>,
+    policies: BTreeMap<String, DeclaredPolicy>,
 }
 
 impl Declared {
@@ -102,6 +114,32 @@ impl Declared {
 
     pub(super) fn groups(&self) -> Vec<ImageClassGroup> {
         self.all().groups.values().cloned().collect()
+    }
+
+    pub(super) fn put_policy(&self, policy: DeclaredPolicy) {
+        self.all().policies.insert(policy.name.clone(), policy);
+        self.changed.notify_one();
+    }
+
+    pub(super) fn remove_policy(&self, name: &str) {
+        self.all().policies.remove(name);
+        self.changed.notify_one();
+    }
+
+    /// Removes all policies but these.
+    pub(super) fn keep_policies(&self, names: &HashSet<String>) {
+        self.all().policies.retain(|name, _| names.contains(name));
+    }
+
+    /// Stores the status that was written for a policy.
+    pub(super) fn put_policy_status(&self, name: &str, status: Option<ClassPolicyStatus>) {
+        if let Some(policy) = self.all().policies.get_mut(name) {
+            policy.status = status.unwrap_or_default();
+        }
+    }
+
+    pub(super) fn policies(&self) -> Vec<DeclaredPolicy> {
+        self.all().policies.values().cloned().collect()
     }
 
     /// Returns once something has changed since the last call.

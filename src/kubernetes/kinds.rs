@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use super::class::Stated;
-use super::declared::{Declared, DeclaredClass};
+use super::declared::{Declared, DeclaredClass, DeclaredPolicy};
+use super::policy::ClassPolicyStatus;
 use super::raw::{Kind, Raw};
-use super::{ImageClass, ImageClassGroup, SOURCE};
-use crate::declare::{ClassSpec, GroupSpec};
+use super::{ClassPolicy, ImageClass, ImageClassGroup, SOURCE};
+use crate::declare::{ClassSpec, GroupSpec, PolicySpec};
 use crate::observe::{Listing, Observation, ObservedTag};
 use crate::openshift::observations;
 use crate::record::DeadLetterRecord;
@@ -69,6 +70,13 @@ impl Kind for ImageClassGroup {
     const VERSION: &'static str = "v1alpha1";
     const KIND: &'static str = "ImageClassGroup";
     const PLURAL: &'static str = "imageclassgroups";
+}
+
+impl Kind for ClassPolicy {
+    const GROUP: &'static str = "clade.dev";
+    const VERSION: &'static str = "v1alpha1";
+    const KIND: &'static str = "ClassPolicy";
+    const PLURAL: &'static str = "classpolicies";
 }
 
 fn source() -> String {
@@ -205,6 +213,51 @@ impl Watched for ImageClassGroup {
     fn listing(keys: HashSet<String>, declared: &Declared) -> Listing {
         declared.keep_groups(&keys);
         Listing::Groups(keys)
+    }
+}
+
+/// A policy as its object states it. A field that this version of clade does not know makes the policy unreadable: it might
+/// be the one that exempts somebody.
+fn read_policy(object: &Raw<ClassPolicy>) -> Result<PolicySpec, String> {
+    #[derive(serde::Deserialize)]
+    struct Stated {
+        spec: crate::record::ClassPolicy,
+    }
+    let stated: Stated = serde_json::from_str(object.json.get()).map_err(|error| {
+        format!(
+            "this version of clade cannot read the declaration: {error}; upgrade clade, or change the policy"
+        )
+    })?;
+    let spec = PolicySpec { name: object.key(), policy: stated.spec };
+    spec.check().map_err(|error| error.to_string())?;
+    Ok(spec)
+}
+
+impl Watched for ClassPolicy {
+    fn observe(object: &Raw<Self>, declared: &Declared) -> Result<Vec<Observation>, String> {
+        #[derive(serde::Deserialize, Default)]
+        struct Stated {
+            #[serde(default)]
+            status: ClassPolicyStatus,
+        }
+        let read = read_policy(object);
+        declared.put_policy(DeclaredPolicy {
+            name: object.key(),
+            generation: object.metadata.generation,
+            status: serde_json::from_str::<Stated>(object.json.get()).unwrap_or_default().status,
+            problem: read.as_ref().err().cloned(),
+        });
+        Ok(vec![Observation::Policy(Box::new(read?))])
+    }
+
+    fn gone(object: &Raw<Self>, declared: &Declared) -> Option<Observation> {
+        declared.remove_policy(&object.key());
+        Some(Observation::PolicyGone(object.key()))
+    }
+
+    fn listing(keys: HashSet<String>, declared: &Declared) -> Listing {
+        declared.keep_policies(&keys);
+        Listing::Policies(keys)
     }
 }
 

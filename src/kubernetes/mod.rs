@@ -2,7 +2,7 @@
 //! back. The only user of kube.
 //!
 //! ```text
-//!   images ─► image streams ─► classes, groups      each listed and followed (follow.rs), one after the other
+//!   images ─► image streams ─► classes, groups, policies   each listed and followed (follow.rs), one after the other
 //!        └────────┴──────────────────┴─► observations ─► the publisher
 //!                                                             │ the catalog
 //!   pods and their owners ─► workloads, once a second ─► the publisher
@@ -16,11 +16,15 @@ mod class;
 mod cluster;
 mod counts;
 mod declared;
+mod definitions;
 mod events;
 mod follow;
 mod kinds;
 mod labels;
 mod lease;
+mod namespaces;
+mod policy;
+mod policy_status;
 mod raw;
 mod remembered;
 mod reviews;
@@ -36,14 +40,17 @@ use tokio::sync::mpsc;
 pub use builds::{
     BuildError, BuildNow, BuildPhase, BuildRequest, build, build_config, builds_of, instantiate,
 };
-pub use class::{ImageClass, ImageClassGroup, definitions};
+pub use class::{ImageClass, ImageClassGroup};
 pub use cluster::{Cluster, KubernetesError};
 pub use counts::{write_counts, write_running};
+pub use definitions::definitions;
 pub use labels::{
     ANNOTATION, CLASS_PREFIX, GROUP_PREFIX, ImageLabels, LabelError, Labelled, Seen, watch_labels,
     write_labels,
 };
 pub use lease::{Held, Lease};
+pub use namespaces::NamespaceLabels;
+pub use policy::ClassPolicy;
 pub use reviews::Reviews;
 #[cfg(feature = "internals")]
 pub use status::status_of;

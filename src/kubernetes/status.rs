@@ -1,4 +1,4 @@
-//! Writes the status of classes and groups from the catalog.
+//! Writes the status of classes, groups and policies from the catalog.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use super::class::{
 };
 use super::cluster::{Cluster, told};
 use super::declared::{Declared, DeclaredClass};
+use super::policy_status::write_policy;
 use super::size;
 use super::{ImageClass, RETRY};
 use crate::class::{Catalog, Class, Count};
@@ -51,6 +52,11 @@ pub(super) async fn keep_status(
         for group in declared.groups() {
             if let Err(error) = write_group(&cluster, &declared, &group, &now).await {
                 failed.push(("ImageClassGroup", group.metadata.name.clone().unwrap_or_default(), error));
+            }
+        }
+        for policy in declared.policies() {
+            if let Err(error) = write_policy(&cluster, &declared, &policy, MANAGER, &now).await {
+                failed.push(("ClassPolicy", policy.name.clone(), error));
             }
         }
         if failed.is_empty() {

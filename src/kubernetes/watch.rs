@@ -14,7 +14,7 @@ use super::kinds::{BuildConfig, Image, ImageStream, Watched};
 use super::raw::Kind;
 use super::status::keep_status;
 use super::workloads::watch_workloads;
-use super::{ImageClass, ImageClassGroup, Sender};
+use super::{ClassPolicy, ImageClass, ImageClassGroup, Sender};
 use crate::class::Catalog;
 use crate::retry::Backoff;
 
@@ -54,6 +54,7 @@ impl Stages {
         self.begin::<BuildConfig>().await;
         self.begin::<ImageClass>().await;
         self.begin::<ImageClassGroup>().await;
+        self.begin::<ClassPolicy>().await;
         self.tasks.spawn(keep_status(self.cluster.clone(), self.declared.clone(), catalog));
         if workloads {
             self.tasks.spawn(watch_workloads(self.cluster.clone(), self.out.clone()));

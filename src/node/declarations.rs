@@ -35,6 +35,7 @@ impl Declarations {
         let is_known = snapshot.shards().any(|shard| match key {
             CatalogKey::Class(name) | CatalogKey::Version(name, _) => shard.catalog().class(name).is_some(),
             CatalogKey::Group(name) => shard.catalog().group(name).is_some(),
+            CatalogKey::Policy(name) => shard.catalog().policy(name).is_some(),
         });
         Ok(!is_known)
     }
@@ -60,9 +61,14 @@ impl Declare for Declarations {
         let key = match kind {
             Kind::Class => CatalogKey::Class(name.clone()),
             Kind::Group => CatalogKey::Group(name.clone()),
+            Kind::Policy => CatalogKey::Policy(name.clone()),
         };
         if self.is_unknown(&key)? {
-            let kind = if kind == Kind::Class { "class" } else { "group" };
+            let kind = match kind {
+                Kind::Class => "class",
+                Kind::Group => "group",
+                Kind::Policy => "policy",
+            };
             return Err(problem(PublishError::NotFound { kind, name }));
         }
         self.publishing.delete(key).map_err(problem)?;
@@ -75,6 +81,7 @@ fn object_of(manifest: &Manifest) -> (Kind, String) {
     match manifest {
         Manifest::Class(class) => (Kind::Class, class.name.clone()),
         Manifest::Group(group) => (Kind::Group, group.name.clone()),
+        Manifest::Policy(policy) => (Kind::Policy, policy.name.clone()),
     }
 }
 

@@ -92,7 +92,7 @@ impl Listen {
     }
 }
 
-fn certificate((certificate, key): (PathBuf, PathBuf)) -> Result<Tls, NodeError> {
+pub(super) fn certificate((certificate, key): (PathBuf, PathBuf)) -> Result<Tls, NodeError> {
     let shown = certificate.display().to_string();
     let parse = move |contents: &[Vec<u8>]| match contents {
         [certificate, key] => Acceptor::of(certificate, key).map_err(|problem| format!("{shown}: {problem}")),
@@ -102,7 +102,7 @@ fn certificate((certificate, key): (PathBuf, PathBuf)) -> Result<Tls, NodeError>
 }
 
 /// Looks at the files of a value on and on.
-async fn look<T: Send + Sync + 'static>(
+pub(super) async fn look<T: Send + Sync + 'static>(
     what: &'static str,
     files: Arc<FromFiles<T>>,
 ) -> Result<(), NodeError> {

@@ -15,11 +15,13 @@
 //! | `clade watch` | declarations | sources, feed |
 //! | `clade process` | probes | member |
 //! | `clade serve` | answers | engine |
+//! | `clade admit` | answers, the webhook | engine, the watch of namespaces |
 //! | `clade label` | probes | labels |
 //! | `clade rebuilder` | answers, commands | rebuilds, engine |
 //! | `clade auditor` | probes | audit |
 
 mod acting;
+mod admission;
 mod answers;
 mod commands;
 mod declarations;
@@ -38,10 +40,11 @@ mod stop;
 use std::sync::Arc;
 
 pub use acting::Acting;
+pub use admission::Webhook;
 pub use error::NodeError;
 pub use files::{Taken, take_in, tell};
 pub use listen::Listen;
-pub use processes::{Told, auditor, label, process, rebuilder, run, serve, watch};
+pub use processes::{Told, admit, auditor, label, process, rebuilder, run, serve, watch};
 pub use running::local_url;
 pub use sources::{ClusterAccess, Sources};
 pub use stop::StopSignals;
@@ -112,24 +115,28 @@ impl Node {
                     as Arc<dyn api::Declare>)
             }
         };
-        let answers = |engine: &Arc<Engine>| Arc::new(Answers(Arc::clone(engine))) as Arc<dyn api::Ask>;
         let commands = |engine: &Arc<Engine>| {
             Arc::new(Commands::new(Arc::clone(engine), self.rebuilds.clone())) as Arc<dyn api::Command>
         };
-        let api = Api {
-            ask: self.engine.as_ref().map(answers),
-            command: self.engine.as_ref().map(commands),
-            declare,
-            access,
-        };
+        let api = Api { ask: self.ask(), command: self.engine.as_ref().map(commands), declare, access };
+        let answers = api.ask.is_some();
+        let router = api::router(&api).merge(self.probes(&api.access));
+        if answers { api::page(router.clone()).merge(router) } else { router }
+    }
+
+    /// Answers queries, if the process has workers.
+    fn ask(&self) -> Option<Arc<dyn api::Ask>> {
+        let answers = |engine: &Arc<Engine>| Arc::new(Answers(Arc::clone(engine))) as Arc<dyn api::Ask>;
+        self.engine.as_ref().map(answers)
+    }
+
+    /// The routes about the process itself.
+    fn probes(&self, access: &Access) -> Router {
         let engine = self.engine.clone();
         let status = move || match &engine {
             Some(engine) => Status::new(engine.status(), engine.check().err().map(|error| error.to_string())),
             None => Status::new(Vec::new(), None),
         };
-        let probes = api::probes(self.telemetry.metrics.clone(), Arc::new(status), &api.access);
-        let answers = api.ask.is_some();
-        let router = api::router(&api).merge(probes);
-        if answers { api::page(router.clone()).merge(router) } else { router }
+        api::probes(self.telemetry.metrics.clone(), Arc::new(status), access)
     }
 }

@@ -10,10 +10,11 @@ use super::listen::{Door, Listen};
 use super::running::{self, Process};
 use super::service::Service;
 use super::sources::{ClusterAccess, Sources};
-use super::{Acting, Node, NodeError, acting};
+use super::{Acting, Node, NodeError, Webhook, acting};
 use crate::api::{self, Access, Status};
 use crate::audit::{self, Auditor};
 use crate::engine::{Engine, EngineError, member};
+use crate::kubernetes::Cluster;
 use crate::log::SharedLog;
 use crate::log::kafka::KafkaLog;
 use crate::processor::Options;
@@ -31,7 +32,7 @@ pub fn run(
     telemetry: &Telemetry,
     listen: Listen,
     (key, audit): (&str, Option<Auditor>),
-    (sources, acting): (Sources, Acting),
+    (sources, acting, webhook): (Sources, Acting, Option<Webhook>),
     told: Told<'_>,
 ) -> Result<(), NodeError> {
     let node = Node::new(SharedLog::clone(engine.log()), telemetry)
@@ -46,6 +47,9 @@ pub fn run(
         let mut always = vec![acting::engine(Arc::clone(&engine))];
         always.extend(looking);
         always.extend(audit.map(auditor_service));
+        if let Some(webhook) = webhook {
+            always.extend(node.admission(webhook, &of_admission(cluster.as_ref()).await?).await?);
+        }
         led.extend(cluster.clone().map(|cluster| acting::labels(&node, cluster, acting.label_rate)));
         led.extend(cluster.clone().map(|cluster| acting::running(Arc::clone(&engine), cluster)));
         if cluster.is_some() || acting.sink.is_some() {
@@ -120,6 +124,35 @@ pub fn serve(
         Ok(Process { listen: listen.address(), tls, router, always, led: Vec::new(), lease: None })
     };
     running::run(build, told)
+}
+
+/// `clade admit`: answers queries, and API servers that ask whether a pod may run.
+pub fn admit(
+    engine: Arc<Engine>,
+    telemetry: &Telemetry,
+    listen: Listen,
+    (access, webhook): (ClusterAccess, Webhook),
+    told: Told<'_>,
+) -> Result<(), NodeError> {
+    let node = Node::new(SharedLog::clone(engine.log()), telemetry).with_engine(Arc::clone(&engine));
+    let build = async || {
+        let cluster = access.connect().await?;
+        let Door { access, tls, looking } = listen.open().await?;
+        let mut always = vec![acting::engine(engine)];
+        always.extend(looking);
+        always.extend(node.admission(webhook, &cluster).await?);
+        let router = api::known_hosts(node.router(access, false), &listen.hosts);
+        Ok(Process { listen: listen.address(), tls, router, always, led: Vec::new(), lease: None })
+    };
+    running::run(build, told)
+}
+
+/// The cluster whose pods are judged: the one that is a source, or else the one of the pod or kubeconfig.
+async fn of_admission(source: Option<&Cluster>) -> Result<Cluster, NodeError> {
+    match source {
+        Some(cluster) => Ok(cluster.clone()),
+        None => Ok(Cluster::new(None).await?),
+    }
 }
 
 /// `clade label`: labels Image objects.
@@ -200,7 +233,7 @@ impl Node {
     fn sources(
         &self,
         sources: Sources,
-        cluster: Option<&crate::kubernetes::Cluster>,
+        cluster: Option<&Cluster>,
     ) -> Result<(Vec<Service>, api::Router), NodeError> {
         let publishing = self.publishing.as_ref();
         let publishing =

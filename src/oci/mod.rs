@@ -10,6 +10,7 @@ pub mod platform;
 pub mod reference;
 pub mod tag_pattern;
 pub mod time;
+pub mod wildcard;
 
 pub use digest::{Digest, DigestError};
 pub use layer::{ChainId, LayerChain, LayerIdentity};

@@ -1,13 +1,13 @@
-//! Handles the declarations of administrators: classes and groups.
+//! Handles the declarations of administrators: classes, groups and policies.
 
 use std::collections::BTreeSet;
 
 use super::earlier::Scope;
 use super::{PublishError, Publisher};
-use crate::declare::{ClassSpec, GroupSpec};
+use crate::declare::{ClassSpec, GroupSpec, PolicySpec};
 use crate::observe::Observation;
 use crate::record::catalog::Following;
-use crate::record::{CatalogKey, CatalogRecord, ClassRecord, DeadLetterRecord, GroupRecord};
+use crate::record::{CatalogKey, CatalogRecord, ClassRecord, DeadLetterRecord, GroupRecord, PolicyRecord};
 
 /// The result of a declaration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +32,10 @@ impl Publisher {
                 (format!("imageclassgroup {}", spec.name), self.apply_group(spec).map(drop))
             }
             Observation::GroupGone(name) => (format!("imageclassgroup {name}"), self.delete_group(name)),
+            Observation::Policy(spec) => {
+                (format!("classpolicy {}", spec.name), self.apply_policy(spec).map(drop))
+            }
+            Observation::PolicyGone(name) => (format!("classpolicy {name}"), self.delete_policy(name)),
             _ => return Ok(()),
         };
         match outcome {
@@ -147,6 +151,29 @@ impl Publisher {
             return Err(PublishError::NotFound { kind: "group", name: name.to_owned() });
         }
         self.delete(CatalogKey::Group(name.to_owned()));
+        Ok(())
+    }
+
+    /// Declares a policy; [`flush`](Self::flush) writes it.
+    pub fn apply_policy(&mut self, spec: &PolicySpec) -> Result<Outcome, PublishError> {
+        spec.check()?;
+        let outcome = match self.catalog.policy(&spec.name) {
+            None => Outcome::Created,
+            Some(policy) if policy.spec == spec.policy => return Ok(Outcome::Unchanged),
+            Some(_) => Outcome::Configured,
+        };
+        self.sequence += 1;
+        let PolicySpec { name, policy } = spec.clone();
+        self.put(CatalogRecord::ClassPolicy(PolicyRecord { name, sequence: self.sequence, spec: policy }));
+        Ok(outcome)
+    }
+
+    /// Deletes a policy; [`flush`](Self::flush) writes it.
+    pub fn delete_policy(&mut self, name: &str) -> Result<(), PublishError> {
+        if self.catalog.policy(name).is_none() {
+            return Err(PublishError::NotFound { kind: "policy", name: name.to_owned() });
+        }
+        self.delete(CatalogKey::Policy(name.to_owned()));
         Ok(())
     }
 }

@@ -114,13 +114,14 @@ impl Publishing {
         Intake { publishing: self.clone(), before: None }
     }
 
-    /// Declares classes and groups: all of them, or, if one is invalid, none.
+    /// Declares classes, groups and policies: all of them, or, if one is invalid, none.
     pub fn declare(&self, manifests: Vec<Manifest>) -> Result<Vec<Outcome>, PublishError> {
         manifests.iter().try_for_each(Manifest::check)?;
         self.ask(move |publisher| {
             let declare = |manifest: &Manifest| match manifest {
                 Manifest::Class(class) => publisher.apply_class(class),
                 Manifest::Group(group) => publisher.apply_group(group),
+                Manifest::Policy(policy) => publisher.apply_policy(policy),
             };
             let outcomes = manifests.iter().map(declare).collect::<Result<_, _>>()?;
             publisher.flush()?;
@@ -128,16 +129,17 @@ impl Publishing {
         })
     }
 
-    /// Deletes a class or a group.
+    /// Deletes a class, a group or a policy.
     pub fn delete(&self, key: CatalogKey) -> Result<(), PublishError> {
         self.ask(move |publisher| {
             match &key {
                 CatalogKey::Class(name) => publisher.delete_class(name)?,
                 CatalogKey::Group(name) => publisher.delete_group(name)?,
+                CatalogKey::Policy(name) => publisher.delete_policy(name)?,
                 // Versions are deleted with their class.
                 CatalogKey::Version(class, number) => {
                     let name = format!("{class} version {number}");
-                    return Err(PublishError::NotFound { kind: "class or group", name });
+                    return Err(PublishError::NotFound { kind: "class, group or policy", name });
                 }
             }
             publisher.flush()

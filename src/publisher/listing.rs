@@ -46,6 +46,11 @@ impl Publisher {
                 let gone: Vec<String> = names.filter(|name| !listed.contains(name)).collect();
                 gone.iter().try_for_each(|name| self.delete_group(name))?;
             }
+            Listing::Policies(listed) => {
+                let names = self.catalog.policies().map(|policy| policy.name.clone());
+                let gone: Vec<String> = names.filter(|name| !listed.contains(name)).collect();
+                gone.iter().try_for_each(|name| self.delete_policy(name))?;
+            }
         }
         Ok(())
     }

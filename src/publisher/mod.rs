@@ -214,7 +214,9 @@ impl Publisher {
             Observation::Class(_)
             | Observation::ClassGone(_)
             | Observation::Group(_)
-            | Observation::GroupGone(_) => self.observe_declaration(observation)?,
+            | Observation::GroupGone(_)
+            | Observation::Policy(_)
+            | Observation::PolicyGone(_) => self.observe_declaration(observation)?,
             Observation::Version(version) => self.observe_version(*version)?,
             Observation::ClassHistory(class, versions) => self.observe_history(class, versions),
             Observation::NotAnImage(what) => {

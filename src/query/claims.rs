@@ -87,7 +87,7 @@ fn chains_of(version: &VersionRecord) -> impl Iterator<Item = LayerChain> {
 }
 
 /// The versions of classes that are this image or image index, or have it.
-fn versions_at(shard: &Shard, digest: Digest) -> Vec<&VersionRecord> {
+pub(super) fn versions_at(shard: &Shard, digest: Digest) -> Vec<&VersionRecord> {
     let is_it = |version: &&VersionRecord| {
         version.digest == digest || version.images.iter().any(|image| image.digest == digest)
     };
@@ -95,7 +95,7 @@ fn versions_at(shard: &Shard, digest: Digest) -> Vec<&VersionRecord> {
 }
 
 /// The versions of the classes that follow this tag.
-fn versions_of<'a>(shard: &'a Shard, tag: &str) -> Vec<&'a VersionRecord> {
+pub(super) fn versions_of<'a>(shard: &'a Shard, tag: &str) -> Vec<&'a VersionRecord> {
     let follows = |class: &&Class| matches!(followed(&class.record.from), Ok(Followed::Tag(name)) if canonical_name(&name) == tag);
     shard.catalog().classes().filter(follows).flat_map(Class::versions).map(AsRef::as_ref).collect()
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Query;
 use super::answer::{
     API_VERSION, ClassItem, ClassStatus, Condition, GroupItem, GroupSpec, GroupStatus, ImageItem, Metadata,
-    VersionImage, VersionItem,
+    PolicyItem, PolicyStatus, VersionImage, VersionItem,
 };
 use super::filter::{Compiled, Filter};
 use super::items::image_item;
@@ -15,10 +15,11 @@ use super::page::{Cut, More, Page, Position, Sort, foreign};
 use super::reference::{RefError, Resolved};
 use super::workloads::RunningCount;
 use crate::class::{Class, Count};
-use crate::declare::{ClassFields, Declared, class_status, group_classes};
+use crate::declare::{ClassFields, ConditionStatus, Declared, class_status, group_classes};
 use crate::index::{ImageId, NodeId};
 use crate::oci::Digest;
-use crate::record::{GroupRecord, Membership, VersionRecord};
+use crate::policy;
+use crate::record::{GroupRecord, Membership, PolicyRecord, VersionRecord};
 use crate::shard::Shard;
 
 /// The members of a class.
@@ -72,6 +73,33 @@ impl Query {
         };
         let groups = first.catalog().groups();
         Ok(groups.filter(|group| name.is_none_or(|name| group.name == name)).map(item).collect())
+    }
+
+    /// Every policy, or the named one.
+    pub fn list_policies(&self, name: Option<&str>) -> Result<Vec<PolicyItem>, RefError> {
+        if let Some(name) = name {
+            self.require_policy(name)?;
+        }
+        let has = |shard: &&Shard| name.is_none_or(|name| shard.catalog().policy(name).is_some());
+        let Some(first) = self.shards().find(has) else { return Ok(Vec::new()) };
+        let item = |record: &Arc<PolicyRecord>| {
+            let status = policy::status(&record.spec, first.catalog());
+            let ready = Condition {
+                kind: "Ready".to_owned(),
+                status: ConditionStatus::from(status.is_ready()).as_str().to_owned(),
+                reason: status.reason.to_owned(),
+                message: status.message,
+            };
+            PolicyItem {
+                api_version: API_VERSION.to_owned(),
+                kind: "ClassPolicy".to_owned(),
+                metadata: Metadata { name: record.name.clone(), ..Metadata::default() },
+                spec: record.spec.clone(),
+                status: PolicyStatus { classes: status.classes, conditions: vec![ready] },
+            }
+        };
+        let policies = first.catalog().policies();
+        Ok(policies.filter(|policy| name.is_none_or(|name| policy.name == name)).map(item).collect())
     }
 
     /// The images that the images of a REF are based on, nearest first: those with the most layers, and then by digest.

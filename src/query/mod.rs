@@ -16,6 +16,7 @@ mod resolve;
 mod running;
 mod unknown;
 mod usage;
+mod verdict;
 mod versions;
 mod workloads;
 
@@ -25,6 +26,7 @@ pub use page::{
     Cut, Effort, Images, Items, Listed, More, Named, Page, Position, Sort, Tags, Token, TokenError,
 };
 pub use reference::{RefError, Resolved};
+pub use verdict::{NamedPolicy, Unseen, VerdictRequest};
 pub use versions::Versions;
 pub use workloads::{RunningCount, WorkloadCounts};
 

@@ -31,6 +31,15 @@ impl Query {
         RefError::NoClass { name: name.to_owned(), meant: meant(name, known) }
     }
 
+    /// Refuses the name of a policy that no partition knows.
+    pub(super) fn require_policy(&self, name: &str) -> Result<(), RefError> {
+        if self.catalogs().any(|catalog| catalog.policy(name).is_some()) {
+            return Ok(());
+        }
+        let known = self.catalogs().flat_map(|catalog| catalog.policies().map(|policy| policy.name.as_str()));
+        Err(RefError::NoPolicy { name: name.to_owned(), meant: meant(name, known) })
+    }
+
     /// Refuses `GROUP` or `GROUP=CLASS` where no partition knows the group, or the group does not have the class.
     pub(super) fn require_group(&self, asked: &str) -> Result<(), RefError> {
         let (name, class) =

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Query;
 use crate::index::NodeId;
 use crate::oci::{ChainId, Digest, Reference};
-use crate::shard::Shard;
+use crate::shard::{Shard, Tag};
 
 /// The result of resolving a REF.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +96,14 @@ pub enum RefError {
         /// Names that may have been meant.
         meant: Vec<String>,
     },
+    /// No policy has this name.
+    #[error("policy {name:?} not found;{} `clade get policies` lists them", did_you_mean(meant))]
+    NoPolicy {
+        /// The name.
+        name: String,
+        /// Names that may have been meant.
+        meant: Vec<String>,
+    },
     /// The group does not have this class.
     #[error("class {class:?} is not in group {group:?}; {}", in_it(classes))]
     NotInGroup {
@@ -115,9 +123,10 @@ impl RefError {
     /// The names that may have been meant, or the digests that the REF is the beginning of.
     pub fn suggestions(&self) -> Vec<String> {
         match self {
-            Self::NotFound { meant, .. } | Self::NoClass { meant, .. } | Self::NoGroup { meant, .. } => {
-                meant.clone()
-            }
+            Self::NotFound { meant, .. }
+            | Self::NoClass { meant, .. }
+            | Self::NoGroup { meant, .. }
+            | Self::NoPolicy { meant, .. } => meant.clone(),
             Self::NotInGroup { classes, .. } => classes.clone(),
             Self::Ambiguous { digests, .. } | Self::Several { digests, .. } => {
                 digests.iter().map(ToString::to_string).collect()
@@ -221,6 +230,13 @@ impl Query {
     }
 
     pub(super) fn resolve_tag(&self, name: &str) -> Option<Vec<Digest>> {
+        let tag = self.find_tag(name)?;
+        let known: Vec<Digest> = tag.targets().filter(|image| self.holding(image).is_some()).collect();
+        (!known.is_empty()).then_some(known)
+    }
+
+    /// The tag that this name means, in any spelling; without a tag it means `latest`.
+    pub(super) fn find_tag(&self, name: &str) -> Option<&Tag> {
         let latest = Reference::tag_name(name, "latest");
         let called =
             |name: &str| self.shards().filter_map(|shard| shard.tag(name)).max_by_key(|tag| tag.sequence);
@@ -230,17 +246,10 @@ impl Query {
             let (registry, name) = name.split_once('/')?;
             called(name).filter(|tag| tag.stream.is_in(registry))
         };
-        let tag = spellings
+        spellings
             .find_map(|name| called(&name))
-            .or_else(|| [name, &latest].into_iter().find_map(of_stream))?;
-        let alone = [tag.digest];
-        let images: Vec<Digest> = if tag.images.is_empty() {
-            alone.to_vec()
-        } else {
-            tag.images.iter().map(|image| image.digest).collect()
-        };
-        let known: Vec<Digest> = images.into_iter().filter(|image| self.holding(image).is_some()).collect();
-        (!known.is_empty()).then_some(known)
+            .or_else(|| [name, &latest].into_iter().find_map(of_stream))
+            .map(AsRef::as_ref)
     }
 
     fn resolve_prefix(&self, reference: &str) -> Result<Vec<Digest>, RefError> {

@@ -1,4 +1,4 @@
-//! Topic `catalog`: classes, their versions, and groups. Small and global: every processor reads all of it.
+//! Topic `catalog`: classes, their versions, groups, and policies. Small and global: every processor reads all of it.
 //!
 //! A version is a record of its own, so that a class with 500 versions stays far below the largest
 //! record. A version counts only once the record of its class includes it (`versions`), so a reader that sees the
@@ -10,7 +10,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ObjectReference, RebuildPolicy, Topic, Value, VersionRecord, VersionSources};
+use super::{ObjectReference, PolicyRecord, RebuildPolicy, Topic, Value, VersionRecord, VersionSources};
 use crate::oci::{ChainId, Digest, LayerChain, LayerIdentity, Platform};
 
 /// A record of the catalog.
@@ -23,6 +23,8 @@ pub enum CatalogRecord {
     ImageClassVersion(VersionRecord),
     /// A group of classes.
     ImageClassGroup(GroupRecord),
+    /// A policy of what may run.
+    ClassPolicy(PolicyRecord),
 }
 
 /// The key of a record of the catalog.
@@ -34,6 +36,8 @@ pub enum CatalogKey {
     Version(String, u32),
     /// `group/NAME`
     Group(String),
+    /// `policy/NAME`
+    Policy(String),
 }
 
 /// A class: the declaration of an administrator, and the position of its version list.
@@ -191,6 +195,7 @@ impl CatalogRecord {
             Self::ImageClass(class) => CatalogKey::Class(class.name.clone()),
             Self::ImageClassVersion(version) => CatalogKey::Version(version.class.clone(), version.number),
             Self::ImageClassGroup(group) => CatalogKey::Group(group.name.clone()),
+            Self::ClassPolicy(policy) => CatalogKey::Policy(policy.name.clone()),
         }
     }
 }
@@ -202,6 +207,7 @@ impl CatalogKey {
         match kind {
             "class" => Some(Self::Class(name.to_owned())),
             "group" => Some(Self::Group(name.to_owned())),
+            "policy" => Some(Self::Policy(name.to_owned())),
             "version" => {
                 let (class, number) = name.split_once('/')?;
                 Some(Self::Version(class.to_owned(), number.parse().ok()?))
@@ -217,6 +223,7 @@ impl fmt::Display for CatalogKey {
             Self::Class(name) => write!(f, "class/{name}"),
             Self::Version(class, number) => write!(f, "version/{class}/{number}"),
             Self::Group(name) => write!(f, "group/{name}"),
+            Self::Policy(name) => write!(f, "policy/{name}"),
         }
     }
 }
@@ -232,6 +239,7 @@ impl Value for CatalogRecord {
                 format!("{}@{}#{}", self.key(), version.digest, Digest::of(json).short())
             }
             Self::ImageClassGroup(group) => format!("{}@{}", self.key(), group.sequence),
+            Self::ClassPolicy(policy) => format!("{}@{}", self.key(), policy.sequence),
         }
     }
 }

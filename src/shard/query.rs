@@ -6,7 +6,7 @@ use super::{Kind, Shard};
 use crate::class::{Classification, Count};
 use crate::index::{ImageId, NodeId};
 use crate::oci::{Digest, Platform, Timestamp};
-use crate::record::{Claim, Membership, State};
+use crate::record::{Claim, Membership, Origin, State};
 
 /// One image as readers see it.
 #[derive(Debug, Clone)]
@@ -37,6 +37,18 @@ impl Shard {
     /// The image with this digest.
     pub fn image(&self, digest: &Digest) -> Option<ImageView<'_>> {
         self.index.image(digest).map(|id| self.view(id))
+    }
+
+    /// Returns `true` if the image contains a version of the class that more than a claim names.
+    pub fn has_proven_version(&self, image: &ImageView<'_>, class: &str) -> bool {
+        let Some(class) = self.catalog.class(class) else { return false };
+        let nodes =
+            image.node.into_iter().flat_map(|node| std::iter::once(node).chain(self.index.ancestors(node)));
+        let is_proven =
+            |number| class.version(number).is_some_and(|version| version.origin != Origin::Claimed);
+        nodes
+            .flat_map(|node| self.marks.at(node))
+            .any(|mark| mark.class == class.record.name && is_proven(mark.version))
     }
 
     /// All images of the shard.

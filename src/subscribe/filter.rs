@@ -190,7 +190,7 @@ impl Filter {
     fn of_catalog(&self, key: &CatalogKey) -> bool {
         self.class.as_ref().is_none_or(|asked| match key {
             CatalogKey::Class(name) | CatalogKey::Version(name, _) => name == asked,
-            CatalogKey::Group(_) => false,
+            CatalogKey::Group(_) | CatalogKey::Policy(_) => false,
         })
     }
 }

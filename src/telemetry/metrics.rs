@@ -4,6 +4,7 @@ use prometheus::{Histogram, IntCounter, IntGaugeVec, Registry, TextEncoder, expo
 
 use crate::class::Coverage;
 
+use super::admission::AdmissionMetrics;
 use super::audit::AuditMetrics;
 use super::labels::LabelMetrics;
 use super::rebuilds::RebuildMetrics;
@@ -44,6 +45,8 @@ pub struct Metrics {
     pub rebuilds: RebuildMetrics,
     /// The metrics of the audit.
     pub audit: AuditMetrics,
+    /// The metrics of the admission webhook.
+    pub admission: AdmissionMetrics,
     /// The metrics of registries.
     pub registries: RegistriesMetrics,
     /// By partition: records that are published and not processed.
@@ -106,6 +109,7 @@ impl Default for Metrics {
             labels: LabelMetrics::new(&registry),
             rebuilds: RebuildMetrics::new(&registry),
             audit: AuditMetrics::new(&registry, seconds),
+            admission: AdmissionMetrics::new(&registry),
             registries: RegistriesMetrics::new(&registry),
             lag: gauges(&registry, "clade_lag_records", "records published and not processed"),
             progress: gauges(&registry, "clade_progress_records", "offset of images up to which was read"),
@@ -169,6 +173,6 @@ mod tests {
         assert!(text.contains("clade_transitions_total 2"), "{text}");
         metrics.forget(3);
         assert!(!metrics.text().contains("partition=\"3\""));
-        assert_eq!(text.matches("# TYPE clade_").count(), 28, "{text}");
+        assert_eq!(text.matches("# TYPE clade_").count(), 30, "{text}");
     }
 }

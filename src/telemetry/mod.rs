@@ -1,6 +1,7 @@
 //! Telemetry of a process: metrics, which Prometheus scrapes, and spans for an OpenTelemetry collector, if one is
 //! named.
 
+mod admission;
 mod audit;
 mod exporter;
 mod labels;
@@ -10,6 +11,7 @@ mod register;
 mod registries;
 mod spans;
 
+pub use admission::AdmissionMetrics;
 pub use audit::AuditMetrics;
 pub use exporter::{Collector, Exporter, ExporterError};
 pub use labels::LabelMetrics;

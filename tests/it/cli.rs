@@ -10,6 +10,7 @@ use crate::support::digest;
 
 mod asked;
 mod backup;
+mod check;
 mod damaged;
 mod demo;
 mod encrypted;

@@ -4,6 +4,7 @@
 
 mod api;
 mod audit;
+mod certificate;
 mod classes;
 mod cli;
 mod cluster;
@@ -27,6 +28,7 @@ mod neighbours;
 mod oracle;
 mod pages;
 mod past;
+mod policy;
 mod processor;
 mod programs;
 mod real_data;

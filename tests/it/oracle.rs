@@ -80,6 +80,7 @@ impl Oracle {
                 CatalogRecord::ImageClassVersion(version) => {
                     oracle.versions.insert((version.class.clone(), version.number), version);
                 }
+                CatalogRecord::ClassPolicy(_) => {}
                 CatalogRecord::ImageClassGroup(group) => {
                     oracle.groups.insert(group.name.clone(), group);
                 }

@@ -11,9 +11,11 @@ use crate::api::subscribe::SubscribeParams;
 use crate::api::write::Named;
 use crate::api::{Applied, Asking};
 use crate::plan::Plan;
+use crate::policy::PodVerdict;
+use crate::query::VerdictRequest;
 use crate::query::answer::{
     ChainItem, ClassItem, CoverageReport, Explanation, ExportedVersion, GroupItem, ImageItem, Lineage, List,
-    Resolution, TagItem, UnknownBase, Usage, WorkloadItem,
+    PolicyItem, Resolution, TagItem, UnknownBase, Usage, WorkloadItem,
 };
 use crate::rebuilder::RebuildItem;
 use crate::record::rebuild::RebuildRequest;
@@ -100,7 +102,7 @@ fn paged(schemas: &mut SchemaGenerator) -> Schema {
 fn manifests(_: &mut SchemaGenerator) -> Schema {
     schemars::json_schema!({
         "type": "array",
-        "description": "Manifests of ImageClass and ImageClassGroup, as `kubectl get -o json` prints them",
+        "description": "Manifests of ImageClass, ImageClassGroup and ClassPolicy, as `kubectl get -o json` prints them",
         "items": { "type": "object" },
     })
 }
@@ -151,6 +153,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
     ),
     get("listClasses", "/v1/classes", "Classes, by name", named, Answers::List(of::<List<ClassItem>>)),
     get("listGroups", "/v1/groups", "Groups, by name", named, Answers::List(of::<List<GroupItem>>)),
+    get("listPolicies", "/v1/policies", "Policies, by name", named, Answers::List(of::<List<PolicyItem>>)),
+    post(
+        "judge",
+        "/v1/verdict",
+        "The verdict of class policies on a pod",
+        Some(of::<VerdictRequest>),
+        Answers::Of(of::<PodVerdict>),
+    ),
     get(
         "listAncestors",
         "/v1/ancestors",
@@ -274,12 +284,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
     post(
         "apply",
         "/v1/apply",
-        "Declares classes and groups, all or none",
+        "Declares classes, groups and policies, all or none",
         Some(manifests),
         Answers::Of(of::<Vec<Applied>>),
     ),
     delete("deleteClass", "/v1/classes", "Deletes a class"),
     delete("deleteGroup", "/v1/groups", "Deletes a group"),
+    delete("deletePolicy", "/v1/policies", "Deletes a policy"),
     get(
         "listRebuilds",
         "/v1/rebuilds",

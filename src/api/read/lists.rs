@@ -113,6 +113,14 @@ pub(in crate::api) async fn workloads(request: ListRequest) -> Answer {
     request.answer(Known::WORKLOADS, workloads).await
 }
 
+pub(in crate::api) async fn policies(request: ListRequest) -> Answer {
+    let name = request.params.name.clone();
+    let policies = move |query: Query, _: &Filter, page: &Page| {
+        page.cut(query.list_policies(name.as_deref())?, |policy| &policy.metadata.name)
+    };
+    request.answer_at(|limits| &limits.questions, Known::NAMED, policies).await
+}
+
 pub(in crate::api) async fn ancestors(request: ListRequest) -> Answer {
     above(request.reference(), Known::ANCESTORS, request).await
 }

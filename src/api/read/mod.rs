@@ -5,6 +5,7 @@ mod lines;
 mod lists;
 mod objects;
 pub(super) mod params;
+mod verdict;
 mod watch;
 
 use std::sync::Arc;
@@ -27,12 +28,13 @@ use params::past;
 pub(super) use counts::{CoverageParams, UnknownBasesParams, UsageParams, coverage, unknown_bases, usage};
 pub(super) use lists::{
     ancestors, ancestors_of_image, classes, descendants, descendants_of_image, equivalents_of_image, groups,
-    images, tags, workloads,
+    images, policies, tags, workloads,
 };
 pub(super) use objects::{
     ExplainParams, LookedUp, Lookup, NoParams, RefParams, chain, explain, explain_image, image, lookup,
     resolve,
 };
+pub(super) use verdict::{behind, verdict};
 
 type Answer = Result<Response, ApiError>;
 

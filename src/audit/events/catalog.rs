@@ -1,4 +1,4 @@
-//! Entries about classes, their versions, and groups.
+//! Entries about classes, their versions, groups, and policies.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use crate::log::Stored;
 use crate::oci::{ChainId, Digest, Platform, Timestamp};
 use crate::record::catalog::Selector;
 use crate::record::{
-    CatalogKey, CatalogRecord, ClassRecord, GroupRecord, ObjectReference, Origin, RebuildPolicy,
-    VersionRecord, decode,
+    CatalogKey, CatalogRecord, ClassRecord, GroupRecord, ObjectReference, Origin, PolicyRecord,
+    RebuildPolicy, VersionRecord, decode,
 };
 
 /// The prefix of entries about versions.
@@ -82,6 +82,7 @@ pub(super) fn entry(known: &Known, time: Timestamp, stored: &Stored) -> Result<E
         Some(CatalogRecord::ImageClass(class)) => of_class(&class, known.get(key), time),
         Some(CatalogRecord::ImageClassVersion(version)) => of_version(version, time),
         Some(CatalogRecord::ImageClassGroup(group)) => of_group(&group, known.get(key), time),
+        Some(CatalogRecord::ClassPolicy(policy)) => of_policy(&policy, known.get(key), time),
         None => match CatalogKey::parse(key).ok_or_else(|| no_key(stored))? {
             CatalogKey::Class(name) => {
                 Entry { class: Some(name), from: known.get(key), ..Entry::new("class.deleted", time) }
@@ -93,6 +94,9 @@ pub(super) fn entry(known: &Known, time: Timestamp, stored: &Stored) -> Result<E
             },
             CatalogKey::Group(name) => {
                 Entry { group: Some(name), from: known.get(key), ..Entry::new("group.deleted", time) }
+            }
+            CatalogKey::Policy(name) => {
+                Entry { policy: Some(name), from: known.get(key), ..Entry::new("policy.deleted", time) }
             }
         },
     })
@@ -146,5 +150,15 @@ fn of_group(group: &GroupRecord, before: Option<Facts>, time: Timestamp) -> Entr
         from: before,
         to: Facts::of(&Group { selector: &group.selector }),
         ..Entry::new(what, time)
+    }
+}
+
+fn of_policy(policy: &PolicyRecord, before: Option<Facts>, time: Timestamp) -> Entry {
+    let kind = if before.is_none() { "policy.created" } else { "policy.changed" };
+    Entry {
+        policy: Some(policy.name.clone()),
+        from: before,
+        to: Facts::of(&policy.spec),
+        ..Entry::new(kind, time)
     }
 }

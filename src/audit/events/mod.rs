@@ -79,6 +79,9 @@ pub fn time(stored: &Stored) -> Timestamp {
 /// The key under which the state of an entry's subject is kept. Returns `None` if no state is kept for this kind.
 fn key(entry: &Entry) -> Option<String> {
     let (kind, _) = entry.what.split_once('.')?;
+    if let ("policy", Some(policy)) = (kind, &entry.policy) {
+        return Some(format!("policy/{policy}"));
+    }
     match (kind, &entry.class, &entry.group, &entry.rebuild, &entry.target) {
         ("class", Some(class), ..) if !entry.what.starts_with(catalog::VERSION) => {
             Some(format!("class/{class}"))

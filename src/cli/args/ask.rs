@@ -72,7 +72,7 @@ Examples:
 pub(in crate::cli) struct GetArgs {
     /// The kind of objects to list
     pub(in crate::cli) kind: Listed,
-    /// One class or group by name
+    /// One class, group or policy by name
     pub(in crate::cli) name: Option<String>,
     #[command(flatten)]
     pub(in crate::cli) filter: FilterArgs,
@@ -113,6 +113,9 @@ pub(in crate::cli) enum Listed {
     /// What runs, by its topmost owner
     #[value(alias = "workload")]
     Workloads,
+    /// Policies of what may run
+    #[value(aliases = ["policy", "classpolicies", "classpolicy"])]
+    Policies,
     /// Beginnings that images share and at which no known image ends
     #[value(alias = "unknown-base")]
     UnknownBases,

@@ -1,8 +1,10 @@
 //! The command line arguments.
 
+mod admission;
 mod ask;
 mod audit;
 mod backup;
+mod check;
 mod kubernetes;
 mod listen;
 mod log;
@@ -21,6 +23,7 @@ use etcetera::BaseStrategy;
 use super::error::CliError;
 use super::kafka::KafkaArgs;
 use super::otlp::OtlpArgs;
+pub(in crate::cli) use admission::AdmissionArgs;
 pub(in crate::cli) use ask::{
     CoverageArgs, ExplainArgs, ExportArgs, Exported, FilterArgs, Format, GetArgs, Listed, PartArg,
     RelatedArgs, ReportFormat, SortArg, StateArg, StatusArgs, TimeArgs, UsageArgs, WaitArgs,
@@ -30,14 +33,15 @@ pub(in crate::cli) use audit::{
     VerifyArgs,
 };
 pub(in crate::cli) use backup::BackupArgs;
+pub(in crate::cli) use check::VerdictArgs;
 pub(in crate::cli) use kubernetes::{KubernetesArgs, LabellingArgs};
 pub(in crate::cli) use listen::ListenArgs;
 pub(in crate::cli) use log::{CheckArgs, LogArgs, LogCommand, RepairArgs};
 pub(in crate::cli) use rebuild::{RebuildArgs, RebuildCommand, RebuildingArgs, StartRebuildArgs};
 pub(in crate::cli) use registry::RegistryArgs;
 pub(in crate::cli) use services::{
-    LabelArgs, ProcessArgs, RebuilderArgs, RunArgs, ServeArgs, SnapshotArgs, TopicsArgs, TopicsCommand,
-    WatchArgs,
+    AdmitArgs, LabelArgs, ProcessArgs, RebuilderArgs, RunArgs, ServeArgs, SnapshotArgs, TopicsArgs,
+    TopicsCommand, WatchArgs,
 };
 pub(in crate::cli) use subscribe::SubscribeArgs;
 pub(in crate::cli) use token::TokenArgs;
@@ -47,7 +51,8 @@ pub(in crate::cli) use unused::unused;
 #[derive(Debug, Parser)]
 #[command(name = "clade", version, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "\
-Exit codes: 0 done; 1 failed; 2 wrong usage; 3 not found or ambiguous; 4 the data directory is in use.
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 not found or ambiguous; 4 the data directory is in use;
+5 an image violates a policy; 6 unknown to clade.
 
 Examples:
   clade demo                                    a generated registry, to look around in
@@ -118,6 +123,8 @@ pub(in crate::cli) enum Command {
     Process(ProcessArgs),
     /// Serve the read API from Apache Kafka: a read replica
     Serve(ServeArgs),
+    /// Answer Kubernetes API servers that ask whether a pod may run, from Apache Kafka
+    Admit(AdmitArgs),
     /// Label the Image objects of an OpenShift cluster, from Apache Kafka
     Label(LabelArgs),
     /// Carry out rebuilds, and begin them by the classes' policies, on Apache Kafka
@@ -132,9 +139,9 @@ pub(in crate::cli) enum Command {
     Backup(BackupArgs),
     /// Compare the topics of Apache Kafka with what clade needs, or create them
     Topics(TopicsArgs),
-    /// Declare image classes and groups
+    /// Declare image classes, groups and policies
     Apply(ApplyArgs),
-    /// Delete a class or group
+    /// Delete a class, group or policy
     Delete(DeleteArgs),
     /// Rebuild the images that are built on an outdated version of a class
     Rebuild(RebuildArgs),
@@ -146,7 +153,7 @@ pub(in crate::cli) enum Command {
     Generate(GenerateArgs),
     /// Make a token, and print its line for the file of tokens
     Token(TokenArgs),
-    /// Print the definitions of the custom resources ImageClass and ImageClassGroup
+    /// Print the definitions of the custom resources ImageClass, ImageClassGroup and ClassPolicy
     Crd,
     /// Print a completion script for a shell
     Completion {
@@ -171,6 +178,7 @@ impl Command {
             Self::Label(_) => "clade-label",
             Self::Rebuilder(_) => "clade-rebuilder",
             Self::Auditor(_) => "clade-auditor",
+            Self::Admit(_) => "clade-admit",
             _ => "clade",
         }
     }
@@ -186,6 +194,7 @@ impl Ask {
             Self::Explain(_) => "explain",
             Self::Usage(_) => "usage",
             Self::Coverage(_) => "coverage",
+            Self::Check(_) => "check",
             Self::Status(_) => "status",
             Self::Wait(_) => "wait",
             Self::Subscribe(_) => "subscribe",
@@ -197,7 +206,7 @@ impl Ask {
 /// The read-only commands.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Ask {
-    /// List images, tags, classes or groups
+    /// List images, tags, classes, groups or policies
     Get(GetArgs),
     /// List the images that an image is based on, nearest first
     Ancestors(RelatedArgs),
@@ -209,6 +218,8 @@ pub(in crate::cli) enum Ask {
     Usage(UsageArgs),
     /// Count images by what is known of their beginnings
     Coverage(CoverageArgs),
+    /// Judge images by class policies
+    Check(VerdictArgs),
     /// Show the lag of each partition
     Status(StatusArgs),
     /// Wait until an image is known, or stands so in a class, or until a class is ready
@@ -285,6 +296,9 @@ pub(in crate::cli) enum Declared {
     /// A group of classes
     #[value(aliases = ["groups", "imageclassgroup", "imageclassgroups", "imgclassgroup"])]
     Group,
+    /// A policy of what may run
+    #[value(aliases = ["policies", "classpolicy", "classpolicies"])]
+    Policy,
 }
 
 #[derive(Debug, clap::Args)]

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::{KubernetesArgs, LabellingArgs, ListenArgs, RebuildingArgs, RegistryArgs, RunAuditArgs};
+use super::{
+    AdmissionArgs, KubernetesArgs, LabellingArgs, ListenArgs, RebuildingArgs, RegistryArgs, RunAuditArgs,
+};
 use crate::cli::error::CliError;
 use crate::log::Log;
 use crate::node::{Acting, Sources};
@@ -27,6 +29,8 @@ pub(in crate::cli) struct RunArgs {
     pub(in crate::cli) acting: ActingArgs,
     #[command(flatten)]
     pub(in crate::cli) audit: RunAuditArgs,
+    #[command(flatten)]
+    pub(in crate::cli) admission: AdmissionArgs,
     /// Number of partitions of a new data directory
     #[arg(long, value_name = "N")]
     pub(in crate::cli) partitions: Option<u16>,
@@ -141,6 +145,25 @@ pub(in crate::cli) struct ServeArgs {
     pub(in crate::cli) listen: ListenArgs,
     #[command(flatten)]
     pub(in crate::cli) snapshots: SnapshotArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Start two or more: each judges from its own memory. A process is ready once its answers are up to date.
+
+Example:
+  clade admit --kafka kafka:9092 --admission 0.0.0.0:9443 --admission-exempt clade \\
+    --admission-cert-file tls.crt --admission-key-file tls.key")]
+pub(in crate::cli) struct AdmitArgs {
+    #[command(flatten)]
+    pub(in crate::cli) listen: ListenArgs,
+    #[command(flatten)]
+    pub(in crate::cli) snapshots: SnapshotArgs,
+    #[command(flatten)]
+    pub(in crate::cli) admission: AdmissionArgs,
+    /// The kubeconfig's context, if not the current one
+    #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) kube_context: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -20,14 +20,16 @@ pub(in crate::cli) fn unused(matches: &ArgMatches) -> Option<String> {
         "demo" | "audit" => &[OF_SERVERS, OF_KAFKA, OF_TRACES],
         "log" => &[OF_SERVERS, OF_TRACES],
         "run" => &[OF_SERVERS, OF_KAFKA],
-        "watch" | "process" | "serve" | "label" | "rebuilder" | "topics" | "auditor" => &[OF_SERVERS],
+        "watch" | "process" | "serve" | "admit" | "label" | "rebuilder" | "topics" | "auditor" => {
+            &[OF_SERVERS]
+        }
         _ => &[],
     };
     let is_given = |option: &&&str| matches.value_source(option) == Some(ValueSource::CommandLine);
     let option = refused.iter().copied().flatten().find(is_given)?;
     let hint = match (name, OF_KAFKA.contains(option)) {
         ("run", true) => {
-            "; on Apache Kafka its parts are clade watch, process, serve, label, rebuilder and auditor"
+            "; on Apache Kafka its parts are clade watch, process, serve, admit, label, rebuilder and auditor"
         }
         _ => "",
     };

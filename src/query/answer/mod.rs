@@ -4,6 +4,7 @@
 mod class;
 mod coverage;
 mod lineage;
+mod policy;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub use workload::{WorkloadContainerItem, WorkloadImageItem, WorkloadItem, Workl
 pub use lineage::{
     Base, ChainItem, ClaimItem, Explanation, LayerItem, Lineage, Newer, Resolution, ResolvedChain,
 };
+pub use policy::{PolicyItem, PolicyStatus};
 
 /// A list, as `kubectl get -o json` prints one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

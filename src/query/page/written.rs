@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 use super::{Cut, Images, More, Tags};
 use crate::query::answer::{
-    API_VERSION, ClassItem, GroupItem, ImageItem, ListMetadata, TagItem, WorkloadItem,
+    API_VERSION, ClassItem, GroupItem, ImageItem, ListMetadata, PolicyItem, TagItem, WorkloadItem,
 };
 
 /// An item that has a name which no other of its list has.
@@ -40,6 +40,12 @@ impl Named for GroupItem {
 impl Named for WorkloadItem {
     fn name(&self) -> String {
         self.key.clone()
+    }
+}
+
+impl Named for PolicyItem {
+    fn name(&self) -> String {
+        self.metadata.name.clone()
     }
 }
 

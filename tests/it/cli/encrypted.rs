@@ -4,50 +4,19 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use openssl::asn1::Asn1Time;
-use openssl::bn::BigNum;
-use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
 use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
-use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
-use openssl::x509::{X509, X509NameBuilder};
 
 use super::asked::{Asked, token};
 use super::shell::Shell;
+use crate::certificate::certify;
 
 /// The time after which a test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Writes a certificate for this name, and for 127.0.0.1 if `is_here`, and its key.
-fn certify(shell: &Shell, serial: u32, name: &str, is_here: bool) {
-    let key = PKey::generate_ed25519().unwrap();
-    let mut subject = X509NameBuilder::new().unwrap();
-    subject.append_entry_by_text("CN", name).unwrap();
-    let subject = subject.build();
-    let mut builder = X509::builder().unwrap();
-    builder.set_version(2).unwrap();
-    builder.set_serial_number(&BigNum::from_u32(serial).unwrap().to_asn1_integer().unwrap()).unwrap();
-    builder.set_subject_name(&subject).unwrap();
-    builder.set_issuer_name(&subject).unwrap();
-    builder.set_not_before(&Asn1Time::from_unix(0).unwrap()).unwrap();
-    builder.set_not_after(&Asn1Time::days_from_now(1).unwrap()).unwrap();
-    builder.set_pubkey(&key).unwrap();
-    let mut names = SubjectAlternativeName::new();
-    names.dns(name);
-    if is_here {
-        names.ip("127.0.0.1");
-    }
-    let names = names.build(&builder.x509v3_context(None, None)).unwrap();
-    builder.append_extension(names).unwrap();
-    builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
-    builder.sign(&key, MessageDigest::null()).unwrap();
-    std::fs::write(shell.path("tls.key"), key.private_key_to_pem_pkcs8().unwrap()).unwrap();
-    std::fs::write(shell.path("tls.crt"), builder.build().to_pem().unwrap()).unwrap();
-}
-
 fn serving(is_here: bool) -> Asked {
     let shell = Shell::new();
-    certify(&shell, 1, "clade.example.com", is_here);
+    certify(shell.dir.path(), 1, "clade.example.com", is_here);
     token(&shell, "reads", &["read"]);
     let [cert, key, tokens] = ["tls.crt", "tls.key", "tokens"].map(|name| shell.path(name));
     let files = ["--tls-cert-file", &cert, "--tls-key-file", &key, "--tokens-file", &tokens];
@@ -123,7 +92,7 @@ fn a_certificate_is_replaced_while_clade_runs_and_a_bad_one_is_not_taken() {
     };
     becomes("1");
     let mut before = connect(&asked.address).unwrap();
-    certify(&asked.shell, 2, "clade.example.com", true);
+    certify(asked.shell.dir.path(), 2, "clade.example.com", true);
     becomes("2");
     assert!(ask(&mut before).starts_with("HTTP/1.1 200 "), "a connection goes on with the one before");
     std::fs::write(
@@ -137,7 +106,7 @@ fn a_certificate_is_replaced_while_clade_runs_and_a_bad_one_is_not_taken() {
         std::thread::park_timeout(Duration::from_millis(100));
     }
     becomes("2");
-    certify(&asked.shell, 3, "clade.example.com", true);
+    certify(asked.shell.dir.path(), 3, "clade.example.com", true);
     becomes("3");
     assert!(!asked.said().contains("PRIVATE KEY"));
     assert!(asked.running.stop());

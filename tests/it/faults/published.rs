@@ -95,6 +95,8 @@ impl Published {
                     classes.insert(name, spec);
                 }
                 CatalogRecord::ImageClassGroup(group) => drop(groups.insert(group.name, group.selector)),
+                // No classification depends on one.
+                CatalogRecord::ClassPolicy(_) => {}
                 CatalogRecord::ImageClassVersion(_) => {}
             }
         }

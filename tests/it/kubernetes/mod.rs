@@ -1,5 +1,6 @@
 //! A real API server with OpenShift's kinds: what is declared there, watched there and written back.
 
+mod admission;
 mod asked;
 mod builds;
 mod failures;

@@ -20,8 +20,10 @@ pub(crate) fn turn() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const KINDS: &str = "imageclasses,imageclassgroups,images.image.openshift.io,imagestreams.image.openshift.io,\
+const KINDS: &str = "imageclasses,imageclassgroups,classpolicies,images.image.openshift.io,imagestreams.image.openshift.io,\
                      buildconfigs.build.openshift.io,builds.build.openshift.io,leases.coordination.k8s.io";
+
+const WEBHOOKS: &str = "validatingwebhookconfigurations,mutatingwebhookconfigurations";
 
 /// The server, emptied, for as long as the test has it.
 pub(super) struct Server {
@@ -48,6 +50,9 @@ impl Server {
                 .is_ok()
         });
         eventually("the kinds are served", || server.try_kubectl(&["get", KINDS]).is_ok());
+        // Webhooks of a test that has failed would judge the next one's pods.
+        server.kubectl(&["delete", WEBHOOKS, "--all", "--wait=true"]);
+        server.kubectl(&["delete", "pods,deployments.apps", "--all", "--grace-period=0", "--force"]);
         for namespace in ["default", "clade"] {
             server.kubectl(&["delete", KINDS, "--all", "--namespace", namespace, "--wait=true"]);
         }
@@ -59,7 +64,7 @@ impl Server {
         assert!(status.unwrap().success(), "cluster.sh {command}");
     }
 
-    fn run(&self, arguments: &[&str], input: &[u8]) -> Output {
+    pub(super) fn run(&self, arguments: &[&str], input: &[u8]) -> Output {
         let mut child = Command::new(root("tests/kubernetes/cluster.sh"))
             .args(["kubectl", &self.dir.display().to_string()])
             .args(arguments)

@@ -1,0 +1,14 @@
+//! What an API server asks of an admission webhook, and the answers (Kubernetes, "Dynamic Admission Control"). Pure.
+//!
+//! ```text
+//!   AdmissionReview ─► Asked: the pod, or the template of one ─► verdict ─► AdmissionReview
+//! ```
+//!
+//! Only pods are denied: a workload whose template violates a policy gets a warning, as people read it there.
+
+mod answer;
+mod object;
+mod review;
+
+pub use answer::{allow, answer};
+pub use review::{Asked, Review, ReviewError, Unjudged};

@@ -1,0 +1,42 @@
+//! The route of verdicts.
+
+use std::time::Duration;
+
+use axum::Json;
+
+use super::{Answer, Asked, NoParams, Params};
+use crate::api::{ApiError, Ask};
+use crate::oci::Timestamp;
+use crate::policy::Behind;
+use crate::query::{Query, VerdictRequest};
+
+/// Containers, policies or images of one question, at most.
+const MOST: usize = 100;
+
+pub(in crate::api) async fn verdict(
+    asked: Asked,
+    _: Params<NoParams>,
+    Json(request): Json<VerdictRequest>,
+) -> Answer {
+    let lengths = [
+        ("pod.containers", request.pod.containers.len()),
+        ("policies", request.policies.as_ref().map_or(0, Vec::len)),
+        ("images", request.images.len()),
+    ];
+    if let Some((field, length)) = lengths.into_iter().find(|(_, length)| *length > MOST) {
+        return Err(ApiError::invalid(format!(
+            "{field}: {length} of them; one question takes at most {MOST}"
+        )));
+    }
+    let behind = behind(asked.process.as_ref());
+    let judge =
+        move |query: Query| query.verdict(&request, Timestamp::now(), behind).map_err(ApiError::invalid);
+    asked.question(judge).await
+}
+
+/// The age of the answers of a process.
+pub(in crate::api) fn behind(process: &dyn Ask) -> Behind {
+    let ages = process.partitions().into_iter().map(|of| of.behind_seconds.filter(|_| of.restored));
+    let oldest = ages.reduce(|a, b| Some(a?.max(b?)));
+    oldest.unwrap_or(Some(0)).map_or(Behind::Never, |seconds| Behind::By(Duration::from_secs(seconds)))
+}

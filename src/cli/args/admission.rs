@@ -1,0 +1,31 @@
+//! The arguments of the admission webhook.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::node::Webhook;
+
+/// The admission webhook of `clade run`.
+#[derive(Debug, Clone, clap::Args)]
+pub(in crate::cli) struct AdmissionArgs {
+    /// Address at which the API server asks whether a pod may run, such as 0.0.0.0:9443
+    #[arg(long, value_name = "ADDRESS:PORT", requires_all = ["admission_cert_file", "admission_key_file"])]
+    admission: Option<SocketAddr>,
+    /// Certificate of that address in PEM with the chain to its authority
+    #[arg(long, env = "CLADE_ADMISSION_CERT_FILE", value_name = "FILE", requires = "admission")]
+    admission_cert_file: Option<PathBuf>,
+    /// Key of that certificate, in PEM
+    #[arg(long, env = "CLADE_ADMISSION_KEY_FILE", value_name = "FILE", requires = "admission")]
+    admission_key_file: Option<PathBuf>,
+    /// Namespace that is not judged, besides kube-system: clade's own, above all
+    #[arg(long, env = "CLADE_ADMISSION_EXEMPT", value_name = "NAMESPACE", value_delimiter = ',')]
+    admission_exempt: Vec<String>,
+}
+
+impl AdmissionArgs {
+    /// The webhook, if there is one.
+    pub(in crate::cli) fn webhook(&self) -> Option<Webhook> {
+        let certificate = self.admission_cert_file.clone().zip(self.admission_key_file.clone())?;
+        Some(Webhook { address: self.admission?, certificate, exempt: self.admission_exempt.clone() })
+    }
+}

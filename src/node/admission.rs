@@ -1,0 +1,65 @@
+//! The admission webhook of a process: a door of its own, since an API server has no token of clade's.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::listen::{certificate, look};
+use super::service::Service;
+use super::{Node, NodeError, running};
+use crate::api::{self, Access, Admission, Labels, Namespaces};
+use crate::kubernetes::{Cluster, NamespaceLabels};
+
+/// The webhook as the command line declares it.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// The address.
+    pub address: SocketAddr,
+    /// The files of the certificate and its key. API servers ask over TLS alone.
+    pub certificate: (PathBuf, PathBuf),
+    /// Namespaces that are not judged.
+    pub exempt: Vec<String>,
+}
+
+impl Namespaces for NamespaceLabels {
+    fn labels<'a>(&'a self, namespace: &'a str) -> Labels<'a> {
+        Box::pin(NamespaceLabels::labels(self, namespace))
+    }
+}
+
+impl Node {
+    /// The services of the webhook.
+    pub(super) async fn admission(
+        &self,
+        webhook: Webhook,
+        cluster: &Cluster,
+    ) -> Result<Vec<Service>, NodeError> {
+        let Webhook { address, certificate: files, exempt } = webhook;
+        let ask = self.ask().ok_or_else(|| NodeError::Ended("this process answers no queries".to_owned()))?;
+        let (namespaces, following) = NamespaceLabels::follow(cluster);
+        let tls = certificate(files)?;
+        let listener = tokio::net::TcpListener::bind(address)
+            .await
+            .map_err(|error| NodeError::Listen(format!("cannot listen on {address}: {error}")))?;
+        let url = running::local_url(listener.local_addr()?, true);
+        eprintln!("judging pods on {url}/validate and {url}/mutate");
+        let admission = Admission {
+            ask,
+            namespaces: Arc::new(namespaces),
+            exempt: Arc::new(exempt),
+            metrics: self.telemetry.metrics.admission.clone(),
+        };
+        let router = api::admission(admission).merge(self.probes(&Access(None)));
+        let of_files = Arc::clone(&tls);
+        let serving = async move { Ok(api::serve(listener, router, Some(tls)).await?) };
+        let following = async move {
+            following.await;
+            Err(NodeError::Ended("the watch of namespaces has ended".to_owned()))
+        };
+        Ok(vec![
+            Service::new("admission", serving),
+            Service::new("namespaces", following),
+            Service::new("the webhook's certificate", look("the webhook's certificate", of_files)),
+        ])
+    }
+}

@@ -1,0 +1,250 @@
+//! Judges pods by class policies, from what the index knows of their images.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Query;
+use super::claims::{versions_at, versions_of};
+use super::items::standings;
+use crate::class::Catalog;
+use crate::oci::{Digest, LayerChain, LayerIdentity, Platform, Reference, Timestamp};
+use crate::policy::{
+    Behind, Circumstances, Claimed, ImageFacts, KnownImage, NodePlatform, PodVerdict, Standing, Subject,
+    judge,
+};
+use crate::record::image::Evidence;
+use crate::record::policy::{ClassPolicy, PolicyRecord, Proof};
+use crate::record::{Claim, Membership, Origin, State, VersionRecord};
+use crate::shard::{ImageView, Shard};
+
+/// Images of one tag or index that are judged, at most. The others count as unknown.
+const MOST_PLATFORMS: usize = 100;
+
+/// A question: may this pod run?
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VerdictRequest {
+    /// The pod.
+    pub pod: Subject,
+    /// The policies to judge it by, instead of those that are declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub policies: Option<Vec<NamedPolicy>>,
+    /// Images that clade may not have seen: it judges a container that names one by these layers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub images: Vec<Unseen>,
+}
+
+/// A policy of a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NamedPolicy {
+    /// The name.
+    pub name: String,
+    /// The declaration.
+    pub spec: ClassPolicy,
+}
+
+/// An image that the one who asks has, by its layers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Unseen {
+    /// The image as the container names it.
+    pub image: String,
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// Its platform.
+    pub platform: Platform,
+    /// Its layers, base first, by their diff IDs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diff_ids: Vec<Digest>,
+    /// Its layers, base first, as they are stored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blobs: Vec<Digest>,
+}
+
+impl Query {
+    /// The verdict on a pod at this time, from answers that are so far behind. The error says what is wrong with the question.
+    pub fn verdict(
+        &self,
+        request: &VerdictRequest,
+        now: Timestamp,
+        behind: Behind,
+    ) -> Result<PodVerdict, String> {
+        let given = given(request)?;
+        let empty = Catalog::default();
+        let catalog = self.shards().next().map_or(&empty, Shard::catalog);
+        let pod = &request.pod;
+        let platform = pod.platform.clone().unwrap_or_default();
+        let counts_claims = |policy: &ClassPolicy| policy.require.proof == Proof::Claims;
+        let with_claims = match &given {
+            Some(given) => given.iter().any(|policy| counts_claims(&policy.spec)),
+            None => catalog.policies().any(|policy| counts_claims(&policy.spec)),
+        };
+        let facts = pod.containers.iter().map(|container| {
+            let unseen: Vec<&Unseen> =
+                request.images.iter().filter(|image| image.image == container.image).collect();
+            if unseen.is_empty() {
+                self.facts(&container.image, &platform, with_claims)
+            } else {
+                foreign_facts(catalog, &container.image, &unseen)
+            }
+        });
+        let facts: Vec<ImageFacts> = facts.collect();
+        let circumstances = Circumstances { catalog, now, behind };
+        let verdict = match &given {
+            Some(given) => judge(given, pod, &facts, circumstances),
+            None => judge(catalog.policies().map(AsRef::as_ref), pod, &facts, circumstances),
+        };
+        Ok(verdict)
+    }
+
+    /// What is known of the image that a pod names so, on a node of this platform.
+    fn facts(&self, image: &str, node: &NodePlatform, with_claims: bool) -> ImageFacts {
+        let reference: Reference = match image.parse() {
+            Ok(reference) => reference,
+            Err(error) => {
+                let problem = Some(format!("the name of the image cannot be read: {error}"));
+                return ImageFacts { problem, ..ImageFacts::default() };
+            }
+        };
+        let (targets, digest) = match reference.digest {
+            Some(digest) => (self.targets_of_digest(digest), digest),
+            None => {
+                let tag = reference.tag.as_deref().unwrap_or("latest");
+                let Some(tag) = self.find_tag(&Reference::tag_name(&reference.repository, tag)) else {
+                    let problem =
+                        Some(format!("clade has not seen the tag {tag} of {}", reference.repository));
+                    return ImageFacts { repository: reference.repository, problem, ..ImageFacts::default() };
+                };
+                let stated = tag.images.iter().map(|image| (image.digest, image.platform.clone()));
+                let alone = tag.images.is_empty().then_some((tag.digest, None));
+                (stated.chain(alone).collect(), tag.digest)
+            }
+        };
+        let mut facts =
+            ImageFacts { repository: reference.repository, digest: Some(digest), ..ImageFacts::default() };
+        for (number, (target, stated)) in targets.into_iter().enumerate() {
+            let found = self.holding(&target).and_then(|shard| Some((shard, shard.image(&target)?)));
+            let platform = found.as_ref().map(|(_, image)| (*image.platform).clone()).or(stated);
+            if platform.is_some_and(|platform| !node.may_run(&platform)) {
+                continue;
+            }
+            match found.filter(|_| number < MOST_PLATFORMS) {
+                Some((shard, image)) => facts.known.push(self.known(shard, &image, with_claims)),
+                None => facts.unknown.push(target),
+            }
+        }
+        if facts.known.is_empty() && facts.unknown.is_empty() {
+            facts.problem = Some("the image has no variant for the platform of the node".to_owned());
+        }
+        facts
+    }
+
+    /// The images that a digest leads to: itself, or those of an image index that a tag points at.
+    fn targets_of_digest(&self, digest: Digest) -> Vec<(Digest, Option<Platform>)> {
+        if self.holding(&digest).is_some() {
+            return vec![(digest, None)];
+        }
+        let tag = self.shards().flat_map(|shard| shard.tags_of(&digest)).find(|tag| !tag.images.is_empty());
+        let images = tag.map(|tag| tag.images.iter().map(|image| (image.digest, image.platform.clone())));
+        images.map_or_else(|| vec![(digest, None)], Iterator::collect)
+    }
+
+    fn known(&self, shard: &Shard, image: &ImageView<'_>, with_claims: bool) -> KnownImage {
+        let memberships = standings(shard, image).into_iter().map(|of| Standing {
+            proven: of.origin != Origin::Claimed || shard.has_proven_version(image, &of.name),
+            class: of.name,
+            state: of.state,
+            version: of.version,
+            current: of.current,
+            outdated_since: of.outdated_since,
+            nearest: of.nearest,
+        });
+        let believable = image
+            .claims
+            .iter()
+            .filter(|_| with_claims)
+            .filter(|claim| self.by_layers(claim, shard, image) != "not-proven");
+        let claims = believable.flat_map(|claim| claimed(shard, claim, &image.platform));
+        KnownImage { digest: image.digest, memberships: memberships.collect(), claims: claims.collect() }
+    }
+}
+
+/// The policies of a question as records, checked.
+fn given(request: &VerdictRequest) -> Result<Option<Vec<PolicyRecord>>, String> {
+    let Some(policies) = &request.policies else { return Ok(None) };
+    let record = |(at, NamedPolicy { name, spec }): (usize, &NamedPolicy)| {
+        spec.check().map_err(|problem| format!("policies[{at}] {name:?}: {problem}"))?;
+        Ok(PolicyRecord { name: name.clone(), sequence: 0, spec: spec.clone() })
+    };
+    policies.iter().enumerate().map(record).collect::<Result<_, String>>().map(Some)
+}
+
+/// The versions of classes that a claim names.
+fn claimed(shard: &Shard, claim: &Claim, platform: &Platform) -> Vec<Claimed> {
+    if claim.evidence == Evidence::ChainLabel {
+        return Vec::new();
+    }
+    let named = claim.target();
+    let digest = claim.digest.as_ref().and_then(|digest| digest.parse().ok());
+    let digest = digest.or(named.as_ref().and_then(|(_, digest)| *digest));
+    let tag = named.map(|(tag, _)| tag).unwrap_or_default();
+    let (versions, is_by_digest) = match digest {
+        Some(digest) => (versions_at(shard, digest), true),
+        None => (versions_of(shard, &tag), false),
+    };
+    let mut claimed: Vec<Claimed> = Vec::new();
+    for version in versions {
+        let Some(class) = shard.catalog().class(&version.class) else { continue };
+        let is_current = is_by_digest && class.record.current == Some(version.number);
+        let replaced = || class.replaced(&version.image_for(platform)?, platform);
+        let outdated_since =
+            (is_by_digest && !is_current).then(replaced).flatten().map(|replaced| replaced.outdated_since);
+        match claimed.iter_mut().find(|of| of.class == version.class) {
+            // The same image may be a version more than once.
+            Some(of) if is_current => *of = Claimed { is_current, outdated_since: None, ..of.clone() },
+            Some(of) => of.outdated_since = of.outdated_since.max(outdated_since),
+            None => claimed.push(Claimed { class: version.class.clone(), is_current, outdated_since }),
+        }
+    }
+    claimed
+}
+
+/// What the layers of images say that no source has reported.
+fn foreign_facts(catalog: &Catalog, image: &str, unseen: &[&Unseen]) -> ImageFacts {
+    let reference = image.parse::<Reference>();
+    let known = unseen.iter().map(|unseen| {
+        let chains = [
+            LayerChain::new(LayerIdentity::DiffId, unseen.diff_ids.iter().copied()),
+            LayerChain::new(LayerIdentity::Blob, unseen.blobs.iter().copied()),
+        ];
+        let is_proven = |version: &VersionRecord| version.origin != Origin::Claimed;
+        let proven = catalog.memberships_of(&chains, &unseen.platform, is_proven);
+        let members = catalog.memberships_of(&chains, &unseen.platform, |_| true);
+        let standing = |member: Membership| {
+            let class = catalog.class(&member.name);
+            let replaced = class.and_then(|class| class.replaced(&member.version, &unseen.platform));
+            Standing {
+                proven: proven.iter().any(|of| of.name == member.name),
+                state: member.state,
+                version: member.version,
+                current: class.and_then(|class| class.current_for(&unseen.platform)),
+                outdated_since: replaced
+                    .filter(|_| member.state == State::Outdated)
+                    .map(|replaced| replaced.outdated_since),
+                nearest: member.nearest,
+                class: member.name,
+            }
+        };
+        KnownImage {
+            digest: unseen.digest,
+            memberships: members.into_iter().map(standing).collect(),
+            claims: Vec::new(),
+        }
+    });
+    let digest = if let [one] = unseen { Some(one.digest) } else { None };
+    let repository = reference.map(|reference| reference.repository).unwrap_or_default();
+    ImageFacts { repository, digest, known: known.collect(), ..ImageFacts::default() }
+}

@@ -1,0 +1,120 @@
+//! `clade check`, and policies that are declared.
+
+use serde_json::{Value as Json, json};
+
+use super::shell::Shell;
+use crate::support::digest;
+
+fn policy(name: &str, spec: &Json) -> String {
+    json!({"apiVersion": "clade.dev/v1alpha1", "kind": "ClassPolicy", "metadata": {"name": name}, "spec": spec})
+        .to_string()
+}
+
+fn write(shell: &Shell, name: &str, content: &str) -> String {
+    std::fs::write(shell.dir.path().join(name), content).unwrap();
+    shell.path(name)
+}
+
+/// Exit code, standard output and message.
+fn check(shell: &Shell, arguments: &[&str]) -> (i32, String, String) {
+    let output = shell.run(&[&["check"], arguments].concat());
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn images_are_judged_by_a_file_and_by_what_is_declared_with_an_exit_code_for_pipelines() {
+    let shell = Shell::new();
+    let current =
+        policy("current", &json!({"require": {"classes": ["base"], "state": "Current"}, "action": "Deny"}));
+    let file = write(&shell, "policy.json", &current);
+    let (code, told, _) = check(&shell, &["shop/app3", "--policy", &file]);
+    assert_eq!((code, told.as_str()), (0, "shop/app3: allowed\n  current: allowed: built on class base\n"));
+    let (code, told, error) = check(&shell, &["shop/app1:1", "shop/app3", "--policy", &file]);
+    assert_eq!(code, 5);
+    assert!(
+        told.contains("shop/app1:1: violating") && told.contains("rebuild it on the current one"),
+        "{told}"
+    );
+    assert!(error.contains("1 of 2 images is violating"), "{error}");
+    let (code, told, _) = check(&shell, &["shop/never:1", "--policy", &file]);
+    assert_eq!(code, 6, "{told}");
+
+    assert_eq!(shell.ok(&["apply", "-f", &file]), "classpolicy.clade.dev/current created\n");
+    assert_eq!(shell.ok(&["apply", "-f", &file]), "classpolicy.clade.dev/current unchanged\n");
+    assert_eq!(check(&shell, &["shop/app2"]).0, 5);
+    let listed = shell.ok(&["get", "policies"]);
+    assert!(listed.contains("current") && listed.contains("Deny") && listed.contains("True"), "{listed}");
+    let any = policy("current", &json!({"require": {"classes": ["base"]}}));
+    let file = write(&shell, "policy.json", &any);
+    assert_eq!(shell.ok(&["apply", "-f", &file]), "classpolicy.clade.dev/current configured\n");
+    assert_eq!(check(&shell, &["shop/app2"]).0, 0);
+    assert_eq!(shell.ok(&["delete", "policy", "current"]), "classpolicy.clade.dev/current deleted\n");
+    assert_eq!(shell.ok(&["get", "policies", "-o", "name"]), "");
+}
+
+#[test]
+fn a_file_is_judged_by_its_layers_though_no_source_has_reported_it() {
+    let shell = Shell::new();
+    let file = write(
+        &shell,
+        "policy.json",
+        &policy("current", &json!({"require": {"classes": ["base"], "state": "Current"}})),
+    );
+    let image = |name: &str, layers: &[&str]| {
+        let layers: Vec<Json> = layers.iter().map(|layer| json!({"digest": digest(layer)})).collect();
+        let line = json!({"repository": "build/x", "digest": digest(name), "layers": layers});
+        write(&shell, name, &line.to_string())
+    };
+    let (good, old) = (image("good", &["A", "X", "new"]), image("old", &["A", "B", "C", "new"]));
+    assert_eq!(check(&shell, &[&good, "--policy", &file]).0, 0);
+    let (code, told, _) = check(&shell, &[&good, &old, "--policy", &file, "-o", "json"]);
+    let told: Json = serde_json::from_str(&told).unwrap();
+    assert_eq!(
+        (code, &told["containers"][0]["verdict"], &told["containers"][1]["verdict"]),
+        (5, &json!("allowed"), &json!("violating"))
+    );
+    assert_eq!(told["containers"][1]["digest"], json!(digest("old")));
+    // Nothing of it stays.
+    assert_eq!(shell.fails(&["explain", &digest("good").to_string()]).0, 3);
+}
+
+#[test]
+fn what_is_wrong_with_a_policy_is_told_with_its_place() {
+    let shell = Shell::new();
+    for (spec, told) in [
+        (json!({"require": {}}), "spec.require names no class"),
+        (
+            json!({"require": {"classes": ["base"], "grace": "14d"}}),
+            "spec.require.grace needs state: Current",
+        ),
+        (
+            json!({"require": {"classes": ["base"], "state": "Current", "grace": "soon"}}),
+            "\"soon\" is no span of time",
+        ),
+        (json!({"require": {"clases": ["base"]}}), "unknown field `clases`"),
+        (json!({"require": {"classes": ["base"]}, "action": "Destroy"}), "unknown variant `Destroy`"),
+        (
+            json!({"require": {"classes": ["base"]}, "exempt": [{"reason": "x"}]}),
+            "spec.exempt[0].exempts nothing",
+        ),
+        (
+            json!({"require": {"classes": ["base"]}, "exempt": [{"reason": "x", "repositories": ["a:1"]}]}),
+            "has a tag: leave it out",
+        ),
+    ] {
+        let file = write(&shell, "policy.json", &policy("wrong", &spec));
+        let (code, error) = shell.fails(&["apply", "-f", &file]);
+        assert!(code == 2 && error.contains(told), "{told:?} in {error}");
+        let (code, error) = shell.fails(&["check", "x:1", "--policy", &file]);
+        assert!(code == 2 && error.contains(told), "{told:?} in {error}");
+    }
+    let file = shell.path("classes.yaml");
+    assert!(shell.fails(&["check", "x:1", "--policy", &file]).1.contains("policies alone"));
+    let none = write(&shell, "policy.json", &policy("none", &json!({"require": {"classes": ["bsae"]}})));
+    let (code, told, error) = check(&shell, &["shop/app3", "--policy", &none]);
+    assert!(
+        code == 6 && told.contains("policy none is not ready") && error.contains("not ready"),
+        "{told} {error}"
+    );
+}
