@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::policy::{Container, NodePlatform, Role, Subject, Workload};
+use crate::policy::{Container, NodePlatform, Subject, Workload};
+use crate::record::ContainerRole;
 
 /// A kind of object that has pods in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,9 +181,9 @@ fn pod(labels: BTreeMap<String, String>, workload: Workload, spec: Option<PodSpe
     let spec = spec.unwrap_or_default();
     let mut pod = Pod::default();
     let lists = [
-        (Role::Init, "initContainers", spec.init_containers),
-        (Role::Container, "containers", spec.containers),
-        (Role::Ephemeral, "ephemeralContainers", spec.ephemeral_containers),
+        (ContainerRole::Init, "initContainers", spec.init_containers),
+        (ContainerRole::Container, "containers", spec.containers),
+        (ContainerRole::Ephemeral, "ephemeralContainers", spec.ephemeral_containers),
     ];
     for (role, list, containers) in lists {
         for (at, container) in containers.into_iter().flatten().enumerate() {
@@ -192,7 +193,7 @@ fn pod(labels: BTreeMap<String, String>, workload: Workload, spec: Option<PodSpe
     }
     for (at, volume) in spec.volumes.into_iter().flatten().enumerate() {
         let place = format!("{place}/volumes/{at}/image/reference");
-        pod.add(Role::Volume, volume.name, volume.image.and_then(|image| image.reference), place);
+        pod.add(ContainerRole::Volume, volume.name, volume.image.and_then(|image| image.reference), place);
     }
     let selected = |key: &str| spec.node_selector.as_ref().and_then(|labels| labels.get(key)).cloned();
     let platform = NodePlatform {
@@ -207,7 +208,7 @@ fn pod(labels: BTreeMap<String, String>, workload: Workload, spec: Option<PodSpe
 
 impl Pod {
     /// Adds a container. The API server refuses one without an image, or fills it in.
-    fn add(&mut self, role: Role, name: String, image: Option<String>, place: String) {
+    fn add(&mut self, role: ContainerRole, name: String, image: Option<String>, place: String) {
         if let Some(image) = image.filter(|image| !image.is_empty()) {
             self.subject.containers.push(Container { name, role, image });
             self.places.push(place);

@@ -67,6 +67,12 @@ const ROUTES: &[Route] = &[
         Handler::Ask(|| post(read::verdict).layer(DefaultBodyLimit::max(SMALL))),
         Need::read("get", "images"),
     ),
+    Route(
+        "/v1/workloads/verdicts",
+        POST,
+        Handler::Ask(|| post(read::workload_verdicts).layer(DefaultBodyLimit::max(SMALL))),
+        Need::read("list", "workloads"),
+    ),
     Route("/v1/ancestors", GET, Handler::Ask(|| get(read::ancestors)), Need::read("get", "images")),
     Route("/v1/descendants", GET, Handler::Ask(|| get(read::descendants)), Need::read("get", "images")),
     Route("/v1/explain", GET, Handler::Ask(|| get(read::explain)), Need::read("get", "images")),

@@ -9,11 +9,11 @@ use super::output::{lines, structured};
 use crate::api::Client;
 use crate::declare::Manifest;
 use crate::observe::Observation;
-use crate::policy::{Container, ContainerVerdict, Decision, Judgement, PodVerdict, Role, Subject, Verdict};
+use crate::policy::{Container, ContainerVerdict, Decision, Judgement, PodVerdict, Subject, Verdict};
 use crate::query::answer::{List, PolicyItem};
 use crate::query::{NamedPolicy, Unseen, VerdictRequest};
-use crate::record::ImageRecord;
 use crate::record::catalog::Selector;
+use crate::record::{ContainerRole, ImageRecord};
 use crate::source;
 
 /// Images of one question, at most.
@@ -30,7 +30,11 @@ pub(super) fn check(client: &Client, args: &VerdictArgs) -> Result<(), CliError>
         if Path::new(name).exists() {
             images.extend(in_file(name)?);
         }
-        containers.push(Container { name: String::new(), role: Role::Container, image: name.clone() });
+        containers.push(Container {
+            name: String::new(),
+            role: ContainerRole::Container,
+            image: name.clone(),
+        });
     }
     let allows_unknown = |name: &str| {
         let policy = policies.iter().find(|policy| policy.name == name);
@@ -90,7 +94,7 @@ fn policies(client: &Client, file: Option<&Path>) -> Result<Vec<NamedPolicy>, Cl
     Ok(policies)
 }
 
-fn in_manifests(file: &Path) -> Result<Vec<NamedPolicy>, CliError> {
+pub(super) fn in_manifests(file: &Path) -> Result<Vec<NamedPolicy>, CliError> {
     let mut policies = Vec::new();
     for object in manifests::read(file)? {
         let wrong =

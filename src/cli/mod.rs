@@ -20,6 +20,7 @@ mod otlp;
 mod output;
 mod patience;
 mod plain;
+mod policy_test;
 mod progress;
 mod rebuild;
 mod run;
@@ -42,7 +43,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-use args::{Args, Ask, Command};
+use args::{Args, Ask, Command, PolicyCommand};
 use client::Here;
 use error::CliError;
 use patience::once_it_is_time;
@@ -195,6 +196,9 @@ fn ask(client: &Client, asked: &Ask) -> Result<(), CliError> {
         Ask::Usage(asked) => show::usage(client, asked),
         Ask::Coverage(asked) => coverage::coverage(client, asked),
         Ask::Check(asked) => check::check(client, asked),
+        Ask::Policy(asked) => match &asked.command {
+            PolicyCommand::Test(asked) => policy_test::test(client, asked),
+        },
         Ask::Status(asked) => status::status(client, asked),
         Ask::Wait(asked) => wait::wait(client, asked),
         Ask::Subscribe(subscribe) => stream::subscribe(client, subscribe),

@@ -21,8 +21,8 @@ pub use judge::{Circumstances, judge};
 pub use status::{Status, status};
 
 use crate::oci::{Digest, Platform, Timestamp};
-use crate::record::State;
 use crate::record::policy::Action;
+use crate::record::{ContainerRole, State};
 
 /// A pod, or the template of one, as far as policies look at it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -83,40 +83,11 @@ impl NodePlatform {
 pub struct Container {
     /// The name.
     pub name: String,
-    /// The kind of container.
+    /// The role.
     #[serde(default)]
-    pub role: Role,
+    pub role: ContainerRole,
     /// The image as the pod names it.
     pub image: String,
-}
-
-/// The kinds of container.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// A container of the pod.
-    #[default]
-    Container,
-    /// An init container.
-    Init,
-    /// An ephemeral container.
-    Ephemeral,
-    /// A volume whose content is an image.
-    Volume,
-}
-
-impl Role {
-    /// The words for people.
-    pub fn as_words(self) -> &'static str {
-        match self {
-            Self::Container => "container",
-            Self::Init => "init container",
-            Self::Ephemeral => "ephemeral container",
-            Self::Volume => "image volume",
-        }
-    }
 }
 
 /// What clade knows of the image that a container names.

@@ -6,6 +6,7 @@ mod coverage;
 mod explain;
 mod filter;
 mod items;
+mod judged;
 pub mod lineage;
 mod list;
 mod names;
@@ -22,6 +23,7 @@ mod workloads;
 
 pub use coverage::CoverageBy;
 pub use filter::Filter;
+pub use judged::{VerdictCounts, WorkloadVerdict, WorkloadVerdicts, WorkloadsRequest};
 pub use page::{
     Cut, Effort, Images, Items, Listed, More, Named, Page, Position, Sort, Tags, Token, TokenError,
 };

@@ -1,5 +1,7 @@
 //! Judges pods by class policies, from what the index knows of their images.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,7 @@ use super::Query;
 use super::claims::{versions_at, versions_of};
 use super::items::standings;
 use crate::class::Catalog;
+use crate::oci::reference::has_host;
 use crate::oci::{Digest, LayerChain, LayerIdentity, Platform, Reference, Timestamp};
 use crate::policy::{
     Behind, Circumstances, Claimed, ImageFacts, KnownImage, NodePlatform, PodVerdict, Standing, Subject,
@@ -15,7 +18,7 @@ use crate::policy::{
 use crate::record::image::Evidence;
 use crate::record::policy::{ClassPolicy, PolicyRecord, Proof};
 use crate::record::{Claim, Membership, Origin, State, VersionRecord};
-use crate::shard::{ImageView, Shard};
+use crate::shard::{ImageView, Shard, Tag};
 
 /// Images of one tag or index that are judged, at most. The others count as unknown.
 const MOST_PLATFORMS: usize = 100;
@@ -72,32 +75,20 @@ impl Query {
         now: Timestamp,
         behind: Behind,
     ) -> Result<PodVerdict, String> {
-        let given = given(request)?;
-        let empty = Catalog::default();
-        let catalog = self.shards().next().map_or(&empty, Shard::catalog);
+        let asked = Asked::new(self, request.policies.as_deref(), now, behind)?;
         let pod = &request.pod;
         let platform = pod.platform.clone().unwrap_or_default();
-        let counts_claims = |policy: &ClassPolicy| policy.require.proof == Proof::Claims;
-        let with_claims = match &given {
-            Some(given) => given.iter().any(|policy| counts_claims(&policy.spec)),
-            None => catalog.policies().any(|policy| counts_claims(&policy.spec)),
-        };
         let facts = pod.containers.iter().map(|container| {
             let unseen: Vec<&Unseen> =
                 request.images.iter().filter(|image| image.image == container.image).collect();
             if unseen.is_empty() {
-                self.facts(&container.image, &platform, with_claims)
+                self.facts(&container.image, &platform, asked.counts_claims)
             } else {
-                foreign_facts(catalog, &container.image, &unseen)
+                foreign_facts(asked.catalog, &container.image, &unseen)
             }
         });
         let facts: Vec<ImageFacts> = facts.collect();
-        let circumstances = Circumstances { catalog, now, behind };
-        let verdict = match &given {
-            Some(given) => judge(given, pod, &facts, circumstances),
-            None => judge(catalog.policies().map(AsRef::as_ref), pod, &facts, circumstances),
-        };
-        Ok(verdict)
+        Ok(asked.judge(pod, &facts))
     }
 
     /// What is known of the image that a pod names so, on a node of this platform.
@@ -113,7 +104,10 @@ impl Query {
             Some(digest) => (self.targets_of_digest(digest), digest),
             None => {
                 let tag = reference.tag.as_deref().unwrap_or("latest");
-                let Some(tag) = self.find_tag(&Reference::tag_name(&reference.repository, tag)) else {
+                let found = self.find_tag(&Reference::tag_name(&reference.repository, tag));
+                // A pod's name without a registry means Docker Hub, and never an image stream of that name.
+                let is_meant = |of: &&Tag| has_host(&reference.repository) || of.stream.registries.is_empty();
+                let Some(tag) = found.filter(is_meant) else {
                     let problem =
                         Some(format!("clade has not seen the tag {tag} of {}", reference.repository));
                     return ImageFacts { repository: reference.repository, problem, ..ImageFacts::default() };
@@ -152,7 +146,7 @@ impl Query {
         images.map_or_else(|| vec![(digest, None)], Iterator::collect)
     }
 
-    fn known(&self, shard: &Shard, image: &ImageView<'_>, with_claims: bool) -> KnownImage {
+    pub(super) fn known(&self, shard: &Shard, image: &ImageView<'_>, with_claims: bool) -> KnownImage {
         let memberships = standings(shard, image).into_iter().map(|of| Standing {
             proven: of.origin != Origin::Claimed || shard.has_proven_version(image, &of.name),
             class: of.name,
@@ -172,14 +166,42 @@ impl Query {
     }
 }
 
-/// The policies of a question as records, checked.
-fn given(request: &VerdictRequest) -> Result<Option<Vec<PolicyRecord>>, String> {
-    let Some(policies) = &request.policies else { return Ok(None) };
-    let record = |(at, NamedPolicy { name, spec }): (usize, &NamedPolicy)| {
-        spec.check().map_err(|problem| format!("policies[{at}] {name:?}: {problem}"))?;
-        Ok(PolicyRecord { name: name.clone(), sequence: 0, spec: spec.clone() })
-    };
-    policies.iter().enumerate().map(record).collect::<Result<_, String>>().map(Some)
+/// The policies and circumstances of a question.
+pub(super) struct Asked<'q> {
+    catalog: &'q Catalog,
+    policies: Vec<Arc<PolicyRecord>>,
+    /// `true` if a policy counts claims, which take long to compare.
+    pub(super) counts_claims: bool,
+    now: Timestamp,
+    behind: Behind,
+}
+
+impl<'q> Asked<'q> {
+    /// With these policies, or else the declared ones. The error says which of them is wrong.
+    pub(super) fn new(
+        query: &'q Query,
+        given: Option<&[NamedPolicy]>,
+        now: Timestamp,
+        behind: Behind,
+    ) -> Result<Self, String> {
+        // A view has a partition at least, and each has the whole catalog.
+        let catalog = query.shards().next().map(Shard::catalog).ok_or("this clade has no partition")?;
+        let record = |(at, NamedPolicy { name, spec }): (usize, &NamedPolicy)| {
+            spec.check().map_err(|problem| format!("policies[{at}] {name:?}: {problem}"))?;
+            Ok(Arc::new(PolicyRecord { name: name.clone(), sequence: 0, spec: spec.clone() }))
+        };
+        let policies = match given {
+            Some(given) => given.iter().enumerate().map(record).collect::<Result<Vec<_>, String>>()?,
+            None => catalog.policies().cloned().collect(),
+        };
+        let counts_claims = policies.iter().any(|policy| policy.spec.require.proof == Proof::Claims);
+        Ok(Self { catalog, policies, counts_claims, now, behind })
+    }
+
+    pub(super) fn judge(&self, pod: &Subject, facts: &[ImageFacts]) -> PodVerdict {
+        let Self { catalog, now, behind, .. } = *self;
+        judge(self.policies.iter().map(AsRef::as_ref), pod, facts, Circumstances { catalog, now, behind })
+    }
 }
 
 /// The versions of classes that a claim names.

@@ -59,10 +59,13 @@ pub struct WorkloadContainer {
 }
 
 /// The role of a container in a pod.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum ContainerRole {
     /// `spec.containers`.
+    #[default]
     Container,
     /// `spec.initContainers`.
     Init,
@@ -115,6 +118,18 @@ pub enum RunningKind {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+impl ContainerRole {
+    /// The words for people.
+    pub fn as_words(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Init => "init container",
+            Self::Ephemeral => "ephemeral container",
+            Self::Volume => "image volume",
+        }
+    }
 }
 
 impl WorkloadRecord {

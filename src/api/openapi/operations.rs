@@ -12,11 +12,11 @@ use crate::api::write::Named;
 use crate::api::{Applied, Asking};
 use crate::plan::Plan;
 use crate::policy::PodVerdict;
-use crate::query::VerdictRequest;
 use crate::query::answer::{
     ChainItem, ClassItem, CoverageReport, Explanation, ExportedVersion, GroupItem, ImageItem, Lineage, List,
     PolicyItem, Resolution, TagItem, UnknownBase, Usage, WorkloadItem,
 };
+use crate::query::{VerdictRequest, WorkloadVerdicts, WorkloadsRequest};
 use crate::rebuilder::RebuildItem;
 use crate::record::rebuild::RebuildRequest;
 
@@ -160,6 +160,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "The verdict of class policies on a pod",
         Some(of::<VerdictRequest>),
         Answers::Of(of::<PodVerdict>),
+    ),
+    post(
+        "judgeWorkloads",
+        "/v1/workloads/verdicts",
+        "The verdicts of class policies on what runs",
+        Some(of::<WorkloadsRequest>),
+        Answers::Of(of::<WorkloadVerdicts>),
     ),
     get(
         "listAncestors",

@@ -8,7 +8,7 @@ use super::{Answer, Asked, NoParams, Params};
 use crate::api::{ApiError, Ask};
 use crate::oci::Timestamp;
 use crate::policy::Behind;
-use crate::query::{Query, VerdictRequest};
+use crate::query::{Query, VerdictRequest, WorkloadsRequest};
 
 /// Containers, policies or images of one question, at most.
 const MOST: usize = 100;
@@ -32,6 +32,28 @@ pub(in crate::api) async fn verdict(
     let judge =
         move |query: Query| query.verdict(&request, Timestamp::now(), behind).map_err(ApiError::invalid);
     asked.question(judge).await
+}
+
+pub(in crate::api) async fn workload_verdicts(
+    asked: Asked,
+    _: Params<NoParams>,
+    Json(request): Json<WorkloadsRequest>,
+) -> Answer {
+    let policies = request.policies.as_ref().map_or(0, Vec::len);
+    if policies > MOST {
+        let problem = format!("policies: {policies} of them; one question takes at most {MOST}");
+        return Err(ApiError::invalid(problem));
+    }
+    if !asked.query()?.knows_workloads() {
+        return Err(ApiError::unavailable(
+            "the topic workloads was not read to its end yet: ask again in a moment",
+        ));
+    }
+    let behind = behind(asked.process.as_ref());
+    let judge = move |query: Query| {
+        query.workload_verdicts(&request, Timestamp::now(), behind).map_err(ApiError::invalid)
+    };
+    asked.long_question(judge).await
 }
 
 /// The age of the answers of a process.

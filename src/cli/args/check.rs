@@ -1,6 +1,8 @@
-//! The arguments of `clade check`.
+//! The arguments of `clade check` and `clade policy`.
 
 use std::path::PathBuf;
+
+use clap::Subcommand;
 
 use super::Format;
 
@@ -25,6 +27,39 @@ pub(in crate::cli) struct VerdictArgs {
     /// A file with policies to judge by, instead of the declared ones; - for standard input
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) policy: Option<PathBuf>,
+    /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
+    #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
+    pub(in crate::cli) output: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct PolicyArgs {
+    #[command(subcommand)]
+    pub(in crate::cli) command: PolicyCommand,
+}
+
+/// What to do with a policy.
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum PolicyCommand {
+    /// Judge what runs, without any effect
+    Test(PolicyTestArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+It judges the workloads that clade follows (clade get workloads), whatever the action of a policy is, and lists those that are
+not allowed. Exit codes: 0, or 5 if a workload violates a policy.
+
+Examples:
+  clade policy test -f policy.yaml
+  clade policy test --namespace shop -o json")]
+pub(in crate::cli) struct PolicyTestArgs {
+    /// A file with policies, instead of the declared ones; - for standard input
+    #[arg(short, long = "filename", value_name = "FILE")]
+    pub(in crate::cli) filename: Option<PathBuf>,
+    /// Judge this namespace only
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(in crate::cli) namespace: Option<String>,
     /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
     #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
     pub(in crate::cli) output: Format,

@@ -33,7 +33,7 @@ pub(in crate::cli) use audit::{
     VerifyArgs,
 };
 pub(in crate::cli) use backup::BackupArgs;
-pub(in crate::cli) use check::VerdictArgs;
+pub(in crate::cli) use check::{PolicyArgs, PolicyCommand, PolicyTestArgs, VerdictArgs};
 pub(in crate::cli) use kubernetes::{KubernetesArgs, LabellingArgs};
 pub(in crate::cli) use listen::ListenArgs;
 pub(in crate::cli) use log::{CheckArgs, LogArgs, LogCommand, RepairArgs};
@@ -195,6 +195,7 @@ impl Ask {
             Self::Usage(_) => "usage",
             Self::Coverage(_) => "coverage",
             Self::Check(_) => "check",
+            Self::Policy(_) => "policy",
             Self::Status(_) => "status",
             Self::Wait(_) => "wait",
             Self::Subscribe(_) => "subscribe",
@@ -220,6 +221,8 @@ pub(in crate::cli) enum Ask {
     Coverage(CoverageArgs),
     /// Judge images by class policies
     Check(VerdictArgs),
+    /// Try a policy on what runs
+    Policy(PolicyArgs),
     /// Show the lag of each partition
     Status(StatusArgs),
     /// Wait until an image is known, or stands so in a class, or until a class is ready

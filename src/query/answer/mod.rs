@@ -218,6 +218,6 @@ pub struct PartitionStatus {
 
 /// Returns `true` for 0, which an answer leaves out.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_zero(number: &u64) -> bool {
+pub(super) fn is_zero(number: &u64) -> bool {
     *number == 0
 }

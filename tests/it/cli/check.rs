@@ -118,3 +118,43 @@ fn what_is_wrong_with_a_policy_is_told_with_its_place() {
         "{told} {error}"
     );
 }
+
+#[test]
+fn a_policy_is_tried_on_what_runs_before_it_denies_anything() {
+    let shell = Shell::new();
+    let pod = |name: &str, image: &str, running: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": "shop", "uid": name, "labels": {"app": name}},
+            "spec": {"nodeName": "one", "containers": [{"name": "app", "image": image}]},
+            "status": {"phase": "Running", "containerStatuses": [{
+                "name": "app", "image": image, "imageID": running, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
+            }]},
+        })
+    };
+    let running = |image: &str| format!("registry/x@{}", digest(image));
+    let pods = [
+        pod("new", "shop/app3", &running("app3")),
+        pod("old", "shop/app1:1", &running("app1")),
+        // It asks for a tag that has moved on; what runs counts.
+        pod("moved", "shop/app3", &running("app2")),
+        pod("strange", "elsewhere/x:1", &running("never")),
+    ];
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": pods}).to_string();
+    shell.ok(&["import", &write(&shell, "pods.json", &list)]);
+    let spec = json!({"require": {"classes": ["base"], "state": "Current"}});
+    let file = write(&shell, "policy.json", &policy("current", &spec));
+    let output = shell.run(&["policy", "test", "-f", &file]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{told}");
+    assert!(told.ends_with("1 allowed, 0 exempt, 1 unknown, 2 violating; 0 judged by no policy\n"), "{told}");
+    for (workload, verdict) in [("moved", "violating"), ("old", "violating"), ("strange", "unknown")] {
+        let key = format!("shop/Pod/{workload}");
+        assert!(told.lines().any(|line| line.contains(&key) && line.contains(verdict)), "{key} in {told}");
+    }
+    let empty = shell.ok(&["policy", "test", "-f", &file, "--namespace", "other"]);
+    assert_eq!(empty, "0 allowed, 0 exempt, 0 unknown, 0 violating; 0 judged by no policy\n");
+    // None is declared, so none judges.
+    let none = shell.ok(&["policy", "test"]);
+    assert!(none.ends_with("4 judged by no policy\n"), "{none}");
+}

@@ -1,7 +1,7 @@
 //! What an API server asks, and what it is answered.
 
 use clade::admission::{Review, Unjudged};
-use clade::policy::Role;
+use clade::record::ContainerRole;
 use serde_json::{Value as Json, json};
 
 fn review(group: &str, kind: &str, operation: &str, object: Json, old: Json) -> Review {
@@ -34,7 +34,7 @@ fn pod() -> Json {
 #[test]
 fn every_image_of_a_pod_is_judged_with_its_place_and_its_workload() {
     let asked = review("", "Pod", "CREATE", pod(), Json::Null).asked.unwrap();
-    let found: Vec<(Role, &str, &str, &str)> = asked
+    let found: Vec<(ContainerRole, &str, &str, &str)> = asked
         .subject
         .containers
         .iter()
@@ -44,11 +44,11 @@ fn every_image_of_a_pod_is_judged_with_its_place_and_its_workload() {
     assert_eq!(
         found,
         [
-            (Role::Init, "setup", "setup:1", "/spec/initContainers/0/image"),
-            (Role::Container, "app", "web:1", "/spec/containers/0/image"),
-            (Role::Container, "side", "side:2", "/spec/containers/1/image"),
-            (Role::Ephemeral, "debug", "tools:3", "/spec/ephemeralContainers/0/image"),
-            (Role::Volume, "data", "models:4", "/spec/volumes/0/image/reference"),
+            (ContainerRole::Init, "setup", "setup:1", "/spec/initContainers/0/image"),
+            (ContainerRole::Container, "app", "web:1", "/spec/containers/0/image"),
+            (ContainerRole::Container, "side", "side:2", "/spec/containers/1/image"),
+            (ContainerRole::Ephemeral, "debug", "tools:3", "/spec/ephemeralContainers/0/image"),
+            (ContainerRole::Volume, "data", "models:4", "/spec/volumes/0/image/reference"),
         ]
     );
     let workload = asked.subject.workload.unwrap();

@@ -6,11 +6,11 @@ use std::time::Duration;
 use clade::class::Catalog;
 use clade::oci::Digest;
 use clade::policy::{
-    Behind, Circumstances, Claimed, Container, Decision, ImageFacts, KnownImage, Role, Standing, Subject,
-    Verdict, Workload, judge,
+    Behind, Circumstances, Claimed, Container, Decision, ImageFacts, KnownImage, Standing, Subject, Verdict,
+    Workload, judge,
 };
 use clade::record::policy::{Action, ClassPolicy, OnUnknown, PolicyRecord, Proof, RequiredState};
-use clade::record::{CatalogRecord, State, Timestamp};
+use clade::record::{CatalogRecord, ContainerRole, State, Timestamp};
 use fastrand::Rng;
 use serde_json::json;
 
@@ -221,8 +221,11 @@ fn random_pods_are_judged_as_a_naive_version_of_the_rules_judges_them() {
         let policies: Vec<PolicyRecord> =
             (0..random.usize(1..4)).map(|number| policy(random, &format!("p{number}"))).collect();
         let facts: Vec<ImageFacts> = (0..random.usize(1..3)).map(|_| facts(random)).collect();
-        let container =
-            |number| Container { name: format!("c{number}"), role: Role::Container, image: "x".to_owned() };
+        let container = |number| Container {
+            name: format!("c{number}"),
+            role: ContainerRole::Container,
+            image: "x".to_owned(),
+        };
         let subject = Subject {
             namespace: "shop".to_owned(),
             namespace_labels: BTreeMap::from([(

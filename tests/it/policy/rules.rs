@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use clade::policy::{Behind, Container, Decision, NodePlatform, PodVerdict, Role, Subject, Verdict};
+use clade::policy::{Behind, Container, Decision, NodePlatform, PodVerdict, Subject, Verdict};
 use clade::query::{NamedPolicy, Unseen, VerdictRequest};
-use clade::record::Timestamp;
+use clade::record::{ContainerRole, Timestamp};
 use serde_json::{Value as Json, json};
 
 use crate::domain::worked_example;
@@ -23,7 +23,8 @@ fn policy(require: Json, more: Json) -> NamedPolicy {
 }
 
 fn asked(image: &str, policy: NamedPolicy) -> VerdictRequest {
-    let container = Container { name: "app".to_owned(), role: Role::Container, image: image.to_owned() };
+    let container =
+        Container { name: "app".to_owned(), role: ContainerRole::Container, image: image.to_owned() };
     let pod = Subject { namespace: "shop".to_owned(), containers: vec![container], ..Subject::default() };
     VerdictRequest { pod, policies: Some(vec![policy]), images: Vec::new() }
 }

@@ -29,7 +29,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("processor", &["log", "oci", "record", "shard", "snapshot", "telemetry", "view"]),
     ("publisher", &["class", "declare", "log", "observe", "oci", "record", "telemetry"]),
     ("query", &["checksum", "class", "declare", "index", "oci", "plan", "policy", "record", "shard", "view"]),
-    ("admission", &["oci", "policy"]),
+    ("admission", &["oci", "policy", "record"]),
     ("openshift", &["observe", "oci", "record"]),
     (
         "kubernetes",

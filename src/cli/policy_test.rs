@@ -1,0 +1,58 @@
+//! `clade policy test`.
+
+use super::args::{Format, PolicyTestArgs};
+use super::check::in_manifests;
+use super::error::CliError;
+use super::output::{lines, structured, table};
+use crate::api::Client;
+use crate::policy::Verdict;
+use crate::query::{WorkloadVerdict, WorkloadVerdicts, WorkloadsRequest};
+
+pub(super) fn test(client: &Client, args: &PolicyTestArgs) -> Result<(), CliError> {
+    let policies = args.filename.as_deref().map(in_manifests).transpose()?;
+    let request = WorkloadsRequest { policies, namespace: args.namespace.clone() };
+    let verdicts: WorkloadVerdicts = client.post("/v1/workloads/verdicts", &request)?;
+    if !structured(&args.output, &verdicts)? {
+        match args.output {
+            Format::Name => lines(verdicts.items.iter().map(|of| of.key.clone()))?,
+            _ => tell(&verdicts)?,
+        }
+    }
+    match verdicts.counts.violating {
+        0 => Ok(()),
+        1 => Err(CliError::Violating("1 workload violates a policy".to_owned())),
+        count => Err(CliError::Violating(format!("{count} workloads violate a policy"))),
+    }
+}
+
+fn tell(verdicts: &WorkloadVerdicts) -> Result<(), CliError> {
+    let rows: Vec<Vec<String>> = verdicts.items.iter().flat_map(rows_of).collect();
+    if !rows.is_empty() {
+        table(&["WORKLOAD", "PODS", "CONTAINER", "VERDICT", "POLICY", "WHY"], rows, &[1], "workloads")?;
+    }
+    let of = &verdicts.counts;
+    let mut told = vec![format!(
+        "{} allowed, {} exempt, {} unknown, {} violating; {} judged by no policy",
+        of.allowed, of.exempt, of.unknown, of.violating, verdicts.unjudged
+    )];
+    if verdicts.more > 0 {
+        told.push(format!("{} more workloads are not allowed: choose a --namespace", verdicts.more));
+    }
+    lines(told)
+}
+
+/// A row for each judgement that does not allow an image.
+fn rows_of(of: &WorkloadVerdict) -> impl Iterator<Item = Vec<String>> {
+    let containers = of.verdict.containers.iter();
+    let judged = containers.flat_map(|container| container.judgements.iter().map(move |by| (container, by)));
+    judged.filter(|(_, by)| by.verdict != Verdict::Allowed).map(|(container, by)| {
+        vec![
+            of.key.clone(),
+            of.pods.to_string(),
+            container.container.name.clone(),
+            by.verdict.as_str().to_owned(),
+            by.policy.clone(),
+            by.message.clone(),
+        ]
+    })
+}

@@ -1,0 +1,173 @@
+//! Judges what runs by class policies.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Query;
+use super::running::Running;
+use super::verdict::{Asked, NamedPolicy};
+use crate::oci::{Reference, Timestamp};
+use crate::policy::{Behind, Container, ImageFacts, PodVerdict, Subject, Verdict, Workload};
+use crate::record::{WorkloadImage, WorkloadRecord};
+
+/// Workloads that an answer has one by one, at most.
+const MOST_ITEMS: usize = 1_000;
+
+/// A question: would what runs be admitted?
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkloadsRequest {
+    /// The policies to judge by, instead of those that are declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub policies: Option<Vec<NamedPolicy>>,
+    /// The namespace. Absent, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+}
+
+/// The verdicts on what runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadVerdicts {
+    /// The number of workloads by their verdict.
+    pub counts: VerdictCounts,
+    /// The same for each policy that judges a workload, by its name.
+    pub policies: BTreeMap<String, VerdictCounts>,
+    /// The number of workloads that no policy judges.
+    pub unjudged: u64,
+    /// Those that are not allowed, by their keys, at most a thousand.
+    pub items: Vec<WorkloadVerdict>,
+    /// The number of those that are left out of `items`.
+    #[serde(default, skip_serializing_if = "super::answer::is_zero")]
+    pub more: u64,
+}
+
+/// Workloads by their verdict.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct VerdictCounts {
+    /// Every image is allowed.
+    pub allowed: u64,
+    /// An image is exempt, and the others are allowed.
+    pub exempt: u64,
+    /// An image is unknown, and none violates a policy.
+    pub unknown: u64,
+    /// An image violates a policy.
+    pub violating: u64,
+}
+
+/// The verdict on a workload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkloadVerdict {
+    /// The key, `namespace/kind/name`.
+    pub key: String,
+    /// The number of pods that have not ended.
+    pub pods: u32,
+    /// The verdict on its pods. A container stands there once for each image that it runs.
+    #[serde(flatten)]
+    pub verdict: PodVerdict,
+}
+
+impl VerdictCounts {
+    fn add(&mut self, verdict: Verdict) {
+        *match verdict {
+            Verdict::Allowed => &mut self.allowed,
+            Verdict::Exempt => &mut self.exempt,
+            Verdict::Unknown => &mut self.unknown,
+            Verdict::Violating => &mut self.violating,
+        } += 1;
+    }
+}
+
+impl Query {
+    /// The verdicts on what runs at this time. The error says what is wrong with the question.
+    pub fn workload_verdicts(
+        &self,
+        request: &WorkloadsRequest,
+        now: Timestamp,
+        behind: Behind,
+    ) -> Result<WorkloadVerdicts, String> {
+        let asked = Asked::new(self, request.policies.as_deref(), now, behind)?;
+        let mut running = Running::new(self);
+        let mut answer = WorkloadVerdicts::default();
+        for (key, record) in self.snapshot.workloads().after(None) {
+            if request.namespace.as_ref().is_some_and(|namespace| *namespace != record.namespace) {
+                continue;
+            }
+            let (subject, facts) = self.workload_facts(record, &mut running, asked.counts_claims);
+            let verdict = asked.judge(&subject, &facts);
+            if verdict.containers.iter().all(|container| container.judgements.is_empty()) {
+                answer.unjudged += 1;
+                continue;
+            }
+            answer.counts.add(verdict.verdict);
+            let mut worst: BTreeMap<&str, Verdict> = BTreeMap::new();
+            for judgement in verdict.containers.iter().flat_map(|container| &container.judgements) {
+                let of = worst.entry(&judgement.policy).or_insert(judgement.verdict);
+                *of = (*of).max(judgement.verdict);
+            }
+            for (policy, verdict) in worst {
+                answer.policies.entry(policy.to_owned()).or_default().add(verdict);
+            }
+            if verdict.verdict == Verdict::Allowed {
+                continue;
+            }
+            if answer.items.len() < MOST_ITEMS {
+                answer.items.push(WorkloadVerdict { key: key.to_owned(), pods: record.pods, verdict });
+            } else {
+                answer.more += 1;
+            }
+        }
+        Ok(answer)
+    }
+
+    /// A workload as a pod of it, with a container for each image that one of its containers runs.
+    fn workload_facts(
+        &self,
+        record: &WorkloadRecord,
+        running: &mut Running<'_>,
+        with_claims: bool,
+    ) -> (Subject, Vec<ImageFacts>) {
+        let mut subject = Subject {
+            namespace: record.namespace.clone(),
+            namespace_labels: record.namespace_labels.clone(),
+            labels: record.labels.clone(),
+            workload: Some(Workload { kind: record.kind.clone(), name: record.name.clone() }),
+            platform: None,
+            containers: Vec::new(),
+        };
+        let mut facts = Vec::new();
+        for container in &record.containers {
+            for image in &container.images {
+                let (name, role) = (container.name.clone(), container.role);
+                subject.containers.push(Container { name, role, image: image.asked.clone() });
+                facts.push(self.running_facts(image, running, with_claims));
+            }
+        }
+        (subject, facts)
+    }
+
+    /// What is known of an image that runs.
+    fn running_facts(
+        &self,
+        image: &WorkloadImage,
+        running: &mut Running<'_>,
+        with_claims: bool,
+    ) -> ImageFacts {
+        let asked = image.asked.parse::<Reference>().ok();
+        let digest = image.running.map(|running| running.digest);
+        let known = running.images(image).into_iter().filter_map(|digest| {
+            let shard = self.holding(&digest)?;
+            Some(self.known(shard, &shard.image(&digest)?, with_claims))
+        });
+        ImageFacts {
+            digest: digest.or_else(|| asked.as_ref()?.digest),
+            repository: asked.map(|asked| asked.repository).unwrap_or_default(),
+            known: known.collect(),
+            ..ImageFacts::default()
+        }
+    }
+}
