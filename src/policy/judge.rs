@@ -66,8 +66,7 @@ fn matches(policy: &ClassPolicy, subject: &Subject) -> bool {
         && policy.object_selector.selects(&subject.labels)
 }
 
-/// Checks that a policy selects a class that exists, as [`status`](super::status()) says it, at the cost of one class where
-/// there is one.
+/// Checks that a policy selects a class that exists, at the cost of one class where there is one. The error says why none is.
 fn readiness(policy: &ClassPolicy, catalog: &Catalog) -> Result<(), String> {
     let Require { classes, selector, .. } = &policy.require;
     let is_named = classes.iter().any(|name| catalog.class(name).is_some());
