@@ -1,26 +1,16 @@
 //! The rules.
 
 use super::exempt::exemption;
+use super::found::{Circumstances, Found, UNKNOWN, grace_ends, selects};
 use super::words;
 use super::{
-    Behind, Claimed, ContainerVerdict, Decision, ImageFacts, Judgement, KnownImage, NotReady, PodVerdict,
-    Standing, Subject, Verdict,
+    Claimed, ContainerVerdict, Decision, ImageFacts, Judgement, KnownImage, NotReady, PodVerdict, Standing,
+    Subject, Verdict,
 };
 use crate::class::Catalog;
 use crate::oci::Timestamp;
+use crate::record::State;
 use crate::record::policy::{Action, ClassPolicy, OnUnknown, PolicyRecord, Proof, Require, RequiredState};
-use crate::record::{ClassRecord, State};
-
-/// What a verdict depends on beside the policies and the pod.
-#[derive(Debug, Clone, Copy)]
-pub struct Circumstances<'a> {
-    /// The classes.
-    pub catalog: &'a Catalog,
-    /// The time.
-    pub now: Timestamp,
-    /// The age of what is known of the images.
-    pub behind: Behind,
-}
 
 /// Judges a pod by the policies that match it. `facts` has what is known of the image of each container, in the order of
 /// the containers.
@@ -82,15 +72,6 @@ fn is_stale(policy: &ClassPolicy, circumstances: Circumstances<'_>) -> bool {
     circumstances.behind.exceeds(policy.max_staleness.length())
 }
 
-/// The reason for a verdict on one image.
-pub(super) struct Found<'a> {
-    pub(super) verdict: Verdict,
-    pub(super) reason: &'static str,
-    pub(super) class: Option<&'a str>,
-    pub(super) standing: Option<&'a Standing>,
-    pub(super) until: Option<Timestamp>,
-}
-
 fn judged(
     policy: &PolicyRecord,
     subject: &Subject,
@@ -130,10 +111,6 @@ fn judged(
     }
 }
 
-/// Nothing is known of the image.
-const UNKNOWN: Found<'static> =
-    Found { verdict: Verdict::Unknown, reason: "UnknownImage", class: None, standing: None, until: None };
-
 fn decision(policy: &ClassPolicy, verdict: Verdict) -> Decision {
     let action = Decision::from(policy.action);
     match (verdict, policy.on_unknown) {
@@ -172,12 +149,6 @@ fn of_image<'a>(policy: &ClassPolicy, image: &'a KnownImage, circumstances: Circ
     })
 }
 
-/// Returns `true` if a policy requires this class, among others.
-pub(super) fn selects(require: &Require, class: &ClassRecord) -> bool {
-    require.classes.contains(&class.name)
-        || require.selector.as_ref().is_some_and(|selector| selector.selects(&class.labels))
-}
-
 fn of_membership<'a>(require: &Require, standing: &'a Standing, now: Timestamp) -> Found<'a> {
     let is_current = standing.state == State::Current;
     let (verdict, reason, until) = stands(require, is_current, standing.outdated_since, "Member", now);
@@ -206,10 +177,4 @@ fn stands(
         Some(end) => (Verdict::Allowed, "WithinGrace", Some(end)),
         None => (Verdict::Violating, "Outdated", None),
     }
-}
-
-/// The end of the grace of a version that is outdated since then.
-pub(super) fn grace_ends(require: &Require, outdated_since: Option<Timestamp>) -> Option<Timestamp> {
-    let grace = require.grace.as_ref()?;
-    outdated_since?.checked_add(grace.length()).ok()
 }

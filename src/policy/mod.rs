@@ -7,6 +7,7 @@
 //! ```
 
 mod exempt;
+mod found;
 mod judge;
 mod status;
 mod words;
@@ -17,7 +18,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use judge::{Circumstances, judge};
+pub use found::Circumstances;
+pub use judge::judge;
 pub use status::{Status, status};
 
 use crate::oci::{Digest, Platform, Timestamp};

@@ -1,6 +1,6 @@
 //! The status of a policy. The API and the custom resource both show it.
 
-use super::judge::selects;
+use super::found::selects;
 use super::words;
 use crate::class::Catalog;
 use crate::record::ClassPolicy;

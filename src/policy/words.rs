@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::judge::{Circumstances, Found, grace_ends, selects};
+use super::found::{Circumstances, Found, grace_ends, selects};
 use super::{ImageFacts, KnownImage, Standing};
 use crate::record::State;
 use crate::record::policy::{ClassPolicy, Exemption, PolicyRecord};
