@@ -4,9 +4,12 @@ use serde_json::{Value, json};
 
 use super::review::{API_VERSION, Asked};
 use crate::policy::{ContainerVerdict, Decision, Judgement, PodVerdict, Verdict};
+use crate::record::policy::Action;
 
 /// The length of a warning, at most: longer ones are cut by some clients (Kubernetes, "Warnings in admission responses").
 const WARNING: usize = 256;
+/// The length of the name of an image in a warning or denial, at most.
+const IMAGE: usize = 120;
 /// Warnings of one answer, at most: the API server drops all of them beyond 4,096 bytes.
 const WARNINGS: usize = 12;
 /// The length of the reason of a denial, at most.
@@ -22,7 +25,7 @@ pub fn allow(uid: &str) -> Value {
 }
 
 /// The answer that refuses the object.
-fn refuse(uid: &str, message: String) -> Value {
+pub fn refuse(uid: &str, message: String) -> Value {
     let mut answer = allow(uid);
     answer["response"]["allowed"] = false.into();
     // Without a code, the API server says 400.
@@ -43,11 +46,18 @@ pub fn answer(uid: &str, asked: &Asked, verdict: &PodVerdict, mutates: bool) -> 
         "verdict": verdict.verdict.as_str(),
         "decision": verdict.decision,
     });
+    if verdict.stale {
+        answer["response"]["auditAnnotations"]["stale"] = "true".into();
+    }
     let mut warnings = told(verdict, |judgement| {
         judgement.decision == Decision::Warn || !denies && judgement.decision == Decision::Deny
     });
     warnings.extend(
-        verdict.not_ready.iter().map(|of| format!("policy {} is not ready: {}", of.policy, of.message)),
+        verdict
+            .not_ready
+            .iter()
+            .filter(|of| of.action != Action::Audit)
+            .map(|of| format!("policy {} is not ready: {}", of.policy, of.message)),
     );
     let warnings =
         warnings.into_iter().take(WARNINGS).map(|warning| cut(format!("clade: {warning}"), WARNING));
@@ -77,7 +87,7 @@ fn told(verdict: &PodVerdict, counts: impl Fn(&Judgement) -> bool) -> Vec<String
             "{} {:?}, image {}, {found} policy {}: {}",
             of.container.role.as_words(),
             of.container.name,
-            cut(of.container.image.clone(), WARNING),
+            cut(of.container.image.replace('\n', "\u{fffd}"), IMAGE),
             judgement.policy,
             judgement.message
         )
@@ -92,7 +102,7 @@ fn told(verdict: &PodVerdict, counts: impl Fn(&Judgement) -> bool) -> Vec<String
 
 /// The answer that replaces tags by the digests that they point at.
 fn pinned(uid: &str, asked: &Asked, verdict: &PodVerdict) -> Value {
-    let patches = verdict.containers.iter().zip(&asked.places).filter(|(of, _)| of.pin);
+    let patches = verdict.containers.iter().zip(&asked.places).filter(|(of, _)| of.pin && !verdict.stale);
     let patches = patches.filter_map(|(of, place)| {
         let digest = of.digest?;
         let image = &of.container.image;

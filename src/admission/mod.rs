@@ -10,5 +10,5 @@ mod answer;
 mod object;
 mod review;
 
-pub use answer::{allow, answer};
+pub use answer::{allow, answer, refuse};
 pub use review::{Asked, Review, ReviewError, Unjudged};

@@ -159,8 +159,8 @@ fn of_template(metadata: Metadata, template: Option<PodObject>, place: &str) -> 
     pod(template.metadata.labels.unwrap_or_default(), workload, template.spec, place)
 }
 
-/// The workload that a pod belongs to, as far as the pod itself says it. A ReplicaSet of a Deployment is named after it and
-/// the hash of its template.
+/// The workload that a pod belongs to, as far as the pod itself says it: controllers name what they create after its owner. A
+/// ReplicaSet of a Deployment ends in the hash of its template, a Job of a CronJob in the minute of its time.
 fn owner(metadata: &Metadata) -> Workload {
     let owners = metadata.owner_references.iter().flatten();
     let Some(owner) = owners.into_iter().find(|owner| owner.controller == Some(true)) else {
@@ -171,10 +171,18 @@ fn owner(metadata: &Metadata) -> Workload {
     let deployment = hash
         .filter(|_| owner.kind == "ReplicaSet")
         .and_then(|hash| owner.name.strip_suffix(hash)?.strip_suffix('-'));
-    match deployment {
-        Some(name) => Workload { kind: "Deployment".to_owned(), name: name.to_owned() },
-        None => Workload { kind: owner.kind.clone(), name: owner.name.clone() },
-    }
+    // A Job of a CronJob and a ReplicationController of a DeploymentConfig end in a number.
+    let numbered = owner
+        .name
+        .rsplit_once('-')
+        .filter(|(_, number)| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()));
+    let (kind, name) = match (deployment, owner.kind.as_str(), numbered) {
+        (Some(name), ..) => ("Deployment", name),
+        (None, "Job", Some((name, number))) if number.len() >= 8 => ("CronJob", name),
+        (None, "ReplicationController", Some((name, _))) => ("DeploymentConfig", name),
+        (None, kind, _) => (kind, owner.name.as_str()),
+    };
+    Workload { kind: kind.to_owned(), name: name.to_owned() }
 }
 
 fn pod(labels: BTreeMap<String, String>, workload: Workload, spec: Option<PodSpec>, place: &str) -> Pod {

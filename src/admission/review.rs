@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::object::{self, Kind, Pod};
-use crate::policy::Subject;
+use crate::policy::{Subject, Workload};
 
 /// The one version of the question that there is.
 pub(super) const API_VERSION: &str = "admission.k8s.io/v1";
@@ -78,9 +78,26 @@ struct Request {
     #[serde(default)]
     operation: String,
     #[serde(default)]
+    user_info: UserInfo,
+    #[serde(default)]
     object: Option<Box<RawValue>>,
     #[serde(default)]
     old_object: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct UserInfo {
+    username: String,
+}
+
+impl UserInfo {
+    /// Returns `true` for the controllers of Kubernetes and OpenShift. Whoever else creates a pod may write any owner into it.
+    fn is_controller(&self) -> bool {
+        self.username == "system:kube-controller-manager"
+            || self.username.starts_with("system:serviceaccount:kube-system:")
+            || self.username.starts_with("system:serviceaccount:openshift-infra:")
+    }
 }
 
 #[derive(Deserialize)]
@@ -120,6 +137,9 @@ fn asked(request: Request) -> Result<Asked, Unjudged> {
         return Err(Unjudged::NoImages);
     }
     let Pod { mut subject, places } = pod;
+    if kind == Kind::Pod && !request.user_info.is_controller() {
+        subject.workload = subject.workload.map(|of| Workload { kind: "Pod".to_owned(), ..of });
+    }
     subject.namespace = request.namespace;
     if let Some(workload) = subject.workload.as_mut().filter(|_| kind != Kind::Pod) {
         workload.kind = request.kind.kind;

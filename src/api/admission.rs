@@ -5,26 +5,29 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{Request, State};
 use axum::middleware::map_response;
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::Ask;
 use super::error::{ApiError, as_problem, no_path};
 use super::read::behind;
-use crate::admission::{Asked, Review, Unjudged, allow, answer};
+use crate::admission::{Asked, Review, Unjudged, allow, answer, refuse};
 use crate::oci::Timestamp;
 use crate::policy::{Decision, PodVerdict};
 use crate::query::{Query, VerdictRequest};
 use crate::telemetry::AdmissionMetrics;
 
-/// Bytes of one question: an object and the one before it, each at most the 1.5 MiB that etcd stores, as JSON with its
-/// managed fields.
-const LARGEST: usize = 8 << 20;
+/// Bytes of one question: an object and the one before it, each of at most the 1.5 MiB that etcd stores. JSON of Go takes six
+/// bytes for each `<`, `>` and `&`. A pod that is too large to be asked about would be admitted unseen.
+const LARGEST: usize = 24 << 20;
+/// Questions at once. Further ones wait, so that their bodies stay with the senders.
+const AT_ONCE: usize = 32;
+/// Images of one pod, at most.
+const MOST_IMAGES: usize = 1_000;
 /// The namespace that is never judged: without what runs there, nothing runs.
 const SYSTEM: &str = "kube-system";
 
@@ -48,6 +51,8 @@ pub struct Admission {
     pub exempt: Arc<Vec<String>>,
     /// The metrics.
     pub metrics: AdmissionMetrics,
+    /// The questions that may be under way.
+    pub places: Arc<Semaphore>,
 }
 
 /// The routes of the webhook.
@@ -55,35 +60,31 @@ pub fn admission(admission: Admission) -> Router {
     Router::new()
         .route("/validate", post(validate))
         .route("/mutate", post(mutate))
-        .layer(DefaultBodyLimit::max(LARGEST))
         .layer(map_response(as_problem))
         .fallback(no_path)
         .with_state(admission)
 }
 
-async fn validate(
-    State(admission): State<Admission>,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Value>, ApiError> {
-    admission.review(body, false).await
+async fn validate(State(admission): State<Admission>, request: Request) -> Result<Json<Value>, ApiError> {
+    admission.review(request, false).await
 }
 
-async fn mutate(
-    State(admission): State<Admission>,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Value>, ApiError> {
-    admission.review(body, true).await
+async fn mutate(State(admission): State<Admission>, request: Request) -> Result<Json<Value>, ApiError> {
+    admission.review(request, true).await
 }
 
 impl Admission {
+    /// Room for the questions of a process.
+    pub fn places() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(AT_ONCE))
+    }
+
     /// Answers a question. After an error the API server does what the webhook's `failurePolicy` says.
-    async fn review(
-        &self,
-        body: Result<Bytes, BytesRejection>,
-        mutates: bool,
-    ) -> Result<Json<Value>, ApiError> {
+    async fn review(&self, request: Request, mutates: bool) -> Result<Json<Value>, ApiError> {
         let begun = Instant::now();
-        let body = body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
+        let _place = self.places.acquire().await.map_err(ApiError::internal)?;
+        let body = axum::body::to_bytes(request.into_body(), LARGEST).await;
+        let body = body.map_err(|error| ApiError::invalid(format!("the body cannot be read: {error}")))?;
         let Review { uid, asked } = Review::read(&body).map_err(ApiError::invalid)?;
         let mut asked = match asked {
             Ok(asked) => asked,
@@ -92,6 +93,13 @@ impl Admission {
         };
         if asked.subject.namespace == SYSTEM || self.exempt.contains(&asked.subject.namespace) {
             return Ok(Json(allow(&uid)));
+        }
+        if asked.subject.containers.len() > MOST_IMAGES {
+            let count = asked.subject.containers.len();
+            return Ok(Json(refuse(
+                &uid,
+                format!("clade judges at most {MOST_IMAGES} images of a pod; this has {count}"),
+            )));
         }
         let labels = self.namespaces.labels(&asked.subject.namespace).await;
         asked.subject.namespace_labels = labels.map_err(|problem| {

@@ -47,7 +47,7 @@ pub use identity::identified;
 pub use notify::notifications;
 pub use openapi::openapi;
 pub use page::router as page;
-pub use probe::{Status, probes};
+pub use probe::{Status, bare_probes, probes};
 #[cfg(feature = "internals")]
 pub use routes::needs;
 pub use routes::{Api, router};

@@ -51,6 +51,26 @@ impl Status {
     }
 }
 
+/// The probes of a process whose readiness has rules of its own.
+pub fn bare_probes(
+    metrics: Metrics,
+    unready: impl Fn() -> Option<String> + Clone + Send + Sync + 'static,
+) -> Router {
+    let ready = move || {
+        let reason = unready();
+        async move {
+            match reason {
+                None => (StatusCode::OK, "ok\n".to_owned()),
+                Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+            }
+        }
+    };
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/metrics", get(move || async move { metrics.text() }))
+        .route("/readyz", get(ready))
+}
+
 /// The source of the status.
 pub type Source = Arc<dyn Fn() -> Status + Send + Sync>;
 

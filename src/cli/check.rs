@@ -27,7 +27,7 @@ pub(super) fn check(client: &Client, args: &VerdictArgs) -> Result<(), CliError>
     let mut images = Vec::new();
     let mut containers = Vec::new();
     for name in &args.images {
-        if Path::new(name).exists() {
+        if is_path(name) {
             images.extend(in_file(name)?);
         }
         containers.push(Container {
@@ -114,6 +114,11 @@ pub(super) fn in_manifests(file: &Path) -> Result<Vec<NamedPolicy>, CliError> {
     Ok(policies)
 }
 
+/// Returns `true` for the name of a file or folder: a folder of a checkout must not stand for an image of a registry.
+fn is_path(name: &str) -> bool {
+    ["/", "./", "../"].iter().any(|beginning| name.starts_with(beginning))
+}
+
 /// The images in a file or folder, by their layers.
 fn in_file(name: &str) -> Result<Vec<Unseen>, CliError> {
     let mut found = Vec::new();
@@ -122,15 +127,17 @@ fn in_file(name: &str) -> Result<Vec<Unseen>, CliError> {
     source::read(&inputs, &|_| (), &mut |seen| {
         match seen {
             Observation::Image(image) if found.len() < MOST => found.push(unseen(name, &image)),
+            Observation::Image(_) => problem = Some(format!("it has more than {MOST} images")),
             Observation::Unreadable(letter) => problem = Some(letter.reason),
             _ => {}
         }
         Ok(())
     })?;
-    match (found.is_empty(), problem) {
-        (false, _) => Ok(found),
-        (true, Some(problem)) => Err(CliError::Failed(format!("{name}: {problem}"))),
-        (true, None) => Err(CliError::Failed(format!("{name} has no image in it"))),
+    match problem {
+        // What cannot be read is not judged.
+        Some(problem) => Err(CliError::Failed(format!("{name}: {problem}"))),
+        None if found.is_empty() => Err(CliError::Failed(format!("{name} has no image in it"))),
+        None => Ok(found),
     }
 }
 

@@ -37,7 +37,11 @@ pub(super) async fn write_policy(
 /// changes.
 fn policy_status(policy: &DeclaredPolicy, catalog: &Catalog, now: &str) -> Option<ClassPolicyStatus> {
     let (is_ready, reason, message, classes) = match (&policy.problem, catalog.policy(&policy.name)) {
-        (Some(problem), _) => (false, "Invalid", problem.clone(), Vec::new()),
+        (Some(problem), None) => (false, "Invalid", problem.clone(), Vec::new()),
+        (Some(problem), Some(known)) => {
+            let message = format!("{problem}; the declaration before it still counts");
+            (false, "Invalid", message, policy::status(&known.spec, catalog).classes)
+        }
         (None, None) => return None,
         (None, Some(known)) => {
             let status = policy::status(&known.spec, catalog);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::listen::{certificate, look};
 use super::service::Service;
 use super::{Node, NodeError, running};
-use crate::api::{self, Access, Admission, Labels, Namespaces};
+use crate::api::{self, Admission, Labels, Namespaces};
 use crate::kubernetes::{Cluster, NamespaceLabels};
 
 /// The webhook as the command line declares it.
@@ -45,11 +45,22 @@ impl Node {
         eprintln!("judging pods on {url}/validate and {url}/mutate");
         let admission = Admission {
             ask,
-            namespaces: Arc::new(namespaces),
+            namespaces: Arc::new(namespaces.clone()),
             exempt: Arc::new(exempt),
             metrics: self.telemetry.metrics.admission.clone(),
+            places: Admission::places(),
         };
-        let router = api::admission(admission).merge(self.probes(&Access(None)));
+        // A process that is behind answers, and each policy says how far behind it tolerates.
+        let (of, labels) = (Arc::clone(&admission.ask), namespaces);
+        let unready = move || {
+            let missing = of.partitions().iter().filter(|partition| !partition.restored).count();
+            if missing > 0 {
+                return Some(format!("{missing} partitions have not been read yet"));
+            }
+            (!labels.are_listed()).then(|| "the namespaces have not been listed yet".to_owned())
+        };
+        let probes = api::bare_probes(self.telemetry.metrics.clone(), unready);
+        let router = api::admission(admission).merge(probes);
         let of_files = Arc::clone(&tls);
         let serving = async move { Ok(api::serve(listener, router, Some(tls)).await?) };
         let following = async move {

@@ -37,8 +37,8 @@ fn is_of_digest(image: &ImageFacts, digest: &Digest) -> bool {
 
 fn is_of_workload(exempt: &ExemptWorkload, subject: &Subject) -> bool {
     subject.workload.as_ref().is_some_and(|workload| {
-        exempt.namespace.as_ref().is_none_or(|namespace| *namespace == subject.namespace)
-            && exempt.kind.as_ref().is_none_or(|kind| *kind == workload.kind)
+        exempt.namespace == subject.namespace
+            && exempt.kind == workload.kind
             && matches(&exempt.name, &workload.name)
     })
 }

@@ -25,7 +25,9 @@ pub fn judge<'a>(
     for policy in policies.into_iter().filter(|policy| matches(&policy.spec, subject)) {
         match readiness(&policy.spec, circumstances.catalog) {
             Ok(()) => ready.push(policy),
-            Err(message) => not_ready.push(NotReady { policy: policy.name.clone(), message }),
+            Err(message) => {
+                not_ready.push(NotReady { policy: policy.name.clone(), action: policy.spec.action, message });
+            }
         }
     }
     let containers = subject.containers.iter().zip(facts).map(|(container, image)| {

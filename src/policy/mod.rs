@@ -264,6 +264,8 @@ pub struct Judgement {
 pub struct NotReady {
     /// The policy.
     pub policy: String,
+    /// Its action.
+    pub action: Action,
     /// The reason, for people.
     pub message: String,
 }

@@ -230,13 +230,13 @@ impl Query {
     }
 
     pub(super) fn resolve_tag(&self, name: &str) -> Option<Vec<Digest>> {
-        let tag = self.find_tag(name)?;
+        let tag = self.find_tag(name, |_| true)?;
         let known: Vec<Digest> = tag.targets().filter(|image| self.holding(image).is_some()).collect();
         (!known.is_empty()).then_some(known)
     }
 
-    /// The tag that this name means, in any spelling; without a tag it means `latest`.
-    pub(super) fn find_tag(&self, name: &str) -> Option<&Tag> {
+    /// The tag that this name means, in any spelling, among those that count; without a tag it means `latest`.
+    pub(super) fn find_tag(&self, name: &str, counts: impl Fn(&Tag) -> bool) -> Option<&Tag> {
         let latest = Reference::tag_name(name, "latest");
         let called =
             |name: &str| self.shards().filter_map(|shard| shard.tag(name)).max_by_key(|tag| tag.sequence);
@@ -247,7 +247,7 @@ impl Query {
             called(name).filter(|tag| tag.stream.is_in(registry))
         };
         spellings
-            .find_map(|name| called(&name))
+            .find_map(|name| called(&name).filter(|tag| counts(tag)))
             .or_else(|| [name, &latest].into_iter().find_map(of_stream))
             .map(AsRef::as_ref)
     }

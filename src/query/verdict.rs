@@ -104,10 +104,10 @@ impl Query {
             Some(digest) => (self.targets_of_digest(digest), digest),
             None => {
                 let tag = reference.tag.as_deref().unwrap_or("latest");
-                let found = self.find_tag(&Reference::tag_name(&reference.repository, tag));
                 // A pod's name without a registry means Docker Hub, and never an image stream of that name.
-                let is_meant = |of: &&Tag| has_host(&reference.repository) || of.stream.registries.is_empty();
-                let Some(tag) = found.filter(is_meant) else {
+                let counts = |of: &Tag| has_host(&reference.repository) || of.stream.registries.is_empty();
+                let name = Reference::tag_name(&reference.repository, tag);
+                let Some(tag) = self.find_tag(&name, counts) else {
                     let problem =
                         Some(format!("clade has not seen the tag {tag} of {}", reference.repository));
                     return ImageFacts { repository: reference.repository, problem, ..ImageFacts::default() };

@@ -146,16 +146,15 @@ pub struct Exemption {
     pub workloads: Vec<ExemptWorkload>,
 }
 
-/// Workloads that are exempt: those with this name, and, where they are given, this namespace and kind.
+/// Workloads that are exempt. Whoever may create pods chooses the name of a bare pod: exempt a kind that only controllers create
+/// pods of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExemptWorkload {
     /// The namespace.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
+    pub namespace: String,
     /// The kind, such as `Deployment`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
+    pub kind: String,
     /// The name; `*` stands for any characters, `?` for one.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,

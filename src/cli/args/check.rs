@@ -8,8 +8,8 @@ use super::Format;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-An IMAGE is a file or folder if there is one of that name (an OCI layout, an archive of docker save, a folder of skopeo
-copy), and a tag or digest otherwise. clade judges a file by its layers, also if no source has reported it.
+An IMAGE that begins with ./, ../ or / is a file or folder (an OCI layout, an archive of docker save, a folder of skopeo
+copy), anything else a tag or digest. clade judges a file by its layers, also if no source has reported it.
 
 The policies are those of --policy, or else all that are declared. Which namespaces and pods they select does not matter
 here, and neither does their action: clade says what each would find.
@@ -18,8 +18,8 @@ Exit codes: 0 allowed or exempt, 5 violating, 6 unknown (0 where a policy has on
 
 Examples:
   clade check registry.example.com/shop/web:1.4
-  clade check build/image.tar --policy policy.yaml
-  clade check oci-layout/ --policy policy.yaml -o json")]
+  clade check ./build/image.tar --policy policy.yaml
+  clade check ./oci-layout/ --policy policy.yaml -o json")]
 pub(in crate::cli) struct VerdictArgs {
     /// Images to judge
     #[arg(required = true, value_name = "IMAGE")]

@@ -10,6 +10,7 @@ fn review(group: &str, kind: &str, operation: &str, object: Json, old: Json) -> 
         "request": {
             "uid": "7", "kind": {"group": group, "version": "v1", "kind": kind}, "namespace": "shop",
             "operation": operation, "object": object, "oldObject": old,
+            "userInfo": {"username": "system:serviceaccount:kube-system:replicaset-controller"},
         },
     });
     Review::read(body.to_string().as_bytes()).unwrap()
@@ -131,4 +132,36 @@ fn a_pod_of_a_hundred_containers_with_long_names_is_read_whole() {
     let asked =
         review("", "Pod", "CREATE", json!({"spec": {"containers": containers}}), Json::Null).asked.unwrap();
     assert_eq!(asked.subject.containers.len(), 100);
+}
+
+/// An exemption of a workload must not cover whoever writes its name into a pod.
+#[test]
+fn the_owner_of_a_pod_is_believed_only_where_a_controller_has_made_the_pod() {
+    let by = |username: &str, object: Json| {
+        let body = json!({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+            "request": {
+                "uid": "7", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "namespace": "shop",
+                "operation": "CREATE", "object": object, "userInfo": {"username": username},
+            },
+        });
+        let review = Review::read(body.to_string().as_bytes()).unwrap();
+        let workload = review.asked.unwrap().subject.workload.unwrap();
+        (workload.kind, workload.name)
+    };
+    let owned = |kind: &str, name: &str| {
+        let mut pod = pod();
+        pod["metadata"]["ownerReferences"] = json!([{"kind": kind, "name": name, "controller": true}]);
+        pod
+    };
+    let controller = "system:serviceaccount:kube-system:job-controller";
+    let told = |kind: &str, name: &str| (kind.to_owned(), name.to_owned());
+    assert_eq!(by(controller, owned("ReplicaSet", "web-5d4f8")), told("Deployment", "web"));
+    assert_eq!(by(controller, owned("Job", "nightly-28939200")), told("CronJob", "nightly"));
+    assert_eq!(by(controller, owned("Job", "once-1")), told("Job", "once-1"));
+    assert_eq!(by(controller, owned("ReplicationController", "web-3")), told("DeploymentConfig", "web"));
+    assert_eq!(by(controller, owned("StatefulSet", "db")), told("StatefulSet", "db"));
+    for stranger in ["ada", "system:serviceaccount:shop:default", "system:serviceaccount:kube-systemx:y"] {
+        assert_eq!(by(stranger, owned("ReplicaSet", "web-5d4f8")).0, "Pod", "{stranger}");
+    }
 }

@@ -73,7 +73,7 @@ fn policy(random: &mut Rng, name: &str) -> PolicyRecord {
                 1 => exemption["digests"] = json!([digest(pick(random, &["0", "1", "2"]))]),
                 _ => {
                     exemption["workloads"] =
-                        json!([{"name": pick(random, &["web", "w*", "other"]), "kind": "Deployment"}]);
+                        json!([{"name": pick(random, &["web", "w*", "other"]), "kind": "Deployment", "namespace": "shop"}]);
                 }
             }
             if random.bool() {
