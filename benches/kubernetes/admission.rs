@@ -1,4 +1,4 @@
-//! What the admission webhook adds to the creation of a pod.
+//! Measures the time that the admission webhook adds to the creation of a pod.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

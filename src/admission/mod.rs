@@ -1,4 +1,5 @@
-//! What an API server asks of an admission webhook, and the answers (Kubernetes, "Dynamic Admission Control"). Pure.
+//! Reads the questions of an API server to an admission webhook, and makes the answers (Kubernetes, "Dynamic Admission Control").
+//! Pure.
 //!
 //! ```text
 //!   AdmissionReview ─► Asked: the pod, or the template of one ─► verdict ─► AdmissionReview

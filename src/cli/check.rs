@@ -134,7 +134,7 @@ fn in_file(name: &str) -> Result<Vec<Unseen>, CliError> {
         Ok(())
     })?;
     match problem {
-        // What cannot be read is not judged.
+        // clade does not judge a part that it cannot read, so it judges nothing of the file.
         Some(problem) => Err(CliError::Failed(format!("{name}: {problem}"))),
         None if found.is_empty() => Err(CliError::Failed(format!("{name} has no image in it"))),
         None => Ok(found),

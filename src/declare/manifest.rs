@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{API_VERSION, ClassFields, ClassSpec, GroupSpec, Invalid, PolicySpec};
 use crate::record::catalog::Selector;
+use crate::record::strict;
 
 /// A declaration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,16 +124,16 @@ impl Manifest {
         match object.kind.as_str() {
             "ImageClass" => {
                 let ClassFields { from, versions, rebuild } =
-                    serde_json::from_value(object.spec).map_err(fields)?;
+                    strict::from_value(object.spec).map_err(fields)?;
                 Ok(Self::Class(ClassSpec { name, labels: object.metadata.labels, from, versions, rebuild }))
             }
             "ImageClassGroup" => {
-                let SelectorSpec { selector } = serde_json::from_value(object.spec).map_err(fields)?;
+                let SelectorSpec { selector } = strict::from_value(object.spec).map_err(fields)?;
                 let selector = read_selector(selector).map_err(fields)?;
                 Ok(Self::Group(GroupSpec { name, selector }))
             }
             "ClassPolicy" => {
-                let policy = serde_json::from_value(object.spec).map_err(fields)?;
+                let policy = strict::from_value(object.spec).map_err(fields)?;
                 Ok(Self::Policy(PolicySpec { name, policy }))
             }
             _ => Err(ManifestError::Kind(object.kind)),
@@ -146,7 +147,7 @@ fn read_selector(value: serde_json::Value) -> Result<Selector, serde_json::Error
         map.is_empty() || map.contains_key("matchLabels") || map.contains_key("matchExpressions")
     });
     if is_label_selector {
-        serde_json::from_value(value)
+        strict::from_value(value)
     } else {
         Ok(Selector { match_labels: serde_json::from_value(value)?, match_expressions: Vec::new() })
     }

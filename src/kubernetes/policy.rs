@@ -50,10 +50,10 @@ pub struct ClassPolicySpec {
     pub object_selector: Option<Selector>,
     /// The classes that each image must be built on one of.
     pub require: Require,
-    /// What follows if clade does not know an image.
+    /// The consequence if clade does not know an image.
     #[serde(default)]
     pub on_unknown: OnUnknown,
-    /// What follows if an image violates the policy.
+    /// The consequence if an image violates the policy.
     #[serde(default)]
     pub action: Action,
     /// The exemptions.

@@ -153,7 +153,7 @@ fn read<K: Slim>(object: &Raw<K>) -> Change {
     }
 }
 
-/// What is known so far, and what was told of it.
+/// The objects that are known so far, and the records that were made of them.
 #[derive(Default)]
 struct Desk {
     workloads: Workloads,

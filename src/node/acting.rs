@@ -43,10 +43,16 @@ pub(super) fn labels(node: &Node, cluster: Cluster, rate: Option<NonZeroU32>) ->
 pub(super) fn running(engine: Arc<Engine>, cluster: Cluster) -> Service {
     Service::new("running", async move {
         let (mut written, mut backoff, mut looks) = (None, Backoff::new(kubernetes::RETRY), 0_u32);
+        let mut counted_at = String::new();
         loop {
             tokio::time::sleep(COUNT).await;
             looks = looks.wrapping_add(1);
             let view = Arc::clone(engine.view());
+            let state = Query::new(view.snapshot()).state_of_running();
+            if state == counted_at && written.is_some() && !looks.is_multiple_of(LOOK_AGAIN) {
+                continue;
+            }
+            counted_at = state;
             let counted = tokio::task::spawn_blocking(move || running_counts(&view)).await;
             let Some(counts) = counted.map_err(|error| NodeError::Ended(error.to_string()))? else {
                 continue;

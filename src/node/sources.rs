@@ -33,7 +33,7 @@ pub struct Sources {
     pub notify_secret: Option<Vec<u8>>,
     /// A Kubernetes or OpenShift cluster.
     pub cluster: Option<ClusterAccess>,
-    /// Whether what runs in the cluster is watched.
+    /// `true` if clade follows the workloads of the cluster.
     pub workloads: bool,
     /// The settling delay.
     pub settle: Duration,

@@ -6,7 +6,7 @@ use crate::oci::Timestamp;
 use crate::record::ClassRecord;
 use crate::record::policy::Require;
 
-/// What a verdict depends on beside the policies and the pod.
+/// The circumstances that a verdict depends on beside the policies and the pod.
 #[derive(Debug, Clone, Copy)]
 pub struct Circumstances<'a> {
     /// The classes.

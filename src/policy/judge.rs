@@ -53,7 +53,8 @@ pub fn judge<'a>(
     }
 }
 
-fn matches(policy: &ClassPolicy, subject: &Subject) -> bool {
+/// Returns `true` if a policy judges this pod.
+pub fn matches(policy: &ClassPolicy, subject: &Subject) -> bool {
     policy.namespace_selector.selects(&subject.namespace_labels)
         && policy.object_selector.selects(&subject.labels)
 }

@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use found::Circumstances;
-pub use judge::judge;
+pub use judge::{judge, matches};
 pub use status::{Status, status};
 
 use crate::oci::{Digest, Platform, Timestamp};
@@ -92,7 +92,7 @@ pub struct Container {
     pub image: String,
 }
 
-/// What clade knows of the image that a container names.
+/// The facts that clade knows of the image that a container names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageFacts {
     /// The repository as the container names it.
@@ -174,7 +174,7 @@ impl Verdict {
     }
 }
 
-/// What happens to a pod, from the mildest to the strictest.
+/// The consequence for a pod, from the mildest to the strictest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
@@ -243,7 +243,7 @@ pub struct Judgement {
     pub policy: String,
     /// The verdict.
     pub verdict: Verdict,
-    /// What follows from it.
+    /// The consequence.
     pub decision: Decision,
     /// The reason as a CamelCase word for programs: `Member`, `WithinGrace`, `Claimed`, `Exempt`, `UnknownImage`,
     /// `Stale`, `NotAMember`, `Outdated`, `OnlyClaimed`.

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Query;
-use super::running::Running;
+use super::running::{Running, counting};
 use super::verdict::{Asked, NamedPolicy};
 use crate::oci::{Reference, Timestamp};
 use crate::policy::{Behind, Container, ImageFacts, PodVerdict, Subject, Verdict, Workload};
@@ -97,7 +97,11 @@ impl Query {
             if request.namespace.as_ref().is_some_and(|namespace| *namespace != record.namespace) {
                 continue;
             }
-            let (subject, facts) = self.workload_facts(record, &mut running, asked.counts_claims);
+            let subject = subject(record);
+            let with_claims = asked.counts_claims(&subject);
+            let images = record.containers.iter().flat_map(counting);
+            let facts: Vec<ImageFacts> =
+                images.map(|image| self.running_facts(image, &mut running, with_claims)).collect();
             let verdict = asked.judge(&subject, &facts);
             if verdict.containers.iter().all(|container| container.judgements.is_empty()) {
                 answer.unjudged += 1;
@@ -124,33 +128,7 @@ impl Query {
         Ok(answer)
     }
 
-    /// A workload as a pod of it, with a container for each image that one of its containers runs.
-    fn workload_facts(
-        &self,
-        record: &WorkloadRecord,
-        running: &mut Running<'_>,
-        with_claims: bool,
-    ) -> (Subject, Vec<ImageFacts>) {
-        let mut subject = Subject {
-            namespace: record.namespace.clone(),
-            namespace_labels: record.namespace_labels.clone(),
-            labels: record.labels.clone(),
-            workload: Some(Workload { kind: record.kind.clone(), name: record.name.clone() }),
-            platform: None,
-            containers: Vec::new(),
-        };
-        let mut facts = Vec::new();
-        for container in &record.containers {
-            for image in &container.images {
-                let (name, role) = (container.name.clone(), container.role);
-                subject.containers.push(Container { name, role, image: image.asked.clone() });
-                facts.push(self.running_facts(image, running, with_claims));
-            }
-        }
-        (subject, facts)
-    }
-
-    /// What is known of an image that runs.
+    /// The facts about an image that runs.
     fn running_facts(
         &self,
         image: &WorkloadImage,
@@ -159,15 +137,29 @@ impl Query {
     ) -> ImageFacts {
         let asked = image.asked.parse::<Reference>().ok();
         let digest = image.running.map(|running| running.digest);
-        let known = running.images(image).into_iter().filter_map(|digest| {
-            let shard = self.holding(&digest)?;
-            Some(self.known(shard, &shard.image(&digest)?, with_claims))
-        });
         ImageFacts {
             digest: digest.or_else(|| asked.as_ref()?.digest),
             repository: asked.map(|asked| asked.repository).unwrap_or_default(),
-            known: known.collect(),
-            ..ImageFacts::default()
+            ..self.pulled_facts(&running.images(image), with_claims)
         }
+    }
+}
+
+/// A workload as a pod of it, with a container for each image of a container that counts.
+fn subject(record: &WorkloadRecord) -> Subject {
+    let containers = record.containers.iter().flat_map(|container| {
+        counting(container).map(|image| Container {
+            name: container.name.clone(),
+            role: container.role,
+            image: image.asked.clone(),
+        })
+    });
+    Subject {
+        namespace: record.namespace.clone(),
+        namespace_labels: record.namespace_labels.clone(),
+        labels: record.labels.clone(),
+        workload: Some(Workload { kind: record.kind.clone(), name: record.name.clone() }),
+        platform: None,
+        containers: containers.collect(),
     }
 }

@@ -12,6 +12,7 @@ mod list;
 mod names;
 mod page;
 mod plan;
+mod pulled;
 mod reference;
 mod resolve;
 mod running;
@@ -67,6 +68,11 @@ impl Query {
     /// Returns `true` if the workloads were read as a whole. Those of a past never are.
     pub fn knows_workloads(&self) -> bool {
         self.snapshot.workloads().is_whole
+    }
+
+    /// A text that stays the same as long as the counts of what runs do.
+    pub fn state_of_running(&self) -> String {
+        format!("{} {}", self.snapshot.workloads().offset, self.state())
     }
 
     fn shards(&self) -> impl Iterator<Item = &Shard> {

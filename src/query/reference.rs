@@ -229,7 +229,7 @@ impl Query {
         })
     }
 
-    pub(super) fn resolve_tag(&self, name: &str) -> Option<Vec<Digest>> {
+    fn resolve_tag(&self, name: &str) -> Option<Vec<Digest>> {
         let tag = self.find_tag(name, |_| true)?;
         let known: Vec<Digest> = tag.targets().filter(|image| self.holding(image).is_some()).collect();
         (!known.is_empty()).then_some(known)

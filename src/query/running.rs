@@ -1,78 +1,86 @@
-//! Resolves what runs (docs/concepts.md, section 8): by the digest of a manifest, else by the digest of an index and the
-//! platform of the node, else by image ID.
+//! Resolves what runs, and the standings of it. Workloads share most of their images.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use super::Query;
-use super::reference::called;
+use super::pulled::Pulled;
 use crate::oci::{Digest, Platform, Reference};
-use crate::record::WorkloadImage;
-use crate::shard::Shard;
+use crate::record::{State, WorkloadContainer, WorkloadImage, WorkloadRecord};
 
-/// Resolves images; workloads share most of them.
+/// Resolves images, each once.
 pub(super) struct Running<'q> {
     query: &'q Query,
-    known: HashMap<(Sought, Option<Platform>), Vec<Digest>>,
+    pulled: HashMap<(Sought, Option<Platform>), Rc<Pulled>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Sought {
     Digest(Digest),
+    /// The digest of an image or of a config: a node does not always say which.
+    Running(Digest),
     Name(String),
 }
 
 impl<'q> Running<'q> {
     pub(super) fn new(query: &'q Query) -> Self {
-        Self { query, known: HashMap::new() }
+        Self { query, pulled: HashMap::new() }
     }
 
-    /// The images that an image of a workload is: what runs, or what was asked for where nothing has started.
-    pub(super) fn images(&mut self, of: &WorkloadImage) -> Vec<Digest> {
+    /// The images that an image of a workload is: the one that runs, or the one that was asked for where nothing has started.
+    pub(super) fn images(&mut self, of: &WorkloadImage) -> Rc<Pulled> {
         let asked = || of.asked.parse::<Reference>().ok().and_then(|asked| asked.digest);
-        let sought = match of.running.map(|running| running.digest).or_else(asked) {
-            Some(digest) => Sought::Digest(digest),
-            None => Sought::Name(of.asked.clone()),
+        let sought = match (of.running, asked()) {
+            (Some(running), _) => Sought::Running(running.digest),
+            (None, Some(digest)) => Sought::Digest(digest),
+            (None, None) => Sought::Name(of.asked.clone()),
         };
-        let query = self.query;
         let key = (sought, of.platform.clone());
-        if let Some(known) = self.known.get(&key) {
-            return known.clone();
+        if let Some(pulled) = self.pulled.get(&key) {
+            return Rc::clone(pulled);
         }
-        let found = match &key.0 {
-            Sought::Digest(digest) => by_digest(query, *digest, of.platform.as_ref()),
+        // Nodes do not tell a variant, so all of them count.
+        let may_run = |image: &Platform| of.platform.as_ref().is_none_or(|platform| image.matches(platform));
+        let pulled = Rc::new(match &key.0 {
+            Sought::Digest(digest) => self.query.pulled_by_digest(*digest, may_run),
+            Sought::Running(digest) => match self.query.pulled_by_digest(*digest, may_run) {
+                found if found.known.is_empty() && found.unseen == [*digest] => {
+                    self.query.pulled_by_image_id(*digest)
+                }
+                found => found,
+            },
             Sought::Name(name) => {
-                let images = query.resolve_tag(name).unwrap_or_default();
-                on_platform(query, images, of.platform.as_ref())
+                let reference = name.parse::<Reference>().ok();
+                let tag = reference.and_then(|reference| self.query.pulled_tag(&reference));
+                tag.map_or_else(Pulled::default, |tag| self.query.pulled_by_tag(tag, may_run))
             }
-        };
-        self.known.insert(key, found.clone());
-        found
+        });
+        self.pulled.insert(key, Rc::clone(&pulled));
+        pulled
+    }
+
+    /// The classes of a workload, each with `Outdated` if any of its images is, and `true` if an image that counts is unknown.
+    pub(super) fn standing(&mut self, record: &WorkloadRecord) -> (HashMap<&'q str, State>, bool) {
+        let (mut classes, mut is_unknown) = (HashMap::new(), false);
+        for image in record.containers.iter().flat_map(counting) {
+            let pulled = self.images(image);
+            is_unknown |= pulled.known.is_empty();
+            let query = self.query;
+            let found = pulled.known.iter().filter_map(|digest| query.holding(digest)?.image(digest));
+            let members = found.filter_map(|image| image.classification).flat_map(|of| of.classes.iter());
+            for member in members {
+                let state = classes.entry(member.name.as_str()).or_insert(member.state);
+                if member.state == State::Outdated {
+                    *state = State::Outdated;
+                }
+            }
+        }
+        (classes, is_unknown)
     }
 }
 
-fn by_digest(query: &Query, digest: Digest, platform: Option<&Platform>) -> Vec<Digest> {
-    if query.holding(&digest).is_some() {
-        return vec![digest];
-    }
-    let tags = query.shards().flat_map(|shard| shard.tags_of(&digest));
-    let of_index: BTreeSet<Digest> =
-        tags.flat_map(|tag| tag.images.iter().map(|image| image.digest)).collect();
-    if !of_index.is_empty() {
-        let seen = of_index.into_iter().filter(|image| query.holding(image).is_some()).collect();
-        return on_platform(query, seen, platform);
-    }
-    let id = digest.hex();
-    let mut images: Vec<Digest> = query.shards().flat_map(|shard| called(shard, &id)).collect();
-    images.sort_unstable();
-    images
-}
-
-/// The images that run on a platform. Nodes do not tell a variant, so all of them count.
-fn on_platform(query: &Query, mut images: Vec<Digest>, platform: Option<&Platform>) -> Vec<Digest> {
-    let runs = |shard: &Shard, image: &Digest| {
-        let found = shard.image(image).map(|image| image.platform);
-        found.is_some_and(|found| platform.is_none_or(|platform| found.matches(platform)))
-    };
-    images.retain(|image| query.holding(image).is_some_and(|shard| runs(shard, image)));
-    images
+/// The images of a container that count: those that run, or, where nothing has started, those that were asked for.
+pub(super) fn counting(container: &WorkloadContainer) -> impl Iterator<Item = &WorkloadImage> {
+    let has_started = container.images.iter().any(|image| image.running.is_some());
+    container.images.iter().filter(move |image| image.running.is_some() || !has_started)
 }

@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 use super::Query;
 use super::claims::{versions_at, versions_of};
 use super::items::standings;
+use super::pulled::Pulled;
 use crate::class::Catalog;
-use crate::oci::reference::has_host;
 use crate::oci::{Digest, LayerChain, LayerIdentity, Platform, Reference, Timestamp};
 use crate::policy::{
     Behind, Circumstances, Claimed, ImageFacts, KnownImage, NodePlatform, PodVerdict, Standing, Subject,
-    judge,
+    judge, matches,
 };
 use crate::record::image::Evidence;
 use crate::record::policy::{ClassPolicy, PolicyRecord, Proof};
 use crate::record::{Claim, Membership, Origin, State, VersionRecord};
-use crate::shard::{ImageView, Shard, Tag};
+use crate::shard::{ImageView, Shard};
 
 /// Images of one tag or index that are judged, at most. The others count as unknown.
 const MOST_PLATFORMS: usize = 100;
@@ -78,11 +78,12 @@ impl Query {
         let asked = Asked::new(self, request.policies.as_deref(), now, behind)?;
         let pod = &request.pod;
         let platform = pod.platform.clone().unwrap_or_default();
+        let with_claims = asked.counts_claims(pod);
         let facts = pod.containers.iter().map(|container| {
             let unseen: Vec<&Unseen> =
                 request.images.iter().filter(|image| image.image == container.image).collect();
             if unseen.is_empty() {
-                self.facts(&container.image, &platform, asked.counts_claims)
+                self.facts(&container.image, &platform, with_claims)
             } else {
                 foreign_facts(asked.catalog, &container.image, &unseen)
             }
@@ -91,7 +92,7 @@ impl Query {
         Ok(asked.judge(pod, &facts))
     }
 
-    /// What is known of the image that a pod names so, on a node of this platform.
+    /// The facts about the image that a pod names so, on a node of this platform.
     fn facts(&self, image: &str, node: &NodePlatform, with_claims: bool) -> ImageFacts {
         let reference: Reference = match image.parse() {
             Ok(reference) => reference,
@@ -100,53 +101,40 @@ impl Query {
                 return ImageFacts { problem, ..ImageFacts::default() };
             }
         };
-        let (targets, digest) = match reference.digest {
-            Some(digest) => (self.targets_of_digest(digest), digest),
-            None => {
+        let may_run = |platform: &Platform| node.may_run(platform);
+        let (pulled, digest) = match (reference.digest, self.pulled_tag(&reference)) {
+            (Some(digest), _) => (self.pulled_by_digest(digest, may_run), digest),
+            (None, Some(tag)) => (self.pulled_by_tag(tag, may_run), tag.digest),
+            (None, None) => {
                 let tag = reference.tag.as_deref().unwrap_or("latest");
-                // A pod's name without a registry means Docker Hub, and never an image stream of that name.
-                let counts = |of: &Tag| has_host(&reference.repository) || of.stream.registries.is_empty();
-                let name = Reference::tag_name(&reference.repository, tag);
-                let Some(tag) = self.find_tag(&name, counts) else {
-                    let problem =
-                        Some(format!("clade has not seen the tag {tag} of {}", reference.repository));
-                    return ImageFacts { repository: reference.repository, problem, ..ImageFacts::default() };
-                };
-                let stated = tag.images.iter().map(|image| (image.digest, image.platform.clone()));
-                let alone = tag.images.is_empty().then_some((tag.digest, None));
-                (stated.chain(alone).collect(), tag.digest)
+                let problem = Some(format!("clade has not seen the tag {tag} of {}", reference.repository));
+                return ImageFacts { repository: reference.repository, problem, ..ImageFacts::default() };
             }
         };
-        let mut facts =
-            ImageFacts { repository: reference.repository, digest: Some(digest), ..ImageFacts::default() };
-        for (number, (target, stated)) in targets.into_iter().enumerate() {
-            let found = self.holding(&target).and_then(|shard| Some((shard, shard.image(&target)?)));
-            let platform = found.as_ref().map(|(_, image)| (*image.platform).clone()).or(stated);
-            if platform.is_some_and(|platform| !node.may_run(&platform)) {
-                continue;
-            }
-            match found.filter(|_| number < MOST_PLATFORMS) {
-                Some((shard, image)) => facts.known.push(self.known(shard, &image, with_claims)),
-                None => facts.unknown.push(target),
-            }
+        let nothing = pulled == Pulled::default();
+        ImageFacts {
+            repository: reference.repository,
+            digest: Some(digest),
+            problem: nothing.then(|| "the image has no variant for the platform of the node".to_owned()),
+            ..self.pulled_facts(&pulled, with_claims)
         }
-        if facts.known.is_empty() && facts.unknown.is_empty() {
-            facts.problem = Some("the image has no variant for the platform of the node".to_owned());
-        }
-        facts
     }
 
-    /// The images that a digest leads to: itself, or those of an image index that a tag points at.
-    fn targets_of_digest(&self, digest: Digest) -> Vec<(Digest, Option<Platform>)> {
-        if self.holding(&digest).is_some() {
-            return vec![(digest, None)];
+    /// The facts about images, of the first hundred; the others count as unknown.
+    pub(super) fn pulled_facts(&self, pulled: &Pulled, with_claims: bool) -> ImageFacts {
+        let (judged, others) = pulled.known.split_at(pulled.known.len().min(MOST_PLATFORMS));
+        let known = judged.iter().filter_map(|digest| {
+            let shard = self.holding(digest)?;
+            Some(self.known(shard, &shard.image(digest)?, with_claims))
+        });
+        ImageFacts {
+            known: known.collect(),
+            unknown: pulled.unseen.iter().chain(others).copied().collect(),
+            ..ImageFacts::default()
         }
-        let tag = self.shards().flat_map(|shard| shard.tags_of(&digest)).find(|tag| !tag.images.is_empty());
-        let images = tag.map(|tag| tag.images.iter().map(|image| (image.digest, image.platform.clone())));
-        images.map_or_else(|| vec![(digest, None)], Iterator::collect)
     }
 
-    pub(super) fn known(&self, shard: &Shard, image: &ImageView<'_>, with_claims: bool) -> KnownImage {
+    fn known(&self, shard: &Shard, image: &ImageView<'_>, with_claims: bool) -> KnownImage {
         let memberships = standings(shard, image).into_iter().map(|of| Standing {
             proven: of.origin != Origin::Claimed || shard.has_proven_version(image, &of.name),
             class: of.name,
@@ -170,8 +158,6 @@ impl Query {
 pub(super) struct Asked<'q> {
     catalog: &'q Catalog,
     policies: Vec<Arc<PolicyRecord>>,
-    /// `true` if a policy counts claims, which take long to compare.
-    pub(super) counts_claims: bool,
     now: Timestamp,
     behind: Behind,
 }
@@ -194,8 +180,15 @@ impl<'q> Asked<'q> {
             Some(given) => given.iter().enumerate().map(record).collect::<Result<Vec<_>, String>>()?,
             None => catalog.policies().cloned().collect(),
         };
-        let counts_claims = policies.iter().any(|policy| policy.spec.require.proof == Proof::Claims);
-        Ok(Self { catalog, policies, counts_claims, now, behind })
+        Ok(Self { catalog, policies, now, behind })
+    }
+
+    /// Returns `true` if a policy that judges this pod counts claims, which take long to compare.
+    pub(super) fn counts_claims(&self, pod: &Subject) -> bool {
+        self.policies
+            .iter()
+            .map(|policy| &policy.spec)
+            .any(|policy| policy.require.proof == Proof::Claims && matches(policy, pod))
     }
 
     pub(super) fn judge(&self, pod: &Subject, facts: &[ImageFacts]) -> PodVerdict {
@@ -234,7 +227,7 @@ fn claimed(shard: &Shard, claim: &Claim, platform: &Platform) -> Vec<Claimed> {
     claimed
 }
 
-/// What the layers of images say that no source has reported.
+/// The facts about images that no source has reported, from their layers.
 fn foreign_facts(catalog: &Catalog, image: &str, unseen: &[&Unseen]) -> ImageFacts {
     let reference = image.parse::<Reference>();
     let known = unseen.iter().map(|unseen| {

@@ -1,6 +1,6 @@
 //! Lists what runs, and counts it by class.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Query;
 use super::answer::{
@@ -77,41 +77,36 @@ impl Query {
 
     /// Counts the workloads of each class. `None` if no workload is known.
     pub fn running_counts(&self) -> Option<BTreeMap<String, RunningCount>> {
-        let mut counts: BTreeMap<String, RunningCount> = BTreeMap::new();
-        self.each_workload(|item| {
-            for standing in item.classes {
-                let count = counts.entry(standing.name).or_default();
+        let workloads = self.snapshot.workloads();
+        let mut counts: HashMap<&str, RunningCount> = HashMap::new();
+        let mut running = Running::new(self);
+        for (_, record) in workloads.after(None) {
+            for (class, state) in running.standing(record).0 {
+                let count = counts.entry(class).or_default();
                 count.all += 1;
-                count.outdated += u64::from(standing.state == State::Outdated);
+                count.outdated += u64::from(state == State::Outdated);
             }
-        })
-        .then_some(counts)
+        }
+        let counts = counts.into_iter().map(|(class, count)| (class.to_owned(), count)).collect();
+        (!workloads.is_empty()).then_some(counts)
     }
 
     /// Counts the workloads by state.
     pub fn workload_counts(&self) -> WorkloadCounts {
         let mut counts = WorkloadCounts::default();
-        self.each_workload(|item| {
-            let is_outdated = item.classes.iter().any(|of| of.state == State::Outdated);
-            let count = match (is_outdated, item.unknown, item.classes.is_empty()) {
+        let mut running = Running::new(self);
+        for (_, record) in self.snapshot.workloads().after(None) {
+            let (classes, is_unknown) = running.standing(record);
+            let is_outdated = classes.values().any(|state| *state == State::Outdated);
+            let count = match (is_outdated, is_unknown, classes.is_empty()) {
                 (true, ..) => &mut counts.outdated,
                 (false, true, _) => &mut counts.unknown,
                 (false, false, false) => &mut counts.current,
                 (false, false, true) => &mut counts.unclassified,
             };
             *count += 1;
-        });
-        counts
-    }
-
-    /// Returns `false` if no workload is known.
-    fn each_workload(&self, mut tell: impl FnMut(WorkloadItem)) -> bool {
-        let workloads = self.snapshot.workloads();
-        let mut running = Running::new(self);
-        for (key, record) in workloads.after(None) {
-            tell(self.workload(key, record, None, &mut running).0);
         }
-        !workloads.is_empty()
+        counts
     }
 
     /// The workload as an item, and its classes that are in a group.
@@ -130,7 +125,7 @@ impl Query {
             let mut image = |of: &WorkloadImage| {
                 let images = running.images(of);
                 let counts = of.running.is_some() || !has_started;
-                let item = self.workload_image(of, images, counts);
+                let item = self.workload_image(of, images.known.clone(), counts);
                 if counts {
                     is_unknown |= item.unknown;
                     item.classes.iter().for_each(|standing| add(&mut classes, standing));

@@ -25,6 +25,7 @@ mod header;
 mod partition;
 mod reference;
 mod shared;
+pub(crate) mod strict;
 mod trace;
 
 pub use build_config::BuildConfigRecord;

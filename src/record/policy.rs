@@ -34,10 +34,10 @@ pub struct ClassPolicy {
     pub object_selector: Selector,
     /// The classes that each image must be built on one of.
     pub require: Require,
-    /// What follows if clade does not know an image.
+    /// The consequence if clade does not know an image.
     #[serde(default)]
     pub on_unknown: OnUnknown,
-    /// What follows if an image violates the policy.
+    /// The consequence if an image violates the policy.
     #[serde(default)]
     pub action: Action,
     /// The exemptions.
@@ -96,7 +96,7 @@ pub enum Proof {
     Claims,
 }
 
-/// What follows if clade does not know an image. The action of the policy bounds it: a policy that only audits denies
+/// The consequence if clade does not know an image. The action of the policy bounds it: a policy that only audits denies
 /// nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnUnknown {
@@ -109,7 +109,7 @@ pub enum OnUnknown {
     Deny,
 }
 
-/// What follows if an image violates a policy, from the mildest to the strictest.
+/// The consequence if an image violates a policy, from the mildest to the strictest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Action {
     /// The pod is admitted; clade counts and reports the violation.

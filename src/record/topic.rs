@@ -17,7 +17,7 @@ pub enum Topic {
     Catalog,
     /// BuildConfigs, by namespace and name.
     Buildconfigs,
-    /// What runs, by namespace, kind and name of the topmost owner.
+    /// Workloads that run, by namespace, kind and name of the topmost owner.
     Workloads,
     /// The classification of every image that is in a class, by digest.
     Classifications,

@@ -101,11 +101,11 @@ pub struct WorkloadImage {
 pub struct RunningImage {
     /// The digest.
     pub digest: Digest,
-    /// What it is the digest of, as far as its form tells.
+    /// The kind of document that has this digest, as far as the form tells.
     pub kind: RunningKind,
 }
 
-/// What the digest of an image that runs is of.
+/// The kinds of document whose digest a node reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunningKind {

@@ -27,7 +27,7 @@ pub(super) struct Loose<'d> {
     manifests: Vec<Document<'d>>,
     configs: Vec<Document<'d>>,
     bytes: usize,
-    /// What runs, by the pods of all files.
+    /// The workloads, by the pods of all files.
     running: Workloads,
 }
 

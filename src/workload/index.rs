@@ -79,7 +79,10 @@ impl Workloads {
         match kind {
             Kind::Pod => self.remove_pod(key),
             Kind::Node => self.put_node(key.to_owned(), None),
-            Kind::Namespace => self.put_namespace(key.to_owned(), BTreeMap::new()),
+            Kind::Namespace => {
+                self.put_namespace(key.to_owned(), BTreeMap::new());
+                self.namespaces.remove(key);
+            }
             Kind::ReplicaSet | Kind::Job | Kind::ReplicationController => {
                 let key = (kind, key.to_owned());
                 if self.owned.contains_key(&key) {

@@ -4,7 +4,7 @@
 //!   JSON ─► read.rs ─► Object ─► Workloads::put, remove, keep ─► changed workloads ─► drain: one record each
 //! ```
 //!
-//! What is kept of a pod are its owner, its node and its images; pods that are alike share that. Changes only note which
+//! Of a pod it keeps the owner, the node and the images; pods that are alike share that. Changes only note which
 //! workloads they are about, and [`Workloads::drain`] makes their records: whoever drains once a second writes a workload at
 //! most once a second, however fast its pods change. The notes are bounded by the number of workloads.
 

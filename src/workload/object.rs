@@ -88,7 +88,7 @@ pub struct Pod {
     pub since: Vec<Option<Timestamp>>,
 }
 
-/// What the pods of one owner share.
+/// The parts that the pods of one owner share.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Shape {
     /// The labels, without those of a pod or a revision.

@@ -1,4 +1,4 @@
-//! What runs: how it is published, and how it is found by class, by state and by name.
+//! Workloads: published, and found by class, by state and by name.
 
 use std::collections::{BTreeMap, HashSet};
 use std::process::Command;
@@ -359,7 +359,7 @@ fn what_kubectl_prints_of_pods_is_imported_and_listed_by_class_and_state() {
     let usage: Json = serde_json::from_str(&ok(&dir, &["usage", "--class", "vendor", "-o", "json"])).unwrap();
     assert_eq!((&usage["running"], &usage["runningOutdated"]), (&json!(2), &json!(1)));
 
-    // What is no longer there, in a namespace that is, runs no more.
+    // A pod that a file lacks, in a namespace that the file has, runs no more.
     std::fs::write(path("pods.json"), pods(&[])).unwrap();
     ok(&dir, &["import", &path("pods.json")]);
     let names = ok(&dir, &["get", "workloads", "-o", "name"]);

@@ -165,7 +165,7 @@ pub(in crate::api) struct Known {
     sort: bool,
     /// The conditions on images.
     filter: bool,
-    /// What is asked of workloads.
+    /// The conditions on workloads.
     workloads: bool,
 }
 

@@ -9,6 +9,7 @@ use crate::api::{ApiError, Ask};
 use crate::oci::Timestamp;
 use crate::policy::Behind;
 use crate::query::{Query, VerdictRequest, WorkloadsRequest};
+use crate::record::strict;
 
 /// Containers, policies or images of one question, at most.
 const MOST: usize = 100;
@@ -16,8 +17,9 @@ const MOST: usize = 100;
 pub(in crate::api) async fn verdict(
     asked: Asked,
     _: Params<NoParams>,
-    Json(request): Json<VerdictRequest>,
+    Json(body): Json<serde_json::Value>,
 ) -> Answer {
+    let request: VerdictRequest = strict::from_value(body).map_err(ApiError::invalid)?;
     let lengths = [
         ("pod.containers", request.pod.containers.len()),
         ("policies", request.policies.as_ref().map_or(0, Vec::len)),
@@ -37,8 +39,9 @@ pub(in crate::api) async fn verdict(
 pub(in crate::api) async fn workload_verdicts(
     asked: Asked,
     _: Params<NoParams>,
-    Json(request): Json<WorkloadsRequest>,
+    Json(body): Json<serde_json::Value>,
 ) -> Answer {
+    let request: WorkloadsRequest = strict::from_value(body).map_err(ApiError::invalid)?;
     let policies = request.policies.as_ref().map_or(0, Vec::len);
     if policies > MOST {
         let problem = format!("policies: {policies} of them; one question takes at most {MOST}");

@@ -110,7 +110,7 @@ pub(in crate::cli) enum Listed {
     /// Groups of classes
     #[value(aliases = ["group", "imageclassgroups", "imageclassgroup", "imgclassgroup"])]
     Groups,
-    /// What runs, by its topmost owner
+    /// Workloads that run, by their topmost owner
     #[value(alias = "workload")]
     Workloads,
     /// Policies of what may run

@@ -38,7 +38,7 @@ pub(in crate::cli) struct PolicyArgs {
     pub(in crate::cli) command: PolicyCommand,
 }
 
-/// What to do with a policy.
+/// The commands about policies.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum PolicyCommand {
     /// Judge what runs, without any effect

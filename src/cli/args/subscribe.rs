@@ -75,7 +75,7 @@ pub(in crate::cli) enum Subscribed {
     Rebuilds,
     /// Classes, their versions, and groups
     Catalog,
-    /// What runs: the images of each workload
+    /// Workloads: the images that each of them runs
     Workloads,
     /// Inputs that could not be read, and the reasons
     DeadLetters,

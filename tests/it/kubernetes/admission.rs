@@ -174,7 +174,7 @@ fn a_pod_that_violates_a_policy_is_denied_warned_of_or_admitted_as_the_policy_sa
     });
     let (taken, told) = asking.create(&deployment);
     assert!(taken && told.contains("Warning: clade: container \"app\""), "{told}");
-    // What is not pods, and what is there already, stays as free as it was.
+    // Objects that are no pods, and pods that are there already, stay as free as they were.
     deployment["metadata"]["labels"] = json!({"more": "x"});
     asking.server.apply(&[deployment]);
     asking.server.kubectl(&["label", "pod", "unknown", "more=x"]);

@@ -1,4 +1,4 @@
-//! What runs on a real API server: pods whose status the tests write, since no node runs them.
+//! Follows workloads on a real API server: tests write the status of pods, since no node runs them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -140,7 +140,7 @@ fn pods_become_workloads_whatever_their_nodes_report_and_go_while_nobody_watches
     all.remove("default/Pod/strange");
     all.remove("default/StatefulSet/db");
     becomes(&all, || told(dir.path()));
-    // What has ended runs nothing.
+    // A pod that has ended runs nothing.
     server.kubectl(&[
         "patch",
         "pod",

@@ -1,4 +1,4 @@
-//! What an API server asks, and what it is answered.
+//! Questions of an API server, and the answers.
 
 use clade::admission::{Review, Unjudged};
 use clade::record::ContainerRole;

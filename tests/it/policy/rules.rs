@@ -99,7 +99,7 @@ fn a_tag_is_judged_by_what_it_points_at_now() {
     assert_eq!(found(&mut world, "shop/web:1", any()).0, Verdict::Allowed);
     world.tag("shop/web:1", &["other"]);
     assert_eq!(found(&mut world, "shop/web:1", any()).0, Verdict::Violating);
-    // What stands after @ counts, and not the tag beside it.
+    // The digest after @ counts, and not the tag beside it.
     assert_eq!(found(&mut world, &format!("shop/web:1@{}", digest("app1")), any()).0, Verdict::Allowed);
 }
 
