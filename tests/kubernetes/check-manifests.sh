@@ -128,6 +128,10 @@ WHO yes watch imageclasses.clade.dev
 WHO yes get imageclassgroups.clade.dev
 WHO yes list imageclassgroups.clade.dev
 WHO yes watch imageclassgroups.clade.dev
+WHO yes list classpolicies.clade.dev
+WHO yes watch classpolicies.clade.dev
+WHO yes patch classpolicies.clade.dev --subresource status
+WHO no patch classpolicies.clade.dev
 WHO yes patch imageclasses.clade.dev --subresource status
 WHO yes patch imageclassgroups.clade.dev --subresource status
 WHO no create events.events.k8s.io --namespace default
@@ -164,6 +168,14 @@ sees_no_workloads='
 WHO no list pods -A
 WHO no list nodes
 WHO no list namespaces'
+admits='
+WHO yes get namespaces
+WHO yes list namespaces
+WHO yes watch namespaces
+WHO no list pods -A
+WHO no list imageclasses.clade.dev
+WHO no patch validatingwebhookconfigurations.admissionregistration.k8s.io
+WHO no create leases.coordination.k8s.io'
 sees_openshift='
 WHO yes list images.image.openshift.io
 WHO yes watch images.image.openshift.io
@@ -244,13 +256,14 @@ restricted 1
   reviews clade
 } | rights
 
-install kafka monitoring cert-manager
-restricted 6
+install kafka monitoring cert-manager admission
+restricted 7
 kubectl --namespace "$namespace" apply --dry-run=server -f "$deploy/strimzi/kafka.yaml" >/dev/null
 alerts
 {
   as clade-watch "$classes" "$never" "$builds_nothing" "$sees_none" "$sees_workloads"
   as clade-label "$counts" "$never" "$builds_nothing" "$sees_none" "$sees_no_workloads"
+  as clade-admit "$admits" "$never" "$builds_nothing" "$sees_none"
   as clade-rebuilder "$never" "$builds_nothing" "$sees_none" "$sees_no_workloads"
   leases clade-rebuilder
   leases clade-watch
@@ -264,14 +277,15 @@ alerts
   echo clade-watch no create tokenreviews.authentication.k8s.io
 } | rights
 
-install openshift monitoring route
-restricted 6
+install openshift monitoring route admission admission-openshift
+restricted 7
 grep -q 'runAsUser\|fsGroup:' "$work/openshift.yaml" && complain "the SCC chooses users and groups, and not we"
 {
   as clade-watch "$classes" "$never" "$builds_nothing" "$sees_openshift" "$sees_workloads"
   echo clade-watch no patch images.image.openshift.io
   as clade-label "$counts" "$never" "$builds_nothing" "$labels" "$sees_no_workloads"
   as clade-rebuilder "$never" "$builds" "$sees_no_workloads"
+  as clade-admit "$admits" "$never" "$builds_nothing"
   echo clade-rebuilder no patch images.image.openshift.io
   leases clade-rebuilder
   echo clade-label no list imagestreams.image.openshift.io -A
@@ -295,4 +309,5 @@ install openshift-single
 restricted 1
 as clade "$classes" "$never" "$builds" "$sees_openshift" "$labels" "$sees_workloads" | rights
 
+kubectl delete validatingwebhookconfigurations,mutatingwebhookconfigurations clade >/dev/null
 [ ! -e "$work/complaints" ] || fail "deploy/ is not as it should be, see above"

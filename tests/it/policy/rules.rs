@@ -238,3 +238,16 @@ fn a_policy_of_a_question_is_checked_as_a_declared_one() {
         world.query().verdict(&asked("x:1", wrong), after(0), Behind::By(Duration::ZERO)).unwrap_err();
     assert!(problem.contains("policies[0]") && problem.contains("names no class"), "{problem}");
 }
+
+/// A node could run it, and its layers are nowhere.
+#[test]
+fn an_image_that_clade_has_not_seen_is_unknown_though_it_has_seen_another_one_of_the_same_tag() {
+    let mut world = worked_example();
+    world.tag("shop/web:1", &["app1", "never"]);
+    let any = || policy(json!({"classes": ["base"]}), json!({}));
+    assert_eq!(found(&mut world, &by_digest("never"), any()).0, Verdict::Unknown);
+    assert_eq!(found(&mut world, "shop/web:1", any()).0, Verdict::Unknown);
+    assert_eq!(found(&mut world, &by_digest("app1"), any()).0, Verdict::Allowed);
+    world.tag("shop/web:1", &["other", "never"]);
+    assert_eq!(found(&mut world, "shop/web:1", any()).0, Verdict::Violating);
+}
