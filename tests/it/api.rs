@@ -155,7 +155,8 @@ async fn what_a_list_does_not_understand_is_refused_with_what_to_do() {
         .as_str()
         .unwrap()
         .to_owned();
-    let forged = format!("{}x", &token[..token.len() - 1]);
+    let (rest, last) = token.split_at(token.len() - 1);
+    let forged = format!("{rest}{}", if last == "x" { "w" } else { "x" });
     for (path, told) in [
         ("/v1/images?limit=0".to_owned(), "at least 1"),
         ("/v1/images?limit=-1".to_owned(), "invalid digit"),
