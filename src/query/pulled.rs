@@ -20,7 +20,7 @@ pub(super) struct Pulled {
 
 impl Query {
     /// The images behind a digest that a registry serves, on nodes that may run them: an image, or those of an image index that
-    /// a tag points at.
+    /// a tag points at, or has left.
     pub(super) fn pulled_by_digest(&self, digest: Digest, may_run: impl Fn(&Platform) -> bool) -> Pulled {
         if self.holding(&digest).is_some() {
             return Pulled { known: vec![digest], unseen: Vec::new() };
@@ -30,9 +30,18 @@ impl Query {
             .flat_map(|tag| tag.images.iter().map(|image| (image.digest, image.platform.clone())))
             .collect();
         if images.is_empty() {
-            return Pulled { known: Vec::new(), unseen: vec![digest] };
+            return self.pulled_by_left_index(digest, may_run);
         }
         self.pulled(images, may_run)
+    }
+
+    /// The images of an image index that a tag has left. Their platforms are those of the images that clade knows; if none of
+    /// them may run, nobody can say which one does.
+    fn pulled_by_left_index(&self, digest: Digest, may_run: impl Fn(&Platform) -> bool) -> Pulled {
+        let left: BTreeSet<Digest> = self.images_of_left_index(&digest).collect();
+        let known = self.pulled(left.into_iter().map(|image| (image, None)), may_run).known;
+        let unseen = if known.is_empty() { vec![digest] } else { Vec::new() };
+        Pulled { known, unseen }
     }
 
     /// The images whose config has this digest.

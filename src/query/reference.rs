@@ -207,10 +207,10 @@ impl Query {
         if self.holding(&digest).is_some() {
             return Some(vec![digest]);
         }
-        let images: BTreeSet<Digest> = self
-            .shards()
-            .flat_map(|shard| shard.tags_of(&digest))
-            .flat_map(|tag| tag.images.iter().map(|image| image.digest))
+        let of_tags = self.shards().flat_map(|shard| shard.tags_of(&digest));
+        let of_tags = of_tags.flat_map(|tag| tag.images.iter().map(|image| image.digest));
+        let images: BTreeSet<Digest> = of_tags
+            .chain(self.images_of_left_index(&digest))
             .filter(|image| self.holding(image).is_some())
             .collect();
         if !images.is_empty() {
@@ -220,6 +220,11 @@ impl Query {
         let mut images: Vec<Digest> = self.shards().flat_map(|shard| called(shard, &image_id)).collect();
         images.sort_unstable();
         (!images.is_empty()).then_some(images)
+    }
+
+    /// The images of an image index that a tag has left.
+    pub(super) fn images_of_left_index(&self, index: &Digest) -> impl Iterator<Item = Digest> {
+        self.shards().flat_map(|shard| shard.images_of_left_index(index)).copied()
     }
 
     pub(super) fn find_chain(&self, chain: Digest) -> Option<Resolved> {

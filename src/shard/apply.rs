@@ -19,8 +19,14 @@ impl Shard {
         match change {
             Change::Image(record) => return self.put_image(record),
             Change::ImageGone(digest) => self.remove_image(digest),
-            Change::Tag(record) => self.tags.put(record),
-            Change::TagGone(name) => self.tags.remove(name),
+            Change::Tag(record) => {
+                self.tags.put(record);
+                self.left.put(record);
+            }
+            Change::TagGone(name) => {
+                self.tags.remove(name);
+                self.left.remove(name);
+            }
             Change::Catalog(key, record) => return self.apply_catalog(key, record.as_deref()),
             Change::Committed(_, Some(record)) => self.restore(record),
             Change::Committed(digest, None) => self.restore_nothing(digest),

@@ -15,6 +15,7 @@ mod columns;
 mod coverage;
 mod drain;
 mod interner;
+mod left;
 mod marks;
 mod orders;
 mod query;
@@ -38,6 +39,7 @@ use crate::oci::{Digest, Platform};
 use crate::record::{CatalogKey, CatalogRecord, Claim, ClassificationRecord, ImageRecord, TagRecord};
 use columns::Row;
 use interner::{Interned, Interner};
+use left::LeftIndexes;
 use marks::Marks;
 use orders::Orders;
 use tags::Tags;
@@ -72,6 +74,7 @@ pub struct Shard {
     classifications: Interner<Classification>,
     claims: HashMap<ImageId, Arc<[Claim]>>,
     tags: Tags,
+    left: LeftIndexes,
     catalog: Catalog,
     marks: Marks,
     /// Committed classifications of images that are not in the index (any more). They are deleted, unless the image
@@ -108,6 +111,7 @@ impl Shard {
             classifications: Interner::default(),
             claims: HashMap::new(),
             tags: Tags::default(),
+            left: LeftIndexes::default(),
             catalog: Catalog::default(),
             marks: Marks::default(),
             orphans: HashMap::new(),
@@ -156,5 +160,11 @@ impl Shard {
     /// The tags in this partition that point at this image or image index, by name.
     pub fn tags_of(&self, digest: &Digest) -> impl Iterator<Item = &Arc<Tag>> {
         self.tags.of(digest)
+    }
+
+    /// The images of an image index that a tag whose home is this partition has left, of every platform; none if no tag has
+    /// left it.
+    pub fn images_of_left_index(&self, digest: &Digest) -> &[Digest] {
+        self.left.images(digest)
     }
 }

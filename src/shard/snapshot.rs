@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::columns::Row;
 use super::interner::{Interned, Interner};
+use super::left::LeftIndex;
 use super::{Shard, Tag};
 use crate::class::Classification;
 use crate::index::{ImageId, IndexError};
@@ -41,6 +42,7 @@ pub struct ShardSnapshot {
     /// The claims of those images that have any, by their positions.
     claims: Vec<(u32, Vec<Claim>)>,
     tags: Vec<Arc<Tag>>,
+    left: Vec<(Arc<str>, Arc<[LeftIndex]>)>,
 }
 
 /// A reason why a snapshot is not that of a shard.
@@ -82,6 +84,7 @@ impl Shard {
             classification: Vec::with_capacity(images),
             claims: Vec::new(),
             tags: self.tags.iter().cloned().collect(),
+            left: self.left.iter().map(|(tag, left)| (Arc::clone(tag), Arc::clone(left))).collect(),
         };
         let mut put = |image: ImageId, identity, shared: usize, own: &[Digest]| {
             let row = &self.rows[image.index()];
@@ -193,6 +196,9 @@ impl Shard {
         }
         for tag in snapshot.tags {
             shard.tags.insert(tag);
+        }
+        for (tag, left) in snapshot.left {
+            shard.left.insert(tag, left);
         }
         for record in snapshot.catalog {
             shard.apply_catalog(&record.key(), Some(&record))?;

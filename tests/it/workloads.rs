@@ -70,16 +70,23 @@ fn world() -> World {
     world.tag("base:1", &["base2"]);
     world.tag("shop/app:1", &["old"]);
     let images = ["many-amd", "many-arm"].map(|of| TagImage { digest: digest(of), platform: None }).to_vec();
-    let since = Timestamp::from_second(600).unwrap();
-    let item = TagItem { since, digest: Some(digest("index")), images };
+    see_tag(&mut world, &[TagItem { since: minute(10), digest: Some(digest("index")), images }]);
+    world
+}
+
+fn minute(number: i64) -> Timestamp {
+    Timestamp::from_second(number * 60).unwrap()
+}
+
+/// The tag shop/many:1 has this history.
+fn see_tag(world: &mut World, items: &[TagItem]) {
     world.see(Observation::Tag(clade::observe::ObservedTag {
         source: None,
         repository: "shop/many".to_owned(),
         tag: "1".to_owned(),
-        items: vec![item],
+        items: items.to_vec(),
         complete: false,
     }));
-    world
 }
 
 /// A question after what was published has been read.
@@ -141,6 +148,30 @@ fn what_runs_is_found_by_manifest_by_index_and_platform_and_by_image_id() {
     ] {
         let told = format!("{image:?}");
         assert_eq!(state(&mut world, image), expected, "{told}");
+    }
+}
+
+#[test]
+fn what_runs_by_an_image_index_is_found_after_the_tag_has_left_that_index() {
+    let mut world = world();
+    let arm = Some(Platform::new("linux", "arm64"));
+    let windows = Some(Platform::new("windows", "amd64"));
+    let by_index = || running("shop/many:1", "index", RunningKind::Digest);
+    let gone = TagItem { since: minute(30), digest: None, images: Vec::new() };
+    let rebuilt = TagItem { since: minute(20), digest: Some(digest("new")), images: Vec::new() };
+    for later in [rebuilt, gone] {
+        see_tag(&mut world, &[later]);
+        for (image, expected) in [
+            (by_index(), (Some(State::Current), false)),
+            (WorkloadImage { platform: arm.clone(), ..by_index() }, (Some(State::Outdated), false)),
+            (WorkloadImage { platform: windows.clone(), ..by_index() }, (None, true)),
+            (asked(&format!("shop/many@{}", digest("index"))), (Some(State::Current), false)),
+        ] {
+            let told = format!("{image:?}");
+            assert_eq!(state(&mut world, image), expected, "{told}");
+        }
+        let images = query(&mut world).images(&digest("index").to_string()).unwrap();
+        assert_eq!(images.len(), 2, "the index is a REF as well");
     }
 }
 
