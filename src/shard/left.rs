@@ -96,8 +96,11 @@ mod tests {
     /// An index of two images, or an image.
     fn item(of: &str) -> TagItem {
         let image = |name: String| TagImage { digest: digest(&name), platform: None };
-        let images =
-            if of.starts_with("index") { [1, 2].map(|at| image(format!("{of}/{at}"))).to_vec() } else { vec![] };
+        let images = if of.starts_with("index") {
+            [1, 2].map(|at| image(format!("{of}/{at}"))).to_vec()
+        } else {
+            vec![]
+        };
         TagItem { since: Timestamp::UNIX_EPOCH, digest: Some(digest(of)), images }
     }
 
@@ -126,7 +129,9 @@ mod tests {
         let mut left = LeftIndexes::default();
         left.put(&record("app:1", &["index a", "image", "index b"], Some("index c")));
         left.put(&record("app:2", &["index b"], None));
-        assert!(has(&left, "index a") && has(&left, "index b") && !has(&left, "index c") && !has(&left, "image"));
+        assert!(
+            has(&left, "index a") && has(&left, "index b") && !has(&left, "index c") && !has(&left, "image")
+        );
         // A tag that was rolled back leads there again.
         left.put(&record("app:1", &["index a", "index c"], Some("index a")));
         assert!(!has(&left, "index a") && has(&left, "index b") && has(&left, "index c"));
