@@ -65,6 +65,8 @@ mod cli;
 #[cfg(not(feature = "internals"))]
 mod crypto;
 #[cfg(not(feature = "internals"))]
+mod decisions;
+#[cfg(not(feature = "internals"))]
 mod declare;
 #[cfg(not(feature = "internals"))]
 mod engine;
@@ -133,6 +135,8 @@ pub mod class;
 pub mod cli;
 #[cfg(feature = "internals")]
 pub mod crypto;
+#[cfg(feature = "internals")]
+pub mod decisions;
 #[cfg(feature = "internals")]
 pub mod declare;
 #[cfg(feature = "internals")]

@@ -48,6 +48,7 @@ pub use notify::notifications;
 pub use openapi::openapi;
 pub use page::router as page;
 pub use probe::{Status, bare_probes, probes};
+pub use read::behind;
 #[cfg(feature = "internals")]
 pub use routes::needs;
 pub use routes::{Api, router};

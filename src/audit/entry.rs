@@ -38,6 +38,9 @@ pub struct Entry {
     /// The policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
+    /// The workload, by its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<String>,
     /// The rebuild.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<String>,
@@ -129,6 +132,7 @@ impl Entry {
             class: None,
             group: None,
             policy: None,
+            workload: None,
             rebuild: None,
             target: None,
             from: None,

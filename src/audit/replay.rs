@@ -36,6 +36,9 @@ pub struct Replay {
     /// Policies by name, each as its last entry states it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub policies: BTreeMap<String, Facts>,
+    /// The decisions on workloads that policies do not simply allow, by the key of the workload.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub decisions: BTreeMap<String, Facts>,
     /// Images that are in a class, by digest.
     pub images: HashMap<Digest, ImageState>,
     /// Rebuilds by ID.
@@ -127,6 +130,13 @@ impl Replay {
             }
             return;
         }
+        if let Some(workload) = &entry.workload {
+            match &entry.to {
+                Some(to) => drop(self.decisions.insert(workload.clone(), to.clone())),
+                None => drop(self.decisions.remove(workload)),
+            }
+            return;
+        }
         match (&entry.image, &entry.class, &entry.group, &entry.rebuild) {
             (Some(image), ..) => self.image(*image, entry),
             (.., Some(rebuild)) => self.rebuild(rebuild, entry),
@@ -153,6 +163,7 @@ impl Replay {
                 self.policies.clear();
             }
             Topic::Rebuilds => self.rebuilds.clear(),
+            Topic::Decisions => self.decisions.clear(),
             Topic::Classifications | Topic::Outdated => self.images.retain(|_, image| {
                 if image.partition != Some(partition) {
                     return true;

@@ -109,7 +109,7 @@ pub(super) fn admit(cluster: Config, args: &AdmitArgs, telemetry: &Telemetry) ->
             "say where API servers ask: --admission ADDRESS:PORT, with its certificate".to_owned(),
         )
     })?;
-    let access = ClusterAccess { context: args.kube_context.clone(), lease: None };
+    let access = ClusterAccess { context: args.kube_context.clone(), lease: args.lease.clone() };
     let bootstrap = cluster.bootstrap.clone();
     let engine = follow(cluster, &args.snapshots, telemetry)?;
     Ok(node::admit(engine, telemetry, listen, (access, webhook), &mut |url| {

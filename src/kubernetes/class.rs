@@ -164,13 +164,6 @@ pub struct ImageClassStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// The status of a class whose object a later version of clade may have written.
-#[derive(Deserialize, Default)]
-pub(super) struct Stated {
-    #[serde(default)]
-    pub(super) status: ImageClassStatus,
-}
-
 /// One version of a class.
 #[derive(Serialize, Deserialize, JsonSchema, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use super::class::Stated;
 use super::declared::{Declared, DeclaredClass, DeclaredPolicy};
 use super::policy::ClassPolicyStatus;
 use super::raw::{Kind, Raw};
@@ -170,7 +169,7 @@ fn read_class(object: &Raw<ImageClass>) -> Result<ClassSpec, String> {
 impl Watched for ImageClass {
     fn observe(object: &Raw<Self>, declared: &Declared) -> Result<Vec<Observation>, String> {
         let read = read_class(object);
-        let status = serde_json::from_str::<Stated>(object.json.get()).unwrap_or_default().status;
+        let status = object.status();
         declared.put_class(DeclaredClass {
             name: object.key(),
             generation: object.metadata.generation,
@@ -235,16 +234,11 @@ fn read_policy(object: &Raw<ClassPolicy>) -> Result<PolicySpec, String> {
 
 impl Watched for ClassPolicy {
     fn observe(object: &Raw<Self>, declared: &Declared) -> Result<Vec<Observation>, String> {
-        #[derive(serde::Deserialize, Default)]
-        struct Stated {
-            #[serde(default)]
-            status: ClassPolicyStatus,
-        }
         let read = read_policy(object);
         declared.put_policy(DeclaredPolicy {
             name: object.key(),
             generation: object.metadata.generation,
-            status: serde_json::from_str::<Stated>(object.json.get()).unwrap_or_default().status,
+            status: object.status(),
             problem: read.as_ref().err().cloned(),
         });
         Ok(vec![Observation::Policy(Box::new(read?))])

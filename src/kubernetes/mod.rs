@@ -42,7 +42,7 @@ pub use builds::{
 };
 pub use class::{ImageClass, ImageClassGroup};
 pub use cluster::{Cluster, KubernetesError};
-pub use counts::{write_counts, write_running};
+pub use counts::{write_counts, write_judged, write_running};
 pub use definitions::definitions;
 pub use labels::{
     ANNOTATION, CLASS_PREFIX, GROUP_PREFIX, ImageLabels, LabelError, Labelled, Seen, watch_labels,
@@ -50,7 +50,7 @@ pub use labels::{
 };
 pub use lease::{Held, Lease};
 pub use namespaces::NamespaceLabels;
-pub use policy::ClassPolicy;
+pub use policy::{ClassPolicy, JudgedWorkloads};
 pub use reviews::Reviews;
 #[cfg(feature = "internals")]
 pub use status::status_of;

@@ -35,6 +35,19 @@ use crate::record::policy::{Action, Exemption, OnUnknown, Require, Span};
         description = "whether pods are judged by it"
     ),
     printcolumn(
+        name = "Violating",
+        type_ = "integer",
+        json_path = ".status.workloads.violating",
+        description = "workloads that violate it"
+    ),
+    printcolumn(
+        name = "Unseen",
+        type_ = "integer",
+        json_path = ".status.workloads.unknown",
+        priority = 1,
+        description = "workloads that run an image that clade does not know"
+    ),
+    printcolumn(
         name = "Classes",
         type_ = "string",
         json_path = ".status.summary",
@@ -82,8 +95,26 @@ pub struct ClassPolicyStatus {
     /// The same names in one text.
     #[serde(default)]
     pub summary: String,
+    /// The workloads that it judges, by their verdicts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workloads: Option<JudgedWorkloads>,
     /// `Ready`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
+}
+
+/// The numbers of workloads that a policy judges, by their verdicts.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct JudgedWorkloads {
+    /// All that it judges.
+    pub judged: i64,
+    /// Those whose images all satisfy it.
+    pub allowed: i64,
+    /// Those that an exemption covers.
+    pub exempt: i64,
+    /// Those that run an image that clade does not know.
+    pub unknown: i64,
+    /// Those that run an image that does not satisfy it.
+    pub violating: i64,
 }

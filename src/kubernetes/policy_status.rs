@@ -23,7 +23,8 @@ pub(super) async fn write_policy(
     let Some(status) = policy_status(policy, catalog, &format!("{:.0}", Timestamp::now())) else {
         return Ok(());
     };
-    if policy.status == status {
+    // Another service writes the numbers of workloads.
+    if (ClassPolicyStatus { workloads: None, ..policy.status.clone() }) == status {
         return Ok(());
     }
     let api: Api<ClassPolicy> = Api::all(cluster.client());
@@ -64,6 +65,7 @@ fn policy_status(policy: &DeclaredPolicy, catalog: &Catalog, now: &str) -> Optio
         observed_generation: policy.generation,
         classes,
         summary,
+        workloads: None,
         conditions: vec![ready],
     })
 }

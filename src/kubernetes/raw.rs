@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::core::DynamicResourceScope;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -40,6 +41,16 @@ impl<'de, K> Deserialize<'de> for Raw<K> {
 }
 
 impl<K> Raw<K> {
+    /// The status, which a later version of clade may have written: if this version cannot read it, an empty one.
+    pub(super) fn status<S: Default + DeserializeOwned>(&self) -> S {
+        #[derive(Deserialize)]
+        struct Stated<S> {
+            status: Option<S>,
+        }
+        let stated = serde_json::from_str::<Stated<S>>(self.json.get());
+        stated.ok().and_then(|stated| stated.status).unwrap_or_default()
+    }
+
     /// `namespace/name`, or the name alone for objects without a namespace.
     pub(super) fn key(&self) -> String {
         key(&self.metadata)

@@ -11,11 +11,11 @@
 //!
 //! | process | API | services |
 //! |---|---|---|
-//! | `clade run` | answers, declarations, commands | sources, feed, labels, rebuilds, audit, engine |
+//! | `clade run` | answers, declarations, commands | sources, feed, labels, decisions, rebuilds, audit, engine |
 //! | `clade watch` | declarations | sources, feed |
 //! | `clade process` | probes | member |
 //! | `clade serve` | answers | engine |
-//! | `clade admit` | answers, the webhook | engine, the watch of namespaces |
+//! | `clade admit` | answers, the webhook | engine, the watch of namespaces, decisions |
 //! | `clade label` | probes | labels |
 //! | `clade rebuilder` | answers, commands | rebuilds, engine |
 //! | `clade auditor` | probes | audit |
@@ -24,6 +24,7 @@ mod acting;
 mod admission;
 mod answers;
 mod commands;
+mod deciding;
 mod declarations;
 mod error;
 mod feed;

@@ -10,7 +10,7 @@ use super::listen::{Door, Listen};
 use super::running::{self, Process};
 use super::service::Service;
 use super::sources::{ClusterAccess, Sources};
-use super::{Acting, Node, NodeError, Webhook, acting};
+use super::{Acting, Node, NodeError, Webhook, acting, deciding};
 use crate::api::{self, Access, Status};
 use crate::audit::{self, Auditor};
 use crate::engine::{Engine, EngineError, member};
@@ -52,6 +52,7 @@ pub fn run(
         }
         led.extend(cluster.clone().map(|cluster| acting::labels(&node, cluster, acting.label_rate)));
         led.extend(cluster.clone().map(|cluster| acting::running(Arc::clone(&engine), cluster)));
+        led.push(deciding::decisions(&node, Arc::clone(&engine), cluster.clone()));
         if cluster.is_some() || acting.sink.is_some() {
             led.push(acting::rebuilds(&node, engine, cluster, acting.sink, acting.rebuilds));
         }
@@ -131,18 +132,23 @@ pub fn admit(
     engine: Arc<Engine>,
     telemetry: &Telemetry,
     listen: Listen,
-    (access, webhook): (ClusterAccess, Webhook),
+    (of_cluster, webhook): (ClusterAccess, Webhook),
     told: Told<'_>,
 ) -> Result<(), NodeError> {
     let node = Node::new(SharedLog::clone(engine.log()), telemetry).with_engine(Arc::clone(&engine));
     let build = async || {
-        let cluster = access.connect().await?;
+        let cluster = of_cluster.connect().await?;
         let Door { access, tls, looking } = listen.open().await?;
-        let mut always = vec![acting::engine(engine)];
+        let mut always = vec![acting::engine(Arc::clone(&engine))];
         always.extend(looking);
         always.extend(node.admission(webhook, &cluster).await?);
+        // Without a lease, replicas would take the right to decide from each other.
+        let lease = of_cluster.lease.is_some().then_some((cluster.clone(), of_cluster));
+        let led =
+            lease.iter().map(|_| deciding::decisions(&node, Arc::clone(&engine), Some(cluster.clone())));
+        let led = led.collect();
         let router = api::known_hosts(node.router(access, false), &listen.hosts);
-        Ok(Process { listen: listen.address(), tls, router, always, led: Vec::new(), lease: None })
+        Ok(Process { listen: listen.address(), tls, router, always, led, lease })
     };
     running::run(build, told)
 }

@@ -23,6 +23,7 @@ pub use judge::{judge, matches};
 pub use status::{Status, status};
 
 use crate::oci::{Digest, Platform, Timestamp};
+pub use crate::record::decision::{Decision, Verdict};
 use crate::record::policy::Action;
 use crate::record::{ContainerRole, State};
 
@@ -146,56 +147,6 @@ pub struct Claimed {
     pub is_current: bool,
     /// The time since which the claimed version is outdated, if the claim names one.
     pub outdated_since: Option<Timestamp>,
-}
-
-/// The verdict on one container by one policy, from the best to the worst.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// The image satisfies the policy.
-    Allowed,
-    /// An exemption of the policy covers it.
-    Exempt,
-    /// clade does not know the image, or its answers are too old to call it violating.
-    Unknown,
-    /// The image does not satisfy the policy.
-    Violating,
-}
-
-impl Verdict {
-    /// The word of the answers.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Allowed => "allowed",
-            Self::Exempt => "exempt",
-            Self::Unknown => "unknown",
-            Self::Violating => "violating",
-        }
-    }
-}
-
-/// The consequence for a pod, from the mildest to the strictest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Decision {
-    /// It is admitted.
-    Allow,
-    /// It is admitted; the violation is counted and reported.
-    Audit,
-    /// It is admitted with a warning.
-    Warn,
-    /// It is denied.
-    Deny,
-}
-
-impl From<Action> for Decision {
-    fn from(action: Action) -> Self {
-        match action {
-            Action::Audit => Self::Audit,
-            Action::Warn => Self::Warn,
-            Action::Deny => Self::Deny,
-        }
-    }
 }
 
 /// The verdict on a pod.

@@ -15,13 +15,14 @@ use crate::log::{Batch, Log, LogError, Offset, Record, TopicPartition, Writer, f
 use crate::record::{ProgressRecord, Topic, decode, encode};
 
 /// The topics that are copied.
-const COPIED: [Topic; 7] = [
+const COPIED: [Topic; 8] = [
     Topic::Images,
     Topic::Tags,
     Topic::Catalog,
     Topic::Buildconfigs,
     Topic::Workloads,
     Topic::Classifications,
+    Topic::Decisions,
     Topic::Rebuilds,
 ];
 
@@ -39,7 +40,7 @@ pub(super) struct Old<'a> {
 impl<'a> Old<'a> {
     /// Fences the writers of the topics.
     pub(super) fn fence(log: &'a dyn Log) -> Result<Self, PublishError> {
-        let mut writers = vec![log.writer("publisher")?, log.writer("rebuilder")?];
+        let mut writers = vec![log.writer("publisher")?, log.writer("rebuilder")?, log.writer("decisions")?];
         for partition in 0..log.partitions() {
             writers.push(log.writer(&processor(partition))?);
         }

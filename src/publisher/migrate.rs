@@ -12,8 +12,8 @@ use super::{PublishError, Publisher};
 use crate::log::{Batch, Log, SharedLog, Stored, TopicPartition, for_each};
 use crate::oci::Digest;
 use crate::record::{
-    BuildConfigRecord, CatalogKey, CatalogRecord, ClassificationRecord, ImageRecord, RebuildsRecord, Record,
-    TagRecord, Timestamp, Topic, Value, WorkloadRecord, decode, tombstone,
+    BuildConfigRecord, CatalogKey, CatalogRecord, ClassificationRecord, DecisionRecord, ImageRecord,
+    RebuildsRecord, Record, TagRecord, Timestamp, Topic, Value, WorkloadRecord, decode, tombstone,
 };
 
 /// Records of one append, at most.
@@ -87,6 +87,7 @@ impl Publisher {
                         Topic::Catalog => tombstone::<CatalogRecord>(key, id),
                         Topic::Buildconfigs => tombstone::<BuildConfigRecord>(key, id),
                         Topic::Workloads => tombstone::<WorkloadRecord>(key, id),
+                        Topic::Decisions => tombstone::<DecisionRecord>(key, id),
                         Topic::Rebuilds => tombstone::<RebuildsRecord>(key, id),
                         _ => tombstone::<ClassificationRecord>(key, id),
                     };
@@ -122,8 +123,10 @@ impl Publisher {
             self.pending.workloads.insert(key, Some(workload));
         }
         self.flush()?;
-        let rebuilds = TopicPartition { topic: Topic::Rebuilds, partition: 0 };
-        self.copy(old, rebuilds, |_, _| Some(rebuilds))?;
+        for topic in [Topic::Decisions, Topic::Rebuilds] {
+            let whole = TopicPartition { topic, partition: 0 };
+            self.copy(old, whole, |_, _| Some(whole))?;
+        }
         for partition in 0..old.partitions() {
             migrated.classifications += self.copy_classifications(old, partition)?;
         }

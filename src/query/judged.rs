@@ -71,7 +71,43 @@ pub struct WorkloadVerdict {
     pub verdict: PodVerdict,
 }
 
+/// The numbers of workloads by their verdicts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// All that a policy judges.
+    pub counts: VerdictCounts,
+    /// Those that each policy judges, by its name.
+    pub policies: BTreeMap<String, VerdictCounts>,
+    /// The number of those that no policy judges.
+    pub unjudged: u64,
+}
+
+impl Tally {
+    /// Counts a workload. Returns `false` if no policy judges it.
+    fn add(&mut self, verdict: &PodVerdict) -> bool {
+        if verdict.containers.iter().all(|container| container.judgements.is_empty()) {
+            self.unjudged += 1;
+            return false;
+        }
+        self.counts.add(verdict.verdict);
+        let mut worst: BTreeMap<&str, Verdict> = BTreeMap::new();
+        for judgement in verdict.containers.iter().flat_map(|container| &container.judgements) {
+            let of = worst.entry(&judgement.policy).or_insert(judgement.verdict);
+            *of = (*of).max(judgement.verdict);
+        }
+        for (policy, verdict) in worst {
+            self.policies.entry(policy.to_owned()).or_default().add(verdict);
+        }
+        true
+    }
+}
+
 impl VerdictCounts {
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.allowed + self.exempt + self.unknown + self.violating
+    }
+
     fn add(&mut self, verdict: Verdict) {
         *match verdict {
             Verdict::Allowed => &mut self.allowed,
@@ -90,9 +126,33 @@ impl Query {
         now: Timestamp,
         behind: Behind,
     ) -> Result<WorkloadVerdicts, String> {
+        let mut answer = WorkloadVerdicts::default();
+        let Tally { counts, policies, unjudged } =
+            self.judge_workloads(request, now, behind, |key, record, verdict| {
+                if verdict.verdict == Verdict::Allowed {
+                    return;
+                }
+                if answer.items.len() < MOST_ITEMS {
+                    answer.items.push(WorkloadVerdict { key: key.to_owned(), pods: record.pods, verdict });
+                } else {
+                    answer.more += 1;
+                }
+            })?;
+        Ok(WorkloadVerdicts { counts, policies, unjudged, ..answer })
+    }
+
+    /// Judges what runs at this time, and calls `take` with each workload that a policy judges, by the keys. The error says what
+    /// is wrong with the question.
+    pub fn judge_workloads(
+        &self,
+        request: &WorkloadsRequest,
+        now: Timestamp,
+        behind: Behind,
+        mut take: impl FnMut(&str, &WorkloadRecord, PodVerdict),
+    ) -> Result<Tally, String> {
         let asked = Asked::new(self, request.policies.as_deref(), now, behind)?;
         let mut running = Running::new(self);
-        let mut answer = WorkloadVerdicts::default();
+        let mut tally = Tally::default();
         for (key, record) in self.snapshot.workloads().after(None) {
             if request.namespace.as_ref().is_some_and(|namespace| *namespace != record.namespace) {
                 continue;
@@ -103,29 +163,11 @@ impl Query {
             let facts: Vec<ImageFacts> =
                 images.map(|image| self.running_facts(image, &mut running, with_claims)).collect();
             let verdict = asked.judge(&subject, &facts);
-            if verdict.containers.iter().all(|container| container.judgements.is_empty()) {
-                answer.unjudged += 1;
-                continue;
-            }
-            answer.counts.add(verdict.verdict);
-            let mut worst: BTreeMap<&str, Verdict> = BTreeMap::new();
-            for judgement in verdict.containers.iter().flat_map(|container| &container.judgements) {
-                let of = worst.entry(&judgement.policy).or_insert(judgement.verdict);
-                *of = (*of).max(judgement.verdict);
-            }
-            for (policy, verdict) in worst {
-                answer.policies.entry(policy.to_owned()).or_default().add(verdict);
-            }
-            if verdict.verdict == Verdict::Allowed {
-                continue;
-            }
-            if answer.items.len() < MOST_ITEMS {
-                answer.items.push(WorkloadVerdict { key: key.to_owned(), pods: record.pods, verdict });
-            } else {
-                answer.more += 1;
+            if tally.add(&verdict) {
+                take(key, record, verdict);
             }
         }
-        Ok(answer)
+        Ok(tally)
     }
 
     /// The facts about an image that runs.

@@ -24,7 +24,7 @@ mod workloads;
 
 pub use coverage::CoverageBy;
 pub use filter::Filter;
-pub use judged::{VerdictCounts, WorkloadVerdict, WorkloadVerdicts, WorkloadsRequest};
+pub use judged::{Tally, VerdictCounts, WorkloadVerdict, WorkloadVerdicts, WorkloadsRequest};
 pub use page::{
     Cut, Effort, Images, Items, Listed, More, Named, Page, Position, Sort, Tags, Token, TokenError,
 };

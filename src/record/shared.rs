@@ -7,8 +7,8 @@ use super::envelope::Value;
 use super::header::{self, Header};
 use super::topic::Topic;
 use super::{
-    BuildConfigRecord, CatalogRecord, ClassificationRecord, DeadLetterRecord, ImageRecord, ProgressRecord,
-    RebuildsRecord, TagRecord, TransitionRecord, WorkloadRecord,
+    BuildConfigRecord, CatalogRecord, ClassificationRecord, DeadLetterRecord, DecisionRecord, ImageRecord,
+    ProgressRecord, RebuildsRecord, TagRecord, TransitionRecord, WorkloadRecord,
 };
 
 /// Returns a header with this name and value.
@@ -36,6 +36,7 @@ const VALUES: [&str; 2 + 2 * Topic::ALL.len()] = [
     Topic::Workloads.source(),
     Topic::Classifications.source(),
     Topic::Outdated.source(),
+    Topic::Decisions.source(),
     Topic::Rebuilds.source(),
     Topic::Progress.source(),
     Topic::DeadLetters.source(),
@@ -46,6 +47,7 @@ const VALUES: [&str; 2 + 2 * Topic::ALL.len()] = [
     WorkloadRecord::TYPE,
     ClassificationRecord::TYPE,
     TransitionRecord::TYPE,
+    DecisionRecord::TYPE,
     RebuildsRecord::TYPE,
     ProgressRecord::TYPE,
     DeadLetterRecord::TYPE,

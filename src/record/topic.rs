@@ -23,6 +23,8 @@ pub enum Topic {
     Classifications,
     /// Committed transitions of an image's state in a class.
     Outdated,
+    /// The decisions of policies on workloads, by the key of the workload.
+    Decisions,
     /// Rebuilds, their targets, and the state of each.
     Rebuilds,
     /// The progress of each processor.
@@ -43,7 +45,7 @@ pub enum Cleanup {
 
 impl Topic {
     /// All topics, in the order in which they are created.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Images,
         Self::Tags,
         Self::Catalog,
@@ -51,6 +53,7 @@ impl Topic {
         Self::Workloads,
         Self::Classifications,
         Self::Outdated,
+        Self::Decisions,
         Self::Rebuilds,
         Self::Progress,
         Self::DeadLetters,
@@ -66,6 +69,7 @@ impl Topic {
             Self::Workloads => "/clade/workloads",
             Self::Classifications => "/clade/classifications",
             Self::Outdated => "/clade/outdated",
+            Self::Decisions => "/clade/decisions",
             Self::Rebuilds => "/clade/rebuilds",
             Self::Progress => "/clade/progress",
             Self::DeadLetters => "/clade/dead-letters",
@@ -130,7 +134,10 @@ impl Topic {
 
     /// Returns `true` if the topic is partitioned by the first layer. The other topics have one partition.
     pub const fn is_partitioned(self) -> bool {
-        !matches!(self, Self::Catalog | Self::Buildconfigs | Self::Workloads | Self::Rebuilds)
+        !matches!(
+            self,
+            Self::Catalog | Self::Buildconfigs | Self::Workloads | Self::Decisions | Self::Rebuilds
+        )
     }
 }
 

@@ -6,8 +6,9 @@ use serde_json::value::RawValue;
 
 use crate::log::{Offset, Stored, TopicPartition};
 use crate::record::{
-    BuildConfigRecord, CatalogRecord, ClassificationRecord, DeadLetterRecord, ImageRecord, ProgressRecord,
-    RebuildsRecord, Record, TagRecord, Timestamp, Topic, TransitionRecord, Value, WorkloadRecord, decode,
+    BuildConfigRecord, CatalogRecord, ClassificationRecord, DeadLetterRecord, DecisionRecord, ImageRecord,
+    ProgressRecord, RebuildsRecord, Record, TagRecord, Timestamp, Topic, TransitionRecord, Value,
+    WorkloadRecord, decode,
 };
 
 /// A record of a topic, as a subscriber receives it.
@@ -36,6 +37,8 @@ pub enum Content {
     Classification(Box<ClassificationRecord>),
     /// `outdated`: an image entered or left a class, or became outdated or current in it.
     Transition(Box<TransitionRecord>),
+    /// `decisions`: what policies say of a workload.
+    Decision(Box<DecisionRecord>),
     /// `rebuilds`: a rebuild, or one of its targets.
     Rebuild(Box<RebuildsRecord>),
     /// `catalog`: a class, a version of one, or a group.
@@ -71,6 +74,7 @@ impl Content {
         match topic {
             Topic::Classifications => read(record, Self::Classification),
             Topic::Outdated => read(record, Self::Transition),
+            Topic::Decisions => read(record, Self::Decision),
             Topic::Rebuilds => read(record, Self::Rebuild),
             Topic::Catalog => read(record, Self::Catalog),
             Topic::DeadLetters => read(record, Self::DeadLetter),

@@ -24,7 +24,7 @@ pub struct Filter {
     /// Images with a tag of this repository at that moment. Applies to `outdated`.
     pub repository: Option<String>,
     /// Images with a tag of this namespace at that moment, on `outdated`; targets built in it, on `rebuilds`; workloads in it,
-    /// on `workloads`.
+    /// on `workloads` and `decisions`.
     pub namespace: Option<String>,
 }
 
@@ -54,7 +54,7 @@ impl Filter {
             Topic::Outdated => &["class", "group", "state", "repository", "namespace"],
             Topic::Rebuilds => &["class", "namespace"],
             Topic::Catalog => &["class"],
-            Topic::Workloads => &["namespace"],
+            Topic::Workloads | Topic::Decisions => &["namespace"],
             _ => &[],
         };
         let given = [
@@ -101,9 +101,8 @@ impl Filter {
             Content::Transition(record) => self.of_transition(record, is_in_group),
             Content::Rebuild(record) => in_or_out(self.of_rebuild(record)),
             Content::Catalog(record) => in_or_out(self.of_catalog(&record.key())),
-            Content::Workload(record) => {
-                in_or_out(self.namespace.as_ref().is_none_or(|asked| *asked == record.namespace))
-            }
+            Content::Workload(record) => in_or_out(self.is_in_namespace(&record.namespace)),
+            Content::Decision(record) => in_or_out(self.is_in_namespace(&record.namespace)),
             _ if self.is_empty() => Verdict::In,
             Content::Tombstone(topic) if self.is_elsewhere(*topic, key) => Verdict::Never,
             Content::Tombstone(_) => Verdict::Out,
@@ -114,7 +113,7 @@ impl Filter {
 
     /// Returns `true` if the key alone proves that no record under it ever matched.
     fn is_elsewhere(&self, topic: Topic, key: &str) -> bool {
-        if topic == Topic::Workloads {
+        if matches!(topic, Topic::Workloads | Topic::Decisions) {
             let namespace = key.split('/').next();
             return self.namespace.as_deref().is_some_and(|asked| Some(asked) != namespace);
         }
@@ -126,6 +125,10 @@ impl Filter {
             Some(RebuildsKey::Rebuild(id) | RebuildsKey::Target(id, _)) => is_other(class_of(&id)),
             None => false,
         }
+    }
+
+    fn is_in_namespace(&self, namespace: &str) -> bool {
+        self.namespace.as_ref().is_none_or(|asked| asked == namespace)
     }
 
     fn holds(&self, record: &ClassificationRecord) -> bool {

@@ -7,6 +7,7 @@ use crate::class::Coverage;
 use super::admission::AdmissionMetrics;
 use super::audit::AuditMetrics;
 use super::labels::LabelMetrics;
+use super::policies::PolicyMetrics;
 use super::rebuilds::RebuildMetrics;
 use super::register::{counter, gauges, gauges_by, histogram};
 use super::registries::RegistriesMetrics;
@@ -47,6 +48,8 @@ pub struct Metrics {
     pub audit: AuditMetrics,
     /// The metrics of the admission webhook.
     pub admission: AdmissionMetrics,
+    /// The metrics of what policies say of workloads.
+    pub policies: PolicyMetrics,
     /// The metrics of registries.
     pub registries: RegistriesMetrics,
     /// By partition: records that are published and not processed.
@@ -110,6 +113,7 @@ impl Default for Metrics {
             rebuilds: RebuildMetrics::new(&registry),
             audit: AuditMetrics::new(&registry, seconds),
             admission: AdmissionMetrics::new(&registry),
+            policies: PolicyMetrics::new(&registry),
             registries: RegistriesMetrics::new(&registry),
             lag: gauges(&registry, "clade_lag_records", "records published and not processed"),
             progress: gauges(&registry, "clade_progress_records", "offset of images up to which was read"),

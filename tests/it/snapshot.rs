@@ -300,7 +300,7 @@ fn a_read_replica_uses_snapshots_of_its_own_and_a_processor_does_not_trust_them(
     let view = follow(&scene, &again);
     assert_eq!(again.metrics.used_snapshots.get(), 1);
     let without = follow(&scene, &Options::default());
-    let shard = |view: &Arc<View>| answers(&view.snapshot().partition(0).unwrap().shard);
+    let shard = |view: &Arc<View>| answers(&view.snapshot().partition(0).unwrap().shard, &[]);
     assert_eq!(shard(&view), shard(&without));
 }
 

@@ -34,7 +34,8 @@ pub(super) use objects::{
     ExplainParams, LookedUp, Lookup, NoParams, RefParams, chain, explain, explain_image, image, lookup,
     resolve,
 };
-pub(super) use verdict::{behind, verdict, workload_verdicts};
+pub use verdict::behind;
+pub(super) use verdict::{verdict, workload_verdicts};
 
 type Answer = Result<Response, ApiError>;
 

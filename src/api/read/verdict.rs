@@ -60,7 +60,7 @@ pub(in crate::api) async fn workload_verdicts(
 }
 
 /// The age of the answers of a process.
-pub(in crate::api) fn behind(process: &dyn Ask) -> Behind {
+pub fn behind(process: &dyn Ask) -> Behind {
     let ages = process.partitions().into_iter().map(|of| of.behind_seconds.filter(|_| of.restored));
     let oldest = ages.reduce(|a, b| Some(a?.max(b?)));
     oldest.unwrap_or(Some(0)).map_or(Behind::Never, |seconds| Behind::By(Duration::from_secs(seconds)))

@@ -4,6 +4,7 @@
 
 mod catalog;
 mod classifications;
+mod decisions;
 mod outdated;
 mod own;
 mod rebuilds;
@@ -21,7 +22,7 @@ pub use classifications::Classified;
 pub use own::{PRUNED, Pruned, PrunedSegment, RESET, pruned, reset};
 
 /// The last state of each key: the `from` of the next entry with that key. Only small topics have it. Images do not
-/// need it: their transitions state the earlier standing.
+/// need it: their transitions state the earlier standing. Workloads are too many.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Known(BTreeMap<String, Facts>);
 
@@ -43,6 +44,7 @@ impl Known {
             Topic::Outdated => outdated::entry(time, stored),
             Topic::Classifications => classifications::entry(time, stored),
             Topic::Catalog => catalog::entry(self, time, stored),
+            Topic::Decisions => decisions::entry(time, stored),
             Topic::Rebuilds => rebuilds::entry(self, time, stored),
             _ => Err("this version of clade does not audit the topic".to_owned()),
         };

@@ -38,7 +38,8 @@ pub(in crate::cli) struct LabellingArgs {
     pub(in crate::cli) label_rate: Option<NonZeroU32>,
 }
 
-fn lease(text: &str) -> Result<(String, String), String> {
+/// Reads the name of a Lease.
+pub(in crate::cli) fn lease(text: &str) -> Result<(String, String), String> {
     match text.split_once('/') {
         Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
             Ok((namespace.to_owned(), name.to_owned()))

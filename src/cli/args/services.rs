@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::kubernetes::lease;
 use super::{
     AdmissionArgs, KubernetesArgs, LabellingArgs, ListenArgs, RebuildingArgs, RegistryArgs, RunAuditArgs,
 };
@@ -164,6 +165,10 @@ pub(in crate::cli) struct AdmitArgs {
     /// The kubeconfig's context, if not the current one
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) kube_context: Option<String>,
+    /// Decide about what runs while holding this Lease: the decisions go to the topic decisions, the numbers to the status of
+    /// policies. Without it, this process only judges what it is asked about
+    #[arg(long, env = "CLADE_LEASE", value_name = "NAMESPACE/NAME", value_parser = lease)]
+    pub(in crate::cli) lease: Option<(String, String)>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -77,6 +77,8 @@ pub(in crate::cli) enum Subscribed {
     Catalog,
     /// Workloads: the images that each of them runs
     Workloads,
+    /// What policies say of workloads that they do not simply allow
+    Decisions,
     /// Inputs that could not be read, and the reasons
     DeadLetters,
 }
@@ -90,6 +92,7 @@ impl Subscribed {
             Self::Rebuilds => Topic::Rebuilds,
             Self::Catalog => Topic::Catalog,
             Self::Workloads => Topic::Workloads,
+            Self::Decisions => Topic::Decisions,
             Self::DeadLetters => Topic::DeadLetters,
         }
     }

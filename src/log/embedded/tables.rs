@@ -33,6 +33,7 @@ pub(super) const fn number(topic: Topic) -> u8 {
         Topic::DeadLetters => 8,
         Topic::Rebuilds => 9,
         Topic::Workloads => 10,
+        Topic::Decisions => 11,
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("audit", &["crypto", "log", "oci", "record", "retry", "telemetry"]),
+    ("decisions", &["log", "oci", "policy", "query", "record"]),
     ("labeler", &["class", "kubernetes", "log", "oci", "record", "retry", "telemetry"]),
     (
         "rebuilder",

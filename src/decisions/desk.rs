@@ -1,0 +1,116 @@
+//! Compares what policies say of workloads with what stands on the topic. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::policy::PodVerdict;
+use crate::record::decision::{DecisionRecord, Finding, Verdict};
+use crate::record::{Timestamp, WorkloadRecord};
+
+/// Judgements that a record has, at most: a record has to stay far below the largest size.
+const FINDINGS: usize = 100;
+/// Characters of a text that a cluster chooses, at most.
+const TEXT: usize = 2_000;
+
+/// A record to write: the key of a workload and its decision, or `None` for a tombstone.
+pub(super) type Write = (String, Option<DecisionRecord>);
+
+/// The decisions that stand on the topic.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    standing: BTreeMap<String, DecisionRecord>,
+}
+
+impl Desk {
+    /// Takes over what stands on the topic.
+    pub(super) fn put(&mut self, (key, record): Write) {
+        match record {
+            Some(record) => drop(self.standing.insert(key, record)),
+            None => drop(self.standing.remove(&key)),
+        }
+    }
+
+    /// Begins a round: every workload is judged once.
+    pub(super) fn round(&self) -> Round<'_> {
+        Round { desk: self, found: BTreeMap::new() }
+    }
+}
+
+/// The decisions of one round.
+pub(super) struct Round<'d> {
+    desk: &'d Desk,
+    found: BTreeMap<String, DecisionRecord>,
+}
+
+impl Round<'_> {
+    /// Takes the verdict on a workload at this time. A verdict on old knowledge changes nothing.
+    pub(super) fn take(
+        &mut self,
+        key: &str,
+        workload: &WorkloadRecord,
+        verdict: &PodVerdict,
+        now: Timestamp,
+    ) {
+        let standing = self.desk.standing.get(key);
+        if verdict.stale {
+            self.found.extend(standing.map(|record| (key.to_owned(), record.clone())));
+            return;
+        }
+        if verdict.verdict == Verdict::Allowed {
+            return;
+        }
+        let decided = |decided| decision(workload, verdict, decided);
+        // The time of a decision is that of its last change.
+        let same = standing.filter(|standing| decided(standing.decided) == **standing);
+        self.found.insert(key.to_owned(), same.cloned().unwrap_or_else(|| decided(now)));
+    }
+
+    /// What differs from the topic, by the keys.
+    pub(super) fn differences(self) -> Vec<Write> {
+        let Self { desk, found } = self;
+        let gone = desk.standing.keys().filter(|key| !found.contains_key(*key));
+        let mut writes: Vec<Write> = gone.map(|key| (key.clone(), None)).collect();
+        let changed = found.into_iter().filter(|(key, record)| desk.standing.get(key) != Some(record));
+        writes.extend(changed.map(|(key, record)| (key, Some(record))));
+        writes.sort_by(|(a, _), (b, _)| a.cmp(b));
+        writes
+    }
+}
+
+fn decision(workload: &WorkloadRecord, verdict: &PodVerdict, decided: Timestamp) -> DecisionRecord {
+    let mut all = Vec::new();
+    let mut more = 0;
+    for container in &verdict.containers {
+        for judgement in container.judgements.iter().filter(|of| of.verdict != Verdict::Allowed) {
+            if all.len() == FINDINGS {
+                more += 1;
+                continue;
+            }
+            all.push(Finding {
+                container: cut(&container.container.name),
+                role: container.container.role,
+                image: cut(&container.container.image),
+                digest: container.digest,
+                policy: judgement.policy.clone(),
+                verdict: judgement.verdict,
+                decision: judgement.decision,
+                reason: judgement.reason.clone(),
+                message: cut(&judgement.message),
+                until: judgement.until,
+            });
+        }
+    }
+    DecisionRecord {
+        namespace: workload.namespace.clone(),
+        kind: workload.kind.clone(),
+        name: workload.name.clone(),
+        decided,
+        verdict: verdict.verdict,
+        decision: verdict.decision,
+        findings: all,
+        more,
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(TEXT).collect()
+}
