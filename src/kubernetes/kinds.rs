@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use super::declared::{Declared, DeclaredClass, DeclaredPolicy};
-use super::policy::ClassPolicyStatus;
 use super::raw::{Kind, Raw};
 use super::{ClassPolicy, ImageClass, ImageClassGroup, SOURCE};
 use crate::declare::{ClassSpec, GroupSpec, PolicySpec};

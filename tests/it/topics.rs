@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use clade::log::MAX_RECORD_BYTES;
 use clade::record::{
-    BuildConfigRecord, CatalogRecord, ClassificationRecord, Cleanup, DeadLetterRecord, DecodeError,
-    ImageRecord, ProgressRecord, RebuildsRecord, Record, TagRecord, Topic, TransitionRecord, Value,
-    WorkloadRecord, decode, encode, type_and_version,
+    BuildConfigRecord, CatalogRecord, ClassificationRecord, Cleanup, DeadLetterRecord, DecisionRecord,
+    DecodeError, ImageRecord, ProgressRecord, RebuildsRecord, Record, TagRecord, Topic, TransitionRecord,
+    Value, WorkloadRecord, decode, encode, type_and_version,
 };
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -148,6 +148,7 @@ fn every_example_is_read_and_written_as_it_stands_and_every_schema_is_the_types_
     check::<WorkloadRecord>();
     check::<ClassificationRecord>();
     check::<TransitionRecord>();
+    check::<DecisionRecord>();
     check::<RebuildsRecord>();
     check::<ProgressRecord>();
     check::<DeadLetterRecord>();

@@ -34,7 +34,7 @@ grep -q '{name: alerts' "$work/subscriber.yaml" || fail "topics/README.md has no
 CLADE_KAFKA=$(cat "$work/broker/sasl")
 export CLADE_KAFKA CLADE_LOG=info,clade::kafka=debug
 
-for user in clade-watch clade-process clade-serve clade-label clade-rebuilder clade-auditor alerts; do
+for user in clade-watch clade-process clade-serve clade-admit clade-label clade-rebuilder clade-auditor alerts; do
   mkdir "$work/$user"
   certificate "$work/$user/user" "$user" "DNS:$user" "$work/clients-ca"
   mv "$work/$user/user.pem" "$work/$user/user.crt"
@@ -67,7 +67,7 @@ cat >"$work/registry/cluster.json" <<'JSON'
    "spec": {"strategy": {"type": "Docker", "dockerStrategy": {"from": {"kind": "ImageStreamTag", "name": "base:latest"}}}}}]}
 JSON
 # A broker learns of topics and rights a moment after they are made.
-for user in clade-watch clade-process clade-serve clade-rebuilder clade-auditor; do until_ "$user does not see the topics" as $user topics check; done
+for user in clade-watch clade-process clade-serve clade-admit clade-rebuilder clade-auditor; do until_ "$user does not see the topics" as $user topics check; done
 start process --snapshots "$work/snapshots"
 start serve
 start rebuilder --sink http://127.0.0.1:9
@@ -121,12 +121,12 @@ read_as() { # USER TOPIC: how many records it reads
 for topic in catalog classifications; do
   [ "$(read_as clade-label $topic)" -gt 0 ] || fail "clade-label cannot read $topic: $(cat "$work/kcat.log")"
 done
-for other in "clade-label images" "clade-process buildconfigs" "clade-watch classifications" "clade-label rebuilds" "clade-auditor images"; do
+for other in "clade-label images" "clade-process buildconfigs" "clade-watch classifications" "clade-label rebuilds" "clade-auditor images" "clade-label decisions"; do
   # shellcheck disable=SC2086 # two words
   [ "$(read_as $other)" = 0 ] || fail "$other: may be read"
   grep -qi authoriz "$work/kcat.log" || fail "$other: $(cat "$work/kcat.log")"
 done
-for user in clade-process clade-serve clade-label clade-rebuilder clade-auditor; do
+for user in clade-process clade-serve clade-admit clade-label clade-rebuilder clade-auditor; do
   as $user import "$work/registry" >"$work/refused.log" 2>&1 && fail "$user may publish"
   grep -qi authoriz "$work/refused.log" || fail "$user cannot publish, and not for want of rights: $(cat "$work/refused.log")"
 done

@@ -173,6 +173,9 @@ WHO yes get namespaces
 WHO yes list namespaces
 WHO yes watch namespaces
 WHO no list pods -A
+WHO yes list classpolicies.clade.dev
+WHO yes patch classpolicies.clade.dev --subresource status
+WHO no patch classpolicies.clade.dev
 WHO no list imageclasses.clade.dev
 WHO no patch validatingwebhookconfigurations.admissionregistration.k8s.io
 WHO no create leases.coordination.k8s.io'
@@ -264,6 +267,7 @@ alerts
   as clade-watch "$classes" "$never" "$builds_nothing" "$sees_none" "$sees_workloads"
   as clade-label "$counts" "$never" "$builds_nothing" "$sees_none" "$sees_no_workloads"
   as clade-admit "$admits" "$never" "$builds_nothing" "$sees_none"
+  leases clade-admit
   as clade-rebuilder "$never" "$builds_nothing" "$sees_none" "$sees_no_workloads"
   leases clade-rebuilder
   leases clade-watch
@@ -286,6 +290,7 @@ grep -q 'runAsUser\|fsGroup:' "$work/openshift.yaml" && complain "the SCC choose
   as clade-label "$counts" "$never" "$builds_nothing" "$labels" "$sees_no_workloads"
   as clade-rebuilder "$never" "$builds" "$sees_no_workloads"
   as clade-admit "$admits" "$never" "$builds_nothing"
+  leases clade-admit
   echo clade-rebuilder no patch images.image.openshift.io
   leases clade-rebuilder
   echo clade-label no list imagestreams.image.openshift.io -A

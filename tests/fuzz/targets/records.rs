@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use clade::record::{
-    BuildConfigRecord, CatalogKey, CatalogRecord, ClassificationRecord, DeadLetterRecord, ImageRecord,
-    ProgressRecord, RebuildsKey, RebuildsRecord, Record, TagRecord, Topic, TraceContext, TransitionRecord,
-    Value, WorkloadRecord, decode, encode, partition_of,
+    BuildConfigRecord, CatalogKey, CatalogRecord, ClassificationRecord, DeadLetterRecord, DecisionRecord,
+    ImageRecord, ProgressRecord, RebuildsKey, RebuildsRecord, Record, TagRecord, Topic, TraceContext,
+    TransitionRecord, Value, WorkloadRecord, decode, encode, partition_of,
 };
 use clade::shard::{Change, Shard};
 
@@ -27,6 +27,7 @@ pub(crate) fn records(input: &[u8]) -> bool {
         Topic::Workloads => read::<WorkloadRecord>(&record),
         Topic::Classifications => read::<ClassificationRecord>(&record),
         Topic::Outdated => read::<TransitionRecord>(&record),
+        Topic::Decisions => read::<DecisionRecord>(&record),
         Topic::Rebuilds => read::<RebuildsRecord>(&record),
         Topic::Progress => read::<ProgressRecord>(&record),
         Topic::DeadLetters => read::<DeadLetterRecord>(&record),

@@ -1,5 +1,8 @@
 //! `clade check`, and policies that are declared.
 
+use std::io::{Read as _, Write as _};
+use std::time::{Duration, Instant};
+
 use serde_json::{Value as Json, json};
 
 use super::shell::Shell;
@@ -157,4 +160,52 @@ fn a_policy_is_tried_on_what_runs_before_it_denies_anything() {
     // None is declared, so none judges.
     let none = shell.ok(&["policy", "test"]);
     assert!(none.ends_with("4 judged by no policy\n"), "{none}");
+}
+
+#[test]
+fn a_running_clade_decides_about_what_runs_and_tells_subscribers_metrics_and_the_audit_trail() {
+    let shell = Shell::new();
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "old", "namespace": "shop", "uid": "old"},
+        "spec": {"containers": [{"name": "app", "image": "shop/app1:1"}]},
+        "status": {"phase": "Running", "containerStatuses": [{
+            "name": "app", "image": "shop/app1:1", "imageID": format!("registry/x@{}", digest("app1")),
+            "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
+        }]},
+    });
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [pod]}).to_string();
+    shell.ok(&["import", &write(&shell, "pods.json", &list)]);
+    let spec = json!({"require": {"classes": ["base"], "state": "Current"}, "action": "Warn"});
+    shell.ok(&["apply", "-f", &write(&shell, "policy.json", &policy("current", &spec))]);
+    let audit = shell.path("audit");
+    let running = shell.serve(&["--audit", "--audit-dir", &audit]);
+    let url = std::fs::read_to_string(shell.path("data/api.url")).unwrap();
+    let address = url.trim().strip_prefix("http://").unwrap();
+    let metrics = || {
+        let mut connection = std::net::TcpStream::connect(address).unwrap();
+        connection
+            .write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+            .unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let until = |what: &str, is_so: &dyn Fn() -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !is_so() {
+            assert!(Instant::now() < deadline, "not within a minute: {what}");
+            std::thread::park_timeout(Duration::from_millis(200));
+        }
+    };
+    let subscribed = || shell.ok(&["subscribe", "decisions", "--namespace", "shop"]);
+    until("the decision", &|| subscribed().contains("shop/Pod/old"));
+    assert_eq!(shell.ok(&["subscribe", "decisions", "--namespace", "other"]), "");
+    let metric = r#"clade_policy_workloads{policy="current",verdict="violating"} 1"#;
+    until("the metric", &|| metrics().contains(metric));
+    let entries = || shell.ok(&["audit", "show", "--audit-dir", &audit]);
+    until("the entry", &|| entries().contains("workload.violating"));
+    shell.ok(&["delete", "policy", "current"]);
+    until("the policy's metric is gone", &|| !metrics().contains("clade_policy_workloads{"));
+    until("the entry", &|| entries().contains("workload.cleared"));
+    assert!(running.stop());
 }

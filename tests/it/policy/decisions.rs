@@ -1,0 +1,180 @@
+//! Decisions about what runs: what stands on the topic, and when it changes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use clade::decisions::{DecideError, Decided, Decisions};
+use clade::declare::PolicySpec;
+use clade::observe::Observation;
+use clade::policy::{Behind, Decision, Verdict};
+use clade::record::{
+    ContainerRole, DecisionRecord, RunningImage, RunningKind, Timestamp, WorkloadContainer, WorkloadImage,
+    WorkloadRecord,
+};
+use clade::view::Workloads;
+use serde_json::{Value as Json, json};
+
+use crate::domain::worked_example;
+use crate::support::{World, digest, fold};
+
+const NOW: Behind = Behind::By(Duration::ZERO);
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+/// A workload that runs this image.
+fn run(world: &mut World, name: &str, image: &str) {
+    let running = RunningImage { digest: digest(image), kind: RunningKind::Digest };
+    let image = WorkloadImage {
+        asked: format!("registry/{image}:1"),
+        running: Some(running),
+        platform: None,
+        pods: 1,
+        since: None,
+    };
+    world.see(Observation::Workload(Box::new(WorkloadRecord {
+        namespace: "shop".to_owned(),
+        kind: "Deployment".to_owned(),
+        group: "apps".to_owned(),
+        name: name.to_owned(),
+        sequence: 0,
+        source: Some("kubernetes".to_owned()),
+        pods: 1,
+        labels: BTreeMap::new(),
+        namespace_labels: BTreeMap::new(),
+        containers: vec![WorkloadContainer {
+            role: ContainerRole::Container,
+            name: "main".to_owned(),
+            images: vec![image],
+        }],
+        omitted: 0,
+    })));
+}
+
+fn declare(world: &mut World, spec: Json) {
+    let policy = PolicySpec { name: "current".to_owned(), policy: serde_json::from_value(spec).unwrap() };
+    world.publisher.apply_policy(&policy).unwrap();
+}
+
+fn decide(
+    world: &mut World,
+    decisions: &mut Decisions,
+    now: Timestamp,
+    behind: Behind,
+) -> Result<Decided, DecideError> {
+    world.process();
+    let mut table = Workloads::default();
+    table.is_whole = true;
+    for (key, record) in fold::<WorkloadRecord>(&*world.log) {
+        table.put(&key, Some(record));
+    }
+    world.view.set_workloads(table);
+    decisions.decide(&world.query(), now, behind)
+}
+
+/// The number of records that a round writes.
+fn written(world: &mut World, decisions: &mut Decisions, second: i64) -> usize {
+    decide(world, decisions, at(second), NOW).unwrap().written
+}
+
+fn standing(world: &World) -> BTreeMap<String, DecisionRecord> {
+    fold(&*world.log)
+}
+
+/// The worked example with three workloads: on the current version, on an outdated one, and on an image that was never seen.
+fn world() -> World {
+    let mut world = worked_example();
+    run(&mut world, "new", "app3");
+    run(&mut world, "old", "app1");
+    run(&mut world, "strange", "never");
+    declare(&mut world, json!({"require": {"classes": ["base"], "state": "Current"}, "action": "Warn"}));
+    world
+}
+
+#[test]
+fn a_decision_stands_on_the_topic_until_it_changes() {
+    let mut world = world();
+    let mut decisions = Decisions::open(&*world.log).unwrap();
+    let decided = decide(&mut world, &mut decisions, at(1_000), NOW).unwrap();
+    let counts = decided.tally.policies["current"];
+    assert_eq!((decided.written, counts.all(), counts.violating, counts.unknown), (2, 3, 1, 1));
+    let on_topic = standing(&world);
+    let keys: Vec<&str> = on_topic.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["shop/Deployment/old", "shop/Deployment/strange"]);
+    let old = &on_topic["shop/Deployment/old"];
+    assert_eq!((old.verdict, old.decision, old.decided), (Verdict::Violating, Decision::Warn, at(1_000)));
+    let finding = &old.findings[0];
+    assert_eq!((finding.policy.as_str(), finding.reason.as_str()), ("current", "Outdated"));
+    assert_eq!(finding.digest, Some(digest("app1")));
+    assert_eq!(written(&mut world, &mut decisions, 2_000), 0, "nothing has changed but the time");
+    assert_eq!(standing(&world), on_topic);
+}
+
+#[test]
+fn a_base_that_moves_makes_what_runs_violating_and_one_that_is_rolled_back_clears_it() {
+    let mut world = world();
+    let mut decisions = Decisions::open(&*world.log).unwrap();
+    written(&mut world, &mut decisions, 1_000);
+    let before = standing(&world);
+    world.images(&[("base@v4", &["A", "D"])]).tag("base:latest", &["base@v4"]);
+    assert_eq!(
+        written(&mut world, &mut decisions, 1_001),
+        2,
+        "new violates now, and old is told of another base"
+    );
+    assert_eq!(standing(&world)["shop/Deployment/new"].verdict, Verdict::Violating);
+    world.tag("base:latest", &["base@v3"]);
+    assert_eq!(written(&mut world, &mut decisions, 1_002), 2);
+    let after = standing(&world);
+    assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+    world.see(Observation::WorkloadGone("kubernetes".to_owned(), "shop/Deployment/old".to_owned()));
+    assert_eq!(written(&mut world, &mut decisions, 1_003), 1);
+    assert!(!standing(&world).contains_key("shop/Deployment/old"), "it is gone");
+}
+
+#[test]
+fn a_grace_that_is_over_makes_what_runs_violating_though_nobody_does_anything() {
+    let mut world = world();
+    let replaced = world.query().explain_one(&digest("app2").to_string()).unwrap().newer[0].outdated_since;
+    run(&mut world, "old", "app2");
+    declare(
+        &mut world,
+        json!({"require": {"classes": ["base"], "state": "Current", "grace": "1h"}, "action": "Deny"}),
+    );
+    let mut decisions = Decisions::open(&*world.log).unwrap();
+    let ends = replaced + Duration::from_secs(3_600);
+    let before = ends - Duration::from_secs(1);
+    let decided = decide(&mut world, &mut decisions, before, NOW).unwrap();
+    assert_eq!(decided.until, Some(ends), "the next round is due then");
+    assert!(!standing(&world).contains_key("shop/Deployment/old"));
+    decide(&mut world, &mut decisions, ends, NOW).unwrap();
+    assert_eq!(standing(&world)["shop/Deployment/old"].decision, Decision::Deny);
+}
+
+#[test]
+fn old_knowledge_changes_no_decision() {
+    let mut world = world();
+    let mut decisions = Decisions::open(&*world.log).unwrap();
+    written(&mut world, &mut decisions, 1_000);
+    let before = standing(&world);
+    run(&mut world, "old", "app3");
+    let behind = Behind::By(Duration::from_secs(61));
+    assert_eq!(decide(&mut world, &mut decisions, at(2_000), behind).unwrap().written, 0);
+    assert_eq!(standing(&world), before);
+    assert_eq!(written(&mut world, &mut decisions, 2_001), 1);
+}
+
+#[test]
+fn a_second_process_takes_over_what_stands_and_the_first_writes_no_more() {
+    let mut world = world();
+    let mut first = Decisions::open(&*world.log).unwrap();
+    written(&mut world, &mut first, 1_000);
+    let mut second = Decisions::open(&*world.log).unwrap();
+    assert_eq!(written(&mut world, &mut second, 2_000), 0, "the decisions of the first one stand");
+    run(&mut world, "new", "app2");
+    let refused = decide(&mut world, &mut first, at(3_000), NOW);
+    assert!(matches!(refused, Err(DecideError::Fenced)), "{refused:?}");
+    assert_eq!(written(&mut world, &mut second, 3_000), 1);
+    assert_eq!(standing(&world)["shop/Deployment/new"].decided, at(3_000));
+}
