@@ -156,3 +156,40 @@ fn pods_become_workloads_whatever_their_nodes_report_and_go_while_nobody_watches
     becomes(&all, || told(dir.path()));
     running.stop();
 }
+
+#[test]
+#[ignore = "needs a Kubernetes API server: make test"]
+fn a_base_that_moves_makes_what_runs_violating_and_the_status_of_the_policy_says_so() {
+    let server = begin();
+    server.apply(&[
+        image("base1", &["A", "B", "C"]),
+        image("base2", &["A", "B", "C", "D"]),
+        image("app1", &["A", "B", "C", "E"]),
+        stream("base", "latest", &["base1"]),
+        class("rhel7", "base:latest"),
+        json!({
+            "apiVersion": "clade.dev/v1alpha1", "kind": "ClassPolicy", "metadata": {"name": "current"},
+            "spec": {"require": {"classes": ["rhel7"], "state": "Current"}, "action": "Audit"},
+        }),
+        owned(pod("web-0", "quay.io/x/web:1"), "apps/v1", "StatefulSet", "web"),
+        owned(pod("strange-0", "quay.io/x/strange:1"), "apps/v1", "StatefulSet", "strange"),
+    ]);
+    runs(&server, "web-0", &format!("quay.io/x/web@{}", digest("app1")));
+    runs(&server, "strange-0", &format!("quay.io/x/strange@{}", digest("nobody knows it")));
+    let dir = tempfile::tempdir().unwrap();
+    let _running = Clade::run(&server, dir.path());
+    let counted = || {
+        let arguments = ["get", "classpolicy", "current", "-o", "jsonpath={.status.workloads}"];
+        let told = server.kubectl(&arguments);
+        serde_json::from_str::<Json>(&told).unwrap_or(Json::Null)
+    };
+    let counts = |allowed: u64, violating: u64| {
+        json!({"judged": 2, "allowed": allowed, "exempt": 0, "unknown": 1, "violating": violating})
+    };
+    becomes(&counts(1, 0), counted);
+    server.apply(&[stream("base", "latest", &["base1", "base2"])]);
+    becomes(&counts(0, 1), counted);
+    let conditions = ["get", "classpolicy", "current", "-o", "jsonpath={.status.conditions[0].status}"];
+    assert_eq!(server.kubectl(&conditions), "True", "the numbers stand beside what the watcher writes");
+    server.kubectl(&["delete", "classpolicy", "current"]);
+}
