@@ -41,7 +41,11 @@ pub(super) struct Content<'a> {
 }
 
 /// The block as bytes.
-pub(super) fn seal(place: Place, content: &Content<'_>, packer: &mut Packer) -> Result<Vec<u8>, &'static str> {
+pub(super) fn seal(
+    place: Place,
+    content: &Content<'_>,
+    packer: &mut Packer,
+) -> Result<Vec<u8>, &'static str> {
     let Content { count, span, records } = content;
     let length = u32::try_from(records.len()).ok().filter(|_| records.len() <= LONGEST);
     let length = length.ok_or("its headers are too large")?;
@@ -56,9 +60,15 @@ pub(super) fn seal(place: Place, content: &Content<'_>, packer: &mut Packer) -> 
         bytes.extend_from_slice(&value.to_le_bytes());
     }
     bytes.extend_from_slice(payload);
-    let checksum = checksum(place, &bytes[HEAD..]);
-    bytes[1..HEAD].copy_from_slice(&checksum.to_le_bytes());
+    put_checksum(place, &mut bytes);
     Ok(bytes)
+}
+
+/// Gives a block the checksum of what it has.
+pub fn put_checksum(place: Place, bytes: &mut [u8]) {
+    if let Some((head, content)) = bytes.split_at_mut_checked(HEAD) {
+        head[1..].copy_from_slice(&checksum(place, content).to_le_bytes());
+    }
 }
 
 fn checksum((topic, partition, offset): Place, content: &[u8]) -> u32 {
@@ -188,6 +198,10 @@ mod tests {
     use super::*;
     use crate::record::Record;
 
+    /// A block that is not compressed, of a record at the offset 3 and a tombstone at 5, and one that is compressed, of a record at
+    /// 3. Every later version has to read them.
+    const PLAIN_BLOCK: &[u8] = b"\x03\xf3\xde\x82W\0\x02\0\0\0\x02\0\0\0D\0\0\0\0\0\0\0\xe8\x03\0\0\0\0\0\0\x03\0\0\0key\x01\x02\0\0\0{}\x01\0\x05\0\0\0ce_id\x01\0\0\x007\x02\0\0\0\xe8\x03\0\0\0\0\0\0\x03\0\0\0key\0\0\0\0\0\0\0";
+    const ZSTD_BLOCK: &[u8] = b"\x03\xaf\xd3@\xc0\x01\x01\0\0\0\0\0\0\0r\x02\0\0(\xb5/\xfd`r\x01\xc0\0\0\0\0\0\0\xe8\x03\0\0\0\0\0\0\x03\0\0\0key\x01X\x02\0\0\xc2\x12\0x\x11\0\0\0\0";
     /// The place of the blocks.
     const PLACE: Place = (1, 2, 3);
 
@@ -224,6 +238,14 @@ mod tests {
     }
 
     #[test]
+    fn blocks_of_this_format_stay_readable() {
+        let (first, tombstone) = (record(Some(b"{}")), Record { headers: Vec::new(), ..record(None) });
+        assert_eq!(opened(PLACE, PLAIN_BLOCK), Ok(vec![(3, 1000, first), (5, 1000, tombstone)]));
+        let large = Record { headers: Vec::new(), ..record(Some(&[b'x'; 600])) };
+        assert_eq!(opened(PLACE, ZSTD_BLOCK), Ok(vec![(3, 1000, large)]));
+    }
+
+    #[test]
     fn a_block_at_the_place_of_another_is_an_error() {
         let bytes = sealed(&record(None));
         assert_eq!(opened(PLACE, &bytes), Ok(expected(&record(None))));
@@ -253,8 +275,7 @@ mod tests {
     fn lying(bytes: &[u8], at: usize, number: u32) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
         bytes[at..at + 4].copy_from_slice(&number.to_le_bytes());
-        let checksum = checksum(PLACE, &bytes[HEAD..]);
-        bytes[1..HEAD].copy_from_slice(&checksum.to_le_bytes());
+        put_checksum(PLACE, &mut bytes);
         bytes
     }
 

@@ -186,25 +186,30 @@ fn check_partition(
     let (mut records, mut without_checksum, mut blocks, mut unreadable) = (0, 0, 0, 0);
     let mut opener = Opener::default();
     let walked = store.read(format_args!("cannot read {of}"), |read| {
-        walk::blocks(&Content::open(read, format)?.blocks, of, 0..extent.end, |place @ (.., offset), bytes| {
-            blocks += 1;
-            let read = opener.open(place, bytes).and_then(|block| {
-                block.entries().try_for_each(|entry| entry?.1.record().map(drop))?;
-                let is_below = block.last < extent.end;
-                is_below.then_some(block).ok_or("it has records beyond the end of the partition")
-            });
-            match read {
-                Ok(block) => {
-                    records += u64::from(block.count);
-                    without_checksum += u64::from(!block.has_checksum);
+        walk::blocks(
+            &Content::open(read, format)?.blocks,
+            of,
+            0..extent.end,
+            |place @ (.., offset), bytes| {
+                blocks += 1;
+                let read = opener.open(place, bytes).and_then(|block| {
+                    block.entries().try_for_each(|entry| entry?.1.record().map(drop))?;
+                    let is_below = block.last < extent.end;
+                    is_below.then_some(block).ok_or("it has records beyond the end of the partition")
+                });
+                match read {
+                    Ok(block) => {
+                        records += u64::from(block.count);
+                        without_checksum += u64::from(!block.has_checksum);
+                    }
+                    Err(problem) => {
+                        unreadable += 1;
+                        checked.add(Some(of), Some(offset), problem.to_owned());
+                    }
                 }
-                Err(problem) => {
-                    unreadable += 1;
-                    checked.add(Some(of), Some(offset), problem.to_owned());
-                }
-            }
-            Ok(ControlFlow::Continue(()))
-        })
+                Ok(ControlFlow::Continue(()))
+            },
+        )
     });
     match walked {
         Err(failed) => checked.note(Some(of), failed)?,

@@ -18,6 +18,9 @@ pub(super) struct Content {
     extents: Extents,
 }
 
+/// The numbers of a topic and a partition, and the extent.
+type NumberedExtent = ((u8, u16), Extent);
+
 /// The table of extents in each format.
 enum Extents {
     First(ReadOnlyTable<(u8, u16), (u64, u64, u64)>),
@@ -72,8 +75,7 @@ impl Content {
                 "it has the entries of {found} partitions instead of {written}"
             )));
         }
-        let (counted, noted) =
-            (self.blocks.len()?, all.iter().map(|(_, extent)| extent.blocks).sum::<u64>());
+        let (counted, noted) = (self.blocks.len()?, all.iter().map(|(_, extent)| extent.blocks).sum::<u64>());
         if counted != noted {
             return Err(Fault::damaged(format_args!(
                 "redb counts {counted} blocks of records in it, where {noted} should be"
@@ -97,7 +99,7 @@ impl Content {
         )))
     }
 
-    fn rows(&self) -> Result<Vec<((u8, u16), Extent)>, Fault> {
+    fn rows(&self) -> Result<Vec<NumberedExtent>, Fault> {
         let mut all = Vec::new();
         match &self.extents {
             Extents::First(rows) => {

@@ -69,7 +69,8 @@ pub(super) fn take<'a>(rest: &mut &'a [u8]) -> Result<Entry<'a>, &'static str> {
     let many = u16::from_le_bytes(number(rest)?);
     let headers = *rest;
     for _ in 0..many {
-        (part(rest)?, part(rest)?);
+        part(rest)?;
+        part(rest)?;
     }
     let headers = (many, &headers[..headers.len() - rest.len()]);
     let bytes = &all[..all.len() - rest.len()];

@@ -115,8 +115,8 @@ mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use super::*;
-    use crate::log::embedded::{EmbeddedLog, Options, Restoring};
     use crate::log::embedded::extent;
+    use crate::log::embedded::{EmbeddedLog, Options, Restoring};
     use crate::log::{Log as _, Record, for_each};
     use crate::record::Topic;
 

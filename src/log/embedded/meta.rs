@@ -4,10 +4,10 @@ use std::path::Path;
 
 use redb::{DatabaseError, ReadTransaction, WriteTransaction};
 
+use super::content::FORMAT;
 use super::fault::{Fault, damaged, is_damage};
 use super::history::{self, BEGINNING};
 use super::store::Store;
-use super::content::FORMAT;
 use super::tables::{BLOCKS, EXTENTS, META};
 use super::{LogError, lock};
 use crate::checksum;
@@ -83,7 +83,9 @@ fn find(read: &ReadTransaction, path: &Path) -> Result<Found, Fault> {
 fn note(transaction: &WriteTransaction, partitions: u16) -> Result<(), Fault> {
     let partitions = u64::from(partitions);
     let mut meta = transaction.open_table(META)?;
-    for (name, value) in [("format", FORMAT), ("partitions", partitions), ("check", check(FORMAT, partitions))] {
+    for (name, value) in
+        [("format", FORMAT), ("partitions", partitions), ("check", check(FORMAT, partitions))]
+    {
         meta.insert(name, value)?;
     }
     Ok(())

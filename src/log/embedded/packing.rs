@@ -126,8 +126,14 @@ impl Packing {
             let count = u32::try_from(many).unwrap_or(u32::MAX);
             let span = u32::try_from(last.saturating_sub(first)).unwrap_or(u32::MAX);
             let place = key(self.of, first);
-            let bytes = seal(place, &Content { count, span, records: &self.bytes[..end] }, packer)
-                .map_err(|problem| Fault::Log(LogError::storage(format!("the record {}@{first} cannot be written: {problem}", self.of))))?;
+            let bytes = seal(place, &Content { count, span, records: &self.bytes[..end] }, packer).map_err(
+                |problem| {
+                    Fault::Log(LogError::storage(format!(
+                        "the record {}@{first} cannot be written: {problem}",
+                        self.of
+                    )))
+                },
+            )?;
             let fit = end * FITS * FILLED / 100 / bytes.len();
             if end >= LEAST {
                 self.enough = fit.clamp(LEAST, MOST);
@@ -168,7 +174,8 @@ mod tests {
 
     /// The blocks of these records, opened again: the size of each in the file, and all records.
     fn packed(records: &[(Offset, Record)]) -> (Vec<usize>, Vec<(Offset, Record)>) {
-        let (mut packing, mut packer, mut opener) = (Packing::of(IMAGES), Packer::default(), Opener::default());
+        let (mut packing, mut packer, mut opener) =
+            (Packing::of(IMAGES), Packer::default(), Opener::default());
         let (mut sizes, mut found) = (Vec::new(), Vec::new());
         let mut put = |sealed: Sealed| {
             let block = opener.open(sealed.place, &sealed.bytes).unwrap();

@@ -124,8 +124,7 @@ impl Rewriting<'_> {
     ) -> Result<usize, Fault> {
         let of = self.partition;
         let mut opener = std::mem::take(&mut self.opener);
-        let block =
-            opener.open(key(of, at), bytes).map_err(|problem| bad_block(of, at, problem))?;
+        let block = opener.open(key(of, at), bytes).map_err(|problem| bad_block(of, at, problem))?;
         let is_touched = self.old.first().is_some_and(|old| *old <= block.last);
         let fills_up = !self.packing.is_empty() && self.packing.has_room_for(block.len());
         if is_touched || bytes.len() < SMALL || fills_up {

@@ -41,7 +41,11 @@ impl Writer for EmbeddedWriter {
         check_sizes(&batch)?;
         // Only headers, which the check does not count, can make a record larger than a block.
         if let Some((to, record)) = batch.iter().find(|(_, record)| entry::len(record) > block::LONGEST / 2) {
-            return Err(AppendError::TooLarge { key: record.key.clone(), to: *to, bytes: entry::len(record) });
+            return Err(AppendError::TooLarge {
+                key: record.key.clone(),
+                to: *to,
+                bytes: entry::len(record),
+            });
         }
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
         let request = Request::Append { name: self.name.clone(), epoch: self.epoch, batch, reply };

@@ -333,7 +333,7 @@ fn a_damaged_record_ends_a_backup_with_its_place() {
     for from in [&[][..], &["--server", &server]] {
         let (code, told) = shell.fails(&[&["backup", &copy][..], from].concat());
         assert_eq!(code, 1, "{told}");
-        let is_told = told.contains("the record images[") && told.contains("is not what was written");
+        let is_told = told.contains("begins with images[") && told.contains("is not what was written");
         assert!(is_told && told.contains("`clade log check --data-dir "), "{told}");
         assert_eq!(names(&copy), [] as [&str; 0]);
     }
@@ -352,7 +352,7 @@ fn a_damaged_record_ends_a_backup_of_a_clade_that_runs_and_the_clade_goes_on() {
     let copy = shell.path("copy");
     let (code, told) = shell.fails(&["backup", &copy]);
     assert_eq!(code, 1, "{told}");
-    assert!(told.contains("the record ") && told.contains("is not what was written"), "{told}");
+    assert!(told.contains("the block of records ") && told.contains("is not what was written"), "{told}");
     assert_eq!(names(&copy), [] as [&str; 0]);
     assert_eq!(shell.ok(&["get", "images", "-o", "name"]).lines().count(), 10_000);
     assert!(running.stop());

@@ -144,7 +144,10 @@ fn an_error_of_a_damaged_record_says_where_it_is_and_what_to_do() {
     let told = |result: Result<(), LogError>| {
         let Err(error @ LogError::Damaged { .. }) = result else { panic!("{result:?}") };
         let told = error.to_string();
-        assert!(told.contains("the block of records that begins with images[1]@1 is not what was written"), "{told}");
+        assert!(
+            told.contains("the block of records that begins with images[1]@1 is not what was written"),
+            "{told}"
+        );
         let check = format!("`clade log check --data-dir {}`", dir.path().display());
         assert!(told.contains(&path.display().to_string()) && told.contains(&check), "{told}");
         assert!(told.contains("backup"), "{told}");

@@ -133,8 +133,7 @@ impl Damaged {
         let whole = bytes * 2;
         let told = Arc::new(move |read: u64| told(read.min(whole), whole));
         let unreadable = Unreadable::default();
-        let mut file =
-            Self { dir: dir.to_owned(), path, told, store: None, format: 0, unreadable };
+        let mut file = Self { dir: dir.to_owned(), path, told, store: None, format: 0, unreadable };
         file.reopen()?;
         Ok(file)
     }
@@ -161,8 +160,8 @@ impl Damaged {
 
     /// The extents of all partitions that have one; `None` for those whose extent may be lost.
     fn extents(&mut self, partitions: u16) -> Result<Vec<(TopicPartition, Option<Extent>)>, LogError> {
-        let counted = self.read(|content| content.partitions())?;
-        if let Some(all) = self.read(|content| content.extents())?
+        let counted = self.read(Content::partitions)?;
+        if let Some(all) = self.read(Content::extents)?
             && counted.is_some_and(|counted| counted != all.len() as u64)
         {
             return Err(LogError::Incompatible(
@@ -246,10 +245,7 @@ impl Damaged {
 
     /// Reads the tables; `None` if what is to be read is damaged. After a panic within redb the file is opened again if need
     /// be.
-    fn read<T>(
-        &mut self,
-        work: impl FnOnce(&Content) -> Result<T, Fault>,
-    ) -> Result<Option<T>, LogError> {
+    fn read<T>(&mut self, work: impl FnOnce(&Content) -> Result<T, Fault>) -> Result<Option<T>, LogError> {
         let format = self.format;
         let work = |read: &ReadTransaction| work(&Content::open(read, format)?);
         match self.store()?.read("cannot read the log", work) {
