@@ -184,3 +184,106 @@ fn next(
         None => Ok(None),
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
+mod tests {
+    use super::*;
+    use crate::log::embedded::content::extents;
+    use crate::log::embedded::{EmbeddedLog, Options, check};
+    use crate::log::{Log as _, Record, for_each};
+    use crate::record::Topic;
+
+    const STATES: TopicPartition = TopicPartition { topic: Topic::Classifications, partition: 1 };
+
+    fn records(random: &mut fastrand::Rng, many: usize, keys: usize) -> Vec<Record> {
+        let value = |random: &mut fastrand::Rng| (0..200).map(|_| random.alphanumeric() as u8).collect();
+        (0..many)
+            .map(|_| Record {
+                key: random.usize(..keys).to_string(),
+                value: Some(value(random)),
+                headers: Vec::new(),
+            })
+            .collect()
+    }
+
+    fn append(log: &EmbeddedLog, records: Vec<Record>) {
+        let batch = records.into_iter().map(|record| (STATES, record)).collect();
+        log.writer("test").unwrap().append(batch).unwrap();
+    }
+
+    fn contents(log: &EmbeddedLog) -> Vec<(Offset, Record)> {
+        let mut all = Vec::new();
+        for_each(log, STATES, |stored| all.push((stored.offset, stored.record.clone()))).unwrap();
+        all
+    }
+
+    fn extent(log: &EmbeddedLog) -> Extent {
+        log.shared.store.read("test", extents).unwrap()[0].1
+    }
+
+    #[test]
+    fn blocks_of_single_records_become_few() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = EmbeddedLog::open(dir.path(), Options::default()).unwrap();
+        let random = &mut fastrand::Rng::with_seed(3);
+        for number in 0..300 {
+            let key = number.to_string();
+            append(
+                &log,
+                records(random, 1, 1).into_iter().map(|one| Record { key: key.clone(), ..one }).collect(),
+            );
+        }
+        let (before, all) = (extent(&log), contents(&log));
+        assert_eq!((before.blocks, before.live), (300, 300));
+        log.compact().unwrap();
+        let after = extent(&log);
+        assert!(after.blocks < 8, "{after:?}");
+        assert_eq!(after, Extent { blocks: after.blocks, since: 0, ..before });
+        assert!(contents(&log) == all);
+        drop(log);
+        assert_eq!(check(dir.path(), "test", |_, _| {}).unwrap().many(), 0);
+    }
+
+    #[test]
+    fn whoever_is_killed_between_two_transactions_has_lost_nothing_and_the_next_compaction_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = EmbeddedLog::open(dir.path(), Options::default()).unwrap();
+        let random = &mut fastrand::Rng::with_seed(3);
+        for _ in 0..5 {
+            append(&log, records(random, 9_000, 20_000));
+        }
+        let all = contents(&log);
+        let is_last = |(offset, record): &(Offset, Record)| {
+            !all[usize::try_from(*offset).unwrap() + 1..].iter().any(|(_, later)| later.key == record.key)
+        };
+        // The last record of each of the first keys: the others are as well removed or kept.
+        let old: Vec<Offset> =
+            all.iter().take(2_000).filter(|one| !is_last(one)).map(|(offset, _)| *offset).collect();
+        let mut rewriting = Rewriting {
+            partition: STATES,
+            old: &old,
+            from: Some(0),
+            packing: Packing::of(STATES),
+            packer: Packer::default(),
+            opener: Opener::default(),
+        };
+        let step = log.shared.store.write("test", |transaction| rewriting.step(transaction, None, 0));
+        assert!(step.is_ok() && rewriting.from.is_some(), "there is more than one transaction");
+        let mut left = all.clone();
+        left.retain(|(offset, _)| old.binary_search(offset).is_err());
+        assert!(rewriting.old.is_empty() && contents(&log) == left);
+        assert_eq!((extent(&log).live, extent(&log).since), (left.len() as u64, 45_000));
+        drop(log);
+        assert_eq!(check(dir.path(), "test", |_, _| {}).unwrap().many(), 0);
+        let log = EmbeddedLog::open(dir.path(), Options::default()).unwrap();
+        log.compact().unwrap();
+        let mut last = std::collections::BTreeMap::new();
+        all.iter().for_each(|(offset, record)| drop(last.insert(record.key.clone(), *offset)));
+        left.retain(|(offset, record)| last[&record.key] == *offset);
+        assert!(contents(&log) == left);
+        assert_eq!((extent(&log).live, extent(&log).since), (left.len() as u64, 0));
+        drop(log);
+        assert_eq!(check(dir.path(), "test", |_, _| {}).unwrap().many(), 0);
+    }
+}

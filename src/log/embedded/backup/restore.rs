@@ -339,3 +339,43 @@ fn is_there(path: &Path) -> LogError {
         path.display()
     ))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
+mod tests {
+    use super::super::super::frame::tests::encode;
+    use super::super::super::{EmbeddedLog, Options};
+    use super::*;
+    use crate::log::{Log as _, Record, Stored, for_each};
+    use crate::record::Topic;
+
+    const IMAGES: TopicPartition = TopicPartition { topic: Topic::Images, partition: 2 };
+
+    fn record(offset: Offset) -> Record {
+        Record { key: format!("key {offset}"), value: Some(vec![b'x'; 300]), headers: Vec::new() }
+    }
+
+    #[test]
+    fn a_copy_that_version_0_2_sends_becomes_a_log_of_blocks() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut restoring = Restoring::begin(dir.path()).unwrap();
+        // The begin of a stream of format 2: three partitions and 1,000 records.
+        let body = [&[2, 0, 3, 0][..], &1_000_u64.to_le_bytes()].concat();
+        let checksum = crate::checksum::of(&[&[1], &body]).to_le_bytes();
+        restoring.take(&[&[1, 12, 0, 0, 0][..], &checksum, &body].concat()).unwrap();
+        let extent = Extent { end: 1_100, since: 7, live: 1_000, blocks: 0 };
+        restoring.take(&Part::Partition { topic: 1, partition: 2, extent }.encode()).unwrap();
+        for offset in 50..1_050 {
+            let bytes = encode((1, 2, offset), 5, &record(offset));
+            restoring.take(&Part::Block { offset, bytes: &bytes }.encode()).unwrap();
+        }
+        restoring.take(&Part::End.encode()).unwrap();
+        assert_eq!(restoring.finish(|_, _| {}).unwrap().records, 1_000);
+        let log = EmbeddedLog::open(dir.path(), Options::default()).unwrap();
+        let mut found = Vec::new();
+        for_each(&log, IMAGES, |stored| found.push(stored.clone())).unwrap();
+        let stored = |offset| Stored { offset, timestamp: 5, record: record(offset) };
+        assert!(found == (50..1_050).map(stored).collect::<Vec<_>>());
+        assert_eq!(log.end(IMAGES).unwrap(), 1_100);
+    }
+}
