@@ -33,7 +33,8 @@ pub(super) fn change(shell: &Shell, text: &str) {
 
 fn blocks_with(path: &Path, text: &str) -> Vec<Vec<u8>> {
     let table: TableDefinition<'_, (u8, u16, u64), &[u8]> = TableDefinition::new("blocks");
-    let table = Database::open(path).unwrap().begin_read().unwrap().open_table(table).unwrap();
+    let database = Database::open(path).unwrap();
+    let table = database.begin_read().unwrap().open_table(table).unwrap();
     let mut opener = Opener::default();
     let mut has_text = |place, block: &[u8]| {
         let mut entries = opener.open(place, block).unwrap().entries();
