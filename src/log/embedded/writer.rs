@@ -39,8 +39,8 @@ pub(super) struct EmbeddedWriter {
 impl Writer for EmbeddedWriter {
     fn begin(&mut self, batch: Batch) -> Result<(), AppendError> {
         check_sizes(&batch)?;
-        // Only headers, which the check does not count, can make a record larger than a block.
-        if let Some((to, record)) = batch.iter().find(|(_, record)| entry::len(record) > block::LONGEST / 2) {
+        // Only headers, which the check does not count, can make a record larger than a block. A gap of 4 bytes precedes it.
+        if let Some((to, record)) = batch.iter().find(|(_, record)| entry::len(record) + 4 > block::LONGEST) {
             return Err(AppendError::TooLarge {
                 key: record.key.clone(),
                 to: *to,
