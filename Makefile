@@ -53,7 +53,7 @@ soak: test-tools
 	done
 	$(MAKE) mutants
 
-## LLVM's fuzzer on the decoders of foreign bytes: make fuzz FUZZ_SECONDS=60 ONLY="frame apply"
+## LLVM's fuzzer on the decoders of foreign bytes: make fuzz FUZZ_SECONDS=60 ONLY="block apply"
 fuzz: tools
 	tests/fuzz/guided.sh $(or $(FUZZ_SECONDS),600) $(ONLY)
 

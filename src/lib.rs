@@ -63,6 +63,8 @@ mod class;
 #[cfg(not(feature = "internals"))]
 mod cli;
 #[cfg(not(feature = "internals"))]
+mod compress;
+#[cfg(not(feature = "internals"))]
 mod crypto;
 #[cfg(not(feature = "internals"))]
 mod decisions;
@@ -133,6 +135,8 @@ pub mod checksum;
 pub mod class;
 #[cfg(feature = "internals")]
 pub mod cli;
+#[cfg(feature = "internals")]
+pub mod compress;
 #[cfg(feature = "internals")]
 pub mod crypto;
 #[cfg(feature = "internals")]

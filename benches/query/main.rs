@@ -37,6 +37,8 @@ fn main() {
     let took = begun.elapsed().as_secs_f64();
     println!("{images} images, {} tags, {} moves of tags", data.tags.len(), data.moves);
     println!("clade import: {took:.1} s, {:.0} images/s, {memory} MiB at the peak", images as f64 / took);
+    let log = std::fs::metadata(store.join("log.redb")).unwrap().len();
+    println!("the log: {} MB on disk, {} bytes an image", log / 1_000_000, log / images as u64);
     process::declare(&store, &data);
 
     let fresh = dir.path().join("fresh");

@@ -92,8 +92,12 @@ fn log_to_stderr(verbose: bool) {
     // kube logs each request that found no server, which the caller of the request logs already. The user's filter
     // follows and has precedence.
     let quiet = |filter: &str| format!("kube_client::client::builder=off,{filter}");
-    // The first look at a registry can take hours, and people want to see how far it is.
-    let default = if verbose { "clade=debug,info" } else { "warn,clade::registry::progress=info" };
+    // The first look at a registry can take hours, and a new form of a large log minutes: people want to see how far it is.
+    let default = if verbose {
+        "clade=debug,info"
+    } else {
+        "warn,clade::registry::progress=info,clade::log::embedded::upgrade=info"
+    };
     let asked = std::env::var("CLADE_LOG").ok();
     let filter = tracing_subscriber::EnvFilter::try_new(quiet(asked.as_deref().unwrap_or(default)));
     let filter = filter.unwrap_or_else(|error| {

@@ -13,6 +13,7 @@ use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
 
 use super::text;
+use crate::compress;
 
 /// KiB that the window of an xz file may have: `xz -9` takes 64 MiB.
 const XZ_WINDOW: u32 = 256 << 10;
@@ -63,11 +64,7 @@ pub(super) fn open<'a>(
     let unpacked: Box<dyn Read + 'a> = match packing {
         None => return Ok(Box::new(file)),
         Some("gzip") => Box::new(MultiGzDecoder::new(file)),
-        Some("zstd") => {
-            let mut decoder = zstd::Decoder::with_buffer(file)?;
-            decoder.window_log_max(ZSTD_WINDOW)?;
-            Box::new(decoder)
-        }
+        Some("zstd") => compress::reader(file, ZSTD_WINDOW)?,
         Some(_) => Box::new(XzReader::new_mem_limit(file, true, XZ_WINDOW)),
     };
     Ok(Box::new(BufReader::with_capacity(1 << 16, Bounded { unpacked, budget, read, written: 0 })))

@@ -36,10 +36,10 @@ pub(in crate::cli) struct CheckArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-It writes DIR/log.redb with each record that is as it was written, at its old place, and says
-how many are lost. It checks the new log as a whole and changes nothing of the damaged one.
-Use it if there is no backup: what is lost stays lost, until a source or a manifest gives it
-again. DIR is then a data directory; the audit trail, keys and tokens are not in it.
+It writes DIR/log.redb with each block of records that is as it was written, at its old place,
+and says how many records are lost. It checks the new log as a whole and changes nothing of the
+damaged one. Use it if there is no backup: what is lost stays lost, until a source or a manifest
+gives it again. DIR is then a data directory; the audit trail, keys and tokens are not in it.
 Exit code 0 if the new log is there, 1 if nothing can be read, 4 if another process has the
 data directory.
 

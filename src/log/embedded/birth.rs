@@ -61,23 +61,39 @@ impl Unfinished {
             return Err(LogError::caused(format!("cannot make {}", path.display()), error));
         }
         if is_ours {
-            std::fs::File::open(&self.dir)
-                .and_then(|dir| dir.sync_all())
-                .map_err(|error| LogError::caused(format!("cannot sync {}", self.dir.display()), error))?;
+            sync(&self.dir)?;
         }
         // Once there is a log, files that killed processes have left are of no use to anybody. Before, another process may be
         // about to give its file the name.
-        for old in unfinished(&self.dir) {
-            // One that stays costs space only.
-            let _ = std::fs::remove_file(old);
-        }
+        sweep(&self.dir);
         Ok(is_ours)
+    }
+
+    /// Gives the file a name that another file has, which is gone then. The caller has locked that one.
+    pub(super) fn replace(self, path: &Path) -> Result<(), LogError> {
+        std::fs::rename(&self.path, path)
+            .map_err(|error| LogError::caused(format_args!("cannot replace {}", path.display()), error))?;
+        sync(&self.dir)
     }
 }
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn sync(dir: &Path) -> Result<(), LogError> {
+    std::fs::File::open(dir)
+        .and_then(|opened| opened.sync_all())
+        .map_err(|error| LogError::caused(format!("cannot sync {}", dir.display()), error))
+}
+
+/// Removes the files that killed processes have left in a directory that has a log.
+pub(super) fn sweep(dir: &Path) {
+    for old in unfinished(dir) {
+        // One that stays costs space only.
+        let _ = std::fs::remove_file(old);
     }
 }
 

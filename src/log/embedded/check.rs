@@ -6,13 +6,14 @@ use std::path::Path;
 
 use redb::Database;
 
-use super::extent::{self, Extent};
-use super::meta::{EMPTY, FILE, cannot_open, prepare};
+use super::block::Opener;
+use super::content::Content;
+use super::extent::Extent;
+use super::meta::{EMPTY, FILE, cannot_open, found};
 use super::overlay::{Overlay, Unreadable};
 use super::store::Store;
-use super::tables::RECORDS;
-use super::walk::walk;
-use super::{frame, history, lock};
+use super::walk;
+use super::{history, lock};
 use crate::log::{LogError, Offset, TopicPartition};
 
 /// Damages that are listed, at most. Of a file that is all wrong nobody reads more.
@@ -146,16 +147,17 @@ pub(super) fn check_file(
         }
     };
     let _owner = command.map(|command| lock::Owner::note(dir, command));
-    let extents = prepare(&store, None).and_then(|_| {
+    let extents = found(&store, None).and_then(|found| {
         store.read("cannot read the log", |read| {
-            history::get(read)?;
-            extent::all(read)
+            let extents = Content::open(read, found.format)?.extents()?;
+            history::get_beside(read, &extents)?;
+            Ok((found.format, extents))
         })
     });
     match extents {
-        Ok(extents) => {
+        Ok((format, extents)) => {
             for (of, extent) in extents {
-                check_partition(&store, of, extent, &mut checked)?;
+                check_partition(&store, format, (of, extent), &mut checked)?;
             }
         }
         Err(failed) => checked.note(None, failed)?,
@@ -176,29 +178,49 @@ pub(super) fn check_file(
 
 fn check_partition(
     store: &Store,
-    of: TopicPartition,
-    extent: Extent,
+    format: u64,
+    (of, extent): (TopicPartition, Extent),
     checked: &mut Checked,
 ) -> Result<(), LogError> {
     let before = checked.many();
-    let (mut records, mut without_checksum, mut found) = (0, 0, 0);
+    let (mut records, mut without_checksum, mut blocks, mut unreadable) = (0, 0, 0, 0);
+    let mut opener = Opener::default();
     let walked = store.read(format_args!("cannot read {of}"), |read| {
-        walk(&read.open_table(RECORDS)?, of, 0..extent.end, |place @ (.., offset), bytes| {
-            found += 1;
-            match frame::decode(place, bytes) {
-                Ok(_) => records += 1,
-                Err(problem) => checked.add(Some(of), Some(offset), problem.to_owned()),
-            }
-            without_checksum += u64::from(!frame::has_checksum(bytes));
-            Ok(ControlFlow::Continue(()))
-        })
+        walk::blocks(
+            &Content::open(read, format)?.blocks,
+            of,
+            0..extent.end,
+            |place @ (.., offset), bytes| {
+                blocks += 1;
+                let read = opener.open(place, bytes).and_then(|block| {
+                    block.entries().try_for_each(|entry| entry?.1.record().map(drop))?;
+                    let is_below = block.last < extent.end;
+                    is_below.then_some(block).ok_or("it has records beyond the end of the partition")
+                });
+                match read {
+                    Ok(block) => {
+                        records += u64::from(block.count);
+                        without_checksum += u64::from(!block.has_checksum);
+                    }
+                    Err(problem) => {
+                        unreadable += 1;
+                        checked.add(Some(of), Some(offset), problem.to_owned());
+                    }
+                }
+                Ok(ControlFlow::Continue(()))
+            },
+        )
     });
     match walked {
         Err(failed) => checked.note(Some(of), failed)?,
-        Ok(()) if found != extent.live => checked.add(
+        // Nobody knows how many records an unreadable block has.
+        Ok(()) if blocks != extent.blocks || records != extent.live && unreadable == 0 => checked.add(
             Some(of),
             None,
-            format!("{found} records are found where {} were written and not removed", extent.live),
+            format!(
+                "{records} records in {blocks} blocks are found where {} in {} were written and not removed",
+                extent.live, extent.blocks
+            ),
         ),
         Ok(()) => {}
     }

@@ -4,24 +4,25 @@
 //! `min.compaction.lag.ms`; a tombstone that is older than the topic's retention goes too. An
 //! event topic drops what is older than its retention. Offsets stay as they are, and the end of a partition is stored
 //! apart, so none is ever used twice.
+//!
+//! First it looks for the records to remove, which changes nothing; then `rewrite.rs` writes the blocks anew that had some.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use redb::ReadTransaction;
 
-use super::extent::{self, Extent};
+use super::content::{extents, missing};
+use super::extent;
 use super::fault::Fault;
+use super::rewrite::rewrite;
 use super::store::Store;
-use super::tables::{EXTENTS, RECORDS, key};
-use super::walk::{bad_record, walk};
-use super::{frame, history};
+use super::tables::{BLOCKS, EXTENTS};
+use super::walk::walk;
 use crate::log::{LogError, Offset, TopicPartition};
 use crate::oci::Digest;
 use crate::record::Cleanup;
 
-/// Records removed in one transaction, at most: appends that wait behind it wait for some milliseconds.
-const REMOVED_AT_ONCE: usize = 10_000;
 /// A partition smaller than this is not worth a walk through it.
 pub(super) const WORTHWHILE: u64 = 50_000;
 
@@ -33,7 +34,7 @@ pub(super) fn is_due(since: u64, kept: u64) -> bool {
 
 /// Compacts every partition.
 pub(super) fn compact_all(store: &Store, now: i64) -> Result<(), LogError> {
-    let partitions = store.read("cannot compact", extent::all)?;
+    let partitions = store.read("cannot compact", extents)?;
     partitions.into_iter().try_for_each(|(partition, _)| compact(store, partition, now).map(drop))
 }
 
@@ -42,41 +43,8 @@ pub(super) fn compact_all(store: &Store, now: i64) -> Result<(), LogError> {
 pub(super) fn compact(store: &Store, partition: TopicPartition, now: i64) -> Result<u64, LogError> {
     let Found { old, spared } =
         store.read(format_args!("cannot compact {partition}"), |read| old_records(read, partition, now))?;
-    let until = now - partition.topic.history_ms();
-    for part in old.chunks(REMOVED_AT_ONCE) {
-        change(store, partition, part, until, |_| {})?;
-    }
-    change(store, partition, &[], until, |extent| extent.since = 0)?;
+    rewrite(store, partition, &old, now - partition.topic.history_ms())?;
     Ok(spared)
-}
-
-/// Removes records, all of which were replaced before `until`, and changes what is noted of the partition in the same
-/// transaction.
-fn change(
-    store: &Store,
-    partition: TopicPartition,
-    old: &[Offset],
-    until: i64,
-    change: impl FnOnce(&mut Extent),
-) -> Result<(), LogError> {
-    let keeps_history = partition.topic.history_ms() > 0;
-    let noted = if keeps_history { store.read("cannot compact", history::get)? } else { None };
-    let changed = store.write(format_args!("cannot compact {partition}"), |transaction| {
-        let mut records = transaction.open_table(RECORDS)?;
-        let mut extents = transaction.open_table(EXTENTS)?;
-        let mut extent = extent::get(&extents, partition)?;
-        let removed = extent.removed();
-        for offset in old {
-            let was_there = records.remove(key(partition, *offset))?.is_some();
-            extent.live = extent.live.saturating_sub(u64::from(was_there));
-        }
-        if let Some(noted) = noted {
-            history::put(transaction, noted.after(extent.removed() - removed, until))?;
-        }
-        change(&mut extent);
-        extent::put(&mut extents, partition, extent)
-    });
-    Ok(changed?)
 }
 
 /// The records of a partition that a later one has replaced, or that are past their retention.
@@ -103,11 +71,9 @@ fn old_records(read: &ReadTransaction, partition: TopicPartition, now: i64) -> R
     };
     let mut is_history = false;
     let mut spared = 0;
-    walk(&read.open_table(RECORDS)?, partition, 0..Offset::MAX, |place @ (.., offset), bytes| {
-        let (timestamp, record) =
-            frame::decode(place, bytes).map_err(|problem| bad_record(partition, offset, problem))?;
+    walk(&read.open_table(BLOCKS)?, partition, 0..Offset::MAX, |offset, record| {
         found += 1;
-        let is_past = timestamp < horizon;
+        let is_past = record.timestamp < horizon;
         if !is_keyed {
             if is_past {
                 old.push(offset);
@@ -116,7 +82,7 @@ fn old_records(read: &ReadTransaction, partition: TopicPartition, now: i64) -> R
         }
         let mut hash = [0; 16];
         hash.copy_from_slice(&Digest::of(record.key.as_bytes()).as_bytes()[..16]);
-        is_history |= timestamp >= replaced_before;
+        is_history |= record.timestamp >= replaced_before;
         if is_history {
             spared += u64::from(last.contains_key(&hash) || !young.insert(hash));
             return Ok(ControlFlow::Continue(()));
@@ -128,7 +94,7 @@ fn old_records(read: &ReadTransaction, partition: TopicPartition, now: i64) -> R
     })?;
     let live = extent::get(&read.open_table(EXTENTS)?, partition)?.live;
     if found != live {
-        return Err(Fault::damaged(format_args!("of the {live} records of {partition}, {found} are found")));
+        return Err(missing(partition, live, found));
     }
     old.extend(last.values().filter(|(_, is_droppable)| *is_droppable).map(|(offset, _)| *offset));
     old.sort_unstable();

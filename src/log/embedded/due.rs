@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_large_partition_with_a_history_is_looked_at_an_hour_after_the_start() {
-        let extent = |live| Extent { end: live, since: 0, live };
+        let extent = |live| Extent { end: live, since: 0, live, blocks: 1 };
         let small = TopicPartition { partition: 1, ..IMAGES };
         let mut due =
             Due::of(&[(IMAGES, extent(WORTHWHILE)), (small, extent(9)), (STATES, extent(WORTHWHILE))], 0);

@@ -6,12 +6,13 @@
 
 use redb::{ReadTransaction, WriteTransaction};
 
-use super::extent;
+use super::content;
+use super::extent::Extent;
 use super::fault::Fault;
 use super::store::Store;
 use super::tables::META;
 use crate::checksum;
-use crate::log::LogError;
+use crate::log::{LogError, TopicPartition};
 
 const SINCE: &str = "history-since";
 const REMOVED: &str = "history-removed";
@@ -43,8 +44,16 @@ impl History {
     }
 }
 
-/// The note; `None` if there is none, or if records were removed without one.
+/// The extents of partitions.
+type Extents = [(TopicPartition, Extent)];
+
+/// The note of an open log; `None` if there is none, or if records were removed without one.
 pub(super) fn get(read: &ReadTransaction) -> Result<Option<History>, Fault> {
+    get_beside(read, &content::extents(read)?)
+}
+
+/// The same for a file that has these extents.
+pub(super) fn get_beside(read: &ReadTransaction, extents: &Extents) -> Result<Option<History>, Fault> {
     let meta = read.open_table(META)?;
     let number = |name| Ok::<_, redb::StorageError>(meta.get(name)?.map(|value| value.value()));
     let (Some(since), Some(removed), Some(check)) = (number(SINCE)?, number(REMOVED)?, number(CHECK)?) else {
@@ -54,7 +63,7 @@ pub(super) fn get(read: &ReadTransaction) -> Result<Option<History>, Fault> {
     if history.check() != check {
         return Err(Fault::damaged(format_args!("its note on removed records has another checksum")));
     }
-    let is_all = history.removed == all_removed(read)?;
+    let is_all = history.removed == all_removed(extents);
     Ok(is_all.then_some(history))
 }
 
@@ -78,9 +87,10 @@ pub(super) fn forget(transaction: &WriteTransaction) -> Result<(), Fault> {
 /// Begins the note now if the file has none that holds.
 pub(super) fn begin(store: &Store, now: i64) -> Result<(), LogError> {
     let begun = store.read("cannot read the log", |read| {
-        Ok(match get(read)? {
+        let extents = content::extents(read)?;
+        Ok(match get_beside(read, &extents)? {
             Some(_) => None,
-            None => Some(match all_removed(read)? {
+            None => Some(match all_removed(&extents) {
                 0 => BEGINNING,
                 removed => History { since: now, removed },
             }),
@@ -93,9 +103,9 @@ pub(super) fn begin(store: &Store, now: i64) -> Result<(), LogError> {
 }
 
 /// The number of records that were removed from topics whose replaced records are kept.
-fn all_removed(read: &ReadTransaction) -> Result<u64, Fault> {
-    let kept = extent::all(read)?.into_iter().filter(|(of, _)| of.topic.history_ms() > 0);
-    Ok(kept.map(|(_, extent)| extent.removed()).sum())
+fn all_removed(extents: &Extents) -> u64 {
+    let kept = extents.iter().filter(|(of, _)| of.topic.history_ms() > 0);
+    kept.map(|(_, extent)| extent.removed()).sum()
 }
 
 #[cfg(test)]
@@ -105,8 +115,9 @@ mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use super::*;
+    use crate::log::embedded::extent;
     use crate::log::embedded::{EmbeddedLog, Options, Restoring};
-    use crate::log::{Log as _, Record, TopicPartition, for_each};
+    use crate::log::{Log as _, Record, for_each};
     use crate::record::Topic;
 
     const IMAGES: TopicPartition = TopicPartition { topic: Topic::Images, partition: 1 };
@@ -158,11 +169,11 @@ mod tests {
 
         // An older version compacts without a note.
         let extents = |transaction: &WriteTransaction| {
-            let mut records = transaction.open_table(crate::log::embedded::tables::RECORDS)?;
-            records.remove(crate::log::embedded::tables::key(IMAGES, 1))?;
+            let mut blocks = transaction.open_table(crate::log::embedded::tables::BLOCKS)?;
+            blocks.remove(crate::log::embedded::tables::key(IMAGES, 1))?;
             let mut extents = transaction.open_table(crate::log::embedded::tables::EXTENTS)?;
             let mut of = extent::get(&extents, IMAGES)?;
-            of.live -= 1;
+            (of.live, of.blocks) = (of.live - 1, of.blocks - 1);
             extent::put(&mut extents, IMAGES, of)
         };
         assert!(log.shared.store.write("test", extents).is_ok());

@@ -4,27 +4,26 @@ use std::path::Path;
 
 use redb::{DatabaseError, ReadTransaction, WriteTransaction};
 
+use super::content::FORMAT;
 use super::fault::{Fault, damaged, is_damage};
 use super::history::{self, BEGINNING};
 use super::store::Store;
-use super::tables::{EXTENTS, META, RECORDS};
-use super::{LogError, lock, upgrade};
+use super::tables::{BLOCKS, EXTENTS, META};
+use super::{LogError, lock};
 use crate::checksum;
 
 pub(super) const FILE: &str = "log.redb";
 /// The problem of a file that has nothing. A log is made under another name, so the file had more.
 pub(super) const EMPTY: &str = "it is empty";
-/// Files of this format have extents and a checksum of what stands here. Records of both formats may stand in them.
-const FORMAT: u64 = 2;
-/// The format of files that have neither.
+/// The format of files without a checksum of what stands here.
 const FIRST_FORMAT: u64 = 1;
 /// Few, since one machine has few cores; more than two, so that processors share partitions evenly.
 const DEFAULT_PARTITIONS: u16 = 4;
 
 /// The statements of a file about itself.
-struct Found {
-    format: u64,
-    partitions: u16,
+pub(super) struct Found {
+    pub(super) format: u64,
+    pub(super) partitions: u16,
 }
 
 /// Makes the tables of a new log.
@@ -32,33 +31,26 @@ pub(super) fn create(store: &Store, asked: Option<u16>) -> Result<(), LogError> 
     let partitions = asked.unwrap_or(DEFAULT_PARTITIONS).max(1);
     store.write("cannot write the new log", |transaction| {
         note(transaction, partitions)?;
-        transaction.open_table(RECORDS)?;
+        transaction.open_table(BLOCKS)?;
         transaction.open_table(EXTENTS)?;
         history::put(transaction, BEGINNING)
     })?;
     Ok(())
 }
 
-/// Reads what the log was made with, and brings a log of an older format to the present one. Returns the number of
-/// partitions.
-pub(super) fn prepare(store: &Store, asked: Option<u16>) -> Result<u16, LogError> {
-    match store.read("cannot read the log", |read| find(read, store.path()))? {
-        Found { partitions: stored, .. } if asked.is_some_and(|asked| asked != stored) => {
-            let asked = asked.unwrap_or_default();
+/// Reads what the log was made with, and compares it with what was asked for.
+pub(super) fn found(store: &Store, asked: Option<u16>) -> Result<Found, LogError> {
+    let found = store.read("cannot read the log", |read| find(read, store.path()))?;
+    match asked {
+        Some(asked) if asked != found.partitions => {
+            let stored = found.partitions;
             Err(LogError::Incompatible(format!(
                 "{} has {stored} partitions and cannot be opened with {asked}: leave --partitions out, or import into a \
                  new data directory",
                 store.path().display()
             )))
         }
-        Found { format: FIRST_FORMAT, partitions } => {
-            store.write("cannot bring the log to the present format", |transaction| {
-                upgrade::count_records(transaction)?;
-                note(transaction, partitions)
-            })?;
-            Ok(partitions)
-        }
-        Found { partitions, .. } => Ok(partitions),
+        _ => Ok(found),
     }
 }
 
@@ -69,7 +61,7 @@ fn find(read: &ReadTransaction, path: &Path) -> Result<Found, Fault> {
         value.ok_or_else(|| Fault::damaged(format_args!("it has lost its entry {name:?}")))
     };
     let format = stored("format")?;
-    if format != FORMAT && format != FIRST_FORMAT {
+    if !(FIRST_FORMAT..=FORMAT).contains(&format) {
         return Err(Fault::Log(LogError::Incompatible(format!(
             "{} has format {format}, and this version of clade reads the formats up to {FORMAT}: use the version that \
              wrote it, or import into a new data directory",
@@ -77,7 +69,7 @@ fn find(read: &ReadTransaction, path: &Path) -> Result<Found, Fault> {
         ))));
     }
     let partitions = stored("partitions")?;
-    if format == FORMAT && stored("check")? != check(partitions) {
+    if format != FIRST_FORMAT && stored("check")? != check(format, partitions) {
         return Err(Fault::damaged(format_args!(
             "its number of partitions, {partitions}, has another checksum"
         )));
@@ -91,14 +83,16 @@ fn find(read: &ReadTransaction, path: &Path) -> Result<Found, Fault> {
 fn note(transaction: &WriteTransaction, partitions: u16) -> Result<(), Fault> {
     let partitions = u64::from(partitions);
     let mut meta = transaction.open_table(META)?;
-    for (name, value) in [("format", FORMAT), ("partitions", partitions), ("check", check(partitions))] {
+    for (name, value) in
+        [("format", FORMAT), ("partitions", partitions), ("check", check(FORMAT, partitions))]
+    {
         meta.insert(name, value)?;
     }
     Ok(())
 }
 
-fn check(partitions: u64) -> u64 {
-    u64::from(checksum::of(&[&FORMAT.to_le_bytes(), &partitions.to_le_bytes()]))
+fn check(format: u64, partitions: u64) -> u64 {
+    u64::from(checksum::of(&[&format.to_le_bytes(), &partitions.to_le_bytes()]))
 }
 
 pub(super) fn cannot_open(dir: &Path, path: &Path, error: DatabaseError) -> LogError {

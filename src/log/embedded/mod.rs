@@ -4,12 +4,17 @@
 //!   append ─► (bounded queue) ─► writer thread: everything queued in one transaction, one fsync ─► offsets
 //!   read   ─► a snapshot of the last commit; never waits for a writer
 //! ```
+//!
+//! Records stand in blocks: those of one partition that one transaction appends, compressed together, with one checksum.
 
 mod backup;
 mod birth;
+pub mod block;
 mod check;
 mod compaction;
+mod content;
 mod due;
+pub mod entry;
 mod extent;
 mod fault;
 pub mod frame;
@@ -17,9 +22,12 @@ mod guard;
 mod history;
 mod lock;
 mod meta;
+mod old;
 mod open;
 mod overlay;
+mod packing;
 mod repair;
+mod rewrite;
 mod store;
 mod tables;
 mod upgrade;
@@ -43,10 +51,9 @@ use super::{
     Copies, Fetched, Log, LogError, Offset, ReadLimit, Reader, Stored, TakePiece, TopicPartition, Writer,
 };
 use crate::record::Topic;
-use fault::damaged;
 use store::Store;
-use tables::{EXTENTS, RECORDS};
-use walk::{bad_record, walk};
+use tables::{BLOCKS, EXTENTS};
+use walk::{bad_block, walk};
 use writer::{EmbeddedWriter, Request};
 
 /// The embedded log.
@@ -88,9 +95,9 @@ impl EmbeddedLog {
     /// Deletes all records. The caller must not have opened a reader or a writer yet.
     pub fn clear(&self) -> Result<(), LogError> {
         self.shared.store.write("cannot empty the log", |transaction| {
-            transaction.delete_table(RECORDS)?;
+            transaction.delete_table(BLOCKS)?;
             transaction.delete_table(EXTENTS)?;
-            transaction.open_table(RECORDS)?;
+            transaction.open_table(BLOCKS)?;
             transaction.open_table(EXTENTS)?;
             history::put(transaction, history::BEGINNING)
         })?;
@@ -159,10 +166,8 @@ impl Log for EmbeddedLog {
         let end = self.shared.end(of);
         self.shared.store.read(format_args!("cannot read {of}"), |read| {
             let mut found = end;
-            walk(&read.open_table(RECORDS)?, of, 0..end, |place @ (.., offset), frame| {
-                let appended =
-                    frame::timestamp(place, frame).map_err(|problem| bad_record(of, offset, problem))?;
-                if appended < timestamp {
+            walk(&read.open_table(BLOCKS)?, of, 0..end, |offset, entry| {
+                if entry.timestamp < timestamp {
                     return Ok(ControlFlow::Continue(()));
                 }
                 found = offset;
@@ -186,7 +191,8 @@ impl Log for EmbeddedLog {
 
 impl Copies for EmbeddedLog {
     fn copy(&self, to: TakePiece<'_>) -> Result<(), LogError> {
-        backup::copy(&self.shared.store, self.partitions, to)
+        let of = meta::Found { format: content::FORMAT, partitions: self.partitions };
+        backup::copy(&self.shared.store, &of, to)
     }
 }
 
@@ -201,11 +207,10 @@ impl Positional for Arc<Shared> {
                 at_end: true,
             };
             let mut bytes = 0;
-            walk(&read.open_table(RECORDS)?, from, offset..end, |place @ (.., offset), frame| {
-                let (timestamp, record) =
-                    frame::decode(place, frame).map_err(|problem| bad_record(from, offset, problem))?;
+            walk(&read.open_table(BLOCKS)?, from, offset..end, |offset, entry| {
+                let record = entry.record().map_err(|problem| bad_block(from, offset, problem))?;
                 bytes += record.bytes();
-                fetched.records.push(Stored { offset, timestamp, record });
+                fetched.records.push(Stored { offset, timestamp: entry.timestamp, record });
                 if fetched.records.len() < limit.records && bytes < limit.bytes {
                     return Ok(ControlFlow::Continue(()));
                 }
@@ -233,8 +238,8 @@ impl Positional for Arc<Shared> {
         if extent.live == seen.records {
             return Ok(true);
         }
-        let (found, live) = (seen.records, extent.live);
-        Err(damaged(self.store.path(), format_args!("of the {live} records of {of}, {found} are found")))
+        let fault = content::missing(of, extent.live, seen.records);
+        Err(fault.told(self.store.path(), format_args!("cannot read {of}")))
     }
 
     fn wait(&self, for_any: &[(TopicPartition, Offset)], timeout: Duration) {

@@ -5,12 +5,13 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use redb::Database;
 
+use super::content::{FORMAT, extents};
 use super::due::Due;
 use super::fault::damaged;
-use super::meta::{EMPTY, FILE, cannot_open, prepare};
+use super::meta::{EMPTY, FILE, Found, cannot_open, found};
 use super::store::Store;
-use super::writer::{QUEUE, WriterThread};
-use super::{EmbeddedLog, LogError, Shared, birth, extent, history, lock};
+use super::writer::{PackingByTopic, QUEUE, WriterThread};
+use super::{EmbeddedLog, LogError, Shared, birth, history, lock, upgrade};
 
 /// Size of redb's page cache. Reads pass through the log once; data that is read repeatedly is in memory elsewhere.
 const CACHE_BYTES: usize = 256 << 20;
@@ -53,14 +54,17 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
     if std::fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
         return Err(damaged(&path, EMPTY));
     }
-    let store = Store::open(
-        &path,
-        || Database::builder().set_cache_size(CACHE_BYTES).create(&path),
-        |error| cannot_open(dir, &path, error),
-    )?;
-    let partitions = prepare(&store, options.partitions)?;
+    let file = upgrade::FileId::of(&path)?;
+    let mut store = open_file(dir, &path)?;
+    let mut about = found(&store, options.partitions)?;
+    if about.format != FORMAT {
+        upgrade::upgrade(dir, &file, store, &about, &options.command)?;
+        store = open_file(dir, &path)?;
+        about = found(&store, options.partitions)?;
+    }
+    let Found { partitions, .. } = about;
     history::begin(&store, (options.clock)())?;
-    let extents = store.read("cannot read the log", extent::all)?;
+    let extents = store.read("cannot read the log", extents)?;
     let due = Due::of(&extents, (options.clock)());
     let ends = extents.into_iter().map(|(partition, extent)| (partition, extent.end)).collect();
     let shared = Arc::new(Shared {
@@ -71,10 +75,24 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
         _owner: lock::Owner::note(dir, &options.command),
     });
     let (queue, requests) = std::sync::mpsc::sync_channel(QUEUE);
-    let thread = WriterThread { shared: Arc::clone(&shared), requests, clock: options.clock, due };
+    let thread = WriterThread {
+        shared: Arc::clone(&shared),
+        requests,
+        clock: options.clock,
+        due,
+        packing: PackingByTopic::default(),
+    };
     let thread = std::thread::Builder::new()
         .name("log-writer".to_owned())
         .spawn(move || thread.run())
         .map_err(|error| LogError::caused("cannot start the log's thread", error))?;
     Ok(EmbeddedLog { shared, partitions, queue: Some(queue), thread: Some(thread) })
+}
+
+fn open_file(dir: &Path, path: &Path) -> Result<Store, LogError> {
+    Store::open(
+        path,
+        || Database::builder().set_cache_size(CACHE_BYTES).create(path),
+        |error| cannot_open(dir, path, error),
+    )
 }

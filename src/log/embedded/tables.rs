@@ -5,20 +5,17 @@ use redb::TableDefinition;
 use crate::log::{Offset, TopicPartition};
 use crate::record::Topic;
 
-/// The key of a record: topic, partition, offset.
+/// The key of a block: topic, partition, the offset of its first record.
 pub(super) type Key = (u8, u16, u64);
+/// An extent: the offset of the next record, the records since a compaction, all records, all blocks; and the checksum.
+pub(super) type Row = (u64, u64, u64, u64, u32);
 
-/// Maps (topic, partition, offset) to the framed record.
-pub(super) const RECORDS: TableDefinition<'_, Key, &[u8]> = TableDefinition::new("records");
-/// Maps (topic, partition) to an extent with its checksum.
-pub(super) const EXTENTS: TableDefinition<'_, (u8, u16), (u64, u64, u64, u32)> =
-    TableDefinition::new("extents");
+/// Maps the place of a block to the block.
+pub(super) const BLOCKS: TableDefinition<'_, Key, &[u8]> = TableDefinition::new("blocks");
+/// Maps (topic, partition) to an extent.
+pub(super) const EXTENTS: TableDefinition<'_, (u8, u16), Row> = TableDefinition::new("extents");
 /// Maps a name to a number: `format`, `partitions`, and `check`, the checksum of both; and what `history.rs` notes.
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-/// The table of files of format 1 that [`EXTENTS`] replaces. It maps (topic, partition) to (end, records appended since
-/// the last compaction, records left by it).
-pub(super) const PARTITIONS: TableDefinition<'_, (u8, u16), (u64, u64, u64)> =
-    TableDefinition::new("partitions");
 
 /// The number of a topic in the file. Never changed, never reused.
 pub(super) const fn number(topic: Topic) -> u8 {

@@ -1,37 +1,95 @@
-//! Walks through the records of a partition.
+//! Walks through a partition, by blocks or by records.
 
 use std::ops::{ControlFlow, Range};
 
 use redb::ReadableTable;
 
+use super::block::{Block, Opener};
+use super::entry::Entry;
 use super::fault::Fault;
+use super::frame::Place;
 use super::tables::{Key, key, number};
 use crate::log::{Offset, TopicPartition};
 
-/// Calls `visit` with the place and the frame of every record in the range, in order, as long as it continues.
-pub(super) fn walk(
-    records: &impl ReadableTable<Key, &'static [u8]>,
+/// Calls `visit` with the place and the bytes of every block that begins in the range, in order, as long as it continues.
+pub(super) fn blocks(
+    table: &impl ReadableTable<Key, &'static [u8]>,
     of: TopicPartition,
     range: Range<Offset>,
-    mut visit: impl FnMut(Key, &[u8]) -> Result<ControlFlow<()>, Fault>,
+    mut visit: impl FnMut(Place, &[u8]) -> Result<ControlFlow<()>, Fault>,
 ) -> Result<(), Fault> {
     let mut next = range.start;
-    for entry in records.range(key(of, range.start)..key(of, range.end))? {
-        let (at, frame) = entry?;
+    for row in table.range(key(of, range.start)..key(of, range.end))? {
+        let (at, bytes) = row?;
         let place @ (topic, partition, offset) = at.value();
-        // A damaged page may lead to records that lie elsewhere or were read already.
+        // A damaged page may lead to blocks that lie elsewhere or were read already.
         if (topic, partition) != (number(of.topic), of.partition) || offset < next || offset >= range.end {
-            return Err(Fault::damaged(format_args!("the records of {of} from {next} on are out of order")));
+            return Err(out_of_order(of, next));
         }
         next = offset + 1;
-        if visit(place, frame.value())?.is_break() {
+        if visit(place, bytes.value())?.is_break() {
             break;
         }
     }
     Ok(())
 }
 
-/// The fault of a record.
-pub(super) fn bad_record(of: TopicPartition, offset: Offset, problem: &str) -> Fault {
-    Fault::damaged(format_args!("the record {of}@{offset} is not what was written ({problem})"))
+/// Calls `visit` with the offset of every record in the range and the record, in order, as long as it continues.
+pub(super) fn walk(
+    table: &impl ReadableTable<Key, &'static [u8]>,
+    of: TopicPartition,
+    range: Range<Offset>,
+    mut visit: impl FnMut(Offset, Entry<'_>) -> Result<ControlFlow<()>, Fault>,
+) -> Result<(), Fault> {
+    let mut opener = Opener::default();
+    // The first record may stand in a block that begins before it.
+    let begins = match range.start {
+        0 => 0,
+        start => match table.range(key(of, 0)..=key(of, start))?.next_back() {
+            Some(row) => row?.0.value().2.min(start),
+            None => start,
+        },
+    };
+    let mut next = 0;
+    blocks(table, of, begins..range.end, |place @ (.., offset), bytes| {
+        let block = opener.open(place, bytes).map_err(|problem| bad_block(of, offset, problem))?;
+        if offset < next {
+            return Err(out_of_order(of, next));
+        }
+        next = block.last.saturating_add(1);
+        if block.last < range.start {
+            return Ok(ControlFlow::Continue(()));
+        }
+        each(&block, of, |offset, entry| match offset {
+            _ if offset < range.start => Ok(ControlFlow::Continue(())),
+            _ if offset >= range.end => Ok(ControlFlow::Break(())),
+            _ => visit(offset, entry),
+        })
+    })
+}
+
+/// Calls `visit` with every record of a block, as long as it continues.
+pub(super) fn each(
+    block: &Block<'_>,
+    of: TopicPartition,
+    mut visit: impl FnMut(Offset, Entry<'_>) -> Result<ControlFlow<()>, Fault>,
+) -> Result<ControlFlow<()>, Fault> {
+    for entry in block.entries() {
+        let (offset, entry) = entry.map_err(|problem| bad_block(of, block.first, problem))?;
+        if visit(offset, entry)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+fn out_of_order(of: TopicPartition, next: Offset) -> Fault {
+    Fault::damaged(format_args!("the records of {of} from {next} on are out of order"))
+}
+
+/// The fault of a block.
+pub(super) fn bad_block(of: TopicPartition, first: Offset, problem: &str) -> Fault {
+    Fault::damaged(format_args!(
+        "the block of records that begins with {of}@{first} is not what was written ({problem})"
+    ))
 }

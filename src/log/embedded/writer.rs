@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
-use redb::WriteTransaction;
+use redb::{ReadableTable as _, Table, WriteTransaction};
 
 use super::due::Due;
 use super::fault::Fault;
-use super::tables::{EXTENTS, RECORDS, key};
-use super::{Shared, compaction, extent, frame};
+use super::packing::{Packing, Sealed};
+use super::tables::{BLOCKS, EXTENTS, Key, key};
+use super::{Shared, block, compaction, entry, extent};
+use crate::compress::Packer;
 use crate::log::{AppendError, Batch, LogError, Offset, TopicPartition, Writer, check_sizes};
+use crate::record::{Record, Topic};
 
 /// Appends that may wait, at most. Each writer has one under way at a time, so there are never more appends than
 /// writers. Beyond this number writers wait before queueing instead of after.
@@ -36,6 +39,14 @@ pub(super) struct EmbeddedWriter {
 impl Writer for EmbeddedWriter {
     fn begin(&mut self, batch: Batch) -> Result<(), AppendError> {
         check_sizes(&batch)?;
+        // Only headers, which the check does not count, can make a record larger than a block. A gap of 4 bytes precedes it.
+        if let Some((to, record)) = batch.iter().find(|(_, record)| entry::len(record) + 4 > block::LONGEST) {
+            return Err(AppendError::TooLarge {
+                key: record.key.clone(),
+                to: *to,
+                bytes: entry::len(record),
+            });
+        }
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
         let request = Request::Append { name: self.name.clone(), epoch: self.epoch, batch, reply };
         self.queue.send(request).map_err(|_| AppendError::NotAppended("the log is closed".to_owned()))?;
@@ -60,6 +71,42 @@ pub(super) struct WriterThread {
     pub(super) requests: Receiver<Request>,
     pub(super) clock: fn() -> i64,
     pub(super) due: Due,
+    pub(super) packing: PackingByTopic,
+}
+
+/// Makes blocks of records. Those of a topic compress alike.
+#[derive(Default)]
+pub(super) struct PackingByTopic {
+    packer: Packer,
+    of: BTreeMap<Topic, Packing>,
+}
+
+impl PackingByTopic {
+    /// Writes records behind the end of a partition. Returns the number of blocks.
+    fn write(
+        &mut self,
+        blocks: &mut Table<'_, Key, &'static [u8]>,
+        to: TopicPartition,
+        (end, now): (Offset, i64),
+        records: &[Record],
+    ) -> Result<u64, Fault> {
+        if blocks.range(key(to, end)..=key(to, Offset::MAX))?.next().is_some() {
+            return Err(Fault::damaged(format_args!("records of {to} stand beyond its end, {end}")));
+        }
+        let packing = self.of.entry(to.topic).or_insert_with(|| Packing::of(to));
+        packing.turn_to(to);
+        let mut many = 0;
+        let mut put = |Sealed { place, bytes }: Sealed| {
+            blocks.insert(place, bytes.as_slice())?;
+            many += 1;
+            Ok(())
+        };
+        for (offset, record) in (end..).zip(records) {
+            packing.push((offset, now), record, &mut self.packer, &mut put)?;
+        }
+        packing.finish(&mut self.packer, &mut put)?;
+        Ok(many)
+    }
 }
 
 impl WriterThread {
@@ -133,7 +180,7 @@ impl WriterThread {
     }
 
     /// Writes a group in one transaction and sends all results. Returns the partitions that are due for compaction.
-    fn commit(&self, group: Vec<Request>) -> Vec<TopicPartition> {
+    fn commit(&mut self, group: Vec<Request>) -> Vec<TopicPartition> {
         let mut waiting: Vec<Waiting> = Vec::with_capacity(group.len());
         let fail = |waiting: Vec<Waiting>, error: &dyn Fn() -> AppendError| {
             for (reply, result) in waiting {
@@ -141,10 +188,11 @@ impl WriterThread {
             }
             Vec::new()
         };
-        let written = self
-            .shared
-            .store
-            .write("cannot append", |transaction| self.write(transaction, group, &mut waiting));
+        let (shared, packing) = (Arc::clone(&self.shared), &mut self.packing);
+        let now = (self.clock)();
+        let written = shared.store.write("cannot append", |transaction| {
+            write(&shared, packing, transaction, group, &mut waiting, now)
+        });
         let (ends, due) = match written {
             Ok(written) => written,
             Err(failed) if failed.is_unknown => {
@@ -159,54 +207,49 @@ impl WriterThread {
         }
         due
     }
+}
 
-    fn write(
-        &self,
-        transaction: &WriteTransaction,
-        group: Vec<Request>,
-        waiting: &mut Vec<Waiting>,
-    ) -> Result<(Ends, Vec<TopicPartition>), Fault> {
-        // All result channels are recorded before anything can fail, so that no writer waits for ever.
-        let mut batches = Vec::with_capacity(group.len());
-        for request in group {
-            let Request::Append { name, epoch, batch, reply } = request else { continue };
-            let is_fenced = self.shared.epochs().get(&name).is_some_and(|newest| *newest > epoch);
-            waiting.push((reply, if is_fenced { Err(AppendError::Fenced) } else { Ok(Vec::new()) }));
-            batches.push(batch);
-        }
-        let now = (self.clock)();
-        let mut ends = Ends::new();
-        let mut added: BTreeMap<TopicPartition, u64> = BTreeMap::new();
-        let mut records = transaction.open_table(RECORDS)?;
-        for (batch, (_, result)) in batches.into_iter().zip(waiting.iter_mut()) {
-            let Ok(offsets) = result else { continue };
-            for (to, record) in batch {
-                let end = ends.entry(to).or_insert_with(|| self.shared.ends().get(&to).copied().unwrap_or(0));
-                let place = key(to, *end);
-                if records.insert(place, frame::encode(place, now, &record).as_slice())?.is_some() {
-                    return Err(Fault::damaged(format_args!(
-                        "a record stands at {to}@{end} already, beyond the end"
-                    )));
-                }
-                offsets.push(*end);
-                *end += 1;
-                *added.entry(to).or_default() += 1;
-            }
-        }
-        drop(records);
-        let mut due = Vec::new();
-        let mut extents = transaction.open_table(EXTENTS)?;
-        for (partition, added) in added {
-            let mut extent = extent::get(&extents, partition)?;
-            extent.end = ends[&partition];
-            extent.since += added;
-            extent.live += added;
-            extent::put(&mut extents, partition, extent)?;
-            if compaction::is_due(extent.since, extent.kept()) {
-                due.push(partition);
-            }
-        }
-        drop(extents);
-        Ok((ends, due))
+/// Writes the batches of a group. Returns the new ends, and the partitions that are due for compaction.
+fn write(
+    shared: &Shared,
+    packing: &mut PackingByTopic,
+    transaction: &WriteTransaction,
+    group: Vec<Request>,
+    waiting: &mut Vec<Waiting>,
+    now: i64,
+) -> Result<(Ends, Vec<TopicPartition>), Fault> {
+    // All result channels are recorded before anything can fail, so that no writer waits for ever.
+    let mut batches = Vec::with_capacity(group.len());
+    for request in group {
+        let Request::Append { name, epoch, batch, reply } = request else { continue };
+        let is_fenced = shared.epochs().get(&name).is_some_and(|newest| *newest > epoch);
+        waiting.push((reply, if is_fenced { Err(AppendError::Fenced) } else { Ok(Vec::new()) }));
+        batches.push(batch);
     }
+    let mut added: BTreeMap<TopicPartition, (Offset, Vec<Record>)> = BTreeMap::new();
+    for (batch, (_, result)) in batches.into_iter().zip(waiting.iter_mut()) {
+        let Ok(offsets) = result else { continue };
+        for (to, record) in batch {
+            let (end, records) = added.entry(to).or_insert_with(|| (shared.end(to), Vec::new()));
+            offsets.push(*end + records.len() as u64);
+            records.push(record);
+        }
+    }
+    let (mut ends, mut due) = (Ends::new(), Vec::new());
+    let mut blocks = transaction.open_table(BLOCKS)?;
+    let mut extents = transaction.open_table(EXTENTS)?;
+    for (partition, (end, records)) in added {
+        let many = records.len() as u64;
+        let mut extent = extent::get(&extents, partition)?;
+        extent.blocks += packing.write(&mut blocks, partition, (end, now), &records)?;
+        extent.end = end + many;
+        extent.since += many;
+        extent.live += many;
+        extent::put(&mut extents, partition, extent)?;
+        ends.insert(partition, extent.end);
+        if compaction::is_due(extent.since, extent.kept()) {
+            due.push(partition);
+        }
+    }
+    Ok((ends, due))
 }

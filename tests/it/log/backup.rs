@@ -167,7 +167,10 @@ fn a_damaged_record_ends_a_copy_and_both_sides_learn_its_place() {
     let (sent, copied) = sent(&log);
     for failed in [copied, restore(copy.path(), &sent).map(drop)] {
         let told = failed.unwrap_err().to_string();
-        assert!(told.contains("the record images[1]@1 is not what was written"), "{told}");
+        assert!(
+            told.contains("the block of records that begins with images[1]@0 is not what was written"),
+            "{told}"
+        );
     }
     assert_eq!(names(copy.path()), [] as [&str; 0]);
 }

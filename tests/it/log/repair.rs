@@ -6,7 +6,7 @@ use std::path::Path;
 use clade::log::LogError;
 use clade::log::embedded::{EmbeddedLog, Options, Restoring, Salvaged, check, salvage};
 
-use super::damaged::{Content, damage, make, read_all};
+use super::damaged::{Content, damage, make, read_all, text};
 use super::{IMAGES, append, open, put};
 
 const FILE: &str = "log.redb";
@@ -85,14 +85,15 @@ fn of_a_damaged_log_everything_is_saved_that_is_as_it_was_written() {
 }
 
 #[test]
-fn a_page_of_zeros_costs_the_records_on_it_and_no_others() {
+fn a_page_of_zeros_costs_the_blocks_on_it_and_no_others() {
+    let random = &mut fastrand::Rng::with_seed(7);
     let dir = tempfile::tempdir().unwrap();
     let log = open(dir.path(), 1).unwrap();
     for part in 0..40 {
         append(
             &log,
             clade::log::TopicPartition { partition: 0, ..IMAGES },
-            vec![put(&format!("key {part}"), &"x".repeat(300)); 20],
+            (0..20).map(|_| put(&format!("key {part}"), &text(random, 300))).collect(),
         );
     }
     let expected = read_all(&log).unwrap();
@@ -113,7 +114,7 @@ fn a_page_of_zeros_costs_the_records_on_it_and_no_others() {
             assert_eq!(kept as u64 + lost, 800, "page {page}");
         }
     }
-    // A leaf has at most twelve of these records. Few pages are branches, which stand above more.
-    let of_leaves = losses.iter().filter(|lost| **lost <= 12).count();
+    // A block of twenty has pages of its own. Few pages are branches, which stand above more.
+    let of_leaves = losses.iter().filter(|lost| **lost <= 20).count();
     assert!(of_leaves > 50 && losses.len() - of_leaves <= 3, "{losses:?}");
 }

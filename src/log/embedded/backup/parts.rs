@@ -4,23 +4,25 @@
 //! kind: u8 │ length: u32 │ checksum of kind and body: u32 │ body
 //! ```
 //! Numbers are little-endian. A begin, the extent of each partition before its records, the history, and an end; or a failure at any
-//! place. A record is its offset and its frame as it stands in the file, with the checksum that it was written with: so
-//! nothing can change it on its way unnoticed.
+//! place. A block is its offset and its bytes as it stands in the file, with the checksum that it was written with: so
+//! nothing can change it on its way unnoticed. Format 2 has a frame of a single record in its place.
 
 use super::super::extent::Extent;
 use super::super::history::History;
 use crate::checksum;
 use crate::log::{LogError, Offset};
 
-const FORMAT: u16 = 2;
+const FORMAT: u16 = 3;
+/// The format of version 0.2.
+const FRAMES: u16 = 2;
 /// The bytes before the body.
 const HEAD: usize = 9;
-/// The length of a body, at most. A frame is hardly longer than the largest record, which has 1 MiB.
+/// The length of a body, at most. A block is hardly longer than the largest record, which has 1 MiB.
 const LONGEST: usize = 64 << 20;
 
 const BEGIN: u8 = 1;
 const PARTITION: u8 = 2;
-const RECORD: u8 = 3;
+const BLOCK: u8 = 3;
 const END: u8 = 4;
 const FAILED: u8 = 5;
 const HISTORY: u8 = 6;
@@ -33,15 +35,16 @@ pub(in super::super) enum Part<'a> {
         partitions: u16,
         records: u64,
     },
-    /// The number of a topic in the file, the partition, and its extent. Its records follow.
+    /// The number of a topic in the file, the partition, and its extent without the number of blocks. Its blocks follow.
     Partition {
         topic: u8,
         partition: u16,
         extent: Extent,
     },
-    Record {
+    /// A block, or the frame of a record.
+    Block {
         offset: Offset,
-        frame: &'a [u8],
+        bytes: &'a [u8],
     },
     /// The note on the log's history, if it has one that holds.
     History(History),
@@ -58,11 +61,11 @@ impl Part<'_> {
                 BEGIN,
                 [&FORMAT.to_le_bytes()[..], &partitions.to_le_bytes(), &records.to_le_bytes()].concat(),
             ),
-            Self::Partition { topic, partition, extent: Extent { end, since, live } } => {
+            Self::Partition { topic, partition, extent: Extent { end, since, live, .. } } => {
                 let numbers = [end.to_le_bytes(), since.to_le_bytes(), live.to_le_bytes()].concat();
                 (PARTITION, [&[*topic][..], &partition.to_le_bytes(), &numbers].concat())
             }
-            Self::Record { offset, frame } => (RECORD, [&offset.to_le_bytes()[..], frame].concat()),
+            Self::Block { offset, bytes } => (BLOCK, [&offset.to_le_bytes()[..], bytes].concat()),
             Self::History(History { since, removed }) => {
                 (HISTORY, [since.to_le_bytes(), removed.to_le_bytes()].concat())
             }
@@ -91,7 +94,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Option<(Part<'_>, usize)>, LogError
 
 fn part(kind: u8, mut body: &[u8]) -> Option<Result<Part<'_>, LogError>> {
     let part = match kind {
-        BEGIN if u16::from_le_bytes(take(&mut body)?) != FORMAT => {
+        BEGIN if !(FRAMES..=FORMAT).contains(&u16::from_le_bytes(take(&mut body)?)) => {
             return Some(Err(LogError::Incompatible(
                 "the clade that sends the copy is of another version: use the same version for both"
                     .to_owned(),
@@ -105,11 +108,11 @@ fn part(kind: u8, mut body: &[u8]) -> Option<Result<Part<'_>, LogError>> {
             let [topic] = take(&mut body)?;
             let partition = u16::from_le_bytes(take(&mut body)?);
             let mut number = || Some(u64::from_le_bytes(take(&mut body)?));
-            let extent = Extent { end: number()?, since: number()?, live: number()? };
+            let extent = Extent { end: number()?, since: number()?, live: number()?, blocks: 0 };
             Part::Partition { topic, partition, extent }
         }
-        RECORD => {
-            Part::Record { offset: u64::from_le_bytes(take(&mut body)?), frame: std::mem::take(&mut body) }
+        BLOCK => {
+            Part::Block { offset: u64::from_le_bytes(take(&mut body)?), bytes: std::mem::take(&mut body) }
         }
         HISTORY => Part::History(History {
             since: i64::from_le_bytes(take(&mut body)?),
@@ -139,12 +142,12 @@ mod tests {
     use super::*;
 
     fn all() -> Vec<Part<'static>> {
-        let extent = Extent { end: 9, since: 4, live: 2 };
+        let extent = Extent { end: 9, since: 4, live: 2, blocks: 0 };
         vec![
             Part::Begin { partitions: 3, records: 2 },
             Part::Partition { topic: 1, partition: 2, extent },
-            Part::Record { offset: 7, frame: b"frame" },
-            Part::Record { offset: 8, frame: b"" },
+            Part::Block { offset: 7, bytes: b"block" },
+            Part::Block { offset: 8, bytes: b"" },
             Part::History(History { since: 1_000, removed: 7 }),
             Part::End,
             Part::Failed("the disk is gone".to_owned()),

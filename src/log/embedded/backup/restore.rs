@@ -6,19 +6,22 @@ use std::path::{Path, PathBuf};
 use redb::Database;
 
 use super::super::birth::Unfinished;
-use super::super::check::check_file;
+use super::super::block::{Block, Opener};
+use super::super::check::{Checked, check_file};
 use super::super::extent::{self, Extent};
-use super::super::frame;
+use super::super::fault::Fault;
 use super::super::history::{self, History};
 use super::super::meta::{FILE, cannot_open, create};
+use super::super::packing::{Packing, Sealed};
 use super::super::store::Store;
-use super::super::tables::{EXTENTS, Key, RECORDS, topic};
+use super::super::tables::{BLOCKS, EXTENTS, Key, key, topic};
 use super::parts::{self, Part, strange};
+use crate::compress::Packer;
 use crate::log::{LogError, Offset, TopicPartition};
 
-/// Bytes of frames that are written in one transaction, about: they are in memory until then.
+/// Bytes of blocks that are written in one transaction, about: they are in memory until then.
 const TOGETHER_BYTES: usize = 4 << 20;
-/// Records of one transaction, at most.
+/// Blocks of one transaction, at most.
 const TOGETHER: usize = 10_000;
 /// Size of redb's page cache. Records come in order and are not read before the check.
 const CACHE_BYTES: usize = 64 << 20;
@@ -34,6 +37,10 @@ pub struct Restoring {
     left: Vec<u8>,
     written: Written,
     waiting: Waiting,
+    opener: Opener,
+    /// Makes blocks of single records.
+    packing: Option<Packing>,
+    packer: Packer,
 }
 
 /// The parts that have come so far.
@@ -49,10 +56,10 @@ struct Written {
     is_ended: bool,
 }
 
-/// Records that wait for their transaction.
+/// Blocks that wait for their transaction.
 #[derive(Default)]
 struct Waiting {
-    frames: Vec<(Key, Vec<u8>)>,
+    blocks: Vec<(Key, Vec<u8>)>,
     bytes: usize,
 }
 
@@ -76,7 +83,12 @@ impl Restoring {
         }
         std::fs::create_dir_all(dir)
             .map_err(|error| LogError::caused(format_args!("cannot make {}", dir.display()), error))?;
-        Ok(Self {
+        Ok(Self::beside(dir, path))
+    }
+
+    /// Begins a log in `dir`, which is to have this path.
+    fn beside(dir: &Path, path: PathBuf) -> Self {
+        Self {
             dir: dir.to_owned(),
             path,
             store: None,
@@ -84,7 +96,15 @@ impl Restoring {
             left: Vec::new(),
             written: Written::default(),
             waiting: Waiting::default(),
-        })
+            opener: Opener::default(),
+            packing: None,
+            packer: Packer::default(),
+        }
+    }
+
+    /// Begins a log that is to replace the one in `dir`, which the caller has locked.
+    pub(in super::super) fn replacing(dir: &Path) -> Self {
+        Self::beside(dir, dir.join(FILE))
     }
 
     /// Takes the next piece of the copy. Blocks while it writes.
@@ -109,16 +129,44 @@ impl Restoring {
 
     /// Checks what was written, and gives the log its name. `told` is called with the part that is checked, of the whole.
     pub fn finish(mut self, told: impl Fn(u64, u64) + Send + Sync + 'static) -> Result<Restored, LogError> {
+        self.close()?;
+        // Whoever makes a log in the directory removes unfinished files, this one too.
+        if self.path.exists() {
+            return Err(is_there(&self.path));
+        }
+        let Checked { bytes, .. } = self.check(told)?;
+        let records = self.written.records;
+        let Self { new, path, .. } = self;
+        if !new.put(&path)? {
+            return Err(is_there(&path));
+        }
+        Ok(Restored { file: path, bytes, records })
+    }
+
+    /// The same for a log that replaces the one that is there.
+    pub(in super::super) fn replace(
+        mut self,
+        told: impl Fn(u64, u64) + Send + Sync + 'static,
+    ) -> Result<Restored, LogError> {
+        self.close()?;
+        let Checked { bytes, .. } = self.check(told)?;
+        let records = self.written.records;
+        let Self { new, path, .. } = self;
+        new.replace(&path)?;
+        Ok(Restored { file: path, bytes, records })
+    }
+
+    fn close(&mut self) -> Result<(), LogError> {
         if !self.written.is_ended || !self.left.is_empty() {
             return Err(LogError::storage(
                 "the copy broke off before its end, and nothing of it is kept: try again",
             ));
         }
         drop(self.store.take());
-        // Whoever makes a log in the directory removes unfinished files, this one too.
-        if self.path.exists() {
-            return Err(is_there(&self.path));
-        }
+        Ok(())
+    }
+
+    fn check(&self, told: impl Fn(u64, u64) + Send + Sync + 'static) -> Result<Checked, LogError> {
         let checked = check_file(&self.dir, self.new.path(), None, told)?;
         if let Some(damage) = checked.damages.first() {
             let dir = self.dir.display();
@@ -127,12 +175,7 @@ impl Restoring {
                  another disk"
             )));
         }
-        let records = self.written.records;
-        let Self { new, path, .. } = self;
-        if !new.put(&path)? {
-            return Err(is_there(&path));
-        }
-        Ok(Restored { file: path, bytes: checked.bytes, records })
+        Ok(checked)
     }
 
     fn put(&mut self, part: Part<'_>) -> Result<(), LogError> {
@@ -155,7 +198,7 @@ impl Restoring {
                 (self.written.of_last, self.written.next) = (0, 0);
                 Ok(())
             }
-            Part::Record { offset, frame } => self.put_record(offset, frame),
+            Part::Block { offset, bytes } => self.put_block(offset, bytes),
             Part::History(noted) => {
                 self.written.history = Some(noted);
                 Ok(())
@@ -186,25 +229,55 @@ impl Restoring {
         Ok(())
     }
 
-    fn put_record(&mut self, offset: Offset, frame: &[u8]) -> Result<(), LogError> {
+    fn put_block(&mut self, offset: Offset, bytes: &[u8]) -> Result<(), LogError> {
         let Some((of, extent)) = self.written.partitions.last() else { return Err(strange()) };
-        let place = super::super::tables::key(*of, offset);
-        if offset < self.written.next || offset >= extent.end || frame::decode(place, frame).is_err() {
+        let (of, extent) = (*of, *extent);
+        let mut opener = std::mem::take(&mut self.opener);
+        let block = opener.open(key(of, offset), bytes).map_err(|_| strange())?;
+        let is_read = block.entries().all(|entry| entry.is_ok_and(|(_, entry)| entry.record().is_ok()));
+        if !is_read || offset < self.written.next || block.last >= extent.end {
             return Err(strange());
         }
-        self.written.next = offset + 1;
-        self.written.of_last += 1;
-        self.written.records += 1;
-        self.waiting.bytes += frame.len();
-        self.waiting.frames.push((place, frame.to_vec()));
-        if self.waiting.bytes >= TOGETHER_BYTES || self.waiting.frames.len() >= TOGETHER {
+        self.written.next = block.last + 1;
+        self.written.of_last += u64::from(block.count);
+        self.written.records += u64::from(block.count);
+        if block.is_frame() {
+            self.pack(of, &block)?;
+        } else {
+            self.flush()?;
+            self.waiting.add(key(of, offset), bytes.to_vec(), &mut self.written);
+        }
+        self.opener = opener;
+        if self.waiting.bytes >= TOGETHER_BYTES || self.waiting.blocks.len() >= TOGETHER {
             return self.write(false);
         }
         Ok(())
     }
 
+    /// Makes blocks of single records.
+    fn pack(&mut self, of: TopicPartition, block: &Block<'_>) -> Result<(), LogError> {
+        let Self { packing, packer, waiting, written, .. } = self;
+        let packing = packing.get_or_insert_with(|| Packing::of(of));
+        if packing.is_empty() {
+            packing.turn_to(of);
+        }
+        for (offset, entry) in block.entries().flatten() {
+            let mut put = |sealed: Sealed| waiting.put(sealed, written);
+            packing.push_encoded(offset, entry.bytes, packer, &mut put).map_err(not_packed)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a block of the records that are in none yet.
+    fn flush(&mut self) -> Result<(), LogError> {
+        let Self { packing, packer, waiting, written, .. } = self;
+        let Some(packing) = packing else { return Ok(()) };
+        packing.finish(packer, &mut |sealed: Sealed| waiting.put(sealed, written)).map_err(not_packed)
+    }
+
     /// Compares the number of records of the last partition with what its extent says.
-    fn end_partition(&self) -> Result<(), LogError> {
+    fn end_partition(&mut self) -> Result<(), LogError> {
+        self.flush()?;
         match self.written.partitions.last() {
             Some((_, extent)) if extent.live != self.written.of_last => Err(strange()),
             _ => Ok(()),
@@ -214,12 +287,12 @@ impl Restoring {
     /// Writes what waits; with the last records, also the extents.
     fn write(&mut self, is_last: bool) -> Result<(), LogError> {
         let store = self.store.as_ref().ok_or(LogError::Closed)?;
-        let Waiting { frames, .. } = std::mem::take(&mut self.waiting);
+        let Waiting { blocks, .. } = std::mem::take(&mut self.waiting);
         let Written { partitions, history, .. } = &self.written;
         store.write("cannot write the copy", |transaction| {
-            let mut records = transaction.open_table(RECORDS)?;
-            for (place, frame) in &frames {
-                records.insert(*place, frame.as_slice())?;
+            let mut table = transaction.open_table(BLOCKS)?;
+            for (place, bytes) in &blocks {
+                table.insert(*place, bytes.as_slice())?;
             }
             if is_last {
                 let mut rows = transaction.open_table(EXTENTS)?;
@@ -237,9 +310,72 @@ impl Restoring {
     }
 }
 
+impl Waiting {
+    /// Adds a block of the last partition.
+    fn add(&mut self, place: Key, bytes: Vec<u8>, written: &mut Written) {
+        self.bytes += bytes.len();
+        self.blocks.push((place, bytes));
+        if let Some((_, extent)) = written.partitions.last_mut() {
+            extent.blocks += 1;
+        }
+    }
+
+    fn put(&mut self, Sealed { place, bytes }: Sealed, written: &mut Written) -> Result<(), Fault> {
+        self.add(place, bytes, written);
+        Ok(())
+    }
+}
+
+fn not_packed(fault: Fault) -> LogError {
+    match fault {
+        Fault::Log(failed) => failed,
+        _ => strange(),
+    }
+}
+
 fn is_there(path: &Path) -> LogError {
     LogError::Configuration(format!(
         "{} is there already, and a backup never replaces a log: name a directory that has none, or move the old one away",
         path.display()
     ))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
+mod tests {
+    use super::super::super::frame::tests::encode;
+    use super::super::super::{EmbeddedLog, Options};
+    use super::*;
+    use crate::log::{Log as _, Record, Stored, for_each};
+    use crate::record::Topic;
+
+    const IMAGES: TopicPartition = TopicPartition { topic: Topic::Images, partition: 2 };
+
+    fn record(offset: Offset) -> Record {
+        Record { key: format!("key {offset}"), value: Some(vec![b'x'; 300]), headers: Vec::new() }
+    }
+
+    #[test]
+    fn a_copy_that_version_0_2_sends_becomes_a_log_of_blocks() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut restoring = Restoring::begin(dir.path()).unwrap();
+        // The begin of a stream of format 2: three partitions and 1,000 records.
+        let body = [&[2, 0, 3, 0][..], &1_000_u64.to_le_bytes()].concat();
+        let checksum = crate::checksum::of(&[&[1], &body]).to_le_bytes();
+        restoring.take(&[&[1, 12, 0, 0, 0][..], &checksum, &body].concat()).unwrap();
+        let extent = Extent { end: 1_100, since: 7, live: 1_000, blocks: 0 };
+        restoring.take(&Part::Partition { topic: 1, partition: 2, extent }.encode()).unwrap();
+        for offset in 50..1_050 {
+            let bytes = encode((1, 2, offset), 5, &record(offset));
+            restoring.take(&Part::Block { offset, bytes: &bytes }.encode()).unwrap();
+        }
+        restoring.take(&Part::End.encode()).unwrap();
+        assert_eq!(restoring.finish(|_, _| {}).unwrap().records, 1_000);
+        let log = EmbeddedLog::open(dir.path(), Options::default()).unwrap();
+        let mut found = Vec::new();
+        for_each(&log, IMAGES, |stored| found.push(stored.clone())).unwrap();
+        let stored = |offset| Stored { offset, timestamp: 5, record: record(offset) };
+        assert!(found == (50..1_050).map(stored).collect::<Vec<_>>());
+        assert_eq!(log.end(IMAGES).unwrap(), 1_100);
+    }
 }

@@ -4,16 +4,18 @@ use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{Database, ReadableTableMetadata as _};
+use redb::{Database, ReadTransaction, ReadableTableMetadata as _};
 
 use super::super::backup::Part;
-use super::super::extent::{self, Extent};
-use super::super::meta::{EMPTY, FILE, cannot_open, prepare};
+use super::super::block::Opener;
+use super::super::content::Content;
+use super::super::extent::Extent;
+use super::super::fault::{self, Fault};
+use super::super::meta::{self, EMPTY, FILE, cannot_open};
 use super::super::overlay::{Overlay, Told, Unreadable};
 use super::super::store::Store;
-use super::super::tables::{EXTENTS, META, RECORDS, number};
-use super::super::walk::walk;
-use super::super::{fault, frame, lock};
+use super::super::tables::{META, number};
+use super::super::{lock, walk};
 use super::gaps::{Readable, Walked, end, readable};
 use crate::log::{LogError, Offset, TakePiece, TopicPartition};
 use crate::record::Topic;
@@ -60,7 +62,8 @@ pub fn salvage(
 ) -> Result<Salvage, LogError> {
     let mut file = Damaged::open(dir, told)?;
     let _owner = lock::Owner::note(dir, command);
-    let partitions = prepare(file.store()?, None)?;
+    let meta::Found { format, partitions } = meta::found(file.store()?, None)?;
+    file.format = format;
     let extents = file.extents(partitions)?;
     let mut found = Vec::new();
     for (of, extent) in extents {
@@ -73,8 +76,8 @@ pub fn salvage(
         send(Part::Partition { topic: number(of.topic), partition: of.partition, extent })?;
         for range in &part.ranges {
             let Readable { offsets, records } = range.clone();
-            let walked =
-                file.walk(of, offsets, records, &mut |offset, frame| send(Part::Record { offset, frame }))?;
+            let mut pass_on = |offset, bytes: &[u8]| send(Part::Block { offset, bytes });
+            let walked = file.walk((of, extent.end), offsets, records, &mut pass_on)?;
             if walked.records != records {
                 return Err(fault::damaged(
                     &file.path,
@@ -90,7 +93,7 @@ pub fn salvage(
     })
 }
 
-/// Takes the offset and the frame of a record.
+/// Takes the offset and the bytes of a block.
 type Visit<'a> = &'a mut dyn FnMut(Offset, &[u8]) -> Result<(), LogError>;
 
 /// The readable part of a partition.
@@ -115,6 +118,7 @@ struct Damaged {
     told: Arc<dyn Fn(u64) + Send + Sync>,
     /// `None` only while it is opened again.
     store: Option<Store>,
+    format: u64,
     unreadable: Unreadable,
 }
 
@@ -129,7 +133,7 @@ impl Damaged {
         let whole = bytes * 2;
         let told = Arc::new(move |read: u64| told(read.min(whole), whole));
         let unreadable = Unreadable::default();
-        let mut file = Self { dir: dir.to_owned(), path, told, store: None, unreadable };
+        let mut file = Self { dir: dir.to_owned(), path, told, store: None, format: 0, unreadable };
         file.reopen()?;
         Ok(file)
     }
@@ -156,8 +160,8 @@ impl Damaged {
 
     /// The extents of all partitions that have one; `None` for those whose extent may be lost.
     fn extents(&mut self, partitions: u16) -> Result<Vec<(TopicPartition, Option<Extent>)>, LogError> {
-        let counted = self.read(|read| Ok(read.open_table(EXTENTS)?.len()?))?;
-        if let Some(all) = self.read(extent::all)?
+        let counted = self.read(Content::partitions)?;
+        if let Some(all) = self.read(Content::extents)?
             && counted.is_some_and(|counted| counted != all.len() as u64)
         {
             return Err(LogError::Incompatible(
@@ -169,7 +173,7 @@ impl Damaged {
         for topic in Topic::ALL {
             for partition in 0..partitions {
                 let of = TopicPartition { topic, partition };
-                let extent = self.read(|read| extent::get(&read.open_table(EXTENTS)?, of))?;
+                let extent = self.read(|content| content.extent(of))?;
                 found += u64::from(extent.is_some_and(|extent| extent != Extent::default()));
                 extents.push((of, extent));
             }
@@ -188,38 +192,45 @@ impl Damaged {
     fn find(&mut self, of: TopicPartition, written: Option<Extent>) -> Result<Found, LogError> {
         let end = match written {
             Some(extent) => extent.end,
-            None => end(UNKNOWN_END, ATTEMPTS, |range| self.walk(of, range, u64::MAX, &mut |_, _| Ok(())))?,
+            None => end(UNKNOWN_END, ATTEMPTS, |range| {
+                self.walk((of, UNKNOWN_END), range, u64::MAX, &mut |_, _| Ok(()))
+            })?,
         };
-        let ranges = readable(end, ATTEMPTS, |range| self.walk(of, range, u64::MAX, &mut |_, _| Ok(())))?;
+        let ranges =
+            readable(end, ATTEMPTS, |range| self.walk((of, end), range, u64::MAX, &mut |_, _| Ok(())))?;
         let live = ranges.iter().map(|range| range.records).sum();
         let extent = match written {
             Some(extent) => Extent { live, since: extent.since.min(live), ..extent },
             None => {
                 let end = ranges.last().map_or(0, |range| range.offsets.end) + LEFT_OUT;
-                Extent { end, since: live, live }
+                Extent { end, since: live, live, blocks: 0 }
             }
         };
         let lost = written.map(|extent| extent.live.saturating_sub(live));
         Ok(Found { of, ranges, extent, lost })
     }
 
-    /// Gives `visit` the records of the range, at most so many, up to the first place that is not as it was written.
+    /// Gives `visit` the blocks that begin in the range, of at most so many records, up to the first place that is not as it was
+    /// written. The partition has no records beyond its end.
     fn walk(
         &mut self,
-        of: TopicPartition,
+        (of, end): (TopicPartition, Offset),
         range: Range<Offset>,
         most: u64,
         visit: Visit<'_>,
     ) -> Result<Walked, LogError> {
         let (mut records, mut next, mut is_whole) = (0, range.start, true);
-        let mut failed = None;
-        let walked = self.read(|read| {
-            walk(&read.open_table(RECORDS)?, of, range.clone(), |place @ (.., offset), bytes| {
-                is_whole = frame::decode(place, bytes).is_ok();
-                if !is_whole {
-                    return Ok(ControlFlow::Break(()));
-                }
-                (records, next) = (records + 1, offset + 1);
+        let (mut opener, mut failed) = (Opener::default(), None);
+        let walked = self.read(|content| {
+            walk::blocks(&content.blocks, of, range.clone(), |place @ (.., offset), bytes| {
+                let block = opener.open(place, bytes).ok().filter(|block| {
+                    let mut entries = block.entries();
+                    let is_read = entries.all(|entry| entry.is_ok_and(|(_, entry)| entry.record().is_ok()));
+                    is_read && offset >= next && block.last < end
+                });
+                is_whole = block.is_some();
+                let Some(block) = block else { return Ok(ControlFlow::Break(())) };
+                (records, next) = (records + u64::from(block.count), block.last + 1);
                 failed = visit(offset, bytes).err();
                 // The page behind the last one may be damaged, and is not touched.
                 let goes_on = failed.is_none() && records < most;
@@ -232,11 +243,11 @@ impl Damaged {
         }
     }
 
-    /// Reads; `None` if what is to be read is damaged. After a panic within redb the file is opened again if need be.
-    fn read<T>(
-        &mut self,
-        work: impl FnOnce(&redb::ReadTransaction) -> Result<T, fault::Fault>,
-    ) -> Result<Option<T>, LogError> {
+    /// Reads the tables; `None` if what is to be read is damaged. After a panic within redb the file is opened again if need
+    /// be.
+    fn read<T>(&mut self, work: impl FnOnce(&Content) -> Result<T, Fault>) -> Result<Option<T>, LogError> {
+        let format = self.format;
+        let work = |read: &ReadTransaction| work(&Content::open(read, format)?);
         match self.store()?.read("cannot read the log", work) {
             Ok(done) => Ok(Some(done)),
             Err(LogError::Damaged { .. }) => {
