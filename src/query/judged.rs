@@ -34,7 +34,7 @@ pub struct WorkloadsRequest {
 pub struct WorkloadVerdicts {
     /// The number of workloads by their verdict.
     pub counts: VerdictCounts,
-    /// The same for each policy that judges a workload, by its name.
+    /// The same for each policy, by its name.
     pub policies: BTreeMap<String, VerdictCounts>,
     /// The number of workloads that no policy judges.
     pub unjudged: u64,
@@ -76,7 +76,7 @@ pub struct WorkloadVerdict {
 pub struct Tally {
     /// All that a policy judges.
     pub counts: VerdictCounts,
-    /// Those that each policy judges, by its name.
+    /// Those that each policy judges, by its name, also if it judges none.
     pub policies: BTreeMap<String, VerdictCounts>,
     /// The number of those that no policy judges.
     pub unjudged: u64,
@@ -152,7 +152,8 @@ impl Query {
     ) -> Result<Tally, String> {
         let asked = Asked::new(self, request.policies.as_deref(), now, behind)?;
         let mut running = Running::new(self);
-        let mut tally = Tally::default();
+        let none = asked.policies().map(|name| (name.to_owned(), VerdictCounts::default()));
+        let mut tally = Tally { policies: none.collect(), ..Tally::default() };
         for (key, record) in self.snapshot.workloads().after(None) {
             if request.namespace.as_ref().is_some_and(|namespace| *namespace != record.namespace) {
                 continue;

@@ -183,6 +183,11 @@ impl<'q> Asked<'q> {
         Ok(Self { catalog, policies, now, behind })
     }
 
+    /// The names of the policies.
+    pub(super) fn policies(&self) -> impl Iterator<Item = &str> {
+        self.policies.iter().map(|policy| policy.name.as_str())
+    }
+
     /// Returns `true` if a policy that judges this pod counts claims, which take long to compare.
     pub(super) fn counts_claims(&self, pod: &Subject) -> bool {
         self.policies

@@ -10,14 +10,14 @@ use clade::log::{Log, LogError, Offset, Reader, SharedLog, Stored, TopicPartitio
 use clade::oci::Digest;
 use clade::processor::{Follower, Options, Processor};
 use clade::publisher::Publisher;
-use clade::record::{Cleanup, Life, ProgressRecord, TagRecord, Timestamp, Topic, encode};
+use clade::record::{Cleanup, Life, ProgressRecord, TagRecord, Timestamp, Topic, decode, encode};
 use clade::shard::{Change, Shard};
 use clade::snapshot::{Position, Snapshots};
 use clade::view::View;
 
 use crate::history::{publish, random_fact};
 use crate::oracle::Oracle;
-use crate::support::{World, digest, fold, image, transitions};
+use crate::support::{World, digest, image, transitions};
 
 /// Everything that a shard answers, in an order of its own; also on these digests.
 fn answers(shard: &Shard, digests: &[Digest]) -> Vec<String> {
@@ -54,8 +54,14 @@ fn a_shard_from_its_snapshot_answers_and_goes_on_as_the_shard_itself() {
             publish(&mut world.publisher, &random_fact(&mut random, &mut second)).unwrap();
         }
         world.images(&[("no layers", &[])]).process();
-        let tags = fold::<TagRecord>(&*world.log).into_values();
-        let targets: Vec<Digest> = tags.flat_map(|tag| tag.history).filter_map(|item| item.digest).collect();
+        let mut targets: Vec<Digest> = Vec::new();
+        for partition in 0..world.log.partitions() {
+            for_each(&*world.log, TopicPartition { topic: Topic::Tags, partition }, |stored| {
+                let tag = decode::<TagRecord>(&stored.record).unwrap();
+                targets.extend(tag.into_iter().flat_map(|tag| tag.history).filter_map(|item| item.digest));
+            })
+            .unwrap();
+        }
         for committed in world.view.snapshot().one_by_one() {
             let mut shard = committed.shard.clone();
             let mut again = through_a_file(&shard);

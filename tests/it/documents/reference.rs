@@ -76,6 +76,13 @@ fn literals(folder: &str, is_meant: impl Fn(&str) -> bool) -> BTreeSet<String> {
 #[test]
 fn the_reference_of_metrics_is_what_a_process_serves() {
     let dir = tempfile::tempdir().unwrap();
+    // A policy of a class that does not exist: its metrics exist all the same.
+    let policy = dir.path().join("policy.json");
+    let object = r#"{"apiVersion": "clade.dev/v1alpha1", "kind": "ClassPolicy", "metadata": {"name": "one"},
+        "spec": {"require": {"classes": ["none"]}}}"#;
+    std::fs::write(&policy, object).unwrap();
+    let applied = clade(&["apply", "--data-dir", dir.path().to_str().unwrap(), "-f"]).arg(&policy).status();
+    assert!(applied.unwrap().success());
     // Nobody listens there; the metrics of a registry exist all the same.
     let running = Running::start(dir.path(), &["--registry", "http://127.0.0.1:9"]);
     let text = eventually("the metrics of partitions are there", || {
@@ -86,6 +93,7 @@ fn the_reference_of_metrics_is_what_a_process_serves() {
             "clade_coverage_images",
             "clade_registry_waiting",
             "clade_workloads",
+            "clade_policy_workloads",
         ];
         late.iter().all(|name| text.contains(name)).then_some(text)
     });

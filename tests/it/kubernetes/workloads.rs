@@ -183,9 +183,7 @@ fn a_base_that_moves_makes_what_runs_violating_and_the_status_of_the_policy_says
         let told = server.kubectl(&arguments);
         serde_json::from_str::<Json>(&told).unwrap_or(Json::Null)
     };
-    let counts = |allowed: u64, violating: u64| {
-        json!({"judged": 2, "allowed": allowed, "exempt": 0, "unknown": 1, "violating": violating})
-    };
+    let counts = |allowed: u64, violating: u64| json!({"judged": 2, "allowed": allowed, "exempt": 0, "unknown": 1, "violating": violating});
     becomes(&counts(1, 0), counted);
     server.apply(&[stream("base", "latest", &["base1", "base2"])]);
     becomes(&counts(0, 1), counted);
