@@ -17,21 +17,27 @@ pub(super) type Write = (String, Option<DecisionRecord>);
 /// The decisions that stand on the topic.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
-    standing: BTreeMap<String, DecisionRecord>,
+    /// By key; `None` for a record that cannot be read.
+    standing: BTreeMap<String, Option<DecisionRecord>>,
 }
 
 impl Desk {
     /// Takes over what stands on the topic.
     pub(super) fn put(&mut self, (key, record): Write) {
         match record {
-            Some(record) => drop(self.standing.insert(key, record)),
+            Some(record) => drop(self.standing.insert(key, Some(record))),
             None => drop(self.standing.remove(&key)),
         }
     }
 
+    /// Notes a record that cannot be read: the next round replaces or deletes it.
+    pub(super) fn put_unreadable(&mut self, key: String) {
+        self.standing.insert(key, None);
+    }
+
     /// Begins a round: every workload is judged once.
     pub(super) fn round(&self) -> Round<'_> {
-        Round { desk: self, found: BTreeMap::new() }
+        Round { desk: self, found: BTreeMap::new(), is_stale: false }
     }
 }
 
@@ -39,6 +45,7 @@ impl Desk {
 pub(super) struct Round<'d> {
     desk: &'d Desk,
     found: BTreeMap<String, DecisionRecord>,
+    is_stale: bool,
 }
 
 impl Round<'_> {
@@ -50,8 +57,9 @@ impl Round<'_> {
         verdict: &PodVerdict,
         now: Timestamp,
     ) {
-        let standing = self.desk.standing.get(key);
+        let standing = self.desk.standing.get(key).and_then(Option::as_ref);
         if verdict.stale {
+            self.is_stale = true;
             self.found.extend(standing.map(|record| (key.to_owned(), record.clone())));
             return;
         }
@@ -64,12 +72,19 @@ impl Round<'_> {
         self.found.insert(key.to_owned(), same.cloned().unwrap_or_else(|| decided(now)));
     }
 
+    /// Returns `true` if a verdict was on old knowledge.
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_stale
+    }
+
     /// What differs from the topic, by the keys.
     pub(super) fn differences(self) -> Vec<Write> {
-        let Self { desk, found } = self;
+        let Self { desk, found, .. } = self;
         let gone = desk.standing.keys().filter(|key| !found.contains_key(*key));
         let mut writes: Vec<Write> = gone.map(|key| (key.clone(), None)).collect();
-        let changed = found.into_iter().filter(|(key, record)| desk.standing.get(key) != Some(record));
+        let changed = found
+            .into_iter()
+            .filter(|(key, record)| desk.standing.get(key).and_then(Option::as_ref) != Some(record));
         writes.extend(changed.map(|(key, record)| (key, Some(record))));
         writes.sort_by(|(a, _), (b, _)| a.cmp(b));
         writes

@@ -29,7 +29,7 @@ pub enum DecideError {
     #[error("cannot read the decisions: {0}")]
     Log(#[from] LogError),
     /// Another process writes decisions now.
-    #[error("another process decides about workloads now; run one of them, or give each the same --lease")]
+    #[error("another process decides about workloads now: run one of them, or give each the same --lease")]
     Fenced,
     /// A decision could not be written.
     #[error("cannot write a decision: {0}")]
@@ -45,15 +45,14 @@ impl From<AppendError> for DecideError {
     }
 }
 
-/// The outcome of a round.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Decided {
-    /// The numbers of workloads by their verdicts.
-    pub tally: Tally,
+/// What a round has found, and has not written yet.
+#[derive(Debug)]
+pub struct Judged {
+    /// The numbers of workloads by their verdicts; `None` if a verdict was on old knowledge.
+    pub tally: Option<Tally>,
     /// The time at which a judgement ends by itself, if one does: the next round is due then.
     pub until: Option<Timestamp>,
-    /// The number of decisions that were written.
-    pub written: usize,
+    writes: Vec<Write>,
 }
 
 /// The right to decide. Every call blocks.
@@ -72,15 +71,16 @@ impl Decisions {
             Ok(record) => desk.put((stored.record.key.clone(), record)),
             Err(error) => {
                 let key: String = stored.record.key.chars().take(256).collect();
-                tracing::warn!(key, "a decision cannot be read: {error}");
+                tracing::warn!(key, "a decision cannot be read, and is written anew: {error}");
+                desk.put_unreadable(stored.record.key.clone());
             }
         })?;
         Ok(Self { writer, desk })
     }
 
-    /// Judges everything that runs, by answers that are so far behind, and writes what has changed. After an error the right has
-    /// to be opened anew.
-    pub fn decide(&mut self, query: &Query, now: Timestamp, behind: Behind) -> Result<Decided, DecideError> {
+    /// Judges everything that runs, by answers that are so far behind. It writes nothing: the index is free again before anything
+    /// waits for the log.
+    pub fn judge(&self, query: &Query, now: Timestamp, behind: Behind) -> Result<Judged, DecideError> {
         let mut round = self.desk.round();
         let mut until: Option<Timestamp> = None;
         let judged =
@@ -90,14 +90,20 @@ impl Decisions {
                 round.take(key, workload, &verdict, now);
             });
         let tally = judged.map_err(DecideError::Append)?;
-        let writes = round.differences();
+        let tally = (!round.is_stale()).then_some(tally);
+        Ok(Judged { tally, until, writes: round.differences() })
+    }
+
+    /// Writes what a round has found, and returns the number of decisions. After an error the right has to be opened anew.
+    pub fn write(&mut self, judged: Judged, now: Timestamp) -> Result<usize, DecideError> {
+        let writes = judged.writes;
         let written = writes.len();
         for part in writes.chunks(BATCH) {
             let batch: Batch = part.iter().map(|write| encoded(write, now)).collect::<Result<_, _>>()?;
             self.writer.append(batch)?;
         }
         writes.into_iter().for_each(|write| self.desk.put(write));
-        Ok(Decided { tally, until, written })
+        Ok(written)
     }
 
     /// Does the periodic work of a client. The owner calls it between rounds.

@@ -8,7 +8,7 @@ use super::answers::Answers;
 use super::service::Service;
 use super::{Node, NodeError};
 use crate::api;
-use crate::decisions::{DecideError, Decided, Decisions};
+use crate::decisions::{DecideError, Decisions};
 use crate::engine::Engine;
 use crate::kubernetes::{self, Cluster, JudgedWorkloads};
 use crate::log::SharedLog;
@@ -25,12 +25,15 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// The share of the time that rounds may take: one in so many.
 const SHARE: u32 = 10;
 
+/// The time after which a process that another one has replaced tries again. Its other services, such as the webhook, go on.
+const REPLACED: Duration = Duration::from_secs(60);
+
 /// Judges what runs, and writes the decisions. With a cluster it writes the numbers into the status of the policies as well.
 pub(super) fn decisions(node: &Node, engine: Arc<Engine>, cluster: Option<Cluster>) -> Service {
     let (log, metrics) = (SharedLog::clone(&node.log), node.telemetry.metrics.policies.clone());
     Service::new("decisions", async move {
         let mut deciding = Deciding { log, engine, open: None, judged_at: String::new(), due: None };
-        let mut telling = Telling { metrics, cluster, told: None, named: BTreeSet::new() };
+        let mut telling = Telling::new(metrics, cluster);
         let mut backoff = Backoff::new(kubernetes::RETRY);
         let mut wait = PAUSE;
         loop {
@@ -45,9 +48,16 @@ pub(super) fn decisions(node: &Node, engine: Arc<Engine>, cluster: Option<Cluste
             deciding = back;
             wait = PAUSE.max(took * SHARE);
             match decided {
-                Ok(Some(decided)) => telling.tell(decided, &mut backoff).await,
-                Ok(None) => telling.again(&mut backoff).await,
-                Err(error @ DecideError::Fenced) => return Err(NodeError::Ended(error.to_string())),
+                Ok(decided) => {
+                    backoff.succeeded();
+                    if let Some((tally, written)) = decided {
+                        telling.count(tally, written);
+                    }
+                }
+                Err(error @ DecideError::Fenced) => {
+                    tracing::warn!("{error}; this process tries again in {} s", REPLACED.as_secs());
+                    wait = REPLACED;
+                }
                 Err(error) => {
                     let failure = backoff.failed();
                     if failure.is_logged() {
@@ -56,6 +66,7 @@ pub(super) fn decisions(node: &Node, engine: Arc<Engine>, cluster: Option<Cluste
                     wait = failure.wait;
                 }
             }
+            telling.tell().await;
         }
     })
 }
@@ -71,62 +82,92 @@ struct Deciding {
 }
 
 impl Deciding {
-    /// Judges everything if something has changed, or a judgement has ended by itself.
-    fn round(&mut self, now: Timestamp) -> Result<Option<Decided>, DecideError> {
-        let query = Query::new(self.engine.view().snapshot());
-        let is_restored = self.engine.status().iter().all(|partition| partition.restored);
-        let state = query.state_of_running();
-        let is_due = self.due.is_none_or(|due| due <= now);
-        if !is_restored || !query.knows_workloads() || state == self.judged_at && !is_due {
-            if let Some(open) = &mut self.open {
-                open.idle();
-            }
+    /// Judges everything if something has changed, or a judgement has ended by itself. Returns the numbers, unless they are of
+    /// old knowledge, and how many decisions were written.
+    fn round(&mut self, now: Timestamp) -> Result<Option<(Option<Tally>, usize)>, DecideError> {
+        if !self.engine.status().iter().all(|partition| partition.restored) {
             return Ok(None);
         }
-        // After an error nobody knows what stands on the log: the topic is read again.
+        // After an error nobody knows what stands on the log: the topic is read again, before the index is held.
         let mut open = match self.open.take() {
             Some(open) => open,
-            None => Decisions::open(&*self.log)?,
+            None => {
+                self.judged_at.clear();
+                Decisions::open(&*self.log)?
+            }
         };
+        let query = Query::new(self.engine.view().snapshot());
+        let state = query.state_of_running();
+        let is_due = self.due.is_none_or(|due| due <= now);
+        // While a class has come to some partitions only, the images of the others would violate a policy of it.
+        if !query.knows_workloads() || !query.has_one_catalog() || state == self.judged_at && !is_due {
+            open.idle();
+            self.open = Some(open);
+            return Ok(None);
+        }
         let behind = api::behind(&Answers(Arc::clone(&self.engine)));
-        let decided = open.decide(&query, now, behind)?;
+        let judged = open.judge(&query, now, behind)?;
+        drop(query);
+        let (tally, until) = (judged.tally.clone(), judged.until);
+        let written = open.write(judged, now)?;
         self.open = Some(open);
         self.judged_at = state;
         let again = now + AGAIN;
-        self.due = Some(decided.until.filter(|until| *until > now).map_or(again, |until| until.min(again)));
-        Ok(Some(decided))
+        self.due = Some(until.filter(|until| *until > now).map_or(again, |until| until.min(again)));
+        Ok(Some((tally, written)))
     }
 }
 
 /// Tells the numbers.
 struct Telling {
     metrics: PolicyMetrics,
-    cluster: Option<Cluster>,
-    /// The numbers that have to be written into the status of policies.
-    told: Option<BTreeMap<String, JudgedWorkloads>>,
+    /// The policies that the metrics have.
     named: BTreeSet<String>,
+    cluster: Option<Cluster>,
+    numbers: Option<BTreeMap<String, JudgedWorkloads>>,
+    /// The numbers that stand in the status of the policies, since the given time.
+    told: Option<(BTreeMap<String, JudgedWorkloads>, Instant)>,
+    backoff: Backoff,
+    next: Instant,
 }
 
 impl Telling {
-    async fn tell(&mut self, decided: Decided, backoff: &mut Backoff) {
-        let Decided { tally: Tally { policies, .. }, written, .. } = decided;
-        self.metrics.decisions.inc_by(written as u64);
-        let now = policies.iter().map(|(name, counts)| (name.as_str(), by_verdict(*counts)));
-        self.named = self.metrics.set(&self.named, now);
-        self.told = Some(policies.into_iter().map(|(name, counts)| (name, judged(counts))).collect());
-        self.again(backoff).await;
+    fn new(metrics: PolicyMetrics, cluster: Option<Cluster>) -> Self {
+        Self {
+            metrics,
+            named: BTreeSet::new(),
+            cluster,
+            numbers: None,
+            told: None,
+            backoff: Backoff::new(kubernetes::RETRY),
+            next: Instant::now(),
+        }
     }
 
-    /// Writes the numbers, unless they are written.
-    async fn again(&mut self, backoff: &mut Backoff) {
-        let (Some(cluster), Some(numbers)) = (&self.cluster, &self.told) else { return };
+    fn count(&mut self, tally: Option<Tally>, written: usize) {
+        self.metrics.decisions.inc_by(written as u64);
+        let Some(Tally { policies, .. }) = tally else { return };
+        let now = policies.iter().map(|(name, counts)| (name.as_str(), by_verdict(*counts)));
+        self.named = self.metrics.set(&self.named, now);
+        self.numbers = Some(policies.into_iter().map(|(name, counts)| (name, judged(counts))).collect());
+    }
+
+    /// Writes the numbers into the status of the policies, if they have changed; now and then also if they have not: a policy
+    /// may have come.
+    async fn tell(&mut self) {
+        let (Some(cluster), Some(numbers)) = (&self.cluster, &self.numbers) else { return };
+        let is_told = self.told.as_ref().is_some_and(|(told, at)| told == numbers && at.elapsed() < AGAIN);
+        if is_told || Instant::now() < self.next {
+            return;
+        }
         match kubernetes::write_judged(cluster, numbers).await {
             Ok(()) => {
-                backoff.succeeded();
-                self.told = None;
+                self.backoff.succeeded();
+                self.told = Some((numbers.clone(), Instant::now()));
             }
             Err(error) => {
-                let failure = backoff.failed();
+                let failure = self.backoff.failed();
+                self.next = Instant::now() + failure.wait;
                 if failure.is_logged() {
                     tracing::warn!(times = failure.times, "cannot write the status of policies: {error}");
                 }

@@ -59,8 +59,8 @@ impl<'a> Old<'a> {
             return Ok(());
         };
         Err(PublishError::Refused(format!(
-            "something was written to the old topics while they were copied ({of}): stop `clade watch`, `clade rebuilder` \
-             and every `clade process` there, and run `clade topics migrate` again"
+            "something was written to the old topics while they were copied ({of}): stop `clade watch`, `clade rebuilder`, \
+             `clade admit` and every `clade process` there, and run `clade topics migrate` again"
         )))
     }
 }
@@ -88,6 +88,8 @@ fn ends(log: &dyn Log) -> Result<BTreeMap<TopicPartition, Offset>, LogError> {
 /// Marks every partition as unfinished. A processor at work there is fenced, and the next one refuses to start. The
 /// record is written under the processor's writer name, so that the processor cannot write its own record behind it.
 pub(super) fn begin(new: &dyn Log) -> Result<(), PublishError> {
+    // Whoever decides about workloads there reads the topic again before it writes more.
+    new.writer("decisions")?;
     for partition in 0..new.partitions() {
         let mut writer = new.writer(&processor(partition))?;
         writer.append(vec![progress(ProgressRecord::unfinished(partition))?])?;

@@ -65,6 +65,13 @@ impl Query {
         format!("{} {:?} {workloads}", self.resource_version(), lineages.collect::<Vec<_>>())
     }
 
+    /// Returns `true` if all partitions have come equally far in the catalog: else some know a class that others do not.
+    pub fn has_one_catalog(&self) -> bool {
+        let mut offsets = self.snapshot.partitions().map(|committed| committed.progress.catalog);
+        let first = offsets.next();
+        offsets.all(|offset| Some(offset) == first)
+    }
+
     /// Returns `true` if the workloads were read as a whole. Those of a past never are.
     pub fn knows_workloads(&self) -> bool {
         self.snapshot.workloads().is_whole

@@ -20,8 +20,13 @@ pub(super) struct Pulled {
 
 impl Query {
     /// The images behind a digest that a registry serves, on nodes that may run them: an image, or those of an image index that
-    /// a tag points at, or has left.
-    pub(super) fn pulled_by_digest(&self, digest: Digest, may_run: impl Fn(&Platform) -> bool) -> Pulled {
+    /// a tag points at, or has left. `is_node_known` says that `may_run` knows the platform of the node.
+    pub(super) fn pulled_by_digest(
+        &self,
+        digest: Digest,
+        may_run: impl Fn(&Platform) -> bool,
+        is_node_known: bool,
+    ) -> Pulled {
         if self.holding(&digest).is_some() {
             return Pulled { known: vec![digest], unseen: Vec::new() };
         }
@@ -30,17 +35,26 @@ impl Query {
             .flat_map(|tag| tag.images.iter().map(|image| (image.digest, image.platform.clone())))
             .collect();
         if images.is_empty() {
-            return self.pulled_by_left_index(digest, may_run);
+            return self.pulled_by_left_index(digest, may_run, is_node_known);
         }
         self.pulled(images, may_run)
     }
 
-    /// The images of an image index that a tag has left. Their platforms are those of the images that clade knows; if none of
-    /// them may run, nobody can say which one does.
-    fn pulled_by_left_index(&self, digest: Digest, may_run: impl Fn(&Platform) -> bool) -> Pulled {
+    /// The images of an image index that a tag has left. Their platforms are those of the images that clade knows: one that it
+    /// does not know may be the one that runs, unless the platform of the node is known and has an image.
+    fn pulled_by_left_index(
+        &self,
+        digest: Digest,
+        may_run: impl Fn(&Platform) -> bool,
+        is_node_known: bool,
+    ) -> Pulled {
         let left: BTreeSet<Digest> = self.images_of_left_index(&digest).collect();
-        let known = self.pulled(left.into_iter().map(|image| (image, None)), may_run).known;
-        let unseen = if known.is_empty() { vec![digest] } else { Vec::new() };
+        let Pulled { known, unseen } = self.pulled(left.into_iter().map(|image| (image, None)), may_run);
+        let unseen = match (known.is_empty(), is_node_known) {
+            (true, _) => vec![digest],
+            (false, true) => Vec::new(),
+            (false, false) => unseen,
+        };
         Pulled { known, unseen }
     }
 

@@ -41,9 +41,10 @@ impl<'q> Running<'q> {
         }
         // Nodes do not tell a variant, so all of them count.
         let may_run = |image: &Platform| of.platform.as_ref().is_none_or(|platform| image.matches(platform));
+        let is_node_known = of.platform.is_some();
         let pulled = Rc::new(match &key.0 {
-            Sought::Digest(digest) => self.query.pulled_by_digest(*digest, may_run),
-            Sought::Running(digest) => match self.query.pulled_by_digest(*digest, may_run) {
+            Sought::Digest(digest) => self.query.pulled_by_digest(*digest, may_run, is_node_known),
+            Sought::Running(digest) => match self.query.pulled_by_digest(*digest, may_run, is_node_known) {
                 found if found.known.is_empty() && found.unseen == [*digest] => {
                     self.query.pulled_by_image_id(*digest)
                 }

@@ -102,8 +102,9 @@ impl Query {
             }
         };
         let may_run = |platform: &Platform| node.may_run(platform);
+        let is_node_known = node.os.is_some() && node.architecture.is_some();
         let (pulled, digest) = match (reference.digest, self.pulled_tag(&reference)) {
-            (Some(digest), _) => (self.pulled_by_digest(digest, may_run), digest),
+            (Some(digest), _) => (self.pulled_by_digest(digest, may_run, is_node_known), digest),
             (None, Some(tag)) => (self.pulled_by_tag(tag, may_run), tag.digest),
             (None, None) => {
                 let tag = reference.tag.as_deref().unwrap_or("latest");

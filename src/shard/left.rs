@@ -49,26 +49,26 @@ impl LeftIndexes {
             {
                 continue;
             }
-            let images = match self.by_digest.get(&digest) {
-                Some((images, _)) => Arc::clone(images),
-                None => item.images.iter().map(|image| image.digest).collect(),
-            };
+            let images = item.images.iter().map(|image| image.digest).collect();
             left.push(LeftIndex { digest, images });
             if left.len() == MOST_OF_TAG {
                 break;
             }
         }
         if !left.is_empty() {
-            self.insert(record.name.as_str().into(), left.into());
+            self.insert(record.name.as_str().into(), left);
         }
     }
 
     /// Adds what a tag has left, of which nothing is noted yet.
-    pub(super) fn insert(&mut self, tag: Arc<str>, left: Arc<[LeftIndex]>) {
-        for of in &*left {
-            self.by_digest.entry(of.digest).or_insert_with(|| (Arc::clone(&of.images), 0)).1 += 1;
-        }
-        self.by_tag.insert(tag, left);
+    pub(super) fn insert(&mut self, tag: Arc<str>, left: impl IntoIterator<Item = LeftIndex>) {
+        let shared = left.into_iter().map(|LeftIndex { digest, images }| {
+            let (images, tags) = self.by_digest.entry(digest).or_insert((images, 0));
+            *tags += 1;
+            LeftIndex { digest, images: Arc::clone(images) }
+        });
+        let shared = shared.collect();
+        self.by_tag.insert(tag, shared);
     }
 
     pub(super) fn remove(&mut self, tag: &str) {

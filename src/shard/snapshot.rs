@@ -198,7 +198,7 @@ impl Shard {
             shard.tags.insert(tag);
         }
         for (tag, left) in snapshot.left {
-            shard.left.insert(tag, left);
+            shard.left.insert(tag, left.iter().cloned());
         }
         for record in snapshot.catalog {
             shard.apply_catalog(&record.key(), Some(&record))?;

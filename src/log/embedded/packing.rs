@@ -221,7 +221,8 @@ mod tests {
         let records: Vec<_> = (0..5_000).map(|offset| (offset, record(random, 300))).collect();
         let (mut sizes, _) = packed(&records);
         // The first shows how well the records can be compressed, and the last is what is left.
-        (sizes.pop(), sizes.remove(0));
+        sizes.pop();
+        sizes.remove(0);
         assert!(sizes.iter().all(|size| *size * 100 > FITS * 85), "{sizes:?}");
     }
 

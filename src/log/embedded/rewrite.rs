@@ -18,7 +18,8 @@ use super::walk::{bad_block, each};
 use crate::compress::Packer;
 use crate::log::{LogError, Offset, TopicPartition};
 
-/// Bytes of records that one transaction reads or writes, about: appends that wait behind it wait for some milliseconds.
+/// Bytes of records that one transaction reads or writes, about: it bounds the memory of a transaction. Appends wait until the
+/// whole partition is done.
 const AT_ONCE: usize = 4 << 20;
 /// Blocks that one transaction looks at, at most: most of them stay as they are.
 const LOOKED_AT: usize = 4_096;
@@ -278,8 +279,8 @@ mod tests {
         assert_eq!(check(dir.path(), "test", |_, _| {}).unwrap().many(), 0);
         let log = EmbeddedLog::open(dir.path(), Options::default()).unwrap();
         log.compact().unwrap();
-        let mut last = std::collections::BTreeMap::new();
-        all.iter().for_each(|(offset, record)| drop(last.insert(record.key.clone(), *offset)));
+        let last: std::collections::BTreeMap<_, _> =
+            all.iter().map(|(offset, record)| (record.key.clone(), *offset)).collect();
         left.retain(|(offset, record)| last[&record.key] == *offset);
         assert!(contents(&log) == left);
         assert_eq!((extent(&log).live, extent(&log).since), (left.len() as u64, 0));

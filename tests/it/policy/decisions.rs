@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use clade::decisions::{DecideError, Decided, Decisions};
+use clade::decisions::{DecideError, Decisions};
 use clade::declare::PolicySpec;
+use clade::log::TopicPartition;
 use clade::observe::Observation;
 use clade::policy::{Behind, Decision, Verdict};
+use clade::query::Tally;
 use clade::record::{
-    ContainerRole, DecisionRecord, RunningImage, RunningKind, Timestamp, WorkloadContainer, WorkloadImage,
-    WorkloadRecord,
+    ContainerRole, DecisionRecord, Record, RunningImage, RunningKind, Timestamp, Topic, WorkloadContainer,
+    WorkloadImage, WorkloadRecord,
 };
 use clade::view::Workloads;
 use serde_json::{Value as Json, json};
@@ -57,6 +59,14 @@ fn declare(world: &mut World, spec: Json) {
     world.publisher.apply_policy(&policy).unwrap();
 }
 
+/// The outcome of a round.
+#[derive(Debug)]
+struct Decided {
+    tally: Option<Tally>,
+    until: Option<Timestamp>,
+    written: usize,
+}
+
 fn decide(
     world: &mut World,
     decisions: &mut Decisions,
@@ -70,7 +80,9 @@ fn decide(
         table.put(&key, Some(record));
     }
     world.view.set_workloads(table);
-    decisions.decide(&world.query(), now, behind)
+    let judged = decisions.judge(&world.query(), now, behind)?;
+    let (tally, until) = (judged.tally.clone(), judged.until);
+    Ok(Decided { tally, until, written: decisions.write(judged, now)? })
 }
 
 /// The number of records that a round writes.
@@ -97,7 +109,7 @@ fn a_decision_stands_on_the_topic_until_it_changes() {
     let mut world = world();
     let mut decisions = Decisions::open(&*world.log).unwrap();
     let decided = decide(&mut world, &mut decisions, at(1_000), NOW).unwrap();
-    let counts = decided.tally.policies["current"];
+    let counts = decided.tally.unwrap().policies["current"];
     assert_eq!((decided.written, counts.all(), counts.violating, counts.unknown), (2, 3, 1, 1));
     let on_topic = standing(&world);
     let keys: Vec<&str> = on_topic.keys().map(String::as_str).collect();
@@ -160,7 +172,8 @@ fn old_knowledge_changes_no_decision() {
     let before = standing(&world);
     run(&mut world, "old", "app3");
     let behind = Behind::By(Duration::from_secs(61));
-    assert_eq!(decide(&mut world, &mut decisions, at(2_000), behind).unwrap().written, 0);
+    let decided = decide(&mut world, &mut decisions, at(2_000), behind).unwrap();
+    assert_eq!((decided.written, decided.tally), (0, None), "nor a number");
     assert_eq!(standing(&world), before);
     assert_eq!(written(&mut world, &mut decisions, 2_001), 1);
 }
@@ -177,4 +190,18 @@ fn a_second_process_takes_over_what_stands_and_the_first_writes_no_more() {
     assert!(matches!(refused, Err(DecideError::Fenced)), "{refused:?}");
     assert_eq!(written(&mut world, &mut second, 3_000), 1);
     assert_eq!(standing(&world)["shop/Deployment/new"].decided, at(3_000));
+}
+
+#[test]
+fn a_decision_that_cannot_be_read_is_replaced_or_deleted() {
+    let mut world = world();
+    for name in ["new", "old"] {
+        let key = format!("shop/Deployment/{name}");
+        let nonsense = Record { key, value: Some(b"{}".to_vec()), headers: Vec::new() };
+        let place = TopicPartition { topic: Topic::Decisions, partition: 0 };
+        world.log.writer("a later version").unwrap().append(vec![(place, nonsense)]).unwrap();
+    }
+    let mut decisions = Decisions::open(&*world.log).unwrap();
+    assert_eq!(written(&mut world, &mut decisions, 1_000), 3, "new is deleted, old replaced, strange is new");
+    assert_eq!(standing(&world).len(), 2);
 }

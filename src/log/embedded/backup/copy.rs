@@ -42,6 +42,13 @@ fn all(read: &ReadTransaction, of: &Found, to: TakePiece<'_>) -> Result<(), Faul
         blocks(&content.blocks, of, 0..extent.end, |place @ (.., offset), bytes| {
             let block = opener.open(place, bytes).map_err(|problem| bad_block(of, offset, problem))?;
             found += u64::from(block.count);
+            // Records of the first format have no checksum: what cannot be read is damage of this file, and not of the copy.
+            if !block.has_checksum {
+                let mut entries = block.entries();
+                entries
+                    .try_for_each(|entry| entry.map(drop))
+                    .map_err(|problem| bad_block(of, offset, problem))?;
+            }
             send(Part::Block { offset, bytes })?;
             Ok(ControlFlow::Continue(()))
         })?;
