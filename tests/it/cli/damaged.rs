@@ -172,7 +172,8 @@ fn what_can_be_read_of_a_damaged_log_is_saved_and_the_sources_give_the_rest_agai
     assert!(std::fs::read(shell.path(FILE)).unwrap() == damaged, "the damaged log is changed");
     assert!(shell.ok(&["log", "check", "--data-dir", &saved]).contains("whole:"));
     let left = shell.ok(&["get", "images", "-o", "name", "--data-dir", &saved]);
-    assert!(!left.is_empty() && left.lines().count() < whole.lines().count() - 1, "{left}");
+    // A block has several images.
+    assert!(left.lines().count() < whole.lines().count() - 1, "{left}");
     shell.ok(&["import", &shell.path("registry"), "--data-dir", &saved]);
     assert_eq!(answers(&saved), whole, "as before");
     // A directory that has a log is refused, and a directory without one has nothing to repair.

@@ -100,6 +100,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "api",
             "audit",
             "crypto",
+            "decisions",
             "declare",
             "engine",
             "kubernetes",
