@@ -177,8 +177,7 @@ WHO yes list classpolicies.clade.dev
 WHO yes patch classpolicies.clade.dev --subresource status
 WHO no patch classpolicies.clade.dev
 WHO no list imageclasses.clade.dev
-WHO no patch validatingwebhookconfigurations.admissionregistration.k8s.io
-WHO no create leases.coordination.k8s.io'
+WHO no patch validatingwebhookconfigurations.admissionregistration.k8s.io'
 sees_openshift='
 WHO yes list images.image.openshift.io
 WHO yes watch images.image.openshift.io
