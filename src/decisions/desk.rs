@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::policy::PodVerdict;
-use crate::record::decision::{DecisionRecord, Finding, Verdict};
+use crate::record::decision::{DecisionRecord, Finding, Judgement, Verdict};
 use crate::record::{Timestamp, WorkloadRecord};
 
 /// Judgements that a record has, at most: a record has to stay far below the largest size.
@@ -105,12 +105,7 @@ fn decision(workload: &WorkloadRecord, verdict: &PodVerdict, decided: Timestamp)
                 role: container.container.role,
                 image: cut(&container.container.image),
                 digest: container.digest,
-                policy: judgement.policy.clone(),
-                verdict: judgement.verdict,
-                decision: judgement.decision,
-                reason: judgement.reason.clone(),
-                message: cut(&judgement.message),
-                until: judgement.until,
+                judgement: Judgement { message: cut(&judgement.message), ..judgement.clone() },
             });
         }
     }

@@ -31,6 +31,9 @@ pub enum DecideError {
     /// Another process writes decisions now.
     #[error("another process decides about workloads now: run one of them, or give each the same --lease")]
     Fenced,
+    /// The index answers no question.
+    #[error("cannot judge what runs: {0}")]
+    Judge(String),
     /// A decision could not be written.
     #[error("cannot write a decision: {0}")]
     Append(String),
@@ -89,7 +92,7 @@ impl Decisions {
                 until = judgements.filter_map(|judgement| judgement.until).chain(until).min();
                 round.take(key, workload, &verdict, now);
             });
-        let tally = judged.map_err(DecideError::Append)?;
+        let tally = judged.map_err(DecideError::Judge)?;
         let tally = (!round.is_stale()).then_some(tally);
         Ok(Judged { tally, until, writes: round.differences() })
     }

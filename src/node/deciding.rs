@@ -1,6 +1,6 @@
 //! The service that decides about workloads: judges what runs as it changes, and tells the numbers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,6 @@ use crate::kubernetes::{self, Cluster, JudgedWorkloads};
 use crate::log::SharedLog;
 use crate::query::{Query, Tally, VerdictCounts};
 use crate::record::Timestamp;
-use crate::record::decision::Verdict;
 use crate::retry::Backoff;
 use crate::telemetry::PolicyMetrics;
 
@@ -22,8 +21,9 @@ use crate::telemetry::PolicyMetrics;
 const PAUSE: Duration = Duration::from_millis(500);
 /// The longest time between two rounds, also if nothing is known to have changed.
 const AGAIN: Duration = Duration::from_secs(30);
-/// The share of the time that rounds may take: one in so many.
+/// The share of the time that rounds may take: one in so many, as long as that makes no longer pause than the longest.
 const SHARE: u32 = 10;
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// The time after which a process that another one has replaced tries again. Its other services, such as the webhook, go on.
 const REPLACED: Duration = Duration::from_secs(60);
@@ -46,7 +46,7 @@ pub(super) fn decisions(node: &Node, engine: Arc<Engine>, cluster: Option<Cluste
             });
             let (back, decided, took) = round.await.map_err(|error| NodeError::Ended(error.to_string()))?;
             deciding = back;
-            wait = PAUSE.max(took * SHARE);
+            wait = took.saturating_mul(SHARE).clamp(PAUSE, LONGEST);
             match decided {
                 Ok(decided) => {
                     backoff.succeeded();
@@ -121,9 +121,8 @@ impl Deciding {
 /// Tells the numbers.
 struct Telling {
     metrics: PolicyMetrics,
-    /// The policies that the metrics have.
-    named: BTreeSet<String>,
     cluster: Option<Cluster>,
+    /// The last numbers.
     numbers: Option<BTreeMap<String, JudgedWorkloads>>,
     /// The numbers that stand in the status of the policies, since the given time.
     told: Option<(BTreeMap<String, JudgedWorkloads>, Instant)>,
@@ -135,7 +134,6 @@ impl Telling {
     fn new(metrics: PolicyMetrics, cluster: Option<Cluster>) -> Self {
         Self {
             metrics,
-            named: BTreeSet::new(),
             cluster,
             numbers: None,
             told: None,
@@ -147,8 +145,9 @@ impl Telling {
     fn count(&mut self, tally: Option<Tally>, written: usize) {
         self.metrics.decisions.inc_by(written as u64);
         let Some(Tally { policies, .. }) = tally else { return };
-        let now = policies.iter().map(|(name, counts)| (name.as_str(), by_verdict(*counts)));
-        self.named = self.metrics.set(&self.named, now);
+        let before = self.numbers.iter().flat_map(BTreeMap::keys);
+        before.filter(|name| !policies.contains_key(*name)).for_each(|gone| self.metrics.forget(gone));
+        policies.iter().for_each(|(name, counts)| self.metrics.set(name, counts.each()));
         self.numbers = Some(policies.into_iter().map(|(name, counts)| (name, judged(counts))).collect());
     }
 
@@ -174,16 +173,6 @@ impl Telling {
             }
         }
     }
-}
-
-fn by_verdict(counts: VerdictCounts) -> [(Verdict, u64); 4] {
-    let VerdictCounts { allowed, exempt, unknown, violating } = counts;
-    [
-        (Verdict::Allowed, allowed),
-        (Verdict::Exempt, exempt),
-        (Verdict::Unknown, unknown),
-        (Verdict::Violating, violating),
-    ]
 }
 
 fn judged(counts: VerdictCounts) -> JudgedWorkloads {

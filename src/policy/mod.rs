@@ -23,7 +23,7 @@ pub use judge::{judge, matches};
 pub use status::{Status, status};
 
 use crate::oci::{Digest, Platform, Timestamp};
-pub use crate::record::decision::{Decision, Verdict};
+pub use crate::record::decision::{Decision, Judgement, Verdict};
 use crate::record::policy::Action;
 use crate::record::{ContainerRole, State};
 
@@ -184,30 +184,6 @@ pub struct ContainerVerdict {
     pub pin: bool,
     /// The judgement of each policy, by its name.
     pub judgements: Vec<Judgement>,
-}
-
-/// The judgement of one policy on one container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Judgement {
-    /// The policy.
-    pub policy: String,
-    /// The verdict.
-    pub verdict: Verdict,
-    /// The consequence.
-    pub decision: Decision,
-    /// The reason as a CamelCase word for programs: `Member`, `WithinGrace`, `Claimed`, `Exempt`, `UnknownImage`,
-    /// `Stale`, `NotAMember`, `Outdated`, `OnlyClaimed`.
-    pub reason: String,
-    /// The reason as a sentence for people.
-    pub message: String,
-    /// The class whose membership satisfies the policy, or would if it were current.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub class: Option<String>,
-    /// The time at which the judgement ends by itself: the end of a grace or of an exemption.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
-    pub until: Option<Timestamp>,
 }
 
 /// A policy that is not ready.

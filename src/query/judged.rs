@@ -103,9 +103,20 @@ impl Tally {
 }
 
 impl VerdictCounts {
-    /// All of them.
+    /// The number of each verdict.
+    pub fn each(self) -> [(Verdict, u64); 4] {
+        let Self { allowed, exempt, unknown, violating } = self;
+        [
+            (Verdict::Allowed, allowed),
+            (Verdict::Exempt, exempt),
+            (Verdict::Unknown, unknown),
+            (Verdict::Violating, violating),
+        ]
+    }
+
+    /// The number of all.
     pub fn all(self) -> u64 {
-        self.allowed + self.exempt + self.unknown + self.violating
+        self.each().into_iter().map(|(_, count)| count).sum()
     }
 
     fn add(&mut self, verdict: Verdict) {
@@ -156,6 +167,10 @@ impl Query {
         let mut tally = Tally { policies: none.collect(), ..Tally::default() };
         for (key, record) in self.snapshot.workloads().after(None) {
             if request.namespace.as_ref().is_some_and(|namespace| *namespace != record.namespace) {
+                continue;
+            }
+            if tally.policies.is_empty() {
+                tally.unjudged += 1;
                 continue;
             }
             let subject = subject(record);

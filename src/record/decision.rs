@@ -59,6 +59,30 @@ impl From<Action> for Decision {
     }
 }
 
+/// The judgement of one policy on one container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Judgement {
+    /// The policy.
+    pub policy: String,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The consequence.
+    pub decision: Decision,
+    /// The reason as a CamelCase word for programs: `Member`, `WithinGrace`, `Claimed`, `Exempt`, `UnknownImage`,
+    /// `Stale`, `NotAMember`, `Outdated`, `OnlyClaimed`.
+    pub reason: String,
+    /// The reason as a sentence for people.
+    pub message: String,
+    /// The class whose membership satisfies the policy, or would if it were current.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// The time at which the judgement ends by itself: the end of a grace or of an exemption.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub until: Option<Timestamp>,
+}
+
 /// The decision on one workload. A tombstone says that every policy allows it now, that none judges it, or that it is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -97,20 +121,9 @@ pub struct Finding {
     /// The digest of the image that runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<crate::oci::Digest>,
-    /// The policy.
-    pub policy: String,
-    /// The verdict.
-    pub verdict: Verdict,
-    /// The consequence.
-    pub decision: Decision,
-    /// The reason as a CamelCase word for programs.
-    pub reason: String,
-    /// The reason as a sentence for people.
-    pub message: String,
-    /// The time at which the judgement ends by itself: the end of an exemption.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>")]
-    pub until: Option<Timestamp>,
+    /// The judgement.
+    #[serde(flatten)]
+    pub judgement: Judgement,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

@@ -1,7 +1,5 @@
 //! The metrics of what policies say of workloads.
 
-use std::collections::BTreeSet;
-
 use prometheus::{IntCounter, IntGaugeVec, Registry};
 
 use super::register::{counter, gauges_by};
@@ -32,26 +30,19 @@ impl PolicyMetrics {
         }
     }
 
-    /// Sets the numbers of workloads of each policy. Policies that were there before and are not any more disappear.
-    pub fn set<'a>(
-        &self,
-        before: &BTreeSet<String>,
-        now: impl IntoIterator<Item = (&'a str, [(Verdict, u64); 4])>,
-    ) -> BTreeSet<String> {
-        let mut names = BTreeSet::new();
-        for (policy, counts) in now {
-            for (verdict, count) in counts {
-                let gauge = self.workloads.with_label_values(&[policy, verdict.as_str()]);
-                gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
-            }
-            names.insert(policy.to_owned());
+    /// Sets the numbers of workloads of a policy.
+    pub fn set(&self, policy: &str, counts: [(Verdict, u64); 4]) {
+        for (verdict, count) in counts {
+            let gauge = self.workloads.with_label_values(&[policy, verdict.as_str()]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
-        for gone in before.difference(&names) {
-            for verdict in Verdict::ALL {
-                // It fails for a label that was never set, which changes nothing.
-                let _ = self.workloads.remove_label_values(&[gone, verdict.as_str()]);
-            }
+    }
+
+    /// Removes a policy that is gone.
+    pub fn forget(&self, policy: &str) {
+        for verdict in Verdict::ALL {
+            // It fails for a policy that was never set, which changes nothing.
+            let _ = self.workloads.remove_label_values(&[policy, verdict.as_str()]);
         }
-        names
     }
 }

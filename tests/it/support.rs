@@ -15,10 +15,11 @@ use clade::query::answer::{ClassItem, ClassStanding, ImageItem};
 use clade::query::{Filter, Page, Query};
 use clade::record::catalog::Selector;
 use clade::record::{
-    ClassificationRecord, ImageRecord, Layer, ObjectReference, ReferenceKind, State, TagImage, TagItem,
-    Timestamp, Topic, TransitionRecord, Value, decode,
+    ClassificationRecord, ContainerRole, ImageRecord, Layer, ObjectReference, ReferenceKind, State, TagImage,
+    TagItem, Timestamp, Topic, TransitionRecord, Value, WorkloadContainer, WorkloadImage, WorkloadRecord,
+    decode,
 };
-use clade::view::View;
+use clade::view::{View, Workloads};
 
 /// The digest that stands for a short name. A test reads as the domain's examples do.
 pub(crate) fn digest(name: &str) -> Digest {
@@ -72,6 +73,24 @@ pub(crate) fn tag(name: &str, second: i64, images: &[&str]) -> Observation {
         items: vec![item],
         complete: false,
     })
+}
+
+/// A Deployment that runs these images in one container.
+pub(crate) fn workload(namespace: &str, name: &str, images: Vec<WorkloadImage>) -> WorkloadRecord {
+    let container = WorkloadContainer { role: ContainerRole::Container, name: "main".to_owned(), images };
+    WorkloadRecord {
+        namespace: namespace.to_owned(),
+        kind: "Deployment".to_owned(),
+        group: "apps".to_owned(),
+        name: name.to_owned(),
+        sequence: 0,
+        source: Some("kubernetes".to_owned()),
+        pods: 1,
+        labels: BTreeMap::new(),
+        namespace_labels: BTreeMap::new(),
+        containers: vec![container],
+        omitted: 0,
+    }
 }
 
 /// A class that follows a tag.
@@ -211,6 +230,18 @@ impl World {
         self.publisher.flush().unwrap();
         while self.processors[usize::from(partition)].step(Duration::ZERO).unwrap().records > 0 {}
         self
+    }
+
+    /// A question after what was published has been read, workloads too.
+    pub(crate) fn query_of_workloads(&mut self) -> Query {
+        self.process();
+        let mut table = Workloads::default();
+        table.is_whole = true;
+        for (key, record) in fold::<WorkloadRecord>(&*self.log) {
+            table.put(&key, Some(record));
+        }
+        self.view.set_workloads(table);
+        self.query()
     }
 
     pub(crate) fn query(&mut self) -> Query {

@@ -1,20 +1,19 @@
 //! Workloads: published, and found by class, by state and by name.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::process::Command;
 
 use clade::observe::{Listing, Observation};
 use clade::oci::Platform;
 use clade::query::answer::WorkloadItem;
-use clade::query::{Filter, Page, Query};
+use clade::query::{Filter, Page};
 use clade::record::{
-    ContainerRole, ImageRecord, RunningImage, RunningKind, State, TagImage, TagItem, Timestamp,
-    WorkloadContainer, WorkloadImage, WorkloadRecord,
+    ImageRecord, RunningImage, RunningKind, State, TagImage, TagItem, Timestamp, WorkloadImage,
+    WorkloadRecord,
 };
-use clade::view::Workloads;
 use serde_json::{Value as Json, json};
 
-use crate::support::{World, digest, fold, image};
+use crate::support::{World, digest, fold, image, workload};
 
 fn asked(asked: &str) -> WorkloadImage {
     WorkloadImage {
@@ -28,23 +27,6 @@ fn asked(asked: &str) -> WorkloadImage {
 
 fn running(asked_for: &str, of: &str, kind: RunningKind) -> WorkloadImage {
     WorkloadImage { running: Some(RunningImage { digest: digest(of), kind }), ..asked(asked_for) }
-}
-
-fn workload(namespace: &str, name: &str, images: Vec<WorkloadImage>) -> WorkloadRecord {
-    let container = WorkloadContainer { role: ContainerRole::Container, name: "main".to_owned(), images };
-    WorkloadRecord {
-        namespace: namespace.to_owned(),
-        kind: "Deployment".to_owned(),
-        group: "apps".to_owned(),
-        name: name.to_owned(),
-        sequence: 0,
-        source: Some("kubernetes".to_owned()),
-        pods: 1,
-        labels: BTreeMap::new(),
-        namespace_labels: BTreeMap::new(),
-        containers: vec![container],
-        omitted: 0,
-    }
 }
 
 /// A base with two versions, an application on each, and a multi-platform one.
@@ -89,20 +71,8 @@ fn see_tag(world: &mut World, items: &[TagItem]) {
     }));
 }
 
-/// A question after what was published has been read.
-fn query(world: &mut World) -> Query {
-    world.process();
-    let mut table = Workloads::default();
-    table.is_whole = true;
-    for (key, record) in fold::<WorkloadRecord>(&*world.log) {
-        table.put(&key, Some(record));
-    }
-    world.view.set_workloads(table);
-    world.query()
-}
-
 fn items(world: &mut World, filter: &Filter, unknown: Option<bool>) -> Vec<WorkloadItem> {
-    query(world).list_workloads(filter, unknown, &Page::default()).unwrap().items
+    world.query_of_workloads().list_workloads(filter, unknown, &Page::default()).unwrap().items
 }
 
 fn put(world: &mut World, workloads: Vec<WorkloadRecord>) {
@@ -170,7 +140,7 @@ fn what_runs_by_an_image_index_is_found_after_the_tag_has_left_that_index() {
             let told = format!("{image:?}");
             assert_eq!(state(&mut world, image), expected, "{told}");
         }
-        let images = query(&mut world).images(&digest("index").to_string()).unwrap();
+        let images = world.query_of_workloads().images(&digest("index").to_string()).unwrap();
         assert_eq!(images.len(), 2, "the index is a REF as well");
     }
 }
@@ -199,13 +169,14 @@ fn a_workload_is_outdated_while_any_of_its_images_is_and_what_has_not_started_do
     let starting = items(&mut world, &Filter::default(), None).pop().unwrap();
     let counts: Vec<bool> = starting.containers[0].images.iter().map(|image| image.counts).collect();
     assert_eq!((starting.name.as_str(), counts), ("starting", vec![true, false]));
-    let count = query(&mut world).running_counts().unwrap()["vendor"];
+    let count = world.query_of_workloads().running_counts().unwrap()["vendor"];
     assert_eq!((count.all, count.outdated), (4, 2));
-    let class = query(&mut world).list_classes(Some("vendor")).unwrap().remove(0);
+    let class = world.query_of_workloads().list_classes(Some("vendor")).unwrap().remove(0);
     assert_eq!((class.status.running, class.status.running_outdated), (Some(4), Some(2)));
-    assert_eq!(query(&mut world).usage("vendor").unwrap().running_outdated, Some(2));
+    assert_eq!(world.query_of_workloads().usage("vendor").unwrap().running_outdated, Some(2));
     assert!(
-        query(&mut world)
+        world
+            .query_of_workloads()
             .list_workloads(
                 &Filter { class: Some("none".to_owned()), ..Filter::default() },
                 None,
@@ -233,7 +204,7 @@ fn an_image_that_runs_and_was_never_seen_is_told_with_the_name_to_pull_it_by() {
     let by_digest = format!("quay.io/x/y@{}", digest("strange"));
     assert_eq!(pulls, [Some(by_digest), Some("quay.io/x/z:1".to_owned())]);
     assert_eq!(items(&mut world, &Filter::default(), Some(false)).len(), 1);
-    let counts = query(&mut world).workload_counts();
+    let counts = world.query_of_workloads().workload_counts();
     assert_eq!((counts.outdated, counts.unknown, counts.current, counts.unclassified), (1, 2, 0, 0));
 }
 
@@ -245,7 +216,7 @@ fn pages_of_workloads_have_each_of_them_once() {
     }
     let (mut seen, mut page) = (Vec::new(), Page { limit: Some(3), ..Page::default() });
     loop {
-        let cut = query(&mut world).list_workloads(&Filter::default(), None, &page).unwrap();
+        let cut = world.query_of_workloads().list_workloads(&Filter::default(), None, &page).unwrap();
         seen.extend(cut.items.into_iter().map(|item| item.name));
         let Some(after) = cut.more.next else { break };
         page.after = Some(after);

@@ -14,8 +14,7 @@
 //! The formats 1 and 2 are single records, as frame.rs has them. They read as a block of one record.
 
 use super::entry::{self, Entry, number};
-use super::frame::{self, Place};
-use crate::checksum;
+use super::frame::{self, Place, checksum};
 use crate::compress::{Packer, Unpacker};
 use crate::log::Offset;
 
@@ -69,10 +68,6 @@ pub fn put_checksum(place: Place, bytes: &mut [u8]) {
     if let Some((head, content)) = bytes.split_at_mut_checked(HEAD) {
         head[1..].copy_from_slice(&checksum(place, content).to_le_bytes());
     }
-}
-
-fn checksum((topic, partition, offset): Place, content: &[u8]) -> u32 {
-    checksum::of(&[&[topic], &partition.to_le_bytes(), &offset.to_le_bytes(), content])
 }
 
 /// Opens blocks, one after another, with the same memory.

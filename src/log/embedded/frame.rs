@@ -29,7 +29,8 @@ pub(super) fn open(place: Place, mut bytes: &[u8]) -> Result<(bool, &[u8]), &'st
     }
 }
 
-fn checksum((topic, partition, offset): Place, content: &[u8]) -> u32 {
+/// The checksum of what stands at a place.
+pub(super) fn checksum((topic, partition, offset): Place, content: &[u8]) -> u32 {
     checksum::of(&[&[topic], &partition.to_le_bytes(), &offset.to_le_bytes(), content])
 }
 

@@ -268,6 +268,21 @@ mod tests {
     }
 
     #[test]
+    fn a_damaged_record_of_the_first_format_is_damage_of_the_file_and_no_lack_of_space() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        write_first(&path, &[1, 4]);
+        let database = Database::open(&path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        transaction.open_table(old::RECORDS).unwrap().insert((1, 2, 4), &FRAME[..20]).unwrap();
+        transaction.commit().unwrap();
+        drop(database);
+        let failed = open(dir.path()).map(drop).unwrap_err();
+        assert!(matches!(&failed, LogError::Damaged { .. }), "{failed}");
+        assert!(failed.to_string().contains("images[2]@4"), "{failed}");
+    }
+
+    #[test]
     fn a_file_with_a_record_beyond_the_end_is_damaged() {
         let dir = tempfile::tempdir().unwrap();
         write_first(&dir.path().join(FILE), &[1, 5]);

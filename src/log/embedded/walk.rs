@@ -97,3 +97,29 @@ pub(super) fn bad_block(of: TopicPartition, first: Offset, problem: &str) -> Fau
         "the block of records that begins with {of}@{first} is not what was written ({problem})"
     ))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
+mod tests {
+    use super::*;
+    use crate::log::embedded::tables::BLOCKS;
+    use crate::log::embedded::{EmbeddedLog, Options};
+    use crate::log::{Log as _, Record};
+    use crate::record::Topic;
+
+    #[test]
+    fn whoever_asks_for_what_comes_after_the_end_opens_no_block() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = EmbeddedLog::open(dir.path(), Options::default()).unwrap();
+        let of = TopicPartition { topic: Topic::Images, partition: 0 };
+        let record = Record { key: "a".to_owned(), value: None, headers: Vec::new() };
+        log.writer("test").unwrap().append(vec![(of, record)]).unwrap();
+        let spoilt = log.shared.store.write("test", |transaction| {
+            transaction.open_table(BLOCKS)?.insert(key(of, 0), &b"nonsense"[..])?;
+            Ok(())
+        });
+        assert!(spoilt.is_ok());
+        assert!(log.get(of, 0).is_err());
+        assert_eq!(log.get(of, 1).unwrap(), None);
+    }
+}

@@ -8,16 +8,12 @@ use clade::declare::PolicySpec;
 use clade::log::TopicPartition;
 use clade::observe::Observation;
 use clade::policy::{Behind, Decision, Verdict};
-use clade::query::Tally;
-use clade::record::{
-    ContainerRole, DecisionRecord, Record, RunningImage, RunningKind, Timestamp, Topic, WorkloadContainer,
-    WorkloadImage, WorkloadRecord,
-};
-use clade::view::Workloads;
+use clade::query::{Query, Tally};
+use clade::record::{DecisionRecord, Record, RunningImage, RunningKind, Timestamp, Topic, WorkloadImage};
 use serde_json::{Value as Json, json};
 
 use crate::domain::worked_example;
-use crate::support::{World, digest, fold};
+use crate::support::{World, digest, fold, workload};
 
 const NOW: Behind = Behind::By(Duration::ZERO);
 
@@ -35,23 +31,7 @@ fn run(world: &mut World, name: &str, image: &str) {
         pods: 1,
         since: None,
     };
-    world.see(Observation::Workload(Box::new(WorkloadRecord {
-        namespace: "shop".to_owned(),
-        kind: "Deployment".to_owned(),
-        group: "apps".to_owned(),
-        name: name.to_owned(),
-        sequence: 0,
-        source: Some("kubernetes".to_owned()),
-        pods: 1,
-        labels: BTreeMap::new(),
-        namespace_labels: BTreeMap::new(),
-        containers: vec![WorkloadContainer {
-            role: ContainerRole::Container,
-            name: "main".to_owned(),
-            images: vec![image],
-        }],
-        omitted: 0,
-    })));
+    world.see(Observation::Workload(Box::new(workload("shop", name, vec![image]))));
 }
 
 fn declare(world: &mut World, spec: Json) {
@@ -73,14 +53,7 @@ fn decide(
     now: Timestamp,
     behind: Behind,
 ) -> Result<Decided, DecideError> {
-    world.process();
-    let mut table = Workloads::default();
-    table.is_whole = true;
-    for (key, record) in fold::<WorkloadRecord>(&*world.log) {
-        table.put(&key, Some(record));
-    }
-    world.view.set_workloads(table);
-    let judged = decisions.judge(&world.query(), now, behind)?;
+    let judged = decisions.judge(&world.query_of_workloads(), now, behind)?;
     let (tally, until) = (judged.tally.clone(), judged.until);
     Ok(Decided { tally, until, written: decisions.write(judged, now)? })
 }
@@ -117,7 +90,8 @@ fn a_decision_stands_on_the_topic_until_it_changes() {
     let old = &on_topic["shop/Deployment/old"];
     assert_eq!((old.verdict, old.decision, old.decided), (Verdict::Violating, Decision::Warn, at(1_000)));
     let finding = &old.findings[0];
-    assert_eq!((finding.policy.as_str(), finding.reason.as_str()), ("current", "Outdated"));
+    let judgement = &finding.judgement;
+    assert_eq!((judgement.policy.as_str(), judgement.reason.as_str()), ("current", "Outdated"));
     assert_eq!(finding.digest, Some(digest("app1")));
     assert_eq!(written(&mut world, &mut decisions, 2_000), 0, "nothing has changed but the time");
     assert_eq!(standing(&world), on_topic);
@@ -204,4 +178,14 @@ fn a_decision_that_cannot_be_read_is_replaced_or_deleted() {
     let mut decisions = Decisions::open(&*world.log).unwrap();
     assert_eq!(written(&mut world, &mut decisions, 1_000), 3, "new is deleted, old replaced, strange is new");
     assert_eq!(standing(&world).len(), 2);
+}
+
+#[test]
+fn nobody_is_judged_while_a_class_has_come_to_some_partitions_only() {
+    let mut world = world();
+    world.process();
+    assert!(Query::new(world.view.snapshot()).has_one_catalog());
+    world.class("late", "base:latest").process_only(0);
+    assert!(!Query::new(world.view.snapshot()).has_one_catalog());
+    assert!(world.query().has_one_catalog());
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clade::policy::{Behind, Container, Decision, NodePlatform, PodVerdict, Subject, Verdict};
 use clade::query::{NamedPolicy, Unseen, VerdictRequest};
-use clade::record::{ContainerRole, Timestamp};
+use clade::record::{ContainerRole, TagImage, Timestamp};
 use serde_json::{Value as Json, json};
 
 use crate::domain::worked_example;
@@ -250,4 +250,26 @@ fn an_image_that_clade_has_not_seen_is_unknown_though_it_has_seen_another_one_of
     assert_eq!(found(&mut world, &by_digest("app1"), any()).0, Verdict::Allowed);
     world.tag("shop/web:1", &["other", "never"]);
     assert_eq!(found(&mut world, "shop/web:1", any()).0, Verdict::Violating);
+}
+
+#[test]
+fn an_index_that_its_tag_has_left_is_unknown_while_a_node_could_run_an_image_of_it_that_clade_has_not_seen() {
+    let mut world = worked_example();
+    world.tag("shop/web:1", &["app1", "never"]);
+    let images = ["app1", "never"].map(|of| TagImage { digest: digest(of), platform: None });
+    let index = digest(&format!("{images:?}"));
+    world.tag("shop/web:1", &["app3"]);
+    let any = || policy(json!({"classes": ["base"]}), json!({}));
+    let by_index = format!("registry/x@{index}");
+    assert_eq!(found(&mut world, &by_index, any()).0, Verdict::Unknown);
+    let mut request = asked(&by_index, any());
+    let platform =
+        |os: &str| NodePlatform { os: Some(os.to_owned()), architecture: Some("amd64".to_owned()) };
+    request.pod.platform = Some(platform("linux"));
+    let of = |world: &mut World, request: &VerdictRequest| {
+        judged(world, request, after(1_000), Behind::By(Duration::ZERO)).verdict
+    };
+    assert_eq!(of(&mut world, &request), Verdict::Allowed, "app1 is the image of this platform");
+    request.pod.platform = Some(platform("windows"));
+    assert_eq!(of(&mut world, &request), Verdict::Unknown);
 }
