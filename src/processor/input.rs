@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::log::{Fetched, Log, LogError, Offset, ReadLimit, Reader, Stored, TopicPartition};
 use crate::oci::Digest;
 use crate::record::{
-    CatalogKey, CatalogRecord, DeadLetterRecord, DecodeError, ImageRecord, ProgressRecord, Record, TagRecord,
-    Topic, TraceContext, decode,
+    CatalogKey, CatalogRecord, DeadLetterRecord, DecodeError, ImageRecord, ProgressRecord, Record,
+    TagHistoryRecord, TagRecord, Topic, TraceContext, decode, has_type,
 };
 use crate::shard::{Change, Shard};
 
@@ -221,6 +221,19 @@ fn change(topic: Topic, record: &Record) -> Result<Change, InputError> {
                 None => Ok(Change::ImageGone(digest)),
                 Some(image) if image.digest == digest => Ok(Change::Image(Arc::new(image))),
                 Some(image) => Err(mismatch(image.digest.to_string())),
+            }
+        }
+        Topic::Tags if has_type::<TagHistoryRecord>(record) => {
+            let parsed = TagHistoryRecord::parse_key(key).ok_or_else(|| InputError::Key {
+                key: key.clone(),
+                expected: "that of a part of a tag's history",
+            })?;
+            match decode::<TagHistoryRecord>(record)? {
+                Some(part) if (part.name.as_str(), part.number) != parsed => {
+                    Err(mismatch(TagHistoryRecord::key(&part.name, part.number)))
+                }
+                Some(part) => Ok(Change::TagHistory(Arc::new(part))),
+                None => Ok(Change::TagGone(key.clone())),
             }
         }
         Topic::Tags => match decode::<TagRecord>(record)? {

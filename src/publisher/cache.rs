@@ -2,6 +2,8 @@
 //! version it has had whenever its tag moves, and a source reports every tag when it starts. On a Kafka cluster,
 //! reading a single record takes a millisecond or more.
 
+use std::sync::Arc;
+
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache as Lru;
 
@@ -13,22 +15,25 @@ use crate::oci::Digest;
 use crate::record::catalog::ImageChain;
 use crate::record::{ImageRecord, TagImage, TagItem, TagRecord};
 
-/// Bytes of chains to keep, and the same for tags, approximately.
+/// Bytes of chains to keep, and the same for tags and for parts, approximately.
 const KEPT_BYTES: u64 = 64 << 20;
 /// Bytes that an entry of the cache takes besides its own.
 const ENTRY: usize = 128;
 
-/// Chains of images and tags with their histories. No entry can be stale: each belongs to a place on the log, and is
+/// Chains of images, tags, and parts of their histories. No entry can be stale: each belongs to a place on the log, and is
 /// found only while its record stands there.
 pub(super) struct Cache {
     chains: Lru<Digest, Chain, Bytes>,
     tags: Lru<String, Tag, Bytes>,
+    parts: Lru<String, Part, Bytes>,
 }
 
 /// The fingerprint of an image's record, and its chain; `None` for an image without layers.
 type Chain = (u64, Option<ImageChain>);
 /// The place of a tag, and the tag.
 type Tag = ((u16, Offset), TagRecord);
+/// The offset of a part, and its targets.
+type Part = (Offset, Arc<[TagItem]>);
 
 #[derive(Clone)]
 struct Bytes;
@@ -42,14 +47,20 @@ impl Weighter<Digest, Chain> for Bytes {
 
 impl Weighter<String, Tag> for Bytes {
     fn weight(&self, name: &String, (_, tag): &Tag) -> u64 {
-        let items = tag.history.len() + 1;
-        let images = tag.history.iter().chain([&tag.current]).map(|item| item.images.len()).sum::<usize>();
-        (ENTRY
-            + size_of::<Tag>()
-            + 3 * name.len()
-            + items * size_of::<TagItem>()
-            + images * size_of::<TagImage>()) as u64
+        let items = tag.history.iter().chain([&tag.current]);
+        (ENTRY + size_of::<Tag>() + 3 * name.len() + bytes(items)) as u64
     }
+}
+
+impl Weighter<String, Part> for Bytes {
+    fn weight(&self, key: &String, (_, items): &Part) -> u64 {
+        (ENTRY + size_of::<Part>() + key.len() + bytes(&**items)) as u64
+    }
+}
+
+fn bytes<'a>(items: impl IntoIterator<Item = &'a TagItem>) -> usize {
+    let of_item = |item: &TagItem| size_of::<TagItem>() + item.images.len() * size_of::<TagImage>();
+    items.into_iter().map(of_item).sum()
 }
 
 impl Default for Cache {
@@ -57,6 +68,7 @@ impl Default for Cache {
         Self {
             chains: Lru::with_weighter(65_536, KEPT_BYTES, Bytes),
             tags: Lru::with_weighter(16_384, KEPT_BYTES, Bytes),
+            parts: Lru::with_weighter(16_384, KEPT_BYTES, Bytes),
         }
     }
 }
@@ -72,6 +84,16 @@ impl Cache {
     /// Stores a tag as it stands at an offset of its home.
     pub(super) fn put_tag(&mut self, tag: TagRecord, home: u16, offset: Offset) {
         self.tags.insert(tag.name.clone(), ((home, offset), tag));
+    }
+
+    /// Stores a part of a history as it stands at an offset.
+    pub(super) fn put_part(&mut self, key: String, offset: Offset, items: Arc<[TagItem]>) {
+        self.parts.insert(key, (offset, items));
+    }
+
+    /// The part with this key, if it stands at this offset.
+    pub(super) fn part(&mut self, key: &str, offset: Offset) -> Option<Arc<[TagItem]>> {
+        self.parts.get(key).filter(|(at, _)| *at == offset).map(|(_, items)| Arc::clone(items))
     }
 }
 
@@ -90,7 +112,7 @@ impl Publisher {
         Ok(image.map(|image| self.cache.put_chain(&image, place)))
     }
 
-    /// The published tag with its history.
+    /// The published tag, with what its record has of its history.
     pub(super) fn published_tag(&mut self, name: &str) -> Result<Option<TagRecord>, PublishError> {
         let tag = self.take_published_tag(name)?;
         if let Some(tag) = &tag {
@@ -99,8 +121,8 @@ impl Publisher {
         Ok(tag)
     }
 
-    /// Takes the published tag out of the cache. A caller that does not write it again gives it back, so that a long
-    /// history is not copied.
+    /// Takes the published tag out of the cache. A caller that does not write it again gives it back, so that it is not
+    /// copied.
     pub(super) fn take_published_tag(&mut self, name: &str) -> Result<Option<TagRecord>, PublishError> {
         let Some(place) = self.places.tag(name) else { return Ok(None) };
         match self.cache.tags.remove(name) {

@@ -82,7 +82,7 @@ impl Publisher {
         known: &KnownChains,
         found: &mut Vec<Earlier>,
     ) -> Result<(), PublishError> {
-        let Some(tag) = self.tag(&name)? else { return Ok(()) };
+        let Some(tag) = self.whole_tag(&name)? else { return Ok(()) };
         let items = items_of(&tag);
         // Several tags of a new version move together. The followed one must not come last.
         let rest = if tag.source.is_some() { self.delay } else { std::time::Duration::ZERO };

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
+use super::history::by_name;
 use super::places::TagPlace;
 use super::tags::images_of;
 use super::{PublishError, Publisher, bound_claims};
 use crate::log::{Batch, MAX_RECORD_BYTES, TopicPartition};
 use crate::oci::Digest;
 use crate::record::{
-    BuildConfigRecord, CatalogRecord, DeadLetterRecord, ImageRecord, Record, TagRecord, Topic, TraceContext,
-    Value, encode, partition_of, tombstone,
+    BuildConfigRecord, CatalogRecord, DeadLetterRecord, ImageRecord, Parts, Record, TagHistoryRecord,
+    TagRecord, Topic, TraceContext, Value, encode, partition_of, tombstone,
 };
 use crate::telemetry::{Operation, Span};
 
@@ -25,6 +26,8 @@ pub(super) enum Written {
     Image(Box<ImageRecord>, u16),
     ImageGone(Digest),
     Tag(Box<TagRecord>, TagPlace),
+    TagHistory(TagHistoryRecord),
+    TagHistoryGone(String),
     Nothing,
 }
 
@@ -146,7 +149,8 @@ impl Publisher {
     }
 
     /// Writes a tag to every partition that holds one of its images, first to the new ones and then a deletion to those
-    /// that it left, so that no reader misses it. The history goes to its home only.
+    /// that it left, so that no reader misses it. The history goes to its home only, and what is too long for it before
+    /// into parts.
     fn tag_group(&mut self, name: &str, mut record: TagRecord) -> Result<Option<Group>, PublishError> {
         let source = self.places.source_set(record.source.as_slice());
         let before = self.places.tag(name);
@@ -158,10 +162,10 @@ impl Publisher {
         let home = found.first().copied().unwrap_or_else(fallback);
         let partitions: BTreeSet<u16> = found.into_iter().chain([home]).collect();
         record.home = true;
+        let mut group = self.part_records(&mut record)?;
         let mut encoded = encode(name.to_owned(), &record)?;
         while too_large(&encoded).is_some() && !record.history.is_empty() {
-            // Classes that follow the tag have taken over its old versions; a class declared later does without the
-            // oldest.
+            // A class declared later does without the oldest.
             record.history.drain(..record.history.len().div_ceil(4));
             encoded = encode(name.to_owned(), &record)?;
         }
@@ -170,10 +174,15 @@ impl Publisher {
             return Ok(None);
         }
         let before = self.places.tag(name);
-        let away = TagRecord { history: Vec::new(), home: false, ..TagRecord::clone(&record) };
+        let away = TagRecord {
+            history: Vec::new(),
+            parts: Parts::default(),
+            home: false,
+            ..TagRecord::clone(&record)
+        };
         let place = TagPlace { partitions: partitions.clone(), home, offset: 0, source, images };
         let id = format!("{name}@{}", record.sequence);
-        let mut group = vec![(at(Topic::Tags, home), encoded, Written::Tag(Box::new(record), place))];
+        group.push((at(Topic::Tags, home), encoded, Written::Tag(Box::new(record), place)));
         for partition in partitions.iter().filter(|partition| **partition != home) {
             group.push((at(Topic::Tags, *partition), encode(name.to_owned(), &away)?, Written::Nothing));
         }
@@ -282,6 +291,12 @@ impl Publisher {
                     self.places.put_tag(&tag.name, TagPlace { offset, ..place });
                     self.cache.put_tag(*tag, home, offset);
                 }
+                Written::TagHistory(part) => {
+                    self.histories.put(&part, offset);
+                    let key = TagHistoryRecord::key(&part.name, part.number);
+                    self.cache.put_part(key, offset, part.items.into());
+                }
+                Written::TagHistoryGone(key) => self.histories.remove(&key),
                 Written::Nothing => {}
             }
         }
@@ -291,7 +306,9 @@ impl Publisher {
 
 /// The span of a group: that of its main record, for which the other records only make room or which they repeat.
 fn span(context: TraceContext, group: &Group) -> Option<Span> {
-    let main = group.iter().find(|(.., written)| !matches!(written, Written::Nothing));
+    let is_main =
+        |written: &Written| matches!(written, Written::Image(..) | Written::ImageGone(_) | Written::Tag(..));
+    let main = group.iter().find(|(.., written)| is_main(written));
     let (to, record, _) = main.or(group.first())?;
     Some(Span {
         context,
@@ -315,10 +332,4 @@ pub(super) fn too_large(record: &Record) -> Option<String> {
 
 pub(super) fn at(topic: Topic, partition: u16) -> TopicPartition {
     TopicPartition { topic, partition }
-}
-
-/// The partition of a tag without known images.
-fn by_name(name: &str, partitions: u16) -> u16 {
-    let none = crate::oci::LayerChain::new(crate::oci::LayerIdentity::Blob, []);
-    partition_of(&Digest::of(name.as_bytes()), &none, partitions)
 }

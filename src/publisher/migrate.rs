@@ -12,8 +12,9 @@ use super::{PublishError, Publisher};
 use crate::log::{Batch, Log, SharedLog, Stored, TopicPartition, for_each};
 use crate::oci::Digest;
 use crate::record::{
-    BuildConfigRecord, CatalogKey, CatalogRecord, ClassificationRecord, DecisionRecord, ImageRecord,
-    RebuildsRecord, Record, TagRecord, Timestamp, Topic, Value, WorkloadRecord, decode, tombstone,
+    BuildConfigRecord, CatalogKey, CatalogRecord, ClassificationRecord, DecisionRecord, ImageRecord, Parts,
+    RebuildsRecord, Record, TagHistoryRecord, TagItem, TagRecord, Timestamp, Topic, Value, WorkloadRecord,
+    decode, tombstone,
 };
 
 /// Records of one append, at most.
@@ -169,7 +170,9 @@ impl Publisher {
     }
 
     fn take_tags(&mut self, old: &dyn Log) -> Result<usize, PublishError> {
+        let mut parts = BTreeMap::new();
         for partition in 0..old.partitions() {
+            parts.extend(self.last::<TagHistoryRecord>(old, partition)?);
             for (name, tag) in self.last::<TagRecord>(old, partition)? {
                 // The record with the history, and of two such the later.
                 let is_newer = self.pending.tags.get(&name).is_none_or(|known| known.sequence < tag.sequence);
@@ -177,6 +180,13 @@ impl Publisher {
                     self.pending.tags.insert(name, tag);
                 }
             }
+        }
+        for tag in self.pending.tags.values_mut() {
+            let numbers = tag.parts.first..tag.parts.end;
+            let parts = numbers.filter_map(|number| parts.remove(&TagHistoryRecord::key(&tag.name, number)));
+            let items: Vec<TagItem> = parts.flat_map(|part| part.items).collect();
+            tag.history.splice(0..0, items);
+            tag.parts = Parts::default();
         }
         Ok(self.pending.tags.len())
     }

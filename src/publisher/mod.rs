@@ -19,6 +19,7 @@ mod error;
 mod flush;
 mod handle;
 mod handover;
+mod history;
 mod imported;
 mod learned;
 mod listing;
@@ -54,6 +55,7 @@ use crate::telemetry::Spans;
 use cache::Cache;
 use claimed::Claimed;
 use flush::PENDING_IMAGES;
+use history::Histories;
 use places::Places;
 
 /// Tag items that may be pending. Tags carry their history and are worth merging for longer: each is written once
@@ -79,6 +81,7 @@ pub struct Publisher {
     spans: Spans,
     sequence: u64,
     places: Places,
+    histories: Histories,
     cache: Cache,
     /// The published BuildConfigs, which are few.
     build_configs: BTreeMap<String, BuildConfigRecord>,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::cache::Cache;
 use super::claimed::Claimed;
 use super::handover::refuse_unfinished;
+use super::history::{Histories, by_name};
 use super::places::{Places, SourceSet, TagPlace};
 use super::tags::images_of;
 use super::{Counts, Pending, PublishError, Publisher};
@@ -14,7 +15,8 @@ use crate::class::Catalog;
 use crate::log::{Offset, SharedLog, Stored, TopicPartition, for_each};
 use crate::oci::Digest;
 use crate::record::{
-    BuildConfigRecord, CatalogKey, CatalogRecord, ImageRecord, TagItem, TagRecord, Timestamp, Topic, decode,
+    BuildConfigRecord, CatalogKey, CatalogRecord, ImageRecord, TagHistoryRecord, TagItem, TagRecord,
+    Timestamp, Topic, decode, has_type,
 };
 use crate::telemetry::Spans;
 
@@ -39,6 +41,7 @@ impl Publisher {
             spans: Spans::default(),
             sequence: 0,
             places: Places::default(),
+            histories: Histories::default(),
             cache: Cache::default(),
             build_configs: BTreeMap::new(),
             workloads: BTreeMap::new(),
@@ -145,6 +148,12 @@ impl Publisher {
         for partition in 0..log.partitions() {
             for_each(&*log, TopicPartition { topic: Topic::Tags, partition }, |stored| {
                 self.sequence = self.sequence.max(sequence_of(stored));
+                if has_type::<TagHistoryRecord>(&stored.record) || stored.record.value.is_none() {
+                    self.restore_history(partition, stored);
+                }
+                if has_type::<TagHistoryRecord>(&stored.record) {
+                    return;
+                }
                 let places = partitions.entry(stored.record.key.clone()).or_default();
                 match decode::<TagRecord>(&stored.record) {
                     Ok(Some(tag)) => {
@@ -171,6 +180,18 @@ impl Publisher {
             self.places.put_tag(&name, TagPlace { partitions, home, offset, source, images });
         }
         Ok(())
+    }
+
+    /// Takes over a part of a tag's history, or its deletion, which any tombstone of its key is.
+    fn restore_history(&mut self, partition: u16, stored: &Stored) {
+        match decode::<TagHistoryRecord>(&stored.record) {
+            Ok(Some(part)) if by_name(&part.name, self.log.partitions()) == partition => {
+                self.histories.put(&part, stored.offset);
+                self.cache.put_part(stored.record.key.clone(), stored.offset, part.items.into());
+            }
+            Ok(None) => self.histories.remove(&stored.record.key),
+            Ok(Some(_)) | Err(_) => {}
+        }
     }
 
     /// Remembers the image index that a tag points at. Its source, which has read all of it, does not report it again.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Indexes, PublishError, Publisher};
 use crate::observe::ObservedTag;
 use crate::oci::{Digest, Reference};
-use crate::record::{StreamTag, TagImage, TagItem, TagRecord, Timestamp};
+use crate::record::{DeadLetterRecord, StreamTag, TagImage, TagItem, TagRecord, Timestamp};
 
 impl Publisher {
     /// Stores an image index, and resolves the tags that point at it already.
@@ -22,7 +22,7 @@ impl Publisher {
         let pending = self.pending.tags.values().filter(|tag| points_there(tag)).map(|tag| tag.name.clone());
         let names: BTreeSet<String> = pending.chain(self.places.tags_of(&digest).cloned()).collect();
         for name in names {
-            let Some(mut tag) = self.tag(&name)? else { continue };
+            let Some(mut tag) = self.whole_tag(&name)? else { continue };
             let before = tag.clone();
             tag.history.iter_mut().chain([&mut tag.current]).for_each(|item| self.resolve(item));
             if tag != before {
@@ -57,13 +57,21 @@ impl Publisher {
     pub(super) fn observe_tag(&mut self, mut seen: ObservedTag) -> Result<(), PublishError> {
         seen.items.iter_mut().for_each(|item| self.resolve(item));
         let name = Reference::tag_name(&seen.repository, &seen.tag);
+        if seen.tag.contains('/') {
+            let reason = "a tag contains no slash: the part before it belongs to the repository".to_owned();
+            self.pending.dead_letters.push(DeadLetterRecord::new(format!("tag {name}"), None, reason, None));
+            return Ok(());
+        }
         // Taken out and put back: a history can be long, and is not copied for each of its items.
         let pending = self.pending.tags.remove(&name);
         let is_pending = pending.is_some();
-        let known = match pending {
+        let mut known = match pending {
             Some(known) => Some(known),
             None => self.take_published_tag(&name)?,
         };
+        if let Some(known) = &mut known {
+            self.read_history(known, seen.items.iter().map(|item| item.since).min())?;
+        }
         let Some(Merged { record, added, has_changed }) = merge(name, known, seen, (self.clock)()) else {
             return Ok(());
         };
@@ -85,7 +93,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// The tag as it is pending or published, with its history.
+    /// The tag as it is pending or published, with what its record has of its history.
     pub(super) fn tag(&mut self, name: &str) -> Result<Option<TagRecord>, PublishError> {
         if let Some(pending) = self.pending.tags.get(name) {
             return Ok(Some(pending.clone()));
@@ -110,6 +118,7 @@ fn merge(name: String, known: Option<TagRecord>, seen: ObservedTag, now: Timesta
     let (is_new, sequence) = (known.is_none(), known.as_ref().map_or(0, |known| known.sequence));
     let known_source = known.as_ref().and_then(|known| known.source.clone());
     let stream = known.as_ref().map(|known| known.stream.clone()).unwrap_or_default();
+    let parts = known.as_ref().map(|known| known.parts).unwrap_or_default();
     let was_complete = known.as_ref().filter(|known| known.complete).map(|known| known.current.digest);
     let mut items = known.map(into_items).unwrap_or_default();
     // The present target in a live source, whatever moves before it were missed.
@@ -136,6 +145,7 @@ fn merge(name: String, known: Option<TagRecord>, seen: ObservedTag, now: Timesta
         current,
         complete,
         history: items,
+        parts,
         stream,
         home: true,
     };
@@ -166,7 +176,7 @@ fn is_unresolved(item: &TagItem) -> bool {
     item.images.iter().all(|image| Some(image.digest) == item.digest)
 }
 
-/// All items of a tag, oldest first.
+/// The items of a tag that are in no part, oldest first.
 pub(super) fn items_of(record: &TagRecord) -> Vec<TagItem> {
     record.history.iter().chain([&record.current]).cloned().collect()
 }

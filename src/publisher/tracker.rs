@@ -166,7 +166,7 @@ impl Publisher {
     }
 
     fn targets_of_tag(&mut self, class: &str, name: &str) -> Result<(Vec<Target>, Following), PublishError> {
-        let Some(tag) = self.tag(name)? else {
+        let Some(tag) = self.whole_tag(name)? else {
             return Ok((Vec::new(), not_ready("NotFound", format!("no tag {name} has been seen yet"))));
         };
         let mut targets = Vec::new();

@@ -107,6 +107,14 @@ pub fn decode<V: Value>(record: &Record) -> Result<Option<V>, DecodeError> {
     serde_json::from_slice(json).map(Some).map_err(|error| DecodeError::Malformed(expected, error))
 }
 
+/// Returns `true` if the record says that it has a value of `V`, in whatever version. For topics whose records have
+/// several types.
+pub fn has_type<V: Value>(record: &Record) -> bool {
+    let stated = record.headers.iter().find(|(name, _)| name == header::TYPE);
+    let (name, _) = type_and_version::<V>();
+    stated.and_then(|(_, stated)| stated.rsplit_once(".v")).is_some_and(|(stated, _)| stated == name)
+}
+
 fn is_known(found: &str, expected: &str, newest: u32) -> bool {
     found
         .strip_prefix(expected)

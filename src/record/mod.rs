@@ -35,7 +35,7 @@ pub use classification::{ClassificationRecord, Membership, State};
 pub use common::Common;
 pub use dead_letter::DeadLetterRecord;
 pub use decision::DecisionRecord;
-pub use envelope::{DecodeError, Record, Value, decode, encode, tombstone, type_and_version};
+pub use envelope::{DecodeError, Record, Value, decode, encode, has_type, tombstone, type_and_version};
 pub use header::Header;
 pub use image::{Claim, ImageRecord, Layer};
 pub use outdated::TransitionRecord;
@@ -46,7 +46,9 @@ pub use rebuild::{RebuildRecord, RebuildsKey, RebuildsRecord, Target, TargetReco
 pub use rebuild_policy::{RebuildLimits, RebuildPolicy, RebuildTrigger};
 pub use reference::{ObjectReference, ReferenceKind, Referenced};
 pub use shared::header;
-pub use tag::{INTERNAL_REGISTRIES, StreamTag, TagImage, TagItem, TagRecord, canonical_name};
+pub use tag::{
+    INTERNAL_REGISTRIES, Parts, StreamTag, TagHistoryRecord, TagImage, TagItem, TagRecord, canonical_name,
+};
 pub use topic::{Cleanup, Topic};
 pub use trace::TraceContext;
 pub use version::{Origin, VersionRecord, VersionSources};

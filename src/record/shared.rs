@@ -8,7 +8,7 @@ use super::header::{self, Header};
 use super::topic::Topic;
 use super::{
     BuildConfigRecord, CatalogRecord, ClassificationRecord, DeadLetterRecord, DecisionRecord, ImageRecord,
-    ProgressRecord, RebuildsRecord, TagRecord, TransitionRecord, WorkloadRecord,
+    ProgressRecord, RebuildsRecord, TagHistoryRecord, TagRecord, TransitionRecord, WorkloadRecord,
 };
 
 /// Returns a header with this name and value.
@@ -26,7 +26,7 @@ const NAMES: [&str; 7] = [
     header::TRACE,
 ];
 
-const VALUES: [&str; 2 + 2 * Topic::ALL.len()] = [
+const VALUES: [&str; 3 + 2 * Topic::ALL.len()] = [
     header::SPEC_VERSION_1,
     header::JSON,
     Topic::Images.source(),
@@ -42,6 +42,7 @@ const VALUES: [&str; 2 + 2 * Topic::ALL.len()] = [
     Topic::DeadLetters.source(),
     ImageRecord::TYPE,
     TagRecord::TYPE,
+    TagHistoryRecord::TYPE,
     CatalogRecord::TYPE,
     BuildConfigRecord::TYPE,
     WorkloadRecord::TYPE,

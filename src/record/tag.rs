@@ -1,4 +1,5 @@
-//! Topic `tags`: every tag with its history, by full name.
+//! Topic `tags`: every tag with its history, by full name. Long histories stand in records of their own, so that a move
+//! does not write all earlier ones again.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,16 +28,42 @@ pub struct TagRecord {
     /// again when it starts the next time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub complete: bool,
-    /// The earlier targets, oldest first. Only the record in the home partition has them: the partition of the first
-    /// image that the tag points at.
+    /// The earlier targets, oldest first, that stand in no record of their own. Only the record in the home partition has
+    /// them: the partition of the first image that the tag points at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<TagItem>,
+    /// The records with the targets before `history`.
+    #[serde(default, skip_serializing_if = "Parts::are_none")]
+    pub parts: Parts,
     /// The facts beside the target that an image stream states about the tag.
     #[serde(flatten)]
     pub stream: StreamTag,
     /// `true` for the record in the home partition, the one with the history.
     #[serde(default)]
     pub home: bool,
+}
+
+/// A range of the parts of a tag's history: each is a record of its own, with the key of [`TagHistoryRecord::key`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Parts {
+    /// The number of the first. The parts before it were deleted: a history has a bound.
+    pub first: u32,
+    /// The number after the last.
+    pub end: u32,
+}
+
+/// A part of a tag's history. It stands in the partition that the name of the tag gives, where the tag need not be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TagHistoryRecord {
+    /// The full name of the tag.
+    pub name: String,
+    /// The number of the part.
+    pub number: u32,
+    /// Publication counter of the publisher. Of two records of one part, the higher is the newer.
+    pub sequence: u64,
+    /// The targets, oldest first.
+    pub items: Vec<TagItem>,
 }
 
 /// The names under which clients inside a cluster reach OpenShift's own registry: `…/NAMESPACE/STREAM:TAG` is the tag
@@ -92,6 +119,36 @@ pub struct TagImage {
     pub platform: Option<Platform>,
 }
 
+impl Parts {
+    /// Returns `true` if there are no parts, and never were.
+    fn are_none(&self) -> bool {
+        self.end == 0
+    }
+
+    /// Returns `true` if no part is left.
+    pub fn is_empty(&self) -> bool {
+        self.first >= self.end
+    }
+}
+
+impl TagHistoryRecord {
+    /// The targets of a part. A smaller part makes the record of a tag smaller, and the parts more.
+    pub const ITEMS: usize = 8;
+
+    /// The key of a part: `NAME/NUMBER` with ten digits, so that keys sort as the parts do. No tag has such a name, since
+    /// the part of a name after the last colon contains no slash.
+    pub fn key(name: &str, number: u32) -> String {
+        format!("{name}/{number:010}")
+    }
+
+    /// The name of the tag and the number of the part, if the key is that of a part.
+    pub fn parse_key(key: &str) -> Option<(&str, u32)> {
+        let (name, number) = key.rsplit_once('/')?;
+        let number = number.parse().ok()?;
+        (Self::key(name, number) == key && name.contains(':')).then_some((name, number))
+    }
+}
+
 impl StreamTag {
     /// Returns `true` if the registry of the tag's stream has this name.
     pub fn is_in(&self, registry: &str) -> bool {
@@ -111,5 +168,13 @@ impl Value for TagRecord {
     const TYPE: &'static str = "dev.clade.tag.v1";
     fn id(&self, _: &[u8]) -> String {
         format!("{}@{}", self.name, self.sequence)
+    }
+}
+
+impl Value for TagHistoryRecord {
+    const TOPIC: Topic = Topic::Tags;
+    const TYPE: &'static str = "dev.clade.tag-history.v1";
+    fn id(&self, _: &[u8]) -> String {
+        format!("{}@{}", Self::key(&self.name, self.number), self.sequence)
     }
 }

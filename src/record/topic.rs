@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Topic {
     /// Every image, by digest.
     Images,
-    /// Every tag and its history, by full name.
+    /// Every tag and its history, by full name, with long histories in parts.
     Tags,
     /// Classes, their versions, and groups.
     Catalog,

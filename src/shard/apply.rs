@@ -23,9 +23,10 @@ impl Shard {
                 self.tags.put(record);
                 self.left.put(record);
             }
-            Change::TagGone(name) => {
-                self.tags.remove(name);
-                self.left.remove(name);
+            Change::TagHistory(record) => self.left.put_part(record),
+            Change::TagGone(key) => {
+                self.tags.remove(key);
+                self.left.remove(key);
             }
             Change::Catalog(key, record) => return self.apply_catalog(key, record.as_deref()),
             Change::Committed(_, Some(record)) => self.restore(record),

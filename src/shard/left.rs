@@ -1,16 +1,19 @@
 //! The image indexes that tags have left. A node that pulled one while a tag led to it goes on reporting its digest.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::oci::Digest;
-use crate::record::TagRecord;
+use crate::record::{TagHistoryRecord, TagItem, TagRecord};
 
-/// Image indexes that a tag has left and that resolve, at most: the newest. So a tag that moves all day takes a bounded part
-/// of the memory.
-const MOST_OF_TAG: usize = 200;
+/// Image indexes of one record that resolve, at most: the newest. A record of a clade before 0.3 has the whole history.
+const MOST_OF_RECORD: usize = 200;
+/// Parts of a tag's history whose image indexes resolve, at most: the newest. So a tag that moves all day takes a bounded
+/// part of the memory.
+const MOST_PARTS: usize = 25;
 
 /// An image index and its images, whatever their platforms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,11 +22,11 @@ pub(super) struct LeftIndex {
     images: Arc<[Digest]>,
 }
 
-/// The image indexes by the tags that have left them, and by digest.
+/// The image indexes by the records whose tags have left them, and by digest.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LeftIndexes {
-    by_tag: BTreeMap<Arc<str>, Arc<[LeftIndex]>>,
-    /// The images of each, and the number of tags that have left it.
+    by_record: BTreeMap<Arc<str>, Arc<[LeftIndex]>>,
+    /// The images of each, and the number of records that name it.
     by_digest: HashMap<Digest, (Arc<[Digest]>, u32)>,
 }
 
@@ -33,49 +36,59 @@ impl LeftIndexes {
         self.by_digest.get(index).map_or(&[], |(images, _)| images)
     }
 
-    /// Every tag that has left an index, with those that it has left.
+    /// The key of every record that names an index, with those that it names.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<[LeftIndex]>)> {
-        self.by_tag.iter()
+        self.by_record.iter()
     }
 
-    /// Takes the history of a tag over. Only the record in the home partition has one.
+    /// Takes over what the record of a tag has of its history. Only the record in the home partition has any.
     pub(super) fn put(&mut self, record: &TagRecord) {
-        self.remove(&record.name);
-        let mut left: Vec<LeftIndex> = Vec::new();
-        for item in record.history.iter().rev() {
-            let Some(digest) = item.digest else { continue };
-            let is_index = item.images.iter().any(|image| image.digest != digest);
-            if !is_index || record.current.digest == Some(digest) || left.iter().any(|of| of.digest == digest)
-            {
-                continue;
-            }
-            let images = item.images.iter().map(|image| image.digest).collect();
-            left.push(LeftIndex { digest, images });
-            if left.len() == MOST_OF_TAG {
-                break;
-            }
-        }
-        if !left.is_empty() {
-            self.insert(record.name.as_str().into(), left);
+        self.replace(&record.name, left_of(&record.history, record.current.digest));
+    }
+
+    /// Takes over a part of a tag's history. The tag may point at one of its indexes again: it then leads to the same images.
+    pub(super) fn put_part(&mut self, record: &TagHistoryRecord) {
+        self.replace(&TagHistoryRecord::key(&record.name, record.number), left_of(&record.items, None));
+        while let Some(oldest) = self.oldest_too_many(&record.name) {
+            self.remove(&oldest);
         }
     }
 
-    /// Adds what a tag has left, of which nothing is noted yet.
-    pub(super) fn insert(&mut self, tag: Arc<str>, left: impl IntoIterator<Item = LeftIndex>) {
+    /// The oldest part of a tag, if there are too many.
+    fn oldest_too_many(&self, name: &str) -> Option<Arc<str>> {
+        let first = TagHistoryRecord::key(name, 0);
+        let mut parts = self
+            .by_record
+            .range::<str, _>((Bound::Included(first.as_str()), Bound::Unbounded))
+            .map(|(key, _)| key)
+            .take_while(|key| TagHistoryRecord::parse_key(key).is_some_and(|(of, _)| of == name));
+        let oldest = parts.next()?;
+        (parts.count() >= MOST_PARTS).then(|| Arc::clone(oldest))
+    }
+
+    fn replace(&mut self, key: &str, left: Vec<LeftIndex>) {
+        self.remove(key);
+        if !left.is_empty() {
+            self.insert(key.into(), left);
+        }
+    }
+
+    /// Adds what a record names, of which nothing is noted yet.
+    pub(super) fn insert(&mut self, key: Arc<str>, left: impl IntoIterator<Item = LeftIndex>) {
         let shared = left.into_iter().map(|LeftIndex { digest, images }| {
-            let (images, tags) = self.by_digest.entry(digest).or_insert((images, 0));
-            *tags += 1;
+            let (images, records) = self.by_digest.entry(digest).or_insert((images, 0));
+            *records += 1;
             LeftIndex { digest, images: Arc::clone(images) }
         });
         let shared = shared.collect();
-        self.by_tag.insert(tag, shared);
+        self.by_record.insert(key, shared);
     }
 
-    pub(super) fn remove(&mut self, tag: &str) {
-        for of in self.by_tag.remove(tag).iter().flat_map(|left| &**left) {
-            if let Some((_, tags)) = self.by_digest.get_mut(&of.digest) {
-                *tags -= 1;
-                if *tags == 0 {
+    pub(super) fn remove(&mut self, key: &str) {
+        for of in self.by_record.remove(key).iter().flat_map(|left| &**left) {
+            if let Some((_, records)) = self.by_digest.get_mut(&of.digest) {
+                *records -= 1;
+                if *records == 0 {
                     self.by_digest.remove(&of.digest);
                 }
             }
@@ -83,11 +96,29 @@ impl LeftIndexes {
     }
 }
 
+/// The image indexes among these targets of a tag that points at `current` now, the newest first, each once.
+fn left_of(items: &[TagItem], current: Option<Digest>) -> Vec<LeftIndex> {
+    let mut left: Vec<LeftIndex> = Vec::new();
+    for item in items.iter().rev() {
+        let Some(digest) = item.digest else { continue };
+        let is_index = item.images.iter().any(|image| image.digest != digest);
+        if !is_index || current == Some(digest) || left.iter().any(|of| of.digest == digest) {
+            continue;
+        }
+        let images = item.images.iter().map(|image| image.digest).collect();
+        left.push(LeftIndex { digest, images });
+        if left.len() == MOST_OF_RECORD {
+            break;
+        }
+    }
+    left
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test states what it expects")]
 mod tests {
     use super::*;
-    use crate::record::{StreamTag, TagImage, TagItem, Timestamp};
+    use crate::record::{Parts, StreamTag, TagImage, Timestamp};
 
     fn digest(of: &str) -> Digest {
         Digest::of(of.as_bytes())
@@ -115,6 +146,7 @@ mod tests {
             current: current.map_or(gone, item),
             complete: false,
             history: history.iter().map(|of| item(of)).collect(),
+            parts: Parts::default(),
             stream: StreamTag::default(),
             home: true,
         }
@@ -139,16 +171,39 @@ mod tests {
         left.remove("app:3");
         assert!(!has(&left, "index b") && has(&left, "index c"));
         left.remove("app:1");
-        assert_eq!((left.by_tag.len(), left.by_digest.len()), (0, 0));
+        assert_eq!((left.by_record.len(), left.by_digest.len()), (0, 0));
     }
 
     #[test]
     fn of_a_tag_that_moves_often_the_newest_indexes_resolve() {
         let mut left = LeftIndexes::default();
-        let names: Vec<String> = (0..MOST_OF_TAG + 3).map(|at| format!("index {at}")).collect();
+        let names: Vec<String> = (0..MOST_OF_RECORD + 3).map(|at| format!("index {at}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         left.put(&record("app:1", &names, None));
-        assert_eq!(left.by_digest.len(), MOST_OF_TAG);
+        assert_eq!(left.by_digest.len(), MOST_OF_RECORD);
         assert!(!has(&left, "index 2") && has(&left, "index 3"));
+    }
+
+    fn part(number: u32, items: &[String]) -> TagHistoryRecord {
+        let items = items.iter().map(|of| item(of)).collect();
+        TagHistoryRecord { name: "app:1".to_owned(), number, sequence: 1, items }
+    }
+
+    #[test]
+    fn of_a_tag_with_many_parts_the_indexes_of_the_newest_resolve_in_whichever_order_they_come() {
+        let most = u32::try_from(MOST_PARTS).unwrap();
+        let numbers = || (0..most + 3).map(|number| part(number, &[format!("index {number}")]));
+        for parts in [numbers().collect::<Vec<_>>(), numbers().rev().collect()] {
+            let mut left = LeftIndexes::default();
+            left.put(&record("app:1", &["index of the tag"], None));
+            left.put(&record("app:10", &["index of another tag"], None));
+            parts.iter().for_each(|part| left.put_part(part));
+            assert!(
+                !has(&left, "index 2") && has(&left, "index 3") && has(&left, &format!("index {}", most + 2))
+            );
+            assert!(has(&left, "index of the tag") && has(&left, "index of another tag"));
+            left.remove(&TagHistoryRecord::key("app:1", 3));
+            assert!(!has(&left, "index 3") && has(&left, "index 4"));
+        }
     }
 }

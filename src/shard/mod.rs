@@ -36,7 +36,9 @@ pub use tags::Tag;
 use crate::class::{Catalog, Classification};
 use crate::index::{ChainIndex, ImageId, NodeId};
 use crate::oci::{Digest, Platform};
-use crate::record::{CatalogKey, CatalogRecord, Claim, ClassificationRecord, ImageRecord, TagRecord};
+use crate::record::{
+    CatalogKey, CatalogRecord, Claim, ClassificationRecord, ImageRecord, TagHistoryRecord, TagRecord,
+};
 use columns::Row;
 use interner::{Interned, Interner};
 use left::LeftIndexes;
@@ -53,7 +55,9 @@ pub enum Change {
     ImageGone(Digest),
     /// A tag was published or moved.
     Tag(Arc<TagRecord>),
-    /// The tag of this name was deleted from this partition.
+    /// A part of a tag's history was published.
+    TagHistory(Arc<TagHistoryRecord>),
+    /// The tag, or the part of a history, with this key was deleted from this partition.
     TagGone(String),
     /// A record of the catalog was written, or (`None`) deleted.
     Catalog(CatalogKey, Option<Arc<CatalogRecord>>),
@@ -162,8 +166,8 @@ impl Shard {
         self.tags.of(digest)
     }
 
-    /// The images of an image index that a tag whose home is this partition has left, of every platform; none if no tag has
-    /// left it.
+    /// The images, of every platform, of an image index that a tag has left, as far as this partition has the history of the
+    /// tag; none if no tag has left it.
     pub fn images_of_left_index(&self, digest: &Digest) -> &[Digest] {
         self.left.images(digest)
     }

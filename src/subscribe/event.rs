@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use crate::log::{Offset, Stored, TopicPartition};
 use crate::record::{
     BuildConfigRecord, CatalogRecord, ClassificationRecord, DeadLetterRecord, DecisionRecord, ImageRecord,
-    ProgressRecord, RebuildsRecord, Record, TagRecord, Timestamp, Topic, TransitionRecord, Value,
-    WorkloadRecord, decode,
+    ProgressRecord, RebuildsRecord, Record, TagHistoryRecord, TagRecord, Timestamp, Topic, TransitionRecord,
+    Value, WorkloadRecord, decode, has_type,
 };
 
 /// A record of a topic, as a subscriber receives it.
@@ -47,8 +47,10 @@ pub enum Content {
     DeadLetter(Box<DeadLetterRecord>),
     /// `images`.
     Image(Box<ImageRecord>),
-    /// `tags`.
+    /// `tags`: a tag.
     Tag(Box<TagRecord>),
+    /// `tags`: a part of the history of a tag.
+    TagHistory(Box<TagHistoryRecord>),
     /// `buildconfigs`.
     BuildConfig(Box<BuildConfigRecord>),
     /// `workloads`: what runs.
@@ -79,6 +81,7 @@ impl Content {
             Topic::Catalog => read(record, Self::Catalog),
             Topic::DeadLetters => read(record, Self::DeadLetter),
             Topic::Images => read(record, Self::Image),
+            Topic::Tags if has_type::<TagHistoryRecord>(record) => read(record, Self::TagHistory),
             Topic::Tags => read(record, Self::Tag),
             Topic::Buildconfigs => read(record, Self::BuildConfig),
             Topic::Workloads => read(record, Self::Workload),

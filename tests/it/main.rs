@@ -44,6 +44,7 @@ mod spans;
 mod status;
 mod subscribe;
 mod support;
+mod tags;
 mod tidy;
 mod topics;
 mod usage;

@@ -10,7 +10,9 @@ use clade::log::{Log, LogError, Offset, Reader, SharedLog, Stored, TopicPartitio
 use clade::oci::Digest;
 use clade::processor::{Follower, Options, Processor};
 use clade::publisher::Publisher;
-use clade::record::{Cleanup, Life, ProgressRecord, TagRecord, Timestamp, Topic, decode, encode};
+use clade::record::{
+    Cleanup, Life, ProgressRecord, TagHistoryRecord, TagRecord, Timestamp, Topic, decode, encode,
+};
 use clade::shard::{Change, Shard};
 use clade::snapshot::{Position, Snapshots};
 use clade::view::View;
@@ -57,8 +59,11 @@ fn a_shard_from_its_snapshot_answers_and_goes_on_as_the_shard_itself() {
         let mut targets: Vec<Digest> = Vec::new();
         for partition in 0..world.log.partitions() {
             for_each(&*world.log, TopicPartition { topic: Topic::Tags, partition }, |stored| {
-                let tag = decode::<TagRecord>(&stored.record).unwrap();
-                targets.extend(tag.into_iter().flat_map(|tag| tag.history).filter_map(|item| item.digest));
+                let tag = decode::<TagRecord>(&stored.record).ok().flatten();
+                let part = decode::<TagHistoryRecord>(&stored.record).ok().flatten();
+                let of_tag = tag.into_iter().flat_map(|tag| tag.history);
+                let items = of_tag.chain(part.into_iter().flat_map(|part| part.items));
+                targets.extend(items.filter_map(|item| item.digest));
             })
             .unwrap();
         }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use clade::record::{
     BuildConfigRecord, CatalogKey, CatalogRecord, ClassificationRecord, DeadLetterRecord, DecisionRecord,
-    ImageRecord, ProgressRecord, RebuildsKey, RebuildsRecord, Record, TagRecord, Topic, TraceContext,
-    TransitionRecord, Value, WorkloadRecord, decode, encode, partition_of,
+    ImageRecord, ProgressRecord, RebuildsKey, RebuildsRecord, Record, TagHistoryRecord, TagRecord, Topic,
+    TraceContext, TransitionRecord, Value, WorkloadRecord, decode, encode, partition_of,
 };
 use clade::shard::{Change, Shard};
 
@@ -21,7 +21,7 @@ pub(crate) fn records(input: &[u8]) -> bool {
     let record = Record { key: key.to_owned(), value: Some(value.to_vec()), headers: Vec::new() };
     match topic {
         Topic::Images => read::<ImageRecord>(&record),
-        Topic::Tags => read::<TagRecord>(&record),
+        Topic::Tags => read::<TagRecord>(&record) | read::<TagHistoryRecord>(&record),
         Topic::Catalog => read::<CatalogRecord>(&record),
         Topic::Buildconfigs => read::<BuildConfigRecord>(&record),
         Topic::Workloads => read::<WorkloadRecord>(&record),
@@ -115,6 +115,7 @@ fn change(topic: &[u8], value: &[u8], partition: u16, partitions: u16) -> Option
         }
         b"gone" => Change::ImageGone(std::str::from_utf8(value).ok()?.parse().ok()?),
         b"tags" => Change::Tag(Arc::new(serde_json::from_slice(value).ok()?)),
+        b"history" => Change::TagHistory(Arc::new(serde_json::from_slice(value).ok()?)),
         b"catalog" => {
             let record: CatalogRecord = serde_json::from_slice(value).ok()?;
             Change::Catalog(record.key(), Some(Arc::new(record)))
