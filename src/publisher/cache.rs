@@ -15,8 +15,10 @@ use crate::oci::Digest;
 use crate::record::catalog::ImageChain;
 use crate::record::{ImageRecord, TagImage, TagItem, TagRecord};
 
-/// Bytes of chains to keep, and the same for tags and for parts, approximately.
-const KEPT_BYTES: u64 = 64 << 20;
+/// Bytes of chains to keep, approximately.
+const KEPT_CHAINS: u64 = 64 << 20;
+/// Bytes of tags to keep, and the same for parts of histories, approximately.
+const KEPT_TAGS: u64 = 32 << 20;
 /// Bytes that an entry of the cache takes besides its own.
 const ENTRY: usize = 128;
 
@@ -66,9 +68,9 @@ fn bytes<'a>(items: impl IntoIterator<Item = &'a TagItem>) -> usize {
 impl Default for Cache {
     fn default() -> Self {
         Self {
-            chains: Lru::with_weighter(65_536, KEPT_BYTES, Bytes),
-            tags: Lru::with_weighter(16_384, KEPT_BYTES, Bytes),
-            parts: Lru::with_weighter(16_384, KEPT_BYTES, Bytes),
+            chains: Lru::with_weighter(65_536, KEPT_CHAINS, Bytes),
+            tags: Lru::with_weighter(16_384, KEPT_TAGS, Bytes),
+            parts: Lru::with_weighter(16_384, KEPT_TAGS, Bytes),
         }
     }
 }
