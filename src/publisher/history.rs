@@ -3,30 +3,35 @@
 //!
 //! In memory as in a record, [`TagRecord::parts`] are those that are not in [`TagRecord::history`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use super::flush::{Group, Written, at, too_large};
+use super::settle::is_index;
 use super::{PublishError, Publisher};
 use crate::log::Offset;
 use crate::oci::{Digest, LayerChain, LayerIdentity};
 use crate::record::{
-    Parts, TagHistoryRecord, TagItem, TagRecord, Timestamp, Topic, decode, encode, partition_of, tombstone,
+    Parts, Record, TagHistoryRecord, TagImage, TagItem, TagRecord, Timestamp, Topic, decode, encode,
+    partition_of, tombstone,
 };
 
 /// Parts of a history, at most: 16,384 moves. A tag that moves each hour has as many after two years. Classes that follow
 /// it have taken over its old versions; a class declared later does without the oldest.
-const MOST_PARTS: u32 = 2_048;
-/// Parts that are deleted at once when there are too many.
-const DELETED_PARTS: u32 = 256;
+const MOST_PARTS: usize = 2_048;
+/// Bytes of the records of a history, at most. Image indexes of many platforms reach them before.
+const MOST_BYTES: usize = 8 << 20;
 
-/// The place of a part in the partition of its tag's name.
+/// A part of a history, in the partition of its tag's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Part {
     number: u32,
     offset: Offset,
     fingerprint: u64,
+    bytes: usize,
+    /// The time of its first target.
+    since: Timestamp,
 }
 
 /// The places of all parts.
@@ -37,10 +42,11 @@ pub(super) struct Histories {
 }
 
 impl Histories {
-    /// Stores the place of a part.
-    pub(super) fn put(&mut self, part: &TagHistoryRecord, offset: Offset) {
+    /// Stores the place of a part, whose record has so many bytes.
+    pub(super) fn put(&mut self, part: &TagHistoryRecord, offset: Offset, bytes: usize) {
         let parts = self.parts.entry(part.name.clone()).or_default();
-        let place = Part { number: part.number, offset, fingerprint: fingerprint(&part.items) };
+        let since = part.items.first().map_or(Timestamp::MIN, |item| item.since);
+        let place = Part { number: part.number, offset, fingerprint: fingerprint(&part.items), bytes, since };
         match parts.binary_search_by_key(&part.number, |part| part.number) {
             Ok(at) => parts[at] = place,
             Err(at) => parts.insert(at, place),
@@ -66,13 +72,23 @@ impl Histories {
     fn clamp(&self, name: &str, parts: Parts) -> Parts {
         let last = self.parts.get(name).and_then(|parts| parts.last());
         let after = last.map_or(0, |part| part.number.saturating_add(1));
-        Parts { first: parts.first.min(after), end: parts.end.min(after) }
+        let end = parts.end.min(after);
+        Parts { first: parts.first.min(end), end }
     }
 
-    /// The numbers of a tag's parts in the range, the newest first.
-    fn inside(&self, name: &str, of: Parts) -> Vec<u32> {
+    /// The parts of a tag in the range, the newest first.
+    fn inside(&self, name: &str, of: Parts) -> Vec<Part> {
         let parts = self.parts.get(name).into_iter().flatten().rev();
-        parts.map(|part| part.number).filter(|number| (of.first..of.end).contains(number)).collect()
+        parts.filter(|part| (of.first..of.end).contains(&part.number)).copied().collect()
+    }
+
+    /// The part of a tag in the range that a moment falls into.
+    fn covering(&self, name: &str, of: Parts, since: Timestamp) -> Option<Part> {
+        let parts = self.parts.get(name).into_iter().flatten().rev();
+        parts
+            .filter(|part| (of.first..of.end).contains(&part.number))
+            .find(|part| part.since <= since)
+            .copied()
     }
 
     /// The numbers of a tag's parts outside of the range.
@@ -103,13 +119,13 @@ impl Publisher {
             return Ok(());
         }
         let mut read = Vec::new();
-        for number in self.histories.inside(&tag.name, tag.parts) {
+        for part in self.histories.inside(&tag.name, tag.parts) {
             if !is_wanted(oldest) {
                 break;
             }
-            let items = self.part(&tag.name, number)?;
+            let items = self.part(&tag.name, part)?;
             oldest = items.first().map_or(oldest, |item| item.since);
-            tag.parts.end = number;
+            tag.parts.end = part.number;
             read.push(items);
         }
         let known = std::mem::take(&mut tag.history);
@@ -117,10 +133,37 @@ impl Publisher {
         Ok(())
     }
 
+    /// Returns `true` if a moment stands in a part of the tag that was not read. Whoever reports a history once more costs
+    /// the reading of single parts.
+    pub(super) fn stands_in_part(&mut self, tag: &TagRecord, item: &TagItem) -> Result<bool, PublishError> {
+        if tag.parts.is_empty() || item.since >= tag.history.first().unwrap_or(&tag.current).since {
+            return Ok(false);
+        }
+        let Some(part) = self.histories.covering(&tag.name, tag.parts, item.since) else { return Ok(false) };
+        let says_as_much = |known: &TagItem| item.images.is_empty() || item.images == known.images;
+        let is_same = |known: &TagItem| known.since == item.since && known.digest == item.digest;
+        Ok(self.part(&tag.name, part)?.iter().any(|known| is_same(known) && says_as_much(known)))
+    }
+
+    /// The images of an image index, if a part of the tag that was not read has them.
+    pub(super) fn resolved_in_part(
+        &mut self,
+        tag: &TagRecord,
+        index: Digest,
+    ) -> Result<Option<Vec<TagImage>>, PublishError> {
+        for part in self.histories.inside(&tag.name, tag.parts) {
+            let items = self.part(&tag.name, part)?;
+            let found = items.iter().find(|known| known.digest == Some(index) && is_index(known));
+            if let Some(found) = found {
+                return Ok(Some(found.images.clone()));
+            }
+        }
+        Ok(None)
+    }
+
     /// The targets of a part; none if its record is gone.
-    fn part(&mut self, name: &str, number: u32) -> Result<Arc<[TagItem]>, PublishError> {
-        let Some(place) = self.histories.find(name, number) else { return Ok(Arc::default()) };
-        let key = TagHistoryRecord::key(name, number);
+    fn part(&mut self, name: &str, place: Part) -> Result<Arc<[TagItem]>, PublishError> {
+        let key = TagHistoryRecord::key(name, place.number);
         if let Some(items) = self.cache.part(&key, place.offset) {
             return Ok(items);
         }
@@ -137,32 +180,38 @@ impl Publisher {
     /// Moves all but the newest targets of a tag from its history into parts. Returns the records of those that are not
     /// published as they are, and the deletions of those that are too many.
     pub(super) fn part_records(&mut self, tag: &mut TagRecord) -> Result<Group, PublishError> {
-        let mut group = Group::new();
         let partition = by_name(&tag.name, self.log.partitions());
         tag.parts = self.histories.clamp(&tag.name, tag.parts);
+        let unread = self.histories.inside(&tag.name, tag.parts);
+        let mut bytes: VecDeque<usize> = unread.iter().rev().map(|part| part.bytes).collect();
+        tag.parts.first = unread.last().map_or(tag.parts.end, |oldest| oldest.number);
+        forget_surplus(tag);
+        let mut group = Group::new();
         while tag.history.len() >= TagHistoryRecord::ITEMS {
             let rest = tag.history.split_off(TagHistoryRecord::ITEMS);
             let items = std::mem::replace(&mut tag.history, rest);
             let number = tag.parts.end;
             tag.parts.end = number.saturating_add(1);
             let known = self.histories.find(&tag.name, number);
-            if known.is_some_and(|known| known.fingerprint == fingerprint(&items)) {
+            if let Some(known) = known.filter(|known| known.fingerprint == fingerprint(&items)) {
+                bytes.push_back(known.bytes);
                 continue;
             }
-            let mut part = TagHistoryRecord { name: tag.name.clone(), number, sequence: tag.sequence, items };
-            let key = TagHistoryRecord::key(&part.name, number);
-            let mut record = encode(key.clone(), &part)?;
-            if let Some(problem) = too_large(&record) {
-                self.bury(format!("part {number} of the history of tag {}", part.name), &record, problem);
-                part.items.clear();
-                record = encode(key, &part)?;
-            }
+            let part = TagHistoryRecord { name: tag.name.clone(), number, sequence: tag.sequence, items };
+            let (part, record) = fitting(part)?;
+            bytes.push_back(record.bytes());
             group.push((at(Topic::Tags, partition), record, Written::TagHistory(part)));
         }
-        if tag.parts.end - tag.parts.first > MOST_PARTS {
-            tag.parts.first = tag.parts.end - (MOST_PARTS - DELETED_PARTS);
-            let is_kept = |written: &Written| !matches!(written, Written::TagHistory(part) if part.number < tag.parts.first);
-            group.retain(|(.., written)| is_kept(written));
+        let mut sum: usize = bytes.iter().sum();
+        if bytes.len() > MOST_PARTS || sum > MOST_BYTES {
+            // An eighth more than has to go, so that it is not done with each move.
+            while bytes.len() > MOST_PARTS - MOST_PARTS / 8 || sum > MOST_BYTES - MOST_BYTES / 8 {
+                sum -= bytes.pop_front().unwrap_or(sum);
+                tag.parts.first = tag.parts.first.saturating_add(1);
+            }
+            let first = tag.parts.first;
+            group
+                .retain(|(.., written)| !matches!(written, Written::TagHistory(part) if part.number < first));
         }
         for number in self.histories.outside(&tag.name, tag.parts) {
             let key = TagHistoryRecord::key(&tag.name, number);
@@ -170,6 +219,28 @@ impl Publisher {
             group.push((at(Topic::Tags, partition), record, Written::TagHistoryGone(key)));
         }
         Ok(group)
+    }
+}
+
+/// Forgets the oldest targets of a history that is longer than all parts together may be, and the parts before it.
+fn forget_surplus(tag: &mut TagRecord) {
+    let most = MOST_PARTS * TagHistoryRecord::ITEMS;
+    let Some(surplus) = tag.history.len().checked_sub(most).filter(|surplus| *surplus > 0) else { return };
+    let parts = surplus.div_ceil(TagHistoryRecord::ITEMS);
+    tag.history.drain(..parts * TagHistoryRecord::ITEMS);
+    tag.parts.end = tag.parts.end.saturating_add(u32::try_from(parts).unwrap_or(u32::MAX));
+    tag.parts.first = tag.parts.end;
+}
+
+/// The record of a part, without its oldest targets if it would be too large with them.
+fn fitting(mut part: TagHistoryRecord) -> Result<(TagHistoryRecord, Record), PublishError> {
+    let key = TagHistoryRecord::key(&part.name, part.number);
+    loop {
+        let record = encode(key.clone(), &part)?;
+        if too_large(&record).is_none() || part.items.is_empty() {
+            return Ok((part, record));
+        }
+        part.items.remove(0);
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::handover::{self, Old};
+use super::history::by_name;
 use super::restore::sequence_of;
 use super::{PublishError, Publisher};
 use crate::log::{Batch, Log, SharedLog, Stored, TopicPartition, for_each};
@@ -172,7 +173,12 @@ impl Publisher {
     fn take_tags(&mut self, old: &dyn Log) -> Result<usize, PublishError> {
         let mut parts = BTreeMap::new();
         for partition in 0..old.partitions() {
-            parts.extend(self.last::<TagHistoryRecord>(old, partition)?);
+            let here = self.last::<TagHistoryRecord>(old, partition)?;
+            let counts = |(key, part): &(String, TagHistoryRecord)| {
+                TagHistoryRecord::key(&part.name, part.number) == *key
+                    && by_name(&part.name, old.partitions()) == partition
+            };
+            parts.extend(here.into_iter().filter(counts));
             for (name, tag) in self.last::<TagRecord>(old, partition)? {
                 // The record with the history, and of two such the later.
                 let is_newer = self.pending.tags.get(&name).is_none_or(|known| known.sequence < tag.sequence);
@@ -182,12 +188,16 @@ impl Publisher {
             }
         }
         for tag in self.pending.tags.values_mut() {
-            let numbers = tag.parts.first..tag.parts.end;
-            let parts = numbers.filter_map(|number| parts.remove(&TagHistoryRecord::key(&tag.name, number)));
-            let items: Vec<TagItem> = parts.flat_map(|part| part.items).collect();
+            let [first, end] =
+                [tag.parts.first, tag.parts.end].map(|number| TagHistoryRecord::key(&tag.name, number));
+            if first >= end {
+                continue;
+            }
+            let items: Vec<TagItem> =
+                parts.range(first..end).flat_map(|(_, part)| part.items.clone()).collect();
             tag.history.splice(0..0, items);
-            tag.parts = Parts::default();
         }
+        self.pending.tags.values_mut().for_each(|tag| tag.parts = Parts::default());
         Ok(self.pending.tags.len())
     }
 

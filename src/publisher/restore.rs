@@ -182,11 +182,16 @@ impl Publisher {
         Ok(())
     }
 
-    /// Takes over a part of a tag's history, or its deletion, which any tombstone of its key is.
+    /// Takes over a part of a tag's history, or its deletion, which any tombstone of its key is. It counts under its own key
+    /// and in its own partition only.
     fn restore_history(&mut self, partition: u16, stored: &Stored) {
+        let Some((name, number)) = TagHistoryRecord::parse_key(&stored.record.key) else { return };
+        if by_name(name, self.log.partitions()) != partition {
+            return;
+        }
         match decode::<TagHistoryRecord>(&stored.record) {
-            Ok(Some(part)) if by_name(&part.name, self.log.partitions()) == partition => {
-                self.histories.put(&part, stored.offset);
+            Ok(Some(part)) if (part.name.as_str(), part.number) == (name, number) => {
+                self.histories.put(&part, stored.offset, stored.record.bytes());
                 self.cache.put_part(stored.record.key.clone(), stored.offset, part.items.into());
             }
             Ok(None) => self.histories.remove(&stored.record.key),

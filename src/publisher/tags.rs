@@ -70,7 +70,7 @@ impl Publisher {
             None => self.take_published_tag(&name)?,
         };
         if let Some(known) = &mut known {
-            self.read_history(known, seen.items.iter().map(|item| item.since).min())?;
+            self.read_for(known, &mut seen)?;
         }
         let Some(Merged { record, added, has_changed }) = merge(name, known, seen, (self.clock)()) else {
             return Ok(());
@@ -82,6 +82,34 @@ impl Publisher {
             self.give_back(record);
         }
         Ok(())
+    }
+
+    /// Reads as much of a tag's history as an observation needs to be merged with it, and takes out of the observation what
+    /// stands in parts that need not be read.
+    fn read_for(&mut self, known: &mut TagRecord, seen: &mut ObservedTag) -> Result<(), PublishError> {
+        for item in &mut seen.items {
+            if let Some(digest) = item.digest
+                && is_unresolved(item)
+                && !self.is_known_image(&digest)
+                && let Some(images) = self.resolved_in_part(known, digest)?
+            {
+                item.images = images;
+            }
+        }
+        // The last one says where the tag is now.
+        let last = seen.items.pop();
+        let mut news = Vec::with_capacity(seen.items.len() + 1);
+        for item in seen.items.drain(..).chain(last.clone().filter(|_| seen.source.is_none())) {
+            if !self.stands_in_part(known, &item)? {
+                news.push(item);
+            }
+        }
+        news.extend(last.filter(|_| seen.source.is_some()));
+        seen.items = news;
+        match seen.items.iter().map(|item| item.since).min() {
+            Some(oldest) => self.read_history(known, Some(oldest)),
+            None => Ok(()),
+        }
     }
 
     /// Observes the facts that an image stream states about a tag. The tag was observed before.

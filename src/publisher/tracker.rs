@@ -221,7 +221,7 @@ impl Publisher {
         Ok((targets, following))
     }
 
-    fn is_known_image(&self, digest: &Digest) -> bool {
+    pub(super) fn is_known_image(&self, digest: &Digest) -> bool {
         self.pending.images.get(digest).map_or_else(|| self.places.image(digest).is_some(), Option::is_some)
     }
 

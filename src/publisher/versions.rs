@@ -56,7 +56,13 @@ pub(super) fn versions(
         current: class.and_then(|class| class.record.current),
         changed: Vec::new(),
     };
-    let mut before: Option<(u32, Content)> = None;
+    // A long history has lost its oldest targets. The first that is left may be the version before them, published again.
+    let first = targets.first().map(|target| target.since);
+    let forgotten = known.iter().filter(|version| version.origin.is_observed() && version.since < first);
+    let mut before: Option<(u32, Content)> = forgotten
+        .filter(|version| version.since.is_some())
+        .max_by_key(|version| version.since)
+        .map(|version| (version.number, content(&version.images)));
     for target in targets.iter().filter(|target| !target.images.is_empty()) {
         let content = content(&target.images);
         let recorded = known

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::oci::Digest;
-use crate::record::{TagHistoryRecord, TagItem, TagRecord};
+use crate::record::{Parts, TagHistoryRecord, TagItem, TagRecord};
 
 /// Image indexes of one record that resolve, at most: the newest. A record of a clade before 0.3 has the whole history.
 const MOST_OF_RECORD: usize = 200;
-/// Parts of a tag's history whose image indexes resolve, at most: the newest. So a tag that moves all day takes a bounded
+/// Parts of a tag's history whose image indexes resolve, at most: the newest that have any. So a tag that moves all day takes a bounded
 /// part of the memory.
 const MOST_PARTS: usize = 25;
 
@@ -43,7 +43,20 @@ impl LeftIndexes {
 
     /// Takes over what the record of a tag has of its history. Only the record in the home partition has any.
     pub(super) fn put(&mut self, record: &TagRecord) {
-        self.replace(&record.name, left_of(&record.history, record.current.digest));
+        let mut left = left_of(&record.history, record.current.digest);
+        // The oldest targets may just have become a part, which the processor of another partition reads, perhaps later. What
+        // the record had before leads to the right images in any case.
+        if record.parts != Parts::default() {
+            let before = self.by_record.get(record.name.as_str()).into_iter().flat_map(|before| &**before);
+            let also: Vec<LeftIndex> = before
+                .filter(|before| left.iter().all(|of| of.digest != before.digest))
+                .filter(|before| record.current.digest != Some(before.digest))
+                .cloned()
+                .collect();
+            left.extend(also);
+            left.truncate(2 * TagHistoryRecord::ITEMS);
+        }
+        self.replace(&record.name, left);
     }
 
     /// Takes over a part of a tag's history. The tag may point at one of its indexes again: it then leads to the same images.
@@ -118,7 +131,7 @@ fn left_of(items: &[TagItem], current: Option<Digest>) -> Vec<LeftIndex> {
 #[allow(clippy::unwrap_used, reason = "a test states what it expects")]
 mod tests {
     use super::*;
-    use crate::record::{Parts, StreamTag, TagImage, Timestamp};
+    use crate::record::{StreamTag, TagImage, Timestamp};
 
     fn digest(of: &str) -> Digest {
         Digest::of(of.as_bytes())
@@ -182,6 +195,21 @@ mod tests {
         left.put(&record("app:1", &names, None));
         assert_eq!(left.by_digest.len(), MOST_OF_RECORD);
         assert!(!has(&left, "index 2") && has(&left, "index 3"));
+    }
+
+    #[test]
+    fn what_has_just_become_a_part_resolves_until_the_part_is_read() {
+        let mut left = LeftIndexes::default();
+        left.put(&record("app:1", &["index a", "index b"], Some("index c")));
+        let divided = record("app:1", &[], Some("index d"));
+        left.put(&TagRecord { parts: Parts { first: 0, end: 1 }, ..divided });
+        assert!(has(&left, "index a") && has(&left, "index b"));
+        for number in 0..100 {
+            let next = record("app:1", &[&format!("index {number}")], None);
+            left.put(&TagRecord { parts: Parts { first: 0, end: 1 }, ..next });
+        }
+        assert_eq!(left.by_digest.len(), 2 * TagHistoryRecord::ITEMS);
+        assert!(has(&left, "index 99") && !has(&left, "index a"));
     }
 
     fn part(number: u32, items: &[String]) -> TagHistoryRecord {

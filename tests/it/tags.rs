@@ -8,7 +8,8 @@ use clade::log::{Log, SharedLog, TopicPartition, for_each};
 use clade::observe::{Observation, ObservedTag};
 use clade::publisher::Publisher;
 use clade::record::{
-    DeadLetterRecord, Parts, TagHistoryRecord, TagImage, TagItem, TagRecord, Timestamp, Topic, encode,
+    DeadLetterRecord, Parts, Record, TagHistoryRecord, TagImage, TagItem, TagRecord, Timestamp, Topic,
+    encode, tombstone,
 };
 
 use crate::support::{World, class, digest, fold, image, tag};
@@ -27,10 +28,16 @@ fn restored(log: &SharedLog) -> Publisher {
     Publisher::restore(SharedLog::clone(log), clock).unwrap()
 }
 
-/// The whole history of the tag as the log has it, its present target last.
+/// The whole history of the tag as the log has it, its present target last; nothing else is there.
 fn history(log: &dyn Log) -> Vec<TagItem> {
     let (tag, parts) = (fold::<TagRecord>(log).remove(TAG).unwrap(), fold::<TagHistoryRecord>(log));
     assert_eq!(parts.len(), (tag.parts.end - tag.parts.first) as usize, "no part is left over");
+    history_of_tag(log)
+}
+
+/// The same where strangers have written records as well.
+fn history_of_tag(log: &dyn Log) -> Vec<TagItem> {
+    let (tag, parts) = (fold::<TagRecord>(log).remove(TAG).unwrap(), fold::<TagHistoryRecord>(log));
     let numbers = tag.parts.first..tag.parts.end;
     let parts = numbers.flat_map(|number| parts[&TagHistoryRecord::key(TAG, number)].items.clone());
     parts.chain(tag.history).chain([tag.current]).collect()
@@ -232,4 +239,135 @@ fn a_tag_with_a_slash_is_refused_since_its_name_could_be_that_of_a_part() {
     let letters = fold::<DeadLetterRecord>(&*log);
     let letter = letters.values().next().unwrap();
     assert!(letter.reason.contains("contains no slash"), "{letter:?}");
+}
+
+/// The record of a part, as anybody may write it to a topic of Kafka.
+fn write_part(log: &SharedLog, partition: u16, key: &str, name: &str, number: u32) {
+    let part = TagHistoryRecord { name: name.to_owned(), number, sequence: 9, items: Vec::new() };
+    write(log, partition, encode(key.to_owned(), &part).unwrap());
+}
+
+fn write(log: &SharedLog, partition: u16, record: Record) {
+    let batch = vec![(TopicPartition { topic: Topic::Tags, partition }, record)];
+    log.writer("publisher").unwrap().append(batch).unwrap();
+}
+
+#[test]
+fn records_of_strangers_about_parts_change_no_history() {
+    for parts in [(5, 3), (0, u32::MAX), (u32::MAX, u32::MAX), (7, 7)] {
+        let log = new_log();
+        let mut publisher = restored(&log);
+        (0..50).for_each(|second| publisher.observe(moved(second)).unwrap());
+        publisher.flush().unwrap();
+        let (before, tag) = (history(&*log), fold::<TagRecord>(&*log).remove(TAG).unwrap());
+        let home = (0..3).find(|partition| has_key(&log, *partition, TAG)).unwrap();
+        let place = (0..3).find(|at| has_key(&log, *at, &TagHistoryRecord::key(TAG, 0))).unwrap();
+        // A part under a foreign key or in a foreign partition, a deletion in a foreign partition, and an absurd range.
+        write_part(&log, place, "junk", TAG, 3);
+        let elsewhere = (place + 1) % 3;
+        if elsewhere != home {
+            write_part(&log, elsewhere, &TagHistoryRecord::key(TAG, 2), TAG, 2);
+            let key = TagHistoryRecord::key(TAG, 2);
+            write(&log, elsewhere, tombstone::<TagHistoryRecord>(key, "gone@1".to_owned()));
+        }
+        let range = Parts { first: parts.0, end: parts.1 };
+        let absurd = TagRecord { sequence: tag.sequence + 100, parts: range, ..tag.clone() };
+        write(&log, home, encode(TAG.to_owned(), &absurd).unwrap());
+        let mut publisher = restored(&log);
+        publisher.observe(moved(50)).unwrap();
+        publisher.flush().unwrap();
+        // Migration reads the same records and comes to an end as well.
+        let new: SharedLog = Arc::new(MemoryLog::new(2, Faults::none()));
+        Publisher::migrate(&*log, &new, clock).unwrap();
+        if parts == (0, u32::MAX) {
+            let after = history_of_tag(&*log);
+            assert_eq!(after[..50], before[..], "every part is inside of the range");
+            assert_eq!(history(&*new), after);
+        }
+    }
+}
+
+fn has_key(log: &SharedLog, partition: u16, key: &str) -> bool {
+    let mut is_there = false;
+    for_each(&**log, TopicPartition { topic: Topic::Tags, partition }, |stored| {
+        is_there |= stored.record.key == key;
+    })
+    .unwrap();
+    is_there
+}
+
+#[test]
+fn random_moves_between_few_targets_come_out_as_from_one_publisher_that_has_everything_in_memory() {
+    for seed in 0..120 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let moves: Vec<Observation> = (0..150)
+            .map(|_| match random.u8(0..8) {
+                0 => tag(TAG, random.i64(0..90), &[]),
+                to => tag(TAG, random.i64(0..90), &[&format!("target {}", to % 3)]),
+            })
+            .collect();
+        let (log, whole) = (new_log(), new_log());
+        let (mut publisher, mut at_once) = (restored(&log), restored(&whole));
+        for seen in &moves {
+            publisher.observe(seen.clone()).unwrap();
+            at_once.observe(seen.clone()).unwrap();
+            publisher.flush().unwrap();
+            if random.u8(0..15) == 0 {
+                publisher = restored(&log);
+            }
+        }
+        at_once.flush().unwrap();
+        assert_eq!(history(&*log), history(&*whole), "seed {seed}");
+    }
+}
+
+#[test]
+fn an_observation_without_a_target_reads_no_part() {
+    let log = new_log();
+    let mut publisher = restored(&log);
+    (0..100).for_each(|second| publisher.observe(moved(second)).unwrap());
+    publisher.flush().unwrap();
+    let written = bytes(&*log);
+    let Observation::Tag(seen) = moved(1) else { unreachable!() };
+    publisher.observe(Observation::Tag(ObservedTag { items: Vec::new(), ..seen })).unwrap();
+    publisher.flush().unwrap();
+    assert_eq!(bytes(&*log), written);
+}
+
+#[test]
+fn a_history_of_large_image_indexes_is_bounded_in_bytes() {
+    let log = new_log();
+    let mut publisher = restored(&log);
+    let images: Vec<TagImage> =
+        (0..200).map(|of| TagImage { digest: digest(&format!("platform {of}")), platform: None }).collect();
+    for second in 0..700 {
+        let Observation::Tag(mut seen) = moved(second) else { unreachable!() };
+        seen.items[0].images.clone_from(&images);
+        publisher.observe(Observation::Tag(seen)).unwrap();
+        if second % 50 == 0 {
+            publisher.flush().unwrap();
+        }
+    }
+    publisher.flush().unwrap();
+    let kept: usize = history(&*log).iter().map(|item| serde_json::to_vec(item).unwrap().len()).sum();
+    assert!((6 << 20..9 << 20).contains(&kept), "{kept} bytes are kept");
+}
+
+#[test]
+fn a_version_that_is_older_than_the_kept_history_is_not_counted_again() {
+    let mut world = World::new();
+    world.class("base", TAG);
+    for number in 0..16_600 {
+        // Each push has another digest and the same layers.
+        let name = format!("push {number}");
+        world.images(&[(&name, &["a"])]).tag(TAG, &[&name]);
+        if number % 4_000 == 3_999 {
+            world.process();
+        }
+    }
+    world.process();
+    assert!(history(&*world.log).len() < 16_384);
+    world.publisher = restored(&world.log);
+    world.process();
+    assert_eq!(world.publisher.catalog().class("base").unwrap().versions().count(), 1);
 }
