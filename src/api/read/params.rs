@@ -18,7 +18,7 @@ pub(in crate::api) const LINES: &[u8] = b"application/x-ndjson";
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(in crate::api) struct ListParams {
-    /// The image whose relatives are listed, as a REF.
+    /// The image whose relatives, or whose workloads, are listed, as a REF.
     #[serde(rename = "ref")]
     pub(super) reference: Option<String>,
     /// The one of this name.
@@ -188,7 +188,7 @@ impl Known {
             "class" | "group" | "state" | "namespace" => self.filter || self.workloads,
             "unknown" => self.workloads,
             "watch" | "at" => !self.workloads,
-            "ref" => self.reference,
+            "ref" => self.reference || self.workloads,
             "name" => self.name,
             "sort" => self.sort,
             _ => self.filter,
