@@ -142,7 +142,7 @@ pub(in crate::api) async fn descendants(request: ListRequest) -> Answer {
 }
 
 pub(in crate::api) async fn descendants_of_image(Path(image): Path<String>, request: ListRequest) -> Answer {
-    below(image, Known::IMAGES, request).await
+    below(image, Known::DESCENDANTS_OF_IMAGE, request).await
 }
 
 async fn below(reference: String, known: Known, request: ListRequest) -> Answer {
