@@ -6,6 +6,7 @@ use super::Shown;
 use super::asking::Asking;
 use super::frame::Failed;
 use super::look::Look;
+use super::running;
 use super::stack::stack;
 use super::text::{class, image, name, tag};
 use super::words::many;
@@ -24,10 +25,12 @@ pub(super) async fn explain(api: Asking) -> Shown {
     let reference =
         look.get("ref").ok_or_else(|| Failed::invalid("missing field `ref`: name an image"))?.to_owned();
     let found: List<Explanation> = api.get("/v1/explain", &[("ref", &reference)]).await?;
+    let running = running::of_image(&reference, &api).await;
     let content = html! {
         h1 { (name(&reference)) }
         @if found.items.len() > 1 { p { "These are " (many(found.items.len() as u64, "image")) @if found.items.len() > IMAGES { ", the first " (IMAGES) } ":" } }
         @for of in found.items.iter().take(IMAGES) { (shown(of, api.look())) }
+        (running)
     };
     Ok(api.view(reference, content))
 }

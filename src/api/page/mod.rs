@@ -11,16 +11,20 @@
 mod asking;
 mod assets;
 mod class;
+mod csv;
 mod explain;
 mod frame;
+mod listed;
 mod look;
 mod overview;
+mod running;
 mod search;
 mod stack;
 mod tables;
 mod text;
 mod timeline;
 mod words;
+mod workloads;
 
 use axum::Router;
 use axum::middleware::map_response;
@@ -38,6 +42,8 @@ pub fn router(api: Router) -> Router {
         .route("/explain", get(explain::explain))
         .route("/tags", get(tables::tags))
         .route("/images", get(tables::images))
+        .route("/workloads", get(workloads::workloads))
+        .route("/workloads.csv", get(workloads::file))
         .route("/search", get(search::search))
         .with_state(api)
         .merge(assets::router())
