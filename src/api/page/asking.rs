@@ -59,6 +59,14 @@ impl Asking {
         &self.look
     }
 
+    /// Refuses a time where the view is of the present alone, and parameters that it does not have.
+    pub(super) fn only_now(&self, known: &[&str]) -> Result<(), Failed> {
+        match self.look.at() {
+            Some(_) => Err(Failed::invalid("at: this view is of the present alone; leave the time out")),
+            None => self.only(known),
+        }
+    }
+
     /// Refuses parameters that the view does not have.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), Failed> {
         match self.look.unknown(known) {
@@ -79,6 +87,16 @@ impl Asking {
         let at = serde_urlencoded::to_string([("at", self.look.at())]).map_err(Failed::internal)?;
         let uri = format!("{path}?{parameters}&{at}");
         self.answer(Request::get(uri).body(Body::empty()).map_err(Failed::internal)?).await
+    }
+
+    /// The same for a question that needs a body. Those are about the present.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failed> {
+        let body = serde_json::to_vec(body).map_err(Failed::internal)?;
+        self.answer(Request::post(path).body(Body::from(body)).map_err(Failed::internal)?).await
     }
 
     async fn answer<T: DeserializeOwned>(&self, mut request: Request<Body>) -> Result<T, Failed> {

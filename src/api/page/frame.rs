@@ -139,8 +139,9 @@ fn framed(title: &str, framing: Framing<'_>, content: &Markup) -> String {
                         a.brand href=(of("/")) { "clade" }
                         a href=(of("/tags")) { "Tags" }
                         a href=(of("/images")) { "Images" }
-                        // Nothing is kept of what ran before: this leads to the present, whatever time the view is about.
+                        // Of these nothing is kept: they lead to the present, whatever time the view is about.
                         a href="/workloads" { "Workloads" }
+                        a href="/policies" { "Policies" }
                     }
                     form.search role="search" action="/search" {
                         label.hidden for="q" { "Search" }

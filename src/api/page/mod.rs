@@ -1,7 +1,7 @@
 //! The page: what the API answers, for people who would rather look than read.
 //!
 //! ```text
-//!   browser ─► a view (overview, class, explain, tables) ─► API, in this process ─► JSON ─► HTML
+//!   browser ─► a view (overview, class, explain, tables and others) ─► API, in this process ─► JSON ─► HTML
 //! ```
 //!
 //! Each view asks the API as any client does, with the rights of whoever looks, and uses nothing else: others could write
@@ -17,12 +17,15 @@ mod frame;
 mod listed;
 mod look;
 mod overview;
+mod policies;
+mod required;
 mod running;
 mod search;
 mod stack;
 mod tables;
 mod text;
 mod timeline;
+mod verdicts;
 mod words;
 mod workloads;
 
@@ -44,6 +47,7 @@ pub fn router(api: Router) -> Router {
         .route("/images", get(tables::images))
         .route("/workloads", get(workloads::workloads))
         .route("/workloads.csv", get(workloads::file))
+        .route("/policies", get(policies::policies))
         .route("/search", get(search::search))
         .with_state(api)
         .merge(assets::router())
