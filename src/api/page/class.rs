@@ -72,6 +72,12 @@ fn shown(item: &ClassItem, usage: Usage, outdated: &[TagItem], running: &Markup,
             p { a href=(of_class("/tags", Some("outdated"))) { "All of them" } }
         }
         (running)
+        // Plans and rebuilds are of the present.
+        @if look.at().is_none() {
+            h2 { "Rebuilds" }
+            p { a href=(format!("{}/rebuild", class_path(class))) { "What a rebuild would do" } " · "
+                a href=(look.href("/rebuilds", &[("class", class)])) { "those that were made" } }
+        }
         h2 { "Repositories" }
         (table_of(&repositories, class, look))
         p { a href=(look.href(&format!("{}/usage.csv", class_path(class)), &[])) download { "Download as CSV" } }

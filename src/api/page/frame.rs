@@ -142,6 +142,7 @@ fn framed(title: &str, framing: Framing<'_>, content: &Markup) -> String {
                         // Of these nothing is kept: they lead to the present, whatever time the view is about.
                         a href="/workloads" { "Workloads" }
                         a href="/policies" { "Policies" }
+                        a href="/rebuilds" { "Rebuilds" }
                     }
                     form.search role="search" action="/search" {
                         label.hidden for="q" { "Search" }

@@ -17,7 +17,9 @@ mod frame;
 mod listed;
 mod look;
 mod overview;
+mod plan;
 mod policies;
+mod rebuilds;
 mod required;
 mod running;
 mod search;
@@ -26,6 +28,7 @@ mod tables;
 mod text;
 mod timeline;
 mod verdicts;
+mod waves;
 mod words;
 mod workloads;
 
@@ -42,12 +45,15 @@ pub fn router(api: Router) -> Router {
         .route("/", get(overview::overview))
         .route("/classes/{class}", get(class::class))
         .route("/classes/{class}/usage.csv", get(class::usage))
+        .route("/classes/{class}/rebuild", get(plan::plan))
         .route("/explain", get(explain::explain))
         .route("/tags", get(tables::tags))
         .route("/images", get(tables::images))
         .route("/workloads", get(workloads::workloads))
         .route("/workloads.csv", get(workloads::file))
         .route("/policies", get(policies::policies))
+        .route("/rebuilds", get(rebuilds::rebuilds))
+        .route("/rebuilds/{id}", get(rebuilds::rebuild))
         .route("/search", get(search::search))
         .with_state(api)
         .merge(assets::router())

@@ -1,6 +1,7 @@
 //! The page in front of the API: every link of it leads somewhere, and no name does more than look odd.
 
 mod policies;
+mod rebuilds;
 mod running;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -19,15 +20,14 @@ use clade::observe::Observation;
 use clade::oci::Digest;
 use clade::record::{RunningImage, RunningKind, WorkloadImage};
 
-use super::{answer, api_of, api_with, ask};
+use super::{answer, api_with, ask};
 use crate::support::{World, digest, workload};
 
 /// A repository of somebody who tries what a name can do.
 const HOSTILE: &str = "<script>alert(1)</script>\"'&/\u{202e}app";
 
 fn page_of(world: &World) -> Router {
-    let api = api_of(world);
-    page(api.clone()).merge(api)
+    rebuilds::page_with(world, &[], &[rebuilds::rebuild(1)])
 }
 
 /// Two classes, images on old and new versions of them, and names of strangers.
@@ -143,12 +143,15 @@ async fn every_link_of_the_page_leads_to_a_view_that_is_there() {
     for view in [
         "/classes/rhel7",
         "/classes/rhel7/usage.csv",
+        "/classes/rhel7/rebuild",
         "/explain",
         "/images",
         "/tags",
         "/workloads",
         "/workloads.csv",
         "/policies",
+        "/rebuilds",
+        "/rebuilds/rhel7-1",
         "/assets/page.css",
     ] {
         assert!(views.contains(view), "{view} is reached: {views:?}");
