@@ -11,12 +11,14 @@
 mod asking;
 mod assets;
 mod class;
+mod compare;
 mod csv;
 mod explain;
 mod frame;
 mod listed;
 mod look;
 mod overview;
+mod path;
 mod plan;
 mod policies;
 mod rebuilds;
@@ -27,6 +29,7 @@ mod stack;
 mod tables;
 mod text;
 mod timeline;
+mod tree;
 mod verdicts;
 mod waves;
 mod words;
@@ -54,6 +57,7 @@ pub fn router(api: Router) -> Router {
         .route("/policies", get(policies::policies))
         .route("/rebuilds", get(rebuilds::rebuilds))
         .route("/rebuilds/{id}", get(rebuilds::rebuild))
+        .route("/compare", get(compare::compare))
         .route("/search", get(search::search))
         .with_state(api)
         .merge(assets::router())

@@ -36,7 +36,11 @@ pub(super) async fn tags(api: Asking) -> Shown {
 }
 
 pub(super) async fn images(api: Asking) -> Shown {
-    let (title, path) = match api.look().get("ref") {
+    let look = api.look();
+    let (title, path) = match look.get("ref") {
+        Some(of) if look.get("direct") == Some("true") => {
+            (format!("Images built directly on {of}"), "/v1/descendants")
+        }
         Some(of) => (format!("Images built on {of}"), "/v1/descendants"),
         None => ("Images".to_owned(), "/v1/images"),
     };

@@ -2,6 +2,7 @@
 
 mod policies;
 mod rebuilds;
+mod relatives;
 mod running;
 
 use std::collections::{BTreeSet, VecDeque};
