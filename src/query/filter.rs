@@ -33,6 +33,8 @@ pub struct Filter {
     pub created_before: Option<Timestamp>,
     /// Outdated since before this time: in the given class or group, or else in any class.
     pub outdated_before: Option<Timestamp>,
+    /// Of the images that are based on another: with no third one in between, of which they are based on, too.
+    pub direct: bool,
 }
 
 impl Filter {

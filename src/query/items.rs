@@ -33,6 +33,7 @@ fn item_with_tags(shard: &Shard, image: &ImageView<'_>, most: usize) -> ImageIte
         layers: image.layers,
         classes: standings(shard, image),
         groups: image.classification.map(|of| (*of.groups).clone()).unwrap_or_default(),
+        descendants: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Lists what runs, and counts it by class.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::Query;
 use super::answer::{
@@ -9,8 +9,8 @@ use super::answer::{
 use super::filter::{Filter, Names};
 use super::items::standings;
 use super::page::{Cut, More, Page, Position, Sort, foreign};
-use super::reference::RefError;
-use super::running::Running;
+use super::reference::{RefError, Resolved};
+use super::running::{Running, counting};
 use crate::oci::{Digest, Reference};
 use crate::record::{RunningKind, State, WorkloadImage, WorkloadRecord};
 
@@ -46,6 +46,40 @@ impl Query {
         unknown: Option<bool>,
         page: &Page,
     ) -> Result<Cut<WorkloadItem>, RefError> {
+        self.workloads_with(filter, unknown, page, |_, _| true)
+    }
+
+    /// The same, of those that run an image of a REF: an image that counts for the workload is one of these images, or may be.
+    pub fn list_workloads_of(
+        &self,
+        reference: &str,
+        filter: &Filter,
+        unknown: Option<bool>,
+        page: &Page,
+    ) -> Result<Cut<WorkloadItem>, RefError> {
+        let resolved = self.anchored(reference, page)?;
+        let anchor = Some(resolved.anchor());
+        let Resolved::Images(images) = resolved else {
+            let problem = format!("{reference:?} is a chain ID, which nothing runs: name an image here");
+            return Err(RefError::Invalid(problem));
+        };
+        let images: HashSet<Digest> = images.into_iter().collect();
+        // Most workloads run others: no item is made of them.
+        let runs_one = |record: &WorkloadRecord, running: &mut Running<'_>| {
+            let mut counting = record.containers.iter().flat_map(counting);
+            counting.any(|image| running.images(image).known.iter().any(|of| images.contains(of)))
+        };
+        let Cut { items, more } = self.workloads_with(filter, unknown, page, runs_one)?;
+        Ok(Cut { items, more: More { anchor, ..more } })
+    }
+
+    fn workloads_with(
+        &self,
+        filter: &Filter,
+        unknown: Option<bool>,
+        page: &Page,
+        is_meant: impl Fn(&WorkloadRecord, &mut Running<'_>) -> bool,
+    ) -> Result<Cut<WorkloadItem>, RefError> {
         self.check(filter)?;
         let namespace = Names::parse("namespace", filter.namespace.as_deref()).map_err(RefError::Invalid)?;
         if page.sort != Sort::Name {
@@ -62,6 +96,9 @@ impl Query {
         let most = page.limit.unwrap_or(usize::MAX);
         let there = self.snapshot.workloads().after(after);
         for (key, record) in there.filter(|(_, record)| namespace.holds(&record.namespace)) {
+            if !is_meant(record, &mut running) {
+                continue;
+            }
             let (item, groups) = self.workload(key, record, filter.group.as_deref(), &mut running);
             if !matches(&item, &groups, filter) || unknown.is_some_and(|asked| item.unknown != asked) {
                 continue;

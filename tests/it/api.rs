@@ -246,6 +246,39 @@ async fn one_image_is_found_by_digest_and_beginning_and_has_its_relatives_below_
 }
 
 #[tokio::test]
+async fn direct_descendants_are_those_with_no_other_image_in_between_and_say_how_many_are_on_them() {
+    let mut world = world();
+    // Images with the same layers are as near, and a branch at which no image ends is none.
+    world.images(&[("twin", &["A", "B", "own 3"]), ("leaf", &["A", "B", "own 3", "x"])]);
+    world.images(&[("left", &["A", "B", "shared", "l"]), ("right", &["A", "B", "shared", "r"])]).process();
+    let api = api_of(&world);
+    let counts = |list: &Value| -> Vec<(String, u64)> {
+        let items = list["items"].as_array().unwrap().iter();
+        items
+            .map(|item| (item["digest"].as_str().unwrap().to_owned(), item["descendants"].as_u64().unwrap()))
+            .collect()
+    };
+    let direct = counts(&ask(&api, "/v1/descendants?ref=base:1&direct=true", &[]).await.json());
+    assert_eq!(direct.len(), 28, "25, a twin, and two that share layers: {direct:?}");
+    let of =
+        |name: &str| direct.iter().find(|(of, _)| *of == digest(name).to_string()).map(|(_, count)| *count);
+    assert_eq!([of("app 3"), of("twin"), of("app 4"), of("leaf")], [Some(1), Some(1), Some(0), None]);
+    let below =
+        ask(&api, &format!("/v1/images/{}/descendants?direct=true", digest("app 3")), &[]).await.json();
+    assert_eq!(counts(&below), [(digest("leaf").to_string(), 0)]);
+    let all = ask(&api, "/v1/descendants?ref=base:1", &[]).await.json();
+    assert!(all["items"].as_array().unwrap().len() == 29 && all["items"][0]["descendants"].is_null());
+    // From page to page, and of a chain at which nothing ends.
+    let first = ask(&api, "/v1/descendants?ref=base:1&direct=true&limit=20", &[]).await.json();
+    assert_eq!((digests(&first).len(), &first["metadata"]["remainingItemCount"]), (20, &json!(8)));
+    let chain = LayerChain::new(LayerIdentity::Blob, [digest("A")].into_iter());
+    let chain = chain.chain_ids().last().unwrap().digest().to_string();
+    let of_chain = ask(&api, &format!("/v1/descendants?ref={chain}&direct=true"), &[]).await.json();
+    assert_eq!(counts(&of_chain), [(digest("base").to_string(), 29)]);
+    assert_eq!(ask(&api, "/v1/images?direct=true", &[]).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn a_chain_says_what_ends_there_and_what_contains_it() {
     let api = api_of(&world());
     let chain_of = |layers: &[&str]| {

@@ -209,6 +209,7 @@ fn nothing() -> ImageItem {
         layers: 0,
         classes: Vec::new(),
         groups: BTreeMap::new(),
+        descendants: None,
     }
 }
 

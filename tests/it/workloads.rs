@@ -146,6 +146,30 @@ fn what_runs_by_an_image_index_is_found_after_the_tag_has_left_that_index() {
 }
 
 #[test]
+fn what_runs_an_image_is_found_by_any_name_of_it_page_by_page() {
+    let mut world = world();
+    let old = || vec![running("shop/app:1", "old", RunningKind::Digest)];
+    let rolling = vec![asked("shop/app:1"), running("shop/app:2", "new", RunningKind::Digest)];
+    put(&mut world, ["one", "two"].map(|name| workload("shop", name, old())).to_vec());
+    put(&mut world, vec![workload("shop", "rolling", rolling)]);
+    let query = world.query_of_workloads();
+    let found = |reference: &str, page: &Page| {
+        let cut = query.list_workloads_of(reference, &Filter::default(), None, page).unwrap();
+        (cut.items.into_iter().map(|item| item.name).collect::<Vec<_>>(), cut.more)
+    };
+    let all = Page::default();
+    assert_eq!(found("shop/app:1", &all).0, ["one", "two"], "what has not started does not count");
+    assert_eq!(found(&digest("new").to_string(), &all).0, ["rolling"]);
+    assert!(found(&digest("other").to_string(), &all).0.is_empty());
+    let (names, more) = found("shop/app:1", &Page { limit: Some(1), ..Page::default() });
+    let next = Page { after: more.next, anchor: more.anchor, limit: Some(1), ..Page::default() };
+    assert_eq!((names, found("shop/app:1", &next).0), (vec!["one".to_owned()], vec!["two".to_owned()]));
+    assert!(query.list_workloads_of("nobody:1", &Filter::default(), None, &all).is_err());
+    let outdated = Filter { state: Some(State::Outdated), ..Filter::default() };
+    assert_eq!(query.list_workloads_of("shop/app:1", &outdated, None, &all).unwrap().items.len(), 2);
+}
+
+#[test]
 fn a_workload_is_outdated_while_any_of_its_images_is_and_what_has_not_started_does_not_count() {
     let mut world = world();
     let (old, new) =

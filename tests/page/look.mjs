@@ -26,6 +26,10 @@ async function fits(page, name) {
   assert(content <= window, `${name} is ${content} wide in a window of ${window}`);
 }
 
+// The oldest base of an image: much is built on it.
+const explained = await (await fetch(`${base}/v1/explain?ref=search/scheduler:v48`)).json();
+const oldest = explained.items[0].bases.at(-1).digest;
+
 // Every view, light and dark, wide and on a phone, without a script: it fits, and axe finds nothing serious.
 const views = Object.entries({
   overview: "/",
@@ -33,6 +37,13 @@ const views = Object.entries({
   image: "/explain?ref=search/scheduler:v48",
   tags: "/tags?state=outdated",
   images: "/images?sort=outdated",
+  tree: `/explain?ref=${oldest}`,
+  compare: "/compare?a=search/scheduler:v48&b=catalog/web:latest",
+  workloads: "/workloads",
+  policies: "/policies",
+  plan: "/classes/rhel7/rebuild",
+  rebuilds: "/rebuilds",
+  rebuild: "/rebuilds/debian9-1",
   search: "/search?q=search",
   problem: "/classes/nope",
 });
@@ -79,6 +90,34 @@ const first = await page.locator("tbody tr").first().innerText();
 await page.getByRole("link", { name: "Next page" }).click();
 assert.notEqual(await page.locator("tbody tr").first().innerText(), first);
 
+// From a class to what runs it, and to what its policies say.
+await page.goto(`${base}/classes/rhel7`);
+await page.getByRole("link", { name: "run an outdated one" }).click();
+const workloads = page.locator("tbody tr");
+const running = await workloads.count();
+assert(running > 0, "workloads run it");
+await page.getByLabel("Namespace").fill("catalog");
+await page.getByRole("button", { name: "Filter" }).click();
+assert((await workloads.count()) < running && (await workloads.count()) > 0);
+await page.goto(`${base}/workloads?unknown=true`);
+await page.getByText("never seen by clade").first().waitFor();
+await page.goto(`${base}/policies`);
+await page.locator("td.number.outdated a").first().click();
+assert.equal(new URL(page.url()).searchParams.get("verdict"), "violating");
+
+// A tree is opened and closed level by level, and an image is put beside another.
+await page.goto(`${base}/explain?ref=${oldest}`);
+const leaves = page.locator(".tree li");
+const closed = await leaves.count();
+await page.locator(".tree a.toggle").first().click();
+await page.locator(".tree ul ul").first().waitFor();
+assert((await leaves.count()) > closed, "a level has opened");
+await page.locator(".tree a.toggle").filter({ hasText: "close" }).click();
+await page.waitForFunction((number) => document.querySelectorAll(".tree li").length === number, closed);
+await page.getByLabel("with", { exact: true }).fill("search/scheduler:v48");
+await page.getByLabel("with", { exact: true }).press("Enter");
+await page.getByText("The second is built on the first").waitFor();
+
 // As of a time, from a view with parameters and back.
 await page.goto(`${base}/images?class=rhel7`);
 await page.getByLabel("As of").fill("2999-01-01T00:00:00Z");
@@ -108,6 +147,10 @@ await news.getByText("There is something new").waitFor({ timeout: 20000 });
 assert.equal(await page.locator("svg.timeline").count(), 7, "nothing moves until somebody wants it to");
 await news.getByRole("button").click();
 await page.waitForFunction(() => document.querySelectorAll("svg.timeline").length === 6);
+await page.goto(`${base}/rebuilds/debian9-1`);
+execFileSync(clade, ["rebuild", "cancel", "debian9-1", "--server", base], { stdio: "ignore" });
+await news.getByText("There is something new").waitFor({ timeout: 20000 });
+await page.goto(base);
 await context.setOffline(true);
 await news.getByText("The connection to clade is lost").waitFor({ timeout: 20000 });
 await context.setOffline(false);

@@ -90,6 +90,10 @@ fn of_descendants(schemas: &mut SchemaGenerator) -> Schema {
     of_list(schemas, Known::DESCENDANTS)
 }
 
+fn of_descendants_of_image(schemas: &mut SchemaGenerator) -> Schema {
+    of_list(schemas, Known::DESCENDANTS_OF_IMAGE)
+}
+
 fn named(schemas: &mut SchemaGenerator) -> Schema {
     of_list(schemas, Known::NAMED)
 }
@@ -228,7 +232,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "listDescendantsOfImage",
         "/v1/images/{image}/descendants",
         "The images that are based on one image",
-        of_images,
+        of_descendants_of_image,
         Answers::List(of::<List<ImageItem>>),
     ),
     get(

@@ -7,9 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, FromRequestParts};
-use axum::http::header::{AUTHORIZATION, HOST};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use maud::Markup;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -59,6 +59,14 @@ impl Asking {
         &self.look
     }
 
+    /// Refuses a time where the view is of the present alone, and parameters that it does not have.
+    pub(super) fn only_now(&self, known: &[&str]) -> Result<(), Failed> {
+        match self.look.at() {
+            Some(_) => Err(Failed::invalid("at: this view is of the present alone; leave the time out")),
+            None => self.only(known),
+        }
+    }
+
     /// Refuses parameters that the view does not have.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), Failed> {
         match self.look.unknown(known) {
@@ -78,14 +86,30 @@ impl Asking {
         let parameters = serde_urlencoded::to_string(parameters).map_err(Failed::internal)?;
         let at = serde_urlencoded::to_string([("at", self.look.at())]).map_err(Failed::internal)?;
         let uri = format!("{path}?{parameters}&{at}");
-        let mut request = Request::get(uri).body(Body::empty()).map_err(Failed::internal)?;
+        self.answer(Request::get(uri).body(Body::empty()).map_err(Failed::internal)?).await
+    }
+
+    /// The same for a question that needs a body. Those are about the present.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failed> {
+        let body = serde_json::to_vec(body).map_err(Failed::internal)?;
+        self.answer(Request::post(path).body(Body::from(body)).map_err(Failed::internal)?).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, mut request: Request<Body>) -> Result<T, Failed> {
         *request.headers_mut() = self.headers.clone();
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(address) = self.address {
             request.extensions_mut().insert(address);
         }
         let Ok(response) = self.api.clone().oneshot(request).await;
         let (parts, body) = response.into_parts();
-        let body = to_bytes(body, LONGEST).await.map_err(Failed::internal)?;
+        let too_long =
+            |_| Failed::internal("the answer is longer than what a view shows: narrow the question");
+        let body = to_bytes(body, LONGEST).await.map_err(too_long)?;
         if parts.status != StatusCode::OK {
             let problem: Problem = serde_json::from_slice(&body).map_err(Failed::internal)?;
             return Err(Failed::new(parts.status, &parts.headers, problem));
@@ -111,6 +135,11 @@ impl Asking {
     /// The view of what was answered.
     pub(super) fn view(self, title: String, content: Markup) -> View {
         let tag = self.seen.into_inner().unwrap_or_else(PoisonError::into_inner);
-        View { title, look: self.look, content, tag }
+        View { title, look: self.look, content, tag, has_past: true }
+    }
+
+    /// The same for a view that there is of the present alone.
+    pub(super) fn view_of_the_present(self, title: String, content: Markup) -> View {
+        View { has_past: false, ..self.view(title, content) }
     }
 }

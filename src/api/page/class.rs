@@ -1,17 +1,16 @@
 //! The view of a class: its versions, who uses it, and which tags are outdated.
 
 use axum::extract::Path;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use axum::response::IntoResponse as _;
 use maud::{Markup, html};
 
 use super::asking::Asking;
 use super::frame::Failed;
 use super::look::Look;
+use super::running;
 use super::tables::tag_rows;
 use super::text::{class_path, image, name};
 use super::timeline::{Axis, drawing, versions};
-use super::{Answer, Shown};
+use super::{Answer, Shown, csv};
 use crate::query::answer::{ClassItem, List, RepositoryUsage, TagItem, Usage};
 
 /// Repositories and tags in the view.
@@ -25,11 +24,12 @@ pub(super) async fn class(Path(class): Path<String>, api: Asking) -> Shown {
     let usage: Usage = api.get("/v1/usage", &[("class", &class)]).await?;
     let parameters = [("class", class.as_str()), ("state", "outdated"), ("limit", TAGS)];
     let outdated: List<TagItem> = api.get("/v1/tags", &parameters).await?;
-    let content = shown(&item, usage, &outdated.items, api.look());
+    let running = running::of_class(&item, &api).await;
+    let content = shown(&item, usage, &outdated.items, &running, api.look());
     Ok(api.view(format!("Class {class}"), content))
 }
 
-fn shown(item: &ClassItem, usage: Usage, outdated: &[TagItem], look: &Look) -> Markup {
+fn shown(item: &ClassItem, usage: Usage, outdated: &[TagItem], running: &Markup, look: &Look) -> Markup {
     let (class, status) = (&item.metadata.name, &item.status);
     let mut repositories = usage.repositories;
     repositories.sort_by(|a, b| b.outdated.cmp(&a.outdated).then_with(|| a.name.cmp(&b.name)));
@@ -48,6 +48,10 @@ fn shown(item: &ClassItem, usage: Usage, outdated: &[TagItem], look: &Look) -> M
             li { b { (usage.tags) } a href=(of_class("/tags", None)) { "tags" } }
             li { b { (repositories.len()) } "repositories" }
             li { b { (usage.namespaces.len()) } "namespaces" }
+            @if let (Some(all), Some(outdated)) = (status.running, status.running_outdated) {
+                li { b { (all) } a href=(running::address(class, None)) { "workloads run it" } }
+                li { b.outdated[outdated > 0] { (outdated) } a href=(running::address(class, Some("outdated"))) { "run an outdated one" } }
+            }
         }
         h2 { "Versions" }
         (drawing(status, Axis::of(std::iter::once(status), look.now()), look))
@@ -66,6 +70,13 @@ fn shown(item: &ClassItem, usage: Usage, outdated: &[TagItem], look: &Look) -> M
         @if outdated.is_empty() { p.current { "There is none." } } @else {
             (tag_rows(outdated, look))
             p { a href=(of_class("/tags", Some("outdated"))) { "All of them" } }
+        }
+        (running)
+        // Plans and rebuilds are of the present.
+        @if look.at().is_none() {
+            h2 { "Rebuilds" }
+            p { a href=(format!("{}/rebuild", class_path(class))) { "What a rebuild would do" } " · "
+                a href=(look.href("/rebuilds", &[("class", class)])) { "those that were made" } }
         }
         h2 { "Repositories" }
         (table_of(&repositories, class, look))
@@ -90,22 +101,8 @@ fn table_of(repositories: &[RepositoryUsage], class: &str, look: &Look) -> Marku
 pub(super) async fn usage(Path(class): Path<String>, api: Asking) -> Answer {
     api.only(&[])?;
     let usage: Usage = api.get("/v1/usage", &[("class", &class)]).await?;
-    let mut table = csv::Writer::from_writer(Vec::new());
-    table.write_record(["repository", "images", "outdated", "tags"]).map_err(Failed::internal)?;
-    for of in &usage.repositories {
-        let numbers = [of.images, of.outdated, of.tags].map(|number| number.to_string());
-        let row = std::iter::once(harmless(&of.name)).chain(numbers);
-        table.write_record(row).map_err(Failed::internal)?;
-    }
-    let body = table.into_inner().map_err(Failed::internal)?;
-    let headers = [
-        (CONTENT_TYPE, "text/csv; charset=utf-8"),
-        (CONTENT_DISPOSITION, "attachment; filename=\"usage.csv\""),
-    ];
-    Ok((headers, body).into_response())
-}
-
-/// A name that no spreadsheet takes for a formula.
-fn harmless(name: &str) -> String {
-    if name.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{name}") } else { name.to_owned() }
+    let row = |of: &RepositoryUsage| {
+        [of.name.clone(), of.images.to_string(), of.outdated.to_string(), of.tags.to_string()]
+    };
+    csv::file("usage.csv", ["repository", "images", "outdated", "tags"], usage.repositories.iter().map(row))
 }

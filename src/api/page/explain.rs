@@ -4,10 +4,14 @@ use maud::{Markup, html};
 
 use super::Shown;
 use super::asking::Asking;
+use super::compare::form;
 use super::frame::Failed;
 use super::look::Look;
+use super::path::path;
+use super::running;
 use super::stack::stack;
 use super::text::{class, image, name, tag};
+use super::tree::tree;
 use super::words::many;
 use crate::query::answer::{ClassStanding, Explanation, List};
 use crate::record::State;
@@ -19,15 +23,25 @@ const NAMED: usize = 40;
 const IMAGES: usize = 20;
 
 pub(super) async fn explain(api: Asking) -> Shown {
-    api.only(&["ref"])?;
+    api.only(&["ref", "open"])?;
     let look = api.look();
     let reference =
         look.get("ref").ok_or_else(|| Failed::invalid("missing field `ref`: name an image"))?.to_owned();
     let found: List<Explanation> = api.get("/v1/explain", &[("ref", &reference)]).await?;
+    // The trees of many images would be many questions: each has a view of its own.
+    let built_on_it = match &found.items[..] {
+        [one] => Some(tree(one, &api).await),
+        _ => None,
+    };
+    let running = running::of_image(&reference, &api).await;
     let content = html! {
         h1 { (name(&reference)) }
         @if found.items.len() > 1 { p { "These are " (many(found.items.len() as u64, "image")) @if found.items.len() > IMAGES { ", the first " (IMAGES) } ":" } }
         @for of in found.items.iter().take(IMAGES) { (shown(of, api.look())) }
+        @if let Some(tree) = built_on_it { section { h2 { "Built on it" } (tree) } }
+        (running)
+        h2 { "Beside another image" }
+        (form(Some(&reference), None, api.look()))
     };
     Ok(api.view(reference, content))
 }
@@ -53,6 +67,7 @@ fn shown(of: &Explanation, look: &Look) -> Markup {
                     span.faint { "by layers: " (claim.by_layers) }
                 } } }
             }
+            (path(of, look))
             @if of.layers.is_empty() { p.faint { "It has no layers that prove anything." } } @else {
                 h3 { "Layers, the base at the bottom" }
                 (stack(of, look))
@@ -70,7 +85,8 @@ fn shown(of: &Explanation, look: &Look) -> Markup {
                 }
                 dt { "Built on it" } dd {
                     @if of.descendants == 0 { "no image" } @else {
-                        a href=(look.href("/images", &[("ref", &digest)])) { (many(of.descendants, "image")) }
+                        a href=(look.href("/images", &[("ref", &digest)])) { (many(of.descendants, "image")) } " · "
+                        a href=(format!("{}#tree", look.href("/explain", &[("ref", &digest)]))) { "as a tree" }
                     }
                 }
             }

@@ -24,12 +24,15 @@ pub(super) struct View {
     pub(super) content: Markup,
     /// The hash of what it shows, apart from the time.
     pub(super) tag: Digest,
+    /// It can be shown as of an earlier time.
+    pub(super) has_past: bool,
 }
 
 impl IntoResponse for View {
     fn into_response(self) -> Response {
         let tag = format!("W/\"{}\"", &self.tag.hex()[..32]);
-        let body = framed(&self.title, Some(&self.look), Some(&tag), &self.content);
+        let framing = Framing { look: Some(&self.look), tag: Some(&tag), has_past: self.has_past };
+        let body = framed(&self.title, framing, &self.content);
         ([(CONTENT_TYPE, HTML), (ETAG, tag.as_str())], body).into_response()
     }
 }
@@ -59,6 +62,11 @@ impl Failed {
 
     pub(super) fn internal(problem: impl ToString) -> Self {
         ApiError::internal(problem).into()
+    }
+
+    /// The problem in place of a part of a view. Whoever may not see a part, or sees it too early, still sees the rest.
+    pub(super) fn in_place(&self) -> Markup {
+        html! { p.faint { bdi { (self.problem.detail) } } }
     }
 }
 
@@ -90,7 +98,7 @@ impl IntoResponse for Failed {
                 }
             }
         };
-        let body = framed(&problem.title, None, None, &content);
+        let body = framed(&problem.title, Framing::default(), &content);
         (status, headers, [(CONTENT_TYPE, HTML)], body).into_response()
     }
 }
@@ -100,7 +108,16 @@ fn search(text: &str) -> String {
     format!("/search?{query}")
 }
 
-fn framed(title: &str, look: Option<&Look>, tag: Option<&str>, content: &Markup) -> String {
+/// The things that the frame of a view depends on; a problem has none of them.
+#[derive(Default, Clone, Copy)]
+struct Framing<'a> {
+    look: Option<&'a Look>,
+    tag: Option<&'a str>,
+    has_past: bool,
+}
+
+fn framed(title: &str, framing: Framing<'_>, content: &Markup) -> String {
+    let Framing { look, tag, has_past } = framing;
     let at = look.and_then(Look::at);
     let of = |path: &str| look.map_or_else(|| path.to_owned(), |look| look.href(path, &[]));
     let page = html! {
@@ -122,6 +139,10 @@ fn framed(title: &str, look: Option<&Look>, tag: Option<&str>, content: &Markup)
                         a.brand href=(of("/")) { "clade" }
                         a href=(of("/tags")) { "Tags" }
                         a href=(of("/images")) { "Images" }
+                        // Of these nothing is kept: they lead to the present, whatever time the view is about.
+                        a href="/workloads" { "Workloads" }
+                        a href="/policies" { "Policies" }
+                        a href="/rebuilds" { "Rebuilds" }
                     }
                     form.search role="search" action="/search" {
                         label.hidden for="q" { "Search" }
@@ -129,7 +150,7 @@ fn framed(title: &str, look: Option<&Look>, tag: Option<&str>, content: &Markup)
                         @if let Some(at) = at { input type="hidden" name="at" value=(at); }
                         button { "Search" }
                     }
-                    @if let Some(look) = look {
+                    @if let Some(look) = look.filter(|_| has_past) {
                         form.at {
                             label for="at" { "As of" }
                             input #at name="at" value=(at.unwrap_or_default()) placeholder="now" size="12" title="A time (2026-01-31T00:00:00Z), or a span of time ago (7d)";

@@ -67,6 +67,17 @@ impl Look {
         address(&self.path, kept.filter(|(name, _)| is_other(name)).chain(parameters.iter().copied()))
     }
 
+    /// The path of the view.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The address of another view with all parameters of this one, from the first page on.
+    pub(super) fn same_at(&self, path: &str) -> String {
+        let kept = self.given.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        address(path, kept.filter(|(name, _)| !["limit", "continue"].contains(name)))
+    }
+
     /// The address of this view of the present.
     pub(super) fn of_the_present(&self) -> String {
         let kept = self.given.iter().map(|(name, value)| (name.as_str(), value.as_str()));

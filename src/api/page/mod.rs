@@ -1,7 +1,7 @@
 //! The page: what the API answers, for people who would rather look than read.
 //!
 //! ```text
-//!   browser ─► a view (overview, class, explain, tables) ─► API, in this process ─► JSON ─► HTML
+//!   browser ─► a view (overview, class, explain, tables and others) ─► API, in this process ─► JSON ─► HTML
 //! ```
 //!
 //! Each view asks the API as any client does, with the rights of whoever looks, and uses nothing else: others could write
@@ -11,16 +11,29 @@
 mod asking;
 mod assets;
 mod class;
+mod compare;
+mod csv;
 mod explain;
 mod frame;
+mod listed;
 mod look;
 mod overview;
+mod path;
+mod plan;
+mod policies;
+mod rebuilds;
+mod required;
+mod running;
 mod search;
 mod stack;
 mod tables;
 mod text;
 mod timeline;
+mod tree;
+mod verdicts;
+mod waves;
 mod words;
+mod workloads;
 
 use axum::Router;
 use axum::middleware::map_response;
@@ -35,9 +48,16 @@ pub fn router(api: Router) -> Router {
         .route("/", get(overview::overview))
         .route("/classes/{class}", get(class::class))
         .route("/classes/{class}/usage.csv", get(class::usage))
+        .route("/classes/{class}/rebuild", get(plan::plan))
         .route("/explain", get(explain::explain))
         .route("/tags", get(tables::tags))
         .route("/images", get(tables::images))
+        .route("/workloads", get(workloads::workloads))
+        .route("/workloads.csv", get(workloads::file))
+        .route("/policies", get(policies::policies))
+        .route("/rebuilds", get(rebuilds::rebuilds))
+        .route("/rebuilds/{id}", get(rebuilds::rebuild))
+        .route("/compare", get(compare::compare))
         .route("/search", get(search::search))
         .with_state(api)
         .merge(assets::router())

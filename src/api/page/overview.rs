@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::Shown;
 use super::asking::{Asking, NOTHING};
 use super::look::Look;
+use super::running;
 use super::tables::image_rows;
 use super::text::class;
 use super::timeline::{Axis, drawing, moved};
@@ -20,11 +21,19 @@ pub(super) async fn overview(api: Asking) -> Shown {
     let coverage: CoverageReport = api.get("/v1/coverage", &NOTHING).await?;
     let parameters = [("sort", "outdated"), ("tagged", "true"), ("limit", LONGEST)];
     let longest: List<ImageItem> = api.get("/v1/images", &parameters).await?;
-    let content = shown(&classes.items, &coverage, &longest.items, api.look());
+    let unseen = running::unseen(&api).await;
+    let content = shown(&classes.items, &coverage, &longest.items, &unseen, api.look());
     Ok(api.view("Overview".to_owned(), content))
 }
 
-fn shown(classes: &[ClassItem], coverage: &CoverageReport, longest: &[ImageItem], look: &Look) -> Markup {
+fn shown(
+    classes: &[ClassItem],
+    coverage: &CoverageReport,
+    longest: &[ImageItem],
+    unseen: &Markup,
+    look: &Look,
+) -> Markup {
+    let runs = classes.iter().any(|class| class.status.running.is_some());
     let outdated: u64 = classes.iter().map(|class| class.status.outdated).sum();
     let axis = Axis::of(classes.iter().map(|class| &class.status), look.now());
     let mut by_outdated: Vec<&ClassItem> = classes.iter().collect();
@@ -39,6 +48,7 @@ fn shown(classes: &[ClassItem], coverage: &CoverageReport, longest: &[ImageItem]
             li { b { (coverage.total.claimed) } "with claims alone" }
             li { b { (coverage.total.unknown) } "of which nothing is known" }
         }
+        (unseen)
         h2 { "Classes" }
         @if classes.is_empty() {
             p { "There is no class yet. A class follows the tag of a base image; this declares one:" }
@@ -50,8 +60,9 @@ fn shown(classes: &[ClassItem], coverage: &CoverageReport, longest: &[ImageItem]
                     th.wide { "Versions" @if let Some((from, to)) = axis.ends() { " from " (look.ago(from)) " to " @if to < look.now() { (look.ago(to)) } @else { "now" } } }
                     th { "Moved" }
                     th.number { "Members" } th.number { "Outdated" } th { "Tags on old versions" }
+                    @if runs { th.number { "Running" } th.number { "Running outdated" } }
                 } }
-                tbody { @for item in by_outdated { (row(item, axis, look)) } }
+                tbody { @for item in by_outdated { (row(item, axis, runs, look)) } }
             } }
         }
         @if !longest.is_empty() {
@@ -62,7 +73,7 @@ fn shown(classes: &[ClassItem], coverage: &CoverageReport, longest: &[ImageItem]
     }
 }
 
-fn row(item: &ClassItem, axis: Axis, look: &Look) -> Markup {
+fn row(item: &ClassItem, axis: Axis, runs: bool, look: &Look) -> Markup {
     let (name, status) = (&item.metadata.name, &item.status);
     let problem = status.conditions.iter().find(|condition| condition.status != "True");
     html! {
@@ -73,6 +84,18 @@ fn row(item: &ClassItem, axis: Axis, look: &Look) -> Markup {
             td.number { (status.members) }
             td.number.outdated[status.outdated > 0] { (status.outdated) }
             td { a href=(look.href("/tags", &[("class", name), ("state", "outdated")])) title=(many(status.outdated, "outdated image")) { "Show" } }
+            @if runs {
+                td.number { (running_of(name, None, status.running)) }
+                td.number { (running_of(name, Some("outdated"), status.running_outdated)) }
+            }
         }
+    }
+}
+
+/// A number of workloads as a link to them.
+fn running_of(class: &str, state: Option<&str>, number: Option<u64>) -> Markup {
+    let number = number.unwrap_or_default();
+    html! {
+        @if number == 0 { "0" } @else { a.outdated[state.is_some()] href=(running::address(class, state)) { (number) } }
     }
 }

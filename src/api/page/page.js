@@ -37,13 +37,15 @@ function ask(address) {
   return fetch(address, { cache: "no-cache", signal: AbortSignal.timeout(PATIENCE) });
 }
 
-// The state of the index costs little to ask for; only if it has changed is the view asked for again.
+// The state of the index costs little to ask for; only if it has changed is the view asked for again. Rebuilds are no part of
+// the index.
+const ofIndex = !location.pathname.startsWith("/rebuilds");
 let state = null;
 async function look() {
   try {
     const index = await ask("/v1/groups");
     const now = index.headers.get("etag");
-    if (index.ok && now !== null && now === state) return;
+    if (ofIndex && index.ok && now !== null && now === state) return;
     const view = await ask(location.href);
     await view.text();
     if (!view.ok) {

@@ -11,8 +11,13 @@ use crate::record::State;
 const NAMED: usize = 3;
 
 pub(super) fn stack(of: &Explanation, look: &Look) -> Markup {
+    part(&of.layers, of, look)
+}
+
+/// Some layers of an image.
+pub(super) fn part(layers: &[LayerItem], of: &Explanation, look: &Look) -> Markup {
     html! {
-        ol.stack reversed { @for layer in of.layers.iter().rev() { (shown(layer, of, look)) } }
+        ol.stack reversed { @for layer in layers.iter().rev() { (shown(layer, of, look)) } }
     }
 }
 

@@ -1,24 +1,18 @@
-//! Tables of tags and images. The address of a table is its state: filter, order, and page.
+//! Tables of tags and images.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
 use super::Shown;
 use super::asking::Asking;
+use super::listed::{Field, asked, listed};
 use super::look::Look;
 use super::text::{class, image, name, tag};
 use crate::query::answer::{ClassStanding, ImageItem, List, TagItem};
 
-/// Rows of a page.
-const ROWS: u64 = 100;
-/// Rows of a page, at most, whatever its address says.
-const MOST_ROWS: u64 = 500;
 /// Tags and classes that one cell names.
 const NAMED: usize = 4;
-
-/// A field of a filter: the parameter, its label, and the choices if there are few.
-struct Field(&'static str, &'static str, &'static [&'static str]);
 
 const FIELDS: &[Field] = &[
     Field("class", "Class", &[]),
@@ -37,80 +31,24 @@ const OF_IMAGES: &[Field] = &[
 pub(super) async fn tags(api: Asking) -> Shown {
     let list: List<TagItem> = api.get("/v1/tags", &asked(api.look())).await?;
     let rows = tag_rows(&list.items, api.look());
-    let content = table("Tags", &FIELDS.iter().collect::<Vec<_>>(), api.look(), &list, &rows);
+    let content = listed("Tags", FIELDS, api.look(), &list, &rows);
     Ok(api.view("Tags".to_owned(), content))
 }
 
 pub(super) async fn images(api: Asking) -> Shown {
-    let (title, path) = match api.look().get("ref") {
+    let look = api.look();
+    let (title, path) = match look.get("ref") {
+        Some(of) if look.get("direct") == Some("true") => {
+            (format!("Images built directly on {of}"), "/v1/descendants")
+        }
         Some(of) => (format!("Images built on {of}"), "/v1/descendants"),
         None => ("Images".to_owned(), "/v1/images"),
     };
     let list: List<ImageItem> = api.get(path, &asked(api.look())).await?;
     let rows = image_rows(&list.items, api.look());
-    let fields: Vec<&Field> = FIELDS.iter().chain(OF_IMAGES).collect();
-    let content = table(&title, &fields, api.look(), &list, &rows);
+    let fields = [FIELDS, OF_IMAGES].concat();
+    let content = listed(&title, &fields, api.look(), &list, &rows);
     Ok(api.view(title, content))
-}
-
-/// The same question to the API, for one page. The API says which parameters it does not know.
-fn asked(look: &Look) -> BTreeMap<&str, String> {
-    let given = look.given().iter().filter(|(name, _)| *name != "at");
-    let mut asked: BTreeMap<&str, String> =
-        given.map(|(name, value)| (name.as_str(), value.clone())).collect();
-    let limit = asked.entry("limit").or_insert_with(|| ROWS.to_string());
-    // A number that is none is refused.
-    if limit.parse::<u64>().is_ok_and(|limit| limit > MOST_ROWS) {
-        *limit = MOST_ROWS.to_string();
-    }
-    asked
-}
-
-fn table<T>(title: &str, fields: &[&Field], look: &Look, list: &List<T>, rows: &Markup) -> Markup {
-    let value = |name: &str| look.get(name).unwrap_or_default();
-    let has = |name: &str| fields.iter().any(|Field(parameter, ..)| *parameter == name);
-    let of = look.get("ref").map(|of| ("ref", of));
-    let path = if has("sort") { "/images" } else { "/tags" };
-    html! {
-        h1 { (name(title)) }
-        form.filter {
-            (look.hidden(has))
-            @for field in fields { (field.shown(value(field.0))) }
-            button { "Filter" }
-            a href=(look.href(path, of.as_slice())) { "Clear" }
-        }
-        @if list.items.is_empty() && list.metadata.token.is_none() {
-            p { "Nothing meets these conditions." }
-        } @else {
-            (rows)
-        }
-        @if let Some(token) = &list.metadata.token {
-            p {
-                a href=(look.with(&[("continue", token)])) rel="next" { "Next page" }
-                @if let Some(rest) = list.metadata.remaining_item_count { span.faint { " " (rest) " more" } }
-            }
-        }
-    }
-}
-
-impl Field {
-    fn shown(&self, value: &str) -> Markup {
-        let Self(parameter, label, choices) = self;
-        let id = format!("f-{parameter}");
-        html! {
-            span.field {
-                label for=(id) { (label) } " "
-                @if choices.is_empty() {
-                    input id=(id) name=(parameter) value=(value) size="14";
-                } @else {
-                    select id=(id) name=(parameter) {
-                        option value="" { "any" }
-                        @for choice in *choices { option value=(choice) selected[*choice == value] { (choice) } }
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// Rows of tags.

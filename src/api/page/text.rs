@@ -32,7 +32,7 @@ pub(super) fn class(class: &str, look: &Look) -> Markup {
 }
 
 /// A text as one part of a path.
-fn in_path(text: &str) -> String {
+pub(super) fn in_path(text: &str) -> String {
     let mut path = String::new();
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -108,8 +108,11 @@ pub(in crate::api) async fn workloads(request: ListRequest) -> Answer {
             "the topic workloads was not read to its end yet: ask again in a moment",
         ));
     }
-    let workloads =
-        move |query: Query, filter: &Filter, page: &Page| query.list_workloads(filter, unknown, page);
+    let reference = request.params.reference.clone();
+    let workloads = move |query: Query, filter: &Filter, page: &Page| match &reference {
+        Some(reference) => query.list_workloads_of(reference, filter, unknown, page),
+        None => query.list_workloads(filter, unknown, page),
+    };
     request.answer(Known::WORKLOADS, workloads).await
 }
 
@@ -139,7 +142,7 @@ pub(in crate::api) async fn descendants(request: ListRequest) -> Answer {
 }
 
 pub(in crate::api) async fn descendants_of_image(Path(image): Path<String>, request: ListRequest) -> Answer {
-    below(image, Known::IMAGES, request).await
+    below(image, Known::DESCENDANTS_OF_IMAGE, request).await
 }
 
 async fn below(reference: String, known: Known, request: ListRequest) -> Answer {

@@ -18,7 +18,7 @@ pub(in crate::api) const LINES: &[u8] = b"application/x-ndjson";
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub(in crate::api) struct ListParams {
-    /// The image whose relatives are listed, as a REF.
+    /// The image whose relatives, or whose workloads, are listed, as a REF.
     #[serde(rename = "ref")]
     pub(super) reference: Option<String>,
     /// The one of this name.
@@ -43,6 +43,8 @@ pub(in crate::api) struct ListParams {
     created_before: Option<String>,
     /// Outdated for longer than this span of time.
     outdated_for: Option<String>,
+    /// Based on the image with no other image in between; each item then says how many images are based on it.
+    direct: Option<bool>,
     /// With an image that clade has never seen, or without one.
     pub(super) unknown: Option<bool>,
     /// The order.
@@ -92,8 +94,7 @@ impl ListParams {
     /// Refuses parameters that this list does not have.
     fn only(&self, known: Known) -> Result<(), ApiError> {
         let Self { reference, name, class, group, state, platform, repository, namespace, tagged, .. } = self;
-        let Self { created_after, created_before, outdated_for, unknown, sort, limit: _, token: _, .. } =
-            self;
+        let Self { created_after, created_before, outdated_for, direct, unknown, sort, .. } = self;
         let given = [
             ("ref", reference.is_some()),
             ("name", name.is_some()),
@@ -107,6 +108,7 @@ impl ListParams {
             ("createdAfter", created_after.is_some()),
             ("createdBefore", created_before.is_some()),
             ("outdatedFor", outdated_for.is_some()),
+            ("direct", direct.is_some()),
             ("unknown", unknown.is_some()),
             ("sort", sort.is_some()),
             ("at", self.at.is_some()),
@@ -152,6 +154,7 @@ impl ListParams {
             created_after: time("createdAfter", &self.created_after)?,
             created_before: time("createdBefore", &self.created_before)?,
             outdated_before,
+            direct: self.direct.unwrap_or_default(),
         })
     }
 }
@@ -163,6 +166,8 @@ pub(in crate::api) struct Known {
     pub(in crate::api) reference: bool,
     name: bool,
     sort: bool,
+    /// `direct`: the images are based on another.
+    direct: bool,
     /// The conditions on images.
     filter: bool,
     /// The conditions on workloads.
@@ -172,14 +177,15 @@ pub(in crate::api) struct Known {
 impl Known {
     /// Those of a list without any.
     pub(in crate::api) const PAGES: Self =
-        Self { reference: false, name: false, sort: false, filter: false, workloads: false };
+        Self { reference: false, name: false, sort: false, direct: false, filter: false, workloads: false };
     pub(in crate::api) const WORKLOADS: Self = Self { workloads: true, ..Self::PAGES };
     pub(in crate::api) const NAMED: Self = Self { name: true, ..Self::PAGES };
     pub(in crate::api) const TAGS: Self = Self { filter: true, ..Self::PAGES };
     pub(in crate::api) const ANCESTORS_OF_IMAGE: Self = Self::TAGS;
     pub(in crate::api) const ANCESTORS: Self = Self { reference: true, ..Self::ANCESTORS_OF_IMAGE };
     pub(in crate::api) const IMAGES: Self = Self { sort: true, ..Self::TAGS };
-    pub(in crate::api) const DESCENDANTS: Self = Self { reference: true, ..Self::IMAGES };
+    pub(in crate::api) const DESCENDANTS_OF_IMAGE: Self = Self { direct: true, ..Self::IMAGES };
+    pub(in crate::api) const DESCENDANTS: Self = Self { reference: true, ..Self::DESCENDANTS_OF_IMAGE };
 
     /// Returns `true` for a parameter that the list has.
     pub(in crate::api) fn has(self, name: &str) -> bool {
@@ -188,9 +194,10 @@ impl Known {
             "class" | "group" | "state" | "namespace" => self.filter || self.workloads,
             "unknown" => self.workloads,
             "watch" | "at" => !self.workloads,
-            "ref" => self.reference,
+            "ref" => self.reference || self.workloads,
             "name" => self.name,
             "sort" => self.sort,
+            "direct" => self.direct,
             _ => self.filter,
         }
     }

@@ -101,6 +101,9 @@ pub struct ImageItem {
     pub classes: Vec<ClassStanding>,
     /// For each group, the classes of the group that the image is a member of, nearest first.
     pub groups: BTreeMap<String, Vec<String>>,
+    /// The number of images that are based on it. Only in a list of direct descendants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descendants: Option<u64>,
 }
 
 /// The standing of an image in a class.

@@ -18,6 +18,8 @@ pub(crate) struct Below {
     pub(crate) node: NodeId,
     /// The images at the node itself are meant as well.
     pub(crate) includes_node: bool,
+    /// Only images between which and the node no other image of the list ends.
+    pub(crate) direct: bool,
 }
 
 /// A way to images.
@@ -233,6 +235,15 @@ impl<'a> Candidates<'a> {
             return of.includes_node;
         }
         let depth = index.depth(of.node);
-        index.ancestors(node).take_while(|above| index.depth(*above) >= depth).any(|above| above == of.node)
+        let ends_here = |node| of.direct && index.images_at(node).next().is_some();
+        for above in index.ancestors(node).take_while(|above| index.depth(*above) >= depth) {
+            if above == of.node {
+                return !of.includes_node || !ends_here(above);
+            }
+            if ends_here(above) {
+                return false;
+            }
+        }
+        false
     }
 }

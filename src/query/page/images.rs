@@ -20,6 +20,8 @@ pub struct Images {
     query: Query,
     pub(super) order: Vec<(u16, ImageId)>,
     pub(super) more: More,
+    /// Each item says how many images are based on it.
+    counts: bool,
 }
 
 /// The parts of the trees that a list is about, by partition.
@@ -30,17 +32,17 @@ impl Query {
     pub fn list_images(self, filter: &Filter, page: &Page) -> Result<Images, RefError> {
         let compiled = self.check(filter)?;
         let (order, more) = self.list_of(&compiled, page, None).map_err(RefError::Invalid)?;
-        Ok(Images { query: self, order, more })
+        Ok(Images { query: self, order, more, counts: false })
     }
 
     /// The images that are based on the images of a REF, or that contain the chain of a chain ID.
     pub fn descendants(self, reference: &str, filter: &Filter, page: &Page) -> Result<Images, RefError> {
         let compiled = self.check(filter)?;
         let resolved = self.anchored(reference, page)?;
-        let parts = self.parts_below(&resolved);
+        let parts = self.parts_below(&resolved, filter.direct);
         let (order, mut more) = self.list_of(&compiled, page, Some(&parts)).map_err(RefError::Invalid)?;
         more.anchor = Some(resolved.anchor());
-        Ok(Images { query: self, order, more })
+        Ok(Images { query: self, order, more, counts: filter.direct })
     }
 
     /// Resolves the REF of a list, which has to mean the same on all of its pages.
@@ -55,12 +57,12 @@ impl Query {
     }
 
     /// Two platforms of a tag may share a node, or one may lie below the other: each image comes once nevertheless.
-    fn parts_below(&self, resolved: &Resolved) -> Parts {
+    fn parts_below(&self, resolved: &Resolved, direct: bool) -> Parts {
         let mut parts = Parts::new();
         match resolved {
             Resolved::Images(images) => {
                 for (shard, node) in images.iter().filter_map(|image| self.node_of(image)) {
-                    let part = Below { node, includes_node: false };
+                    let part = Below { node, includes_node: false, direct };
                     let of = parts.entry(shard.partition()).or_default();
                     if !of.contains(&part) {
                         of.push(part);
@@ -69,7 +71,7 @@ impl Query {
             }
             Resolved::Chain { partition, node, .. } => {
                 if let Some(shard) = self.shard(*partition) {
-                    let part = Below { node: *node, includes_node: true };
+                    let part = Below { node: *node, includes_node: true, direct };
                     parts.entry(shard.partition()).or_default().push(part);
                 }
             }
@@ -147,7 +149,16 @@ impl Images {
     pub fn iter(&self) -> impl Iterator<Item = ImageItem> {
         self.order.iter().filter_map(|(partition, id)| {
             let shard = self.query.shard(usize::from(*partition))?;
-            Some(image_item(shard, &shard.view(*id)))
+            let item = image_item(shard, &shard.view(*id));
+            let descendants = self.counts.then(|| descendants_of(shard, *id));
+            Some(ImageItem { descendants, ..item })
         })
     }
+}
+
+/// The number of images that are based on an image.
+fn descendants_of(shard: &Shard, id: ImageId) -> u64 {
+    let index = shard.index();
+    let Some(node) = index.node(id) else { return 0 };
+    u64::from(index.count(node)) - index.images_at(node).count() as u64
 }

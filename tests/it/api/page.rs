@@ -1,5 +1,10 @@
 //! The page in front of the API: every link of it leads somewhere, and no name does more than look odd.
 
+mod policies;
+mod rebuilds;
+mod relatives;
+mod running;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,17 +17,18 @@ use axum::http::header::{
 use axum::http::{HeaderMap, Request, StatusCode};
 use clade::access::TokenFile;
 use clade::api::{Access, Router, page};
+use clade::observe::Observation;
 use clade::oci::Digest;
+use clade::record::{RunningImage, RunningKind, WorkloadImage};
 
-use super::{answer, api_of, api_with, ask};
-use crate::support::{World, digest};
+use super::{answer, api_with, ask};
+use crate::support::{World, digest, workload};
 
 /// A repository of somebody who tries what a name can do.
 const HOSTILE: &str = "<script>alert(1)</script>\"'&/\u{202e}app";
 
 fn page_of(world: &World) -> Router {
-    let api = api_of(world);
-    page(api.clone()).merge(api)
+    rebuilds::page_with(world, &[], &[rebuilds::rebuild(1)])
 }
 
 /// Two classes, images on old and new versions of them, and names of strangers.
@@ -35,8 +41,26 @@ fn world() -> World {
         let name = format!("more {number}");
         world.images(&[(&name, &["A", "B", &name])]);
     }
-    world.process();
+    for (name, of) in [("app", "app"), ("unseen", "nobody's")] {
+        world.see(Observation::Workload(Box::new(workload(
+            "shop",
+            name,
+            vec![running("shop/app:latest", of)],
+        ))));
+    }
+    world.query_of_workloads();
     world
+}
+
+/// An image of a workload that runs.
+fn running(asked: &str, of: &str) -> WorkloadImage {
+    WorkloadImage {
+        asked: asked.to_owned(),
+        running: Some(RunningImage { digest: digest(of), kind: RunningKind::Digest }),
+        platform: None,
+        pods: 1,
+        since: None,
+    }
 }
 
 async fn shown(page: &Router, path: &str) -> (StatusCode, String) {
@@ -97,7 +121,10 @@ fn links(html: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn every_link_of_the_page_leads_to_a_view_that_is_there() {
-    let page = page_of(&world());
+    let mut world = world();
+    policies::policy(&mut world, "current-only", "rhel7");
+    world.query_of_workloads();
+    let page = page_of(&world);
     let mut known = BTreeSet::from(["/".to_owned()]);
     let mut waiting = VecDeque::from(["/".to_owned()]);
     let mut views = BTreeSet::new();
@@ -114,9 +141,20 @@ async fn every_link_of_the_page_leads_to_a_view_that_is_there() {
         views.insert(path.split(['?', '%']).next().unwrap().to_owned());
         waiting.extend(links(&body).into_iter().filter(|link| known.insert(link.clone())));
     }
-    for view in
-        ["/classes/rhel7", "/classes/rhel7/usage.csv", "/explain", "/images", "/tags", "/assets/page.css"]
-    {
+    for view in [
+        "/classes/rhel7",
+        "/classes/rhel7/usage.csv",
+        "/classes/rhel7/rebuild",
+        "/explain",
+        "/images",
+        "/tags",
+        "/workloads",
+        "/workloads.csv",
+        "/policies",
+        "/rebuilds",
+        "/rebuilds/rhel7-1",
+        "/assets/page.css",
+    ] {
         assert!(views.contains(view), "{view} is reached: {views:?}");
     }
     let pages = known.iter().filter(|path| path.contains("continue=")).count();
