@@ -48,7 +48,7 @@ fn bytes(log: &dyn Log) -> usize {
     let mut bytes = 0;
     for partition in 0..log.partitions() {
         for_each(log, TopicPartition { topic: Topic::Tags, partition }, |stored| {
-            bytes += stored.record.bytes()
+            bytes += stored.record.bytes();
         })
         .unwrap();
     }
