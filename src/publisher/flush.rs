@@ -6,9 +6,9 @@ use std::time::SystemTime;
 use super::history::by_name;
 use super::places::TagPlace;
 use super::tags::images_of;
+use super::written::{Group, Written, at, too_large};
 use super::{PublishError, Publisher, bound_claims};
-use crate::log::{Batch, MAX_RECORD_BYTES, TopicPartition};
-use crate::oci::Digest;
+use crate::log::Batch;
 use crate::record::{
     BuildConfigRecord, CatalogRecord, DeadLetterRecord, ImageRecord, Parts, Record, TagHistoryRecord,
     TagRecord, Topic, TraceContext, Value, encode, partition_of, tombstone,
@@ -20,19 +20,6 @@ pub(super) const PENDING_IMAGES: usize = 8_192;
 /// Records of one append: large enough for the storage to be fast, small enough for readers to follow closely.
 const BATCH_RECORDS: usize = 4_096;
 const BATCH_BYTES: usize = 8 << 20;
-
-/// The meaning of a written record for the places.
-pub(super) enum Written {
-    Image(Box<ImageRecord>, u16),
-    ImageGone(Digest),
-    Tag(Box<TagRecord>, TagPlace),
-    TagHistory(TagHistoryRecord),
-    TagHistoryGone(String),
-    Nothing,
-}
-
-/// Records that have to be appended together, with the meaning of each.
-pub(super) type Group = Vec<(TopicPartition, Record, Written)>;
 
 /// The next append.
 #[derive(Default)]
@@ -321,16 +308,4 @@ fn span(context: TraceContext, group: &Group) -> Option<Span> {
         is_tombstone: record.value.is_none(),
         begun: SystemTime::now(),
     })
-}
-
-/// The problem of a record that exceeds the size limit.
-pub(super) fn too_large(record: &Record) -> Option<String> {
-    let bytes = record.bytes();
-    (bytes > MAX_RECORD_BYTES).then(|| {
-        format!("its record has {bytes} bytes, more than the {MAX_RECORD_BYTES} that a record may have")
-    })
-}
-
-pub(super) fn at(topic: Topic, partition: u16) -> TopicPartition {
-    TopicPartition { topic, partition }
 }

@@ -7,8 +7,8 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use super::flush::{Group, Written, at, too_large};
 use super::settle::is_index;
+use super::written::{Group, Written, at, too_large};
 use super::{PublishError, Publisher};
 use crate::log::Offset;
 use crate::oci::{Digest, LayerChain, LayerIdentity};

@@ -34,6 +34,7 @@ mod tags;
 mod tracker;
 mod versions;
 mod workloads;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::flush::{Group, Written, at, too_large};
 use super::restore::sequence_of;
+use super::written::{Group, Written, at, too_large};
 use super::{PublishError, Publisher};
 use crate::log::{SharedLog, TopicPartition, for_each};
 use crate::record::{Topic, WorkloadRecord, decode, encode, tombstone};
