@@ -15,8 +15,8 @@ use clade::oci::Digest;
 use clade::processor::{Options, Processor, ProcessorError};
 use clade::publisher::{Migrated, PublishError, Publisher};
 use clade::record::{
-    CatalogRecord, ClassificationRecord, ImageRecord, RebuildsRecord, TagRecord, Timestamp, Topic, decode,
-    encode,
+    CatalogRecord, ClassificationRecord, ImageRecord, RebuildsRecord, TagHistoryRecord, TagRecord, Timestamp,
+    Topic, decode, encode,
 };
 
 use crate::support::{World, digest, fold, image, image_gone, transitions};
@@ -94,6 +94,9 @@ fn world() -> World {
         world.tag(&format!("base/{base}:latest"), &[&version]);
         world.tag(&format!("app:{number}"), &[&app]);
     }
+    for number in 0..20 {
+        world.tag("app:moving", &[&format!("app {}", number % 3)]);
+    }
     world.process();
     let rebuild = serde_json::json!({
         "kind": "RebuildTarget", "rebuild": "os-1", "target": {"tag": "app:1"}, "sequence": 1, "wave": 1, "action": "Notify",
@@ -127,9 +130,13 @@ fn content(log: &SharedLog) -> Vec<String> {
     images.values_mut().for_each(|image| image.sequence = 0);
     let mut tags: BTreeMap<String, TagRecord> = fold(&**log);
     tags.values_mut().for_each(|tag| tag.sequence = 0);
+    let mut parts: BTreeMap<String, TagHistoryRecord> = fold(&**log);
+    parts.values_mut().for_each(|part| part.sequence = 0);
+    assert_eq!(parts.len(), 2, "the tag that moves has a history of two parts");
     let classifications: BTreeMap<String, ClassificationRecord> = fold(&**log);
     let mut all: Vec<String> = images.values().map(|image| format!("{image:?}")).collect();
     all.extend(tags.values().map(|tag| format!("{tag:?}")));
+    all.extend(parts.values().map(|part| format!("{part:?}")));
     all.extend(classifications.values().map(|record| format!("{record:?}")));
     let mut last = BTreeMap::new();
     clade::log::for_each(&**log, TopicPartition { topic: Topic::Catalog, partition: 0 }, |stored| {
