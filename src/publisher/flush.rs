@@ -264,11 +264,10 @@ impl Publisher {
     }
 
     fn append_batch(&mut self, next: Append) -> Result<(), PublishError> {
-        let bytes: Vec<usize> = next.batch.iter().map(|(_, record)| record.bytes()).collect();
         let appended = self.writer.append(next.batch);
         let error = appended.as_ref().err().map(ToString::to_string);
         self.spans.end(next.spans, error.as_deref());
-        for ((offset, bytes), written) in appended?.into_iter().zip(bytes).zip(next.written) {
+        for (offset, written) in appended?.into_iter().zip(next.written) {
             match written {
                 Written::Image(image, partition) => {
                     self.places.put_image(&image, partition, offset);
@@ -279,7 +278,7 @@ impl Publisher {
                     self.places.put_tag(&tag.name, TagPlace { offset, ..place });
                     self.cache.put_tag(*tag, home, offset);
                 }
-                Written::TagHistory(part) => {
+                Written::TagHistory(part, bytes) => {
                     self.histories.put(&part, offset, bytes);
                     let key = TagHistoryRecord::key(&part.name, part.number);
                     self.cache.put_part(key, offset, part.items.into());

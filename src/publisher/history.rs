@@ -20,7 +20,7 @@ use crate::record::{
 /// Parts of a history, at most: 16,384 moves. A tag that moves each hour has as many after two years. Classes that follow
 /// it have taken over its old versions; a class declared later does without the oldest.
 const MOST_PARTS: usize = 2_048;
-/// Bytes of the records of a history, at most. Image indexes of many platforms reach them before.
+/// Bytes of the records of a history, at most. A history of image indexes with many platforms reaches this bound first.
 const MOST_BYTES: usize = 8 << 20;
 
 /// A part of a history, in the partition of its tag's name.
@@ -133,8 +133,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Returns `true` if a moment stands in a part of the tag that was not read. Whoever reports a history once more costs
-    /// the reading of single parts.
+    /// Returns `true` if a moment stands in a part of the tag that was not read. So clade reads one part for each moment of a
+    /// history that a source reports again, and not all of them.
     pub(super) fn stands_in_part(&mut self, tag: &TagRecord, item: &TagItem) -> Result<bool, PublishError> {
         if tag.parts.is_empty() || item.since >= tag.history.first().unwrap_or(&tag.current).since {
             return Ok(false);
@@ -199,8 +199,9 @@ impl Publisher {
             }
             let part = TagHistoryRecord { name: tag.name.clone(), number, sequence: tag.sequence, items };
             let (part, record) = fitting(part)?;
-            bytes.push_back(record.bytes());
-            group.push((at(Topic::Tags, partition), record, Written::TagHistory(part)));
+            let size = record.bytes();
+            bytes.push_back(size);
+            group.push((at(Topic::Tags, partition), record, Written::TagHistory(part, size)));
         }
         let mut sum: usize = bytes.iter().sum();
         if bytes.len() > MOST_PARTS || sum > MOST_BYTES {
@@ -210,8 +211,9 @@ impl Publisher {
                 tag.parts.first = tag.parts.first.saturating_add(1);
             }
             let first = tag.parts.first;
-            group
-                .retain(|(.., written)| !matches!(written, Written::TagHistory(part) if part.number < first));
+            group.retain(
+                |(.., written)| !matches!(written, Written::TagHistory(part, _) if part.number < first),
+            );
         }
         for number in self.histories.outside(&tag.name, tag.parts) {
             let key = TagHistoryRecord::key(&tag.name, number);

@@ -188,16 +188,14 @@ impl Publisher {
             }
         }
         for tag in self.pending.tags.values_mut() {
-            let [first, end] =
-                [tag.parts.first, tag.parts.end].map(|number| TagHistoryRecord::key(&tag.name, number));
-            if first >= end {
-                continue;
-            }
+            let Parts { first, end } = std::mem::take(&mut tag.parts);
+            // A stranger may have written any range: only parts that exist are looked at.
+            let [first, end] = [first, end.max(first)].map(|number| TagHistoryRecord::key(&tag.name, number));
+            let keys: Vec<String> = parts.range(first..end).map(|(key, _)| key.clone()).collect();
             let items: Vec<TagItem> =
-                parts.range(first..end).flat_map(|(_, part)| part.items.clone()).collect();
+                keys.iter().filter_map(|key| parts.remove(key)).flat_map(|part| part.items).collect();
             tag.history.splice(0..0, items);
         }
-        self.pending.tags.values_mut().for_each(|tag| tag.parts = Parts::default());
         Ok(self.pending.tags.len())
     }
 

@@ -86,9 +86,22 @@ impl Publisher {
 
     /// Reads as much of a tag's history as an observation needs to be merged with it, and takes out of the observation what
     /// stands in parts that need not be read.
-    fn read_for(&mut self, known: &mut TagRecord, seen: &mut ObservedTag) -> Result<(), PublishError> {
-        for item in &mut seen.items {
-            if let Some(digest) = item.digest
+    pub(super) fn read_for(
+        &mut self,
+        known: &mut TagRecord,
+        seen: &mut ObservedTag,
+    ) -> Result<(), PublishError> {
+        // The last moment of a live source says where the tag is now, also if the tag was there before.
+        let present = if seen.source.is_some() { seen.items.pop() } else { None };
+        let mut news = Vec::with_capacity(seen.items.len() + 1);
+        for item in seen.items.drain(..) {
+            if !self.stands_in_part(known, &item)? {
+                news.push(item);
+            }
+        }
+        news.extend(present);
+        for item in &mut news {
+            if let Some(digest) = item.digest.filter(|digest| known.current.digest != Some(*digest))
                 && is_unresolved(item)
                 && !self.is_known_image(&digest)
                 && let Some(images) = self.resolved_in_part(known, digest)?
@@ -96,15 +109,6 @@ impl Publisher {
                 item.images = images;
             }
         }
-        // The last one says where the tag is now.
-        let last = seen.items.pop();
-        let mut news = Vec::with_capacity(seen.items.len() + 1);
-        for item in seen.items.drain(..).chain(last.clone().filter(|_| seen.source.is_none())) {
-            if !self.stands_in_part(known, &item)? {
-                news.push(item);
-            }
-        }
-        news.extend(last.filter(|_| seen.source.is_some()));
         seen.items = news;
         match seen.items.iter().map(|item| item.since).min() {
             Some(oldest) => self.read_history(known, Some(oldest)),

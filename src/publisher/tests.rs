@@ -1,8 +1,13 @@
 //! Tests what an image that is observed again keeps of what was known, and what the publisher counts.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::*;
+use crate::log::memory::{Faults, MemoryLog};
+use crate::observe::ObservedTag;
+use crate::record::{TagHistoryRecord, TagItem};
 
 /// An image of these layers, by blob.
 fn image(layers: &[&str]) -> ImageRecord {
@@ -72,4 +77,40 @@ fn counts_since_a_moment_are_the_difference_and_unknown_claims_the_present_numbe
         unknown_claims: n,
     };
     assert_eq!(of(7) - of(5), Counts { unknown_claims: 7, ..of(2) });
+}
+
+/// Moments of one tag; its target is the second, unless one is named.
+fn moments(items: &[(i64, Option<i64>)]) -> ObservedTag {
+    let item = |(second, target): &(i64, Option<i64>)| TagItem {
+        since: Timestamp::from_second(*second).unwrap(),
+        digest: Some(Digest::of(&target.unwrap_or(*second).to_be_bytes())),
+        images: Vec::new(),
+    };
+    let items = items.iter().map(item).collect();
+    ObservedTag { source: None, repository: "app".to_owned(), tag: "1".to_owned(), items, complete: false }
+}
+
+#[test]
+fn as_few_parts_of_a_history_are_read_as_an_observation_needs() {
+    let log = Arc::new(MemoryLog::new(1, Faults::none()));
+    let mut publisher = Publisher::restore(log, || Timestamp::UNIX_EPOCH).unwrap();
+    let all: Vec<(i64, Option<i64>)> = (0..100).map(|second| (10 * second, None)).collect();
+    publisher.observe(Observation::Tag(moments(&all))).unwrap();
+    publisher.flush().unwrap();
+    let size = TagHistoryRecord::ITEMS;
+    let whole = u32::try_from(99 / size).unwrap();
+    for (seen, unread, news) in [
+        // No target, one that stands in a part, a later one, one between the targets of the third part, the first of all.
+        (&[][..], whole, 0),
+        (&[(200, None)][..], whole, 0),
+        (&[(5_000, None)][..], whole, 1),
+        (&[(200, None), (165, Some(1))][..], 2, 1),
+        (&[(-1, None)][..], 0, 1),
+    ] {
+        let mut known = publisher.published_tag("app:1").unwrap().unwrap();
+        let mut observed = moments(seen);
+        publisher.read_for(&mut known, &mut observed).unwrap();
+        assert_eq!((known.parts.end, observed.items.len()), (unread, news), "{seen:?}");
+        assert_eq!(known.history.len() + known.parts.end as usize * size, 99, "{seen:?}");
+    }
 }

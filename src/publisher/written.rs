@@ -10,7 +10,8 @@ pub(super) enum Written {
     Image(Box<ImageRecord>, u16),
     ImageGone(Digest),
     Tag(Box<TagRecord>, TagPlace),
-    TagHistory(TagHistoryRecord),
+    /// A part of a history, and the size of its record.
+    TagHistory(TagHistoryRecord, usize),
     TagHistoryGone(String),
     Nothing,
 }

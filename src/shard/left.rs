@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::oci::Digest;
 use crate::record::{Parts, TagHistoryRecord, TagItem, TagRecord};
 
-/// Image indexes of one record that resolve, at most: the newest. A record of a clade before 0.3 has the whole history.
+/// Image indexes of one record that resolve, at most: the newest. A record that clade 0.2 wrote has a whole history.
 const MOST_OF_RECORD: usize = 200;
-/// Parts of a tag's history whose image indexes resolve, at most: the newest that have any. So a tag that moves all day takes a bounded
-/// part of the memory.
+/// Parts of a tag's history whose image indexes resolve, at most: the newest that have any. So a tag that moves all day
+/// takes a bounded part of the memory.
 const MOST_PARTS: usize = 25;
 
 /// An image index and its images, whatever their platforms.

@@ -322,19 +322,6 @@ fn random_moves_between_few_targets_come_out_as_from_one_publisher_that_has_ever
 }
 
 #[test]
-fn an_observation_without_a_target_reads_no_part() {
-    let log = new_log();
-    let mut publisher = restored(&log);
-    (0..100).for_each(|second| publisher.observe(moved(second)).unwrap());
-    publisher.flush().unwrap();
-    let written = bytes(&*log);
-    let Observation::Tag(seen) = moved(1) else { unreachable!() };
-    publisher.observe(Observation::Tag(ObservedTag { items: Vec::new(), ..seen })).unwrap();
-    publisher.flush().unwrap();
-    assert_eq!(bytes(&*log), written);
-}
-
-#[test]
 fn a_history_of_large_image_indexes_is_bounded_in_bytes() {
     let log = new_log();
     let mut publisher = restored(&log);

@@ -11,7 +11,7 @@ use super::path::path;
 use super::running;
 use super::stack::stack;
 use super::text::{class, image, name, tag};
-use super::tree::tree;
+use super::tree::{Open, tree};
 use super::words::many;
 use crate::query::answer::{ClassStanding, Explanation, List};
 use crate::record::State;
@@ -27,10 +27,11 @@ pub(super) async fn explain(api: Asking) -> Shown {
     let look = api.look();
     let reference =
         look.get("ref").ok_or_else(|| Failed::invalid("missing field `ref`: name an image"))?.to_owned();
+    let open = Open::of(look)?;
     let found: List<Explanation> = api.get("/v1/explain", &[("ref", &reference)]).await?;
     // The trees of many images would be many questions: each has a view of its own.
     let built_on_it = match &found.items[..] {
-        [one] => Some(tree(one, &api).await),
+        [one] => Some(tree(one, &open, &api).await),
         _ => None,
     };
     let running = running::of_image(&reference, &api).await;

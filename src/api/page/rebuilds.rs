@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::Shown;
 use super::asking::{Asking, NOTHING};
+use super::frame::Failed;
 use super::listed::{Field, filter};
 use super::look::Look;
 use super::text::{class, in_path, name};
@@ -17,18 +18,20 @@ use crate::record::rebuild::RebuildState;
 /// Rows of a page.
 const ROWS: usize = 100;
 
-const FIELDS: &[Field] = &[
-    Field("class", "Class", &[]),
-    Field("state", "State", &["Running", "Paused", "Stopped", "Cancelled", "Finished"]),
-];
+const STATES: &[&str] = &["Running", "Paused", "Stopped", "Cancelled", "Finished"];
+const FIELDS: &[Field] = &[Field("class", "Class", &[]), Field("state", "State", STATES)];
 
 pub(super) async fn rebuilds(api: Asking) -> Shown {
     api.only_now(&["class", "state", "continue"])?;
-    let list: List<RebuildItem> = api.get("/v1/rebuilds", &NOTHING).await?;
     let look = api.look();
+    if let Some(state) = look.get("state").filter(|state| !STATES.contains(state)) {
+        return Err(Failed::invalid(format!("state {state:?}: write one of {}", STATES.join(", "))));
+    }
+    let list: List<RebuildItem> = api.get("/v1/rebuilds", &NOTHING).await?;
+    let rest = rest(&list.items, look)?;
     let content = html! {
         h1 { "Rebuilds" }
-        @if list.items.is_empty() { (none()) } @else { (filter(FIELDS, look)) (table(&list.items, look)) }
+        @if list.items.is_empty() { (none()) } @else { (filter(FIELDS, look)) (table(&rest, look)) }
     };
     Ok(api.view_of_the_present("Rebuilds".to_owned(), content))
 }
@@ -41,16 +44,25 @@ fn none() -> Markup {
     }
 }
 
-fn table(rebuilds: &[RebuildItem], look: &Look) -> Markup {
+/// The rebuilds that meet the conditions, after the last one of the page before.
+fn rest<'a>(rebuilds: &'a [RebuildItem], look: &Look) -> Result<Vec<&'a RebuildItem>, Failed> {
     let holds = |name: &str, value: &str| look.get(name).is_none_or(|asked| asked == value);
-    let mut meant: Vec<&RebuildItem> = rebuilds
-        .iter()
-        .filter(|of| holds("class", &of.record.request.class) && holds("state", &of.record.state.to_string()))
-        .collect();
-    if let Some(last) = look.get("continue") {
-        let before = meant.iter().position(|of| of.record.id == last).map_or(0, |at| at + 1);
-        meant.drain(..before);
-    }
+    let is_meant = |of: &&RebuildItem| {
+        holds("class", &of.record.request.class) && holds("state", &of.record.state.to_string())
+    };
+    let after = match look.get("continue") {
+        None => 0,
+        Some(last) => {
+            let at = rebuilds.iter().position(|of| of.record.id == last);
+            at.ok_or_else(|| {
+                Failed::invalid("continue: there is no such rebuild any more; begin with the first page")
+            })? + 1
+        }
+    };
+    Ok(rebuilds.iter().skip(after).filter(is_meant).collect())
+}
+
+fn table(meant: &[&RebuildItem], look: &Look) -> Markup {
     let last = meant.get(ROWS - 1).filter(|_| meant.len() > ROWS);
     html! {
         @if meant.is_empty() { p { "Nothing meets these conditions." } } @else {

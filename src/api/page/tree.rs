@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use maud::{Markup, html};
 
 use super::asking::Asking;
+use super::frame::Failed;
 use super::look::Look;
 use super::text::{image, tag};
 use super::words::many;
@@ -23,11 +24,10 @@ const NAMED: usize = 2;
 type Levels = HashMap<Digest, List<ImageItem>>;
 
 /// The tree of what is built on an image.
-pub(super) async fn tree(of: &Explanation, api: &Asking) -> Markup {
+pub(super) async fn tree(of: &Explanation, open: &Open, api: &Asking) -> Markup {
     if of.descendants == 0 {
         return html! { p { "No image is." } };
     }
-    let open = Open::of(api.look());
     let mut levels = Levels::new();
     let mut waiting = VecDeque::from([of.image.digest]);
     while let Some(base) = waiting.pop_front().filter(|_| levels.len() < MOST_OPEN) {
@@ -43,17 +43,18 @@ pub(super) async fn tree(of: &Explanation, api: &Asking) -> Markup {
         waiting.extend(opened.filter(|digest| !levels.contains_key(digest)));
         levels.insert(base, level);
     }
-    html! { div.tree id="tree" { (level(&of.image.digest, &levels, &open, api.look())) } }
+    html! { div.tree id="tree" { (level(&of.image.digest, &levels, open, api.look())) } }
 }
 
 /// The images whose levels are open.
-struct Open(BTreeSet<Digest>);
+pub(super) struct Open(BTreeSet<Digest>);
 
 impl Open {
-    /// Whatever is no digest was opened by nobody.
-    fn of(look: &Look) -> Self {
-        let named = look.get("open").unwrap_or_default().split(',').filter_map(|text| text.parse().ok());
-        Self(named.take(MOST_OPEN).collect())
+    /// The images that the address of a view names.
+    pub(super) fn of(look: &Look) -> Result<Self, Failed> {
+        let named = look.get("open").unwrap_or_default().split(',').filter(|text| !text.is_empty());
+        let digest = |text: &str| text.parse().map_err(|error| Failed::invalid(format!("open: {error}")));
+        Ok(Self(named.map(digest).collect::<Result<_, _>>()?))
     }
 
     /// The address of the view with this image open, or not open any more.
@@ -69,7 +70,6 @@ impl Open {
 
 fn level(base: &Digest, levels: &Levels, open: &Open, look: &Look) -> Markup {
     let Some(list) = levels.get(base) else {
-        // Only an address that nobody was led to has so many.
         return html! { p.faint { "So many levels are open that this one is not shown: close others." } };
     };
     html! {

@@ -154,6 +154,8 @@ async fn without_rebuilds_the_view_says_what_to_do_and_refuses_what_it_does_not_
     for (path, status, told) in [
         ("/rebuilds?clas=x", StatusCode::BAD_REQUEST, "clas"),
         ("/rebuilds?at=7d", StatusCode::BAD_REQUEST, "of the present"),
+        ("/rebuilds?state=finishd", StatusCode::BAD_REQUEST, "Cancelled, Finished"),
+        ("/rebuilds?continue=gone", StatusCode::BAD_REQUEST, "first page"),
         ("/rebuilds/nope", StatusCode::NOT_FOUND, "nope"),
         ("/rebuilds/nope?x=1", StatusCode::BAD_REQUEST, "`x`"),
         ("/classes/rhel8/rebuild", StatusCode::NOT_FOUND, "rhel8"),

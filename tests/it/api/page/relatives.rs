@@ -54,7 +54,7 @@ async fn what_is_built_on_an_image_is_opened_level_by_level() {
     let close = links(tree(&body)).into_iter().find(|link| link.ends_with("#tree")).unwrap();
     let (_, body) = shown(&page, close.split('#').next().unwrap()).await;
     assert!(!tree(&body).contains(&link_of(&leaf)), "{body}");
-    let (_, body) = shown(&page, &format!("/explain?ref={leaf}&open=nonsense,{low}")).await;
+    let (_, body) = shown(&page, &format!("/explain?ref={leaf}&open={low}")).await;
     assert!(body.contains("No image is."), "{body}");
 }
 
@@ -111,6 +111,7 @@ async fn a_comparison_asks_for_what_is_missing_and_refuses_what_it_does_not_know
     }
     for (path, status, told) in [
         ("/compare?c=x", StatusCode::BAD_REQUEST, "`c`"),
+        ("/explain?ref=base:1&open=x", StatusCode::BAD_REQUEST, "open:"),
         ("/compare?a=base:1&b=%3Cscript%3Ealert", StatusCode::NOT_FOUND, "&lt;script&gt;alert"),
     ] {
         let (refused, body) = shown(&page, path).await;
