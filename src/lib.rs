@@ -103,6 +103,8 @@ mod registry;
 #[cfg(not(feature = "internals"))]
 mod reload;
 #[cfg(not(feature = "internals"))]
+mod reporter;
+#[cfg(not(feature = "internals"))]
 mod retry;
 #[cfg(not(feature = "internals"))]
 mod shard;
@@ -175,6 +177,8 @@ pub mod rebuilder;
 pub mod registry;
 #[cfg(feature = "internals")]
 pub mod reload;
+#[cfg(feature = "internals")]
+pub mod reporter;
 #[cfg(feature = "internals")]
 pub mod retry;
 #[cfg(feature = "internals")]

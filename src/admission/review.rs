@@ -51,6 +51,10 @@ pub enum Unjudged {
 pub struct Asked {
     /// The pod, with the containers whose image is new. The labels of its namespace are missing.
     pub subject: Subject,
+    /// The user who asks for it.
+    pub user: String,
+    /// `true` if nothing is to be stored, whatever the answer.
+    pub is_dry_run: bool,
     /// `true` if the object is a pod: only those are denied.
     pub is_pod: bool,
     /// The place of each container's image in the object, as a JSON pointer.
@@ -77,6 +81,8 @@ struct Request {
     namespace: String,
     #[serde(default)]
     operation: String,
+    #[serde(default)]
+    dry_run: Option<bool>,
     #[serde(default)]
     user_info: UserInfo,
     #[serde(default)]
@@ -144,5 +150,6 @@ fn asked(request: Request) -> Result<Asked, Unjudged> {
     if let Some(workload) = subject.workload.as_mut().filter(|_| kind != Kind::Pod) {
         workload.kind = request.kind.kind;
     }
-    Ok(Asked { subject, is_pod: kind == Kind::Pod, places })
+    let (user, is_dry_run) = (request.user_info.username, request.dry_run == Some(true));
+    Ok(Asked { subject, user, is_dry_run, is_pod: kind == Kind::Pod, places })
 }

@@ -1,24 +1,26 @@
-//! The admission webhook: an API server asks here before it stores a pod.
+//! The admission webhook: an API server asks here before it stores a pod, and Gatekeeper about images.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{Request, State};
+use axum::body::Bytes;
+use axum::extract::{Path, Request, State};
 use axum::middleware::map_response;
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use super::Ask;
 use super::error::{ApiError, as_problem, no_path};
 use super::read::behind;
-use crate::admission::{Asked, Review, Unjudged, allow, answer, refuse};
+use crate::admission::{Asked, Review, Unjudged, allow, answer, asked_images, provided, refuse, unprovided};
 use crate::oci::Timestamp;
-use crate::policy::{Decision, PodVerdict};
-use crate::query::{Query, VerdictRequest};
+use crate::policy::{Decision, PodVerdict, Verdict};
+use crate::query::{NamedPolicy, Query, VerdictRequest};
+use crate::record::AdmissionRecord;
 use crate::telemetry::AdmissionMetrics;
 
 /// Bytes of one question: an object and the one before it, each of at most the 1.5 MiB that etcd stores. JSON of Go takes six
@@ -28,6 +30,8 @@ const LARGEST: usize = 24 << 20;
 const AT_ONCE: usize = 32;
 /// Images of one pod, at most.
 const MOST_IMAGES: usize = 1_000;
+/// Characters of a name that a record has, at most: nobody has checked an object yet.
+const NAME: usize = 256;
 /// The namespace that is never judged: without what runs there, nothing runs.
 const SYSTEM: &str = "kube-system";
 
@@ -49,6 +53,8 @@ pub struct Admission {
     pub namespaces: Arc<dyn Namespaces>,
     /// Namespaces that are not judged, besides kube-system: clade's own, above all.
     pub exempt: Arc<Vec<String>>,
+    /// Takes what is judged and not simply allowed. It may be full.
+    pub records: mpsc::Sender<AdmissionRecord>,
     /// The metrics.
     pub metrics: AdmissionMetrics,
     /// The questions that may be under way.
@@ -60,6 +66,7 @@ pub fn admission(admission: Admission) -> Router {
     Router::new()
         .route("/validate", post(validate))
         .route("/mutate", post(mutate))
+        .route("/gatekeeper/{policy}", post(gatekeeper))
         .layer(map_response(as_problem))
         .fallback(no_path)
         .with_state(admission)
@@ -73,18 +80,42 @@ async fn mutate(State(admission): State<Admission>, request: Request) -> Result<
     admission.review(request, true).await
 }
 
+/// Judges images by one policy, whatever pods it selects: Gatekeeper's constraint selects them.
+async fn gatekeeper(
+    State(admission): State<Admission>,
+    Path(policy): Path<String>,
+    request: Request,
+) -> Result<Json<Value>, ApiError> {
+    let (_place, body) = admission.body(request).await?;
+    let pod = asked_images(&body).map_err(ApiError::invalid)?;
+    let query = Query::new(admission.ask.snapshot());
+    let Some(mut spec) = query.policy(&policy) else {
+        return Ok(Json(unprovided(&format!("no policy is named {policy:?}"))));
+    };
+    (spec.namespace_selector, spec.object_selector) = Default::default();
+    let policies = Some(vec![NamedPolicy { name: policy, spec }]);
+    let verdict = admission.judge(&query, &VerdictRequest { pod, policies, images: Vec::new() })?;
+    Ok(Json(provided(&verdict)))
+}
+
 impl Admission {
     /// Room for the questions of a process.
     pub fn places() -> Arc<Semaphore> {
         Arc::new(Semaphore::new(AT_ONCE))
     }
 
+    /// Waits for room, and reads the question.
+    async fn body(&self, request: Request) -> Result<(SemaphorePermit<'_>, Bytes), ApiError> {
+        let place = self.places.acquire().await.map_err(ApiError::internal)?;
+        let body = axum::body::to_bytes(request.into_body(), LARGEST).await;
+        let body = body.map_err(|error| ApiError::invalid(format!("the body cannot be read: {error}")))?;
+        Ok((place, body))
+    }
+
     /// Answers a question. After an error the API server does what the webhook's `failurePolicy` says.
     async fn review(&self, request: Request, mutates: bool) -> Result<Json<Value>, ApiError> {
         let begun = Instant::now();
-        let _place = self.places.acquire().await.map_err(ApiError::internal)?;
-        let body = axum::body::to_bytes(request.into_body(), LARGEST).await;
-        let body = body.map_err(|error| ApiError::invalid(format!("the body cannot be read: {error}")))?;
+        let (_place, body) = self.body(request).await?;
         let Review { uid, asked } = Review::read(&body).map_err(ApiError::invalid)?;
         let mut asked = match asked {
             Ok(asked) => asked,
@@ -108,20 +139,48 @@ impl Admission {
                 "the labels of the namespace {namespace:?} are not known: {problem}"
             ))
         })?;
-        let verdict = self.verdict(&asked)?;
+        let question = VerdictRequest { pod: asked.subject.clone(), policies: None, images: Vec::new() };
+        let verdict = self.judge(&Query::new(self.ask.snapshot()), &question)?;
         if !mutates {
             self.metrics.decided(verdict.verdict.as_str(), begun.elapsed());
             tell(&asked, &verdict);
+            self.record(&uid, &asked, &verdict);
         }
         Ok(Json(answer(&uid, &asked, &verdict, mutates)))
     }
 
+    /// Has a pod that is not simply allowed written to the log. Nobody waits for that.
+    fn record(&self, uid: &str, asked: &Asked, verdict: &PodVerdict) {
+        if !asked.is_pod || asked.is_dry_run || verdict.verdict == Verdict::Allowed {
+            return;
+        }
+        if self.records.try_send(recorded(uid, asked, verdict)).is_err() {
+            self.metrics.unrecorded.inc();
+        }
+    }
+
     /// The verdict, from memory alone.
-    fn verdict(&self, asked: &Asked) -> Result<PodVerdict, ApiError> {
+    fn judge(&self, query: &Query, question: &VerdictRequest) -> Result<PodVerdict, ApiError> {
         let behind = behind(self.ask.as_ref());
-        let request = VerdictRequest { pod: asked.subject.clone(), policies: None, images: Vec::new() };
-        let query = Query::new(self.ask.snapshot());
-        query.verdict(&request, Timestamp::now(), behind).map_err(ApiError::invalid)
+        query.verdict(question, Timestamp::now(), behind).map_err(ApiError::invalid)
+    }
+}
+
+fn recorded(uid: &str, asked: &Asked, verdict: &PodVerdict) -> AdmissionRecord {
+    let short = |text: &str| text.chars().take(NAME).collect::<String>();
+    let (workload, (findings, more)) = (asked.subject.workload.as_ref(), verdict.findings());
+    AdmissionRecord {
+        id: short(uid),
+        time: Timestamp::now(),
+        times: 1,
+        user: short(&asked.user),
+        namespace: short(&asked.subject.namespace),
+        kind: short(workload.map_or("Pod", |of| &of.kind)),
+        name: short(workload.map_or("", |of| &of.name)),
+        verdict: verdict.verdict,
+        decision: verdict.decision,
+        findings,
+        more,
     }
 }
 

@@ -48,12 +48,13 @@ pub use verify::{Anchor, Report, Wanted, read, verify};
 use crate::log::LogError;
 
 /// The topics that are audited. A further topic needs its name here and a file in `events/`.
-pub const TOPICS: [crate::record::Topic; 5] = [
+pub const TOPICS: [crate::record::Topic; 6] = [
     crate::record::Topic::Outdated,
     crate::record::Topic::Classifications,
     crate::record::Topic::Catalog,
     crate::record::Topic::Rebuilds,
     crate::record::Topic::Decisions,
+    crate::record::Topic::Admissions,
 ];
 
 /// An error that ends the audit or makes a trail unusable.

@@ -130,7 +130,7 @@ impl Replay {
             }
             return;
         }
-        if let Some(workload) = &entry.workload {
+        if let Some(workload) = entry.workload.as_ref().filter(|_| entry.what.starts_with("workload.")) {
             match &entry.to {
                 Some(to) => drop(self.decisions.insert(workload.clone(), to.clone())),
                 None => drop(self.decisions.remove(workload)),

@@ -19,6 +19,7 @@ pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
         parameters.sort = args.sort_by.map(SortArg::parameter);
         parameters.at = args.time.at;
         parameters.unknown = args.unknown.then_some(true);
+        parameters.reference = args.runs.as_deref();
         parameters
     };
     if args.watch {
@@ -31,8 +32,11 @@ pub(super) fn get(client: &Client, args: &GetArgs) -> Result<(), CliError> {
         kind if args.unknown && kind != Listed::Workloads => {
             Err(CliError::Usage("--unknown is for workloads: clade get workloads --unknown".to_owned()))
         }
+        kind if args.runs.is_some() && kind != Listed::Workloads => {
+            Err(CliError::Usage("--runs is for workloads: clade get workloads --runs REF".to_owned()))
+        }
         Listed::Workloads if args.name.is_some() => Err(CliError::Usage(
-            "workloads are chosen with --class, --state, --namespace and --unknown".to_owned(),
+            "workloads are chosen with --class, --state, --namespace, --runs and --unknown".to_owned(),
         )),
         Listed::Workloads => workloads::print(&list(client, "/v1/workloads", parameters(), format)?, format),
         Listed::Images | Listed::Tags if args.name.is_some() => Err(CliError::Usage(
@@ -90,10 +94,16 @@ fn watch(client: &Client, args: &GetArgs, mut parameters: Parameters<'_>) -> Res
     stream::until_stopped(client, path, &parameters)
 }
 
-pub(super) fn related(client: &Client, what: &str, args: &RelatedArgs) -> Result<(), CliError> {
+pub(super) fn related(
+    client: &Client,
+    what: &str,
+    args: &RelatedArgs,
+    direct: Option<bool>,
+) -> Result<(), CliError> {
     args.time.tell();
     let mut parameters = Parameters::of(&args.filter);
     parameters.reference = Some(&args.reference);
+    parameters.direct = direct;
     parameters.limit = args.limit;
     parameters.at = args.time.at;
     images(&list(client, &format!("/v1/{what}"), parameters, &args.output)?, &args.output)

@@ -30,6 +30,7 @@ pub(super) struct Parameters<'a> {
     pub(super) sort: Option<&'static str>,
     #[serde(rename = "ref")]
     pub(super) reference: Option<&'a str>,
+    pub(super) direct: Option<bool>,
     pub(super) name: Option<&'a str>,
     /// Items of the whole list, at most.
     pub(super) limit: Option<usize>,

@@ -194,8 +194,10 @@ fn run_command(args: Args, cluster: Option<Config>, telemetry: &Telemetry) -> Re
 fn ask(client: &Client, asked: &Ask) -> Result<(), CliError> {
     match asked {
         Ask::Get(get) => get::get(client, get),
-        Ask::Ancestors(asked) => get::related(client, "ancestors", asked),
-        Ask::Descendants(asked) => get::related(client, "descendants", asked),
+        Ask::Ancestors(asked) => get::related(client, "ancestors", asked, None),
+        Ask::Descendants(asked) => {
+            get::related(client, "descendants", &asked.related, asked.direct.then_some(true))
+        }
         Ask::Explain(asked) => show::explain(client, asked),
         Ask::Usage(asked) => show::usage(client, asked),
         Ask::Coverage(asked) => coverage::coverage(client, asked),

@@ -9,11 +9,12 @@ use super::demo;
 use super::error::CliError;
 use super::import::catch_up;
 use crate::audit::Auditor;
-use crate::node::{self, local};
+use crate::node::{self, Acting, local};
 use crate::telemetry::Telemetry;
 
 pub(super) fn run(dir: &Path, args: &RunArgs, telemetry: &Telemetry) -> Result<(), CliError> {
-    let (sources, acting) = (args.sources.sources()?, args.acting.acting()?);
+    let sources = args.sources.sources()?;
+    let acting = Acting { reports: args.admission.reports(), ..args.acting.acting()? };
     let listen = args.listen.listen()?;
     let audit = args.audit.options(dir)?;
     let engine = Arc::new(local::start(open_log(dir, args.partitions, "run")?, dir, telemetry)?);

@@ -109,10 +109,17 @@ pub(super) fn admit(cluster: Config, args: &AdmitArgs, telemetry: &Telemetry) ->
             "say where API servers ask: --admission ADDRESS:PORT, with its certificate".to_owned(),
         )
     })?;
+    let has_reports = args.admission.reports();
+    if has_reports && args.lease.is_none() {
+        return Err(CliError::Usage(
+            "--reports is for the instance that decides about what runs: add --lease NAMESPACE/NAME"
+                .to_owned(),
+        ));
+    }
     let access = ClusterAccess { context: args.kube_context.clone(), lease: args.lease.clone() };
     let bootstrap = cluster.bootstrap.clone();
     let engine = follow(cluster, &args.snapshots, telemetry)?;
-    Ok(node::admit(engine, telemetry, listen, (access, webhook), &mut |url| {
+    Ok(node::admit(engine, telemetry, listen, (access, webhook, has_reports), &mut |url| {
         eprintln!("judging by {bootstrap}; ask on {url}; stop with Ctrl-C");
         Ok(())
     })?)

@@ -3,13 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::policy::PodVerdict;
-use crate::record::decision::{DecisionRecord, Finding, Judgement, Verdict};
+use crate::record::decision::{DecisionRecord, Verdict};
 use crate::record::{Timestamp, WorkloadRecord};
-
-/// Judgements that a record has, at most: a record has to stay far below the largest size.
-const FINDINGS: usize = 100;
-/// Characters of a text that a cluster chooses, at most.
-const TEXT: usize = 2_000;
 
 /// A record to write: the key of a workload and its decision, or `None` for a tombstone.
 pub(super) type Write = (String, Option<DecisionRecord>);
@@ -92,23 +87,7 @@ impl Round<'_> {
 }
 
 fn decision(workload: &WorkloadRecord, verdict: &PodVerdict, decided: Timestamp) -> DecisionRecord {
-    let mut all = Vec::new();
-    let mut more = 0;
-    for container in &verdict.containers {
-        for judgement in container.judgements.iter().filter(|of| of.verdict != Verdict::Allowed) {
-            if all.len() == FINDINGS {
-                more += 1;
-                continue;
-            }
-            all.push(Finding {
-                container: cut(&container.container.name),
-                role: container.container.role,
-                image: cut(&container.container.image),
-                digest: container.digest,
-                judgement: Judgement { message: cut(&judgement.message), ..judgement.clone() },
-            });
-        }
-    }
+    let (findings, more) = verdict.findings();
     DecisionRecord {
         namespace: workload.namespace.clone(),
         kind: workload.kind.clone(),
@@ -116,11 +95,7 @@ fn decision(workload: &WorkloadRecord, verdict: &PodVerdict, decided: Timestamp)
         decided,
         verdict: verdict.verdict,
         decision: verdict.decision,
-        findings: all,
+        findings,
         more,
     }
-}
-
-fn cut(text: &str) -> String {
-    text.chars().take(TEXT).collect()
 }

@@ -5,9 +5,13 @@
 //! ```
 //!
 //! It has no offsets of its own: each round compares all verdicts with what stands on the topic. So it does not matter where
-//! an earlier writer died, and a decision stands there once.
+//! an earlier writer died, and a decision stands there once. What the admission webhook judges goes to a topic of its own
+//! (`admissions`): each of them is an event.
 
+mod admissions;
 mod desk;
+
+pub use admissions::{Admissions, merge};
 
 use crate::log::{AppendError, Batch, Log, LogError, TopicPartition, Writer, check_size, for_each};
 use crate::oci::Timestamp;

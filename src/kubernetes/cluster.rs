@@ -22,6 +22,9 @@ pub enum KubernetesError {
     /// A request failed or was refused.
     #[error("the Kubernetes API server: {0}")]
     Api(String),
+    /// The server does not have what is asked for.
+    #[error("{0}")]
+    Missing(String),
     /// Another process holds the lease now.
     #[error("the lease {name} was lost to {holder:?}: another instance works now, and this one ends")]
     LeaseLost {

@@ -27,6 +27,7 @@ mod policy;
 mod policy_status;
 mod raw;
 mod remembered;
+mod reports;
 mod reviews;
 mod size;
 mod status;
@@ -51,6 +52,7 @@ pub use labels::{
 pub use lease::{Held, Lease};
 pub use namespaces::NamespaceLabels;
 pub use policy::{ClassPolicy, JudgedWorkloads};
+pub use reports::{DECIDED, REPORT_LABELS, delete_report, list_reports, write_report};
 pub use reviews::Reviews;
 #[cfg(feature = "internals")]
 pub use status::status_of;

@@ -13,6 +13,7 @@ use crate::labeler;
 use crate::log::SharedLog;
 use crate::query::Query;
 use crate::rebuilder::{self, Sink};
+use crate::reporter;
 use crate::retry::Backoff;
 use crate::view::View;
 
@@ -29,6 +30,8 @@ pub struct Acting {
     pub label_rate: Option<NonZeroU32>,
     /// The sink: the receiver of tags that no BuildConfig builds.
     pub sink: Option<Sink>,
+    /// `true` to keep Reports of OpenReports.
+    pub reports: bool,
     /// The options of the rebuilder.
     pub rebuilds: rebuilder::Options,
 }
@@ -37,6 +40,12 @@ pub struct Acting {
 pub(super) fn labels(node: &Node, cluster: Cluster, rate: Option<NonZeroU32>) -> Service {
     let (log, metrics) = (SharedLog::clone(&node.log), node.telemetry.metrics.labels.clone());
     Service::new("labels", async move { Ok(labeler::run(cluster, log, metrics, rate).await?) })
+}
+
+/// Keeps a Report of OpenReports for each decision about a workload.
+pub(super) fn reports(node: &Node, cluster: Cluster) -> Service {
+    let (log, metrics) = (SharedLog::clone(&node.log), node.telemetry.metrics.policies.clone());
+    Service::new("reports", async move { Ok(reporter::run(cluster, log, metrics).await?) })
 }
 
 /// Writes the numbers of workloads that run images of each class into the status of the classes, as they change.

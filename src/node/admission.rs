@@ -43,8 +43,10 @@ impl Node {
             .map_err(|error| NodeError::Listen(format!("cannot listen on {address}: {error}")))?;
         let url = running::local_url(listener.local_addr()?, true);
         eprintln!("judging pods on {url}/validate and {url}/mutate");
+        let (records, recording) = self.admissions();
         let admission = Admission {
             ask,
+            records,
             namespaces: Arc::new(namespaces.clone()),
             exempt: Arc::new(exempt),
             metrics: self.telemetry.metrics.admission.clone(),
@@ -69,6 +71,7 @@ impl Node {
         };
         Ok(vec![
             Service::new("admission", serving),
+            recording,
             Service::new("namespaces", following),
             Service::new("the webhook's certificate", look("the webhook's certificate", of_files)),
         ])

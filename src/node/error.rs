@@ -8,6 +8,7 @@ use crate::log::LogError;
 use crate::publisher::PublishError;
 use crate::rebuilder::RebuildError;
 use crate::registry::RegistryError;
+use crate::reporter::ReporterError;
 use crate::source::SourceError;
 
 /// An error that ends a process or a command.
@@ -37,6 +38,9 @@ pub enum NodeError {
     /// The labeler has ended.
     #[error(transparent)]
     Labeler(#[from] LabelerError),
+    /// The reporter has ended.
+    #[error(transparent)]
+    Reporter(#[from] ReporterError),
     /// The rebuilder has ended.
     #[error(transparent)]
     Rebuild(#[from] RebuildError),

@@ -11,17 +11,18 @@
 //!
 //! | process | API | services |
 //! |---|---|---|
-//! | `clade run` | answers, declarations, commands | sources, feed, labels, decisions, rebuilds, audit, engine |
+//! | `clade run` | answers, declarations, commands | sources, feed, labels, decisions, reports, rebuilds, audit, engine |
 //! | `clade watch` | declarations | sources, feed |
 //! | `clade process` | probes | member |
 //! | `clade serve` | answers | engine |
-//! | `clade admit` | answers, the webhook | engine, the watch of namespaces, decisions |
+//! | `clade admit` | answers, the webhook | engine, the watch of namespaces, admissions, decisions, reports |
 //! | `clade label` | probes | labels |
 //! | `clade rebuilder` | answers, commands | rebuilds, engine |
 //! | `clade auditor` | probes | audit |
 
 mod acting;
 mod admission;
+mod admitting;
 mod answers;
 mod commands;
 mod deciding;

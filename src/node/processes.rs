@@ -40,6 +40,9 @@ pub fn run(
         .with_publisher(sources.settle)?;
     let build = async || {
         let cluster = sources.connect().await?;
+        if acting.reports && cluster.is_none() {
+            return Err(NodeError::Usage("--reports writes to a cluster: add --kubernetes".to_owned()));
+        }
         let is_declared_in_kubernetes = cluster.is_some();
         let lease = cluster.clone().zip(sources.cluster.clone());
         let (mut led, notifications) = node.sources(sources, cluster.as_ref())?;
@@ -53,6 +56,7 @@ pub fn run(
         led.extend(cluster.clone().map(|cluster| acting::labels(&node, cluster, acting.label_rate)));
         led.extend(cluster.clone().map(|cluster| acting::running(Arc::clone(&engine), cluster)));
         led.push(deciding::decisions(&node, Arc::clone(&engine), cluster.clone()));
+        led.extend(cluster.clone().filter(|_| acting.reports).map(|cluster| acting::reports(&node, cluster)));
         if cluster.is_some() || acting.sink.is_some() {
             led.push(acting::rebuilds(&node, engine, cluster, acting.sink, acting.rebuilds));
         }
@@ -132,7 +136,7 @@ pub fn admit(
     engine: Arc<Engine>,
     telemetry: &Telemetry,
     listen: Listen,
-    (of_cluster, webhook): (ClusterAccess, Webhook),
+    (of_cluster, webhook, has_reports): (ClusterAccess, Webhook, bool),
     told: Told<'_>,
 ) -> Result<(), NodeError> {
     let node = Node::new(SharedLog::clone(engine.log()), telemetry).with_engine(Arc::clone(&engine));
@@ -144,9 +148,11 @@ pub fn admit(
         always.extend(node.admission(webhook, &cluster).await?);
         // Without a lease, replicas would take the right to decide from each other.
         let lease = of_cluster.lease.is_some().then_some((cluster.clone(), of_cluster));
-        let led =
-            lease.iter().map(|_| deciding::decisions(&node, Arc::clone(&engine), Some(cluster.clone())));
-        let led = led.collect();
+        let mut led = Vec::new();
+        if lease.is_some() {
+            led.push(deciding::decisions(&node, Arc::clone(&engine), Some(cluster.clone())));
+            led.extend(has_reports.then(|| acting::reports(&node, cluster)));
+        }
         let router = api::known_hosts(node.router(access, false), &listen.hosts);
         Ok(Process { listen: listen.address(), tls, router, always, led, lease })
     };

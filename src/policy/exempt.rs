@@ -1,23 +1,25 @@
 //! Exemptions of a policy.
 
+use super::found::lasting;
 use super::{ImageFacts, Subject};
 use crate::oci::wildcard::matches;
 use crate::oci::{Digest, Reference, Timestamp};
 use crate::record::policy::{ExemptWorkload, Exemption};
 
-/// The first exemption that covers this image of this pod at this time.
+/// The exemption that covers this image of this pod at this time, and of several the one that lasts longest.
 pub(super) fn exemption<'a>(
     exemptions: &'a [Exemption],
     subject: &Subject,
     image: &ImageFacts,
     now: Timestamp,
 ) -> Option<&'a Exemption> {
-    let mut valid = exemptions.iter().filter(|exemption| exemption.until.is_none_or(|until| now < until));
-    valid.find(|exemption| {
+    let valid = exemptions.iter().filter(|exemption| exemption.until.is_none_or(|until| now < until));
+    let covering = valid.filter(|exemption| {
         is_of_repository(&exemption.repositories, &image.repository)
             || exemption.digests.iter().any(|digest| is_of_digest(image, digest))
             || exemption.workloads.iter().any(|workload| is_of_workload(workload, subject))
-    })
+    });
+    covering.reduce(|a, b| if lasting(b.until) > lasting(a.until) { b } else { a })
 }
 
 /// The names of Docker Hub have several spellings; a pattern may use any of them.

@@ -41,3 +41,8 @@ pub(super) fn grace_ends(require: &Require, outdated_since: Option<Timestamp>) -
     let grace = require.grace.as_ref()?;
     outdated_since?.checked_add(grace.length()).ok()
 }
+
+/// Orders times at which something ends by itself; what has no end comes last.
+pub(super) fn lasting(until: Option<Timestamp>) -> (bool, Option<Timestamp>) {
+    (until.is_none(), until)
+}

@@ -1,7 +1,9 @@
 //! The rules.
 
+use core::cmp::Reverse;
+
 use super::exempt::exemption;
-use super::found::{Circumstances, Found, UNKNOWN, grace_ends, selects};
+use super::found::{Circumstances, Found, UNKNOWN, grace_ends, lasting, selects};
 use super::words;
 use super::{
     Claimed, ContainerVerdict, Decision, ImageFacts, Judgement, KnownImage, NotReady, PodVerdict, Standing,
@@ -85,8 +87,12 @@ fn judged(
     // The worst image counts: the platform of the node decides which of them runs.
     let each = image.known.iter().map(|known| (Some(known), of_image(spec, known, circumstances)));
     let is_incomplete = !image.unknown.is_empty() || image.known.is_empty();
-    let all = each.chain(is_incomplete.then_some((None, UNKNOWN)));
-    let (known, mut found) = all.max_by_key(|(_, found)| found.verdict).unwrap_or((None, UNKNOWN));
+    let all: Vec<_> = each.chain(is_incomplete.then_some((None, UNKNOWN))).collect();
+    // Any of them may become worse before the worst one does.
+    let ends = all.iter().filter_map(|(_, found)| found.until).min();
+    let (known, mut found) =
+        all.into_iter().max_by_key(|(_, found)| found.verdict).unwrap_or((None, UNKNOWN));
+    found.until = ends.filter(|_| found.verdict < Verdict::Violating);
     if found.verdict > Verdict::Exempt
         && let Some(exemption) = exemption(&spec.exempt, subject, image, circumstances.now)
     {
@@ -138,8 +144,8 @@ fn of_image<'a>(policy: &ClassPolicy, image: &'a KnownImage, circumstances: Circ
         .iter()
         .filter(|claimed| policy.require.proof == Proof::Claims && selected(&claimed.class));
     let claimed = claims.map(|of| of_claim(&policy.require, of, circumstances.now));
-    // The best membership counts: the image must be built on one of the classes.
-    let best = proven.chain(claimed).min_by_key(|found| found.verdict);
+    // The best membership counts: the image must be built on one of the classes. Of equals it is the one that holds longest.
+    let best = proven.chain(claimed).min_by_key(|found| (found.verdict, Reverse(lasting(found.until))));
     best.unwrap_or_else(|| {
         let only_claimed = members().next();
         Found {

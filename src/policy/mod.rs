@@ -7,6 +7,7 @@
 //! ```
 
 mod exempt;
+mod findings;
 mod found;
 mod judge;
 mod status;

@@ -68,6 +68,13 @@ pub struct Unseen {
 }
 
 impl Query {
+    /// The declaration of a policy.
+    pub fn policy(&self, name: &str) -> Option<ClassPolicy> {
+        // A view has a partition at least, and each has the whole catalog.
+        let catalog = self.shards().next().map(Shard::catalog)?;
+        catalog.policy(name).map(|policy| policy.spec.clone())
+    }
+
     /// The verdict on a pod at this time, from answers that are so far behind. The error says what is wrong with the question.
     pub fn verdict(
         &self,

@@ -4,6 +4,7 @@
 //! CloudEvents library can subscribe. `ce_type` ends in the version of the format; a reader ignores fields that it does
 //! not know and refuses versions that it does not know.
 
+pub mod admission;
 pub mod build_config;
 pub mod catalog;
 pub mod classification;
@@ -29,6 +30,7 @@ mod shared;
 pub(crate) mod strict;
 mod trace;
 
+pub use admission::AdmissionRecord;
 pub use build_config::BuildConfigRecord;
 pub use catalog::{CatalogKey, CatalogRecord, ClassRecord, GroupRecord};
 pub use classification::{ClassificationRecord, Membership, State};

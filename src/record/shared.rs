@@ -7,8 +7,9 @@ use super::envelope::Value;
 use super::header::{self, Header};
 use super::topic::Topic;
 use super::{
-    BuildConfigRecord, CatalogRecord, ClassificationRecord, DeadLetterRecord, DecisionRecord, ImageRecord,
-    ProgressRecord, RebuildsRecord, TagHistoryRecord, TagRecord, TransitionRecord, WorkloadRecord,
+    AdmissionRecord, BuildConfigRecord, CatalogRecord, ClassificationRecord, DeadLetterRecord,
+    DecisionRecord, ImageRecord, ProgressRecord, RebuildsRecord, TagHistoryRecord, TagRecord,
+    TransitionRecord, WorkloadRecord,
 };
 
 /// Returns a header with this name and value.
@@ -37,6 +38,7 @@ const VALUES: [&str; 3 + 2 * Topic::ALL.len()] = [
     Topic::Classifications.source(),
     Topic::Outdated.source(),
     Topic::Decisions.source(),
+    Topic::Admissions.source(),
     Topic::Rebuilds.source(),
     Topic::Progress.source(),
     Topic::DeadLetters.source(),
@@ -49,6 +51,7 @@ const VALUES: [&str; 3 + 2 * Topic::ALL.len()] = [
     ClassificationRecord::TYPE,
     TransitionRecord::TYPE,
     DecisionRecord::TYPE,
+    AdmissionRecord::TYPE,
     RebuildsRecord::TYPE,
     ProgressRecord::TYPE,
     DeadLetterRecord::TYPE,

@@ -25,6 +25,8 @@ pub enum Topic {
     Outdated,
     /// The decisions of policies on workloads, by the key of the workload.
     Decisions,
+    /// Pods that the admission webhook did not simply allow, by the key of their workload.
+    Admissions,
     /// Rebuilds, their targets, and the state of each.
     Rebuilds,
     /// The progress of each processor.
@@ -45,7 +47,7 @@ pub enum Cleanup {
 
 impl Topic {
     /// All topics, in the order in which they are created.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Images,
         Self::Tags,
         Self::Catalog,
@@ -54,6 +56,7 @@ impl Topic {
         Self::Classifications,
         Self::Outdated,
         Self::Decisions,
+        Self::Admissions,
         Self::Rebuilds,
         Self::Progress,
         Self::DeadLetters,
@@ -70,6 +73,7 @@ impl Topic {
             Self::Classifications => "/clade/classifications",
             Self::Outdated => "/clade/outdated",
             Self::Decisions => "/clade/decisions",
+            Self::Admissions => "/clade/admissions",
             Self::Rebuilds => "/clade/rebuilds",
             Self::Progress => "/clade/progress",
             Self::DeadLetters => "/clade/dead-letters",
@@ -85,7 +89,7 @@ impl Topic {
     /// The cleanup policy.
     pub const fn cleanup(self) -> Cleanup {
         match self {
-            Self::Outdated | Self::DeadLetters => Cleanup::Delete,
+            Self::Outdated | Self::Admissions | Self::DeadLetters => Cleanup::Delete,
             _ => Cleanup::Compact,
         }
     }
@@ -136,7 +140,12 @@ impl Topic {
     pub const fn is_partitioned(self) -> bool {
         !matches!(
             self,
-            Self::Catalog | Self::Buildconfigs | Self::Workloads | Self::Decisions | Self::Rebuilds
+            Self::Catalog
+                | Self::Buildconfigs
+                | Self::Workloads
+                | Self::Decisions
+                | Self::Admissions
+                | Self::Rebuilds
         )
     }
 }

@@ -6,9 +6,9 @@ use serde_json::value::RawValue;
 
 use crate::log::{Offset, Stored, TopicPartition};
 use crate::record::{
-    BuildConfigRecord, CatalogRecord, ClassificationRecord, DeadLetterRecord, DecisionRecord, ImageRecord,
-    ProgressRecord, RebuildsRecord, Record, TagHistoryRecord, TagRecord, Timestamp, Topic, TransitionRecord,
-    Value, WorkloadRecord, decode, has_type,
+    AdmissionRecord, BuildConfigRecord, CatalogRecord, ClassificationRecord, DeadLetterRecord,
+    DecisionRecord, ImageRecord, ProgressRecord, RebuildsRecord, Record, TagHistoryRecord, TagRecord,
+    Timestamp, Topic, TransitionRecord, Value, WorkloadRecord, decode, has_type,
 };
 
 /// A record of a topic, as a subscriber receives it.
@@ -39,6 +39,8 @@ pub enum Content {
     Transition(Box<TransitionRecord>),
     /// `decisions`: what policies say of a workload.
     Decision(Box<DecisionRecord>),
+    /// `admissions`: a pod that the admission webhook did not simply allow.
+    Admission(Box<AdmissionRecord>),
     /// `rebuilds`: a rebuild, or one of its targets.
     Rebuild(Box<RebuildsRecord>),
     /// `catalog`: a class, a version of one, or a group.
@@ -77,6 +79,7 @@ impl Content {
             Topic::Classifications => read(record, Self::Classification),
             Topic::Outdated => read(record, Self::Transition),
             Topic::Decisions => read(record, Self::Decision),
+            Topic::Admissions => read(record, Self::Admission),
             Topic::Rebuilds => read(record, Self::Rebuild),
             Topic::Catalog => read(record, Self::Catalog),
             Topic::DeadLetters => read(record, Self::DeadLetter),

@@ -24,7 +24,7 @@ pub struct Filter {
     /// Images with a tag of this repository at that moment. Applies to `outdated`.
     pub repository: Option<String>,
     /// Images with a tag of this namespace at that moment, on `outdated`; targets built in it, on `rebuilds`; workloads in it,
-    /// on `workloads` and `decisions`.
+    /// on `workloads`, `decisions` and `admissions`.
     pub namespace: Option<String>,
 }
 
@@ -54,7 +54,7 @@ impl Filter {
             Topic::Outdated => &["class", "group", "state", "repository", "namespace"],
             Topic::Rebuilds => &["class", "namespace"],
             Topic::Catalog => &["class"],
-            Topic::Workloads | Topic::Decisions => &["namespace"],
+            Topic::Workloads | Topic::Decisions | Topic::Admissions => &["namespace"],
             _ => &[],
         };
         let given = [
@@ -102,6 +102,7 @@ impl Filter {
             Content::Rebuild(record) => in_or_out(self.of_rebuild(record)),
             Content::Catalog(record) => in_or_out(self.of_catalog(&record.key())),
             Content::Workload(record) => in_or_out(self.is_in_namespace(&record.namespace)),
+            Content::Admission(record) => in_or_out(self.is_in_namespace(&record.namespace)),
             Content::Decision(record) => in_or_out(self.is_in_namespace(&record.namespace)),
             _ if self.is_empty() => Verdict::In,
             Content::Tombstone(topic) if self.is_elsewhere(*topic, key) => Verdict::Never,

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, IntCounterVec, Registry, exponential_buckets};
+use prometheus::{Histogram, IntCounter, IntCounterVec, Registry, exponential_buckets};
 
-use super::register::{counters_by, histogram};
+use super::register::{counter, counters_by, histogram};
 
 /// The metrics of the admission webhook. Clones share them.
 #[derive(Clone)]
 pub struct AdmissionMetrics {
     verdicts: IntCounterVec,
     seconds: Histogram,
+    /// What was judged and could not be written to the topic.
+    pub unrecorded: IntCounter,
 }
 
 impl AdmissionMetrics {
@@ -26,6 +28,11 @@ impl AdmissionMetrics {
         }
         Self {
             verdicts,
+            unrecorded: counter(
+                registry,
+                "clade_admission_unrecorded_total",
+                "pods that the webhook did not simply allow and that are not on the topic admissions: more came than the log took",
+            ),
             seconds: histogram(
                 registry,
                 "clade_admission_seconds",

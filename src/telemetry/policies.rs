@@ -11,6 +11,8 @@ pub struct PolicyMetrics {
     workloads: IntGaugeVec,
     /// Decisions written.
     pub decisions: IntCounter,
+    /// Reports written or deleted.
+    pub reports: IntCounter,
 }
 
 impl PolicyMetrics {
@@ -27,6 +29,7 @@ impl PolicyMetrics {
                 "clade_decisions_total",
                 "decisions about workloads written to the topic decisions",
             ),
+            reports: counter(registry, "clade_reports_total", "reports of OpenReports written or deleted"),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod page;
 mod streams;
+mod webhook;
 
 use std::io::Read as _;
 use std::sync::Arc;

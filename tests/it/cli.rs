@@ -133,6 +133,8 @@ fn an_image_is_found_by_tag_digest_beginning_of_a_digest_and_chain() {
     let mut expected = [digest("base@v3").to_string(), full];
     expected.sort();
     assert_eq!(below, expected);
+    let direct = shell.ok(&["descendants", &digest("base@v3").to_string(), "--direct", "-o", "name"]);
+    assert_eq!(direct, format!("{}\n", digest("app3")));
 }
 
 #[test]

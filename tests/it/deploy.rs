@@ -58,6 +58,7 @@ fn metrics() -> String {
     for gauge in [&metrics.lag, &metrics.progress, &metrics.restored, &metrics.images] {
         clade::telemetry::set(gauge, 0, 0);
     }
+    metrics.policies.set("vendor", clade::policy::Verdict::ALL.map(|verdict| (verdict, 0)));
     metrics.text()
 }
 

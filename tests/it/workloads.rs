@@ -374,6 +374,10 @@ fn what_kubectl_prints_of_pods_is_imported_and_listed_by_class_and_state() {
     assert_eq!(rows[1], ["shop", "Deployment", "web", "2", "vendor:outdated", "-"], "{outdated}");
     assert_eq!(rows.len(), 2);
     assert_eq!(ok(&dir, &["get", "workloads", "--unknown", "-o", "name"]), "shop/StatefulSet/odd\n");
+    let runs = |reference: &str| ok(&dir, &["get", "workloads", "--runs", reference, "-o", "name"]);
+    assert_eq!(runs(&digest("old").to_string()), "shop/Deployment/web\n");
+    let (success, _, error) = clade(&dir, &["get", "images", "--runs", &digest("old").to_string()]);
+    assert!(!success && error.contains("--runs is for workloads"), "{error}");
     let wide = ok(&dir, &["get", "workloads", "--unknown", "-o", "wide"]);
     assert!(wide.contains(&format!("unknown: quay.io/shop/odd@{}", digest("odd"))), "{wide}");
     let list: Json = serde_json::from_str(&ok(&dir, &["get", "workloads", "-o", "json"])).unwrap();

@@ -47,6 +47,7 @@ foreign_kinds() { # the kinds that somebody else brings
   anything route.openshift.io Route routes
   anything cert-manager.io Certificate certificates
   anything cert-manager.io Issuer issuers
+  anything openreports.io Report reports
   kubectl apply --server-side --force-conflicts -f "$crds" -f "$here/openshift-crds.yaml" >/dev/null
   established crd --all
 }
@@ -258,7 +259,7 @@ restricted 1
   reviews clade
 } | rights
 
-install kafka monitoring cert-manager admission
+install kafka monitoring cert-manager admission reports
 restricted 7
 kubectl --namespace "$namespace" apply --dry-run=server -f "$deploy/strimzi/kafka.yaml" >/dev/null
 alerts
@@ -267,6 +268,8 @@ alerts
   as clade-label "$counts" "$never" "$builds_nothing" "$sees_none" "$sees_no_workloads"
   as clade-admit "$admits" "$never" "$builds_nothing" "$sees_none"
   leases clade-admit
+  printf 'clade-admit %s\n' 'yes list reports.openreports.io -A' 'yes patch reports.openreports.io -A' \
+    'yes delete reports.openreports.io -A' 'no deletecollection reports.openreports.io -A'
   as clade-rebuilder "$never" "$builds_nothing" "$sees_none" "$sees_no_workloads"
   leases clade-rebuilder
   leases clade-watch

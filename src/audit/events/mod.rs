@@ -2,6 +2,7 @@
 //!
 //! An offset in the trail therefore proves that everything before it is there.
 
+mod admissions;
 mod catalog;
 mod classifications;
 mod decisions;
@@ -45,6 +46,7 @@ impl Known {
             Topic::Classifications => classifications::entry(time, stored),
             Topic::Catalog => catalog::entry(self, time, stored),
             Topic::Decisions => decisions::entry(time, stored),
+            Topic::Admissions => admissions::entry(time, stored),
             Topic::Rebuilds => rebuilds::entry(self, time, stored),
             _ => Err("this version of clade does not audit the topic".to_owned()),
         };

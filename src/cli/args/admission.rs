@@ -20,9 +20,18 @@ pub(in crate::cli) struct AdmissionArgs {
     /// Namespace that is not judged, besides kube-system: clade's own, above all
     #[arg(long, env = "CLADE_ADMISSION_EXEMPT", value_name = "NAMESPACE", value_delimiter = ',')]
     admission_exempt: Vec<String>,
+    /// Keep a Report of OpenReports (openreports.io/v1alpha1) for each workload that policies do not simply allow, in its
+    /// namespace
+    #[arg(long, env = "CLADE_REPORTS")]
+    reports: bool,
 }
 
 impl AdmissionArgs {
+    /// `true` if reports are asked for.
+    pub(in crate::cli) fn reports(&self) -> bool {
+        self.reports
+    }
+
     /// The webhook, if there is one.
     pub(in crate::cli) fn webhook(&self) -> Option<Webhook> {
         let certificate = self.admission_cert_file.clone().zip(self.admission_key_file.clone())?;

@@ -68,6 +68,7 @@ Examples:
   clade get images --class rhel7 --outdated-for 30d --namespace 'quay.io/team*' --sort-by outdated
   clade get unknown-bases --limit 10
   clade get workloads --class rhel7 --state outdated --namespace shop
+  clade get workloads --runs registry.example/shop/web:1.4
   clade get tags --class rhel7 --state outdated --at 7d")]
 pub(in crate::cli) struct GetArgs {
     /// The kind of objects to list
@@ -79,6 +80,9 @@ pub(in crate::cli) struct GetArgs {
     /// List at most this many images, tags or unknown bases
     #[arg(long, value_name = "N")]
     pub(in crate::cli) limit: Option<usize>,
+    /// Of workloads: those that run this image, a REF as of `clade explain`
+    #[arg(long, value_name = "REF")]
+    pub(in crate::cli) runs: Option<String>,
     /// Of workloads: those with an image that clade has never seen
     #[arg(long)]
     pub(in crate::cli) unknown: bool,
@@ -245,6 +249,15 @@ pub(in crate::cli) struct RelatedArgs {
     /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
     #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
     pub(in crate::cli) output: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct DescendantsArgs {
+    #[command(flatten)]
+    pub(in crate::cli) related: RelatedArgs,
+    /// Only images with no other image between them and REF; -o json also counts the descendants of each
+    #[arg(long)]
+    pub(in crate::cli) direct: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -25,8 +25,8 @@ use super::kafka::KafkaArgs;
 use super::otlp::OtlpArgs;
 pub(in crate::cli) use admission::AdmissionArgs;
 pub(in crate::cli) use ask::{
-    CoverageArgs, ExplainArgs, ExportArgs, Exported, FilterArgs, Format, GetArgs, Listed, PartArg,
-    RelatedArgs, ReportFormat, SortArg, StateArg, StatusArgs, TimeArgs, UsageArgs, WaitArgs,
+    CoverageArgs, DescendantsArgs, ExplainArgs, ExportArgs, Exported, FilterArgs, Format, GetArgs, Listed,
+    PartArg, RelatedArgs, ReportFormat, SortArg, StateArg, StatusArgs, TimeArgs, UsageArgs, WaitArgs,
 };
 pub(in crate::cli) use audit::{
     AuditArgs, AuditCommand, AuditShowArgs, AuditorArgs, KeygenArgs, ReplayArgs, RunAuditArgs, TrailArgs,
@@ -212,7 +212,7 @@ pub(in crate::cli) enum Ask {
     /// List the images that an image is based on, nearest first
     Ancestors(RelatedArgs),
     /// List the images that are based on an image
-    Descendants(RelatedArgs),
+    Descendants(DescendantsArgs),
     /// Explain the classes, bases and claims of an image
     Explain(ExplainArgs),
     /// Count the images, tags, repositories and namespaces that use a class

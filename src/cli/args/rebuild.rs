@@ -163,7 +163,7 @@ impl RebuildingArgs {
             retry_after: seconds(self.retry_after),
             ..rebuilder::Options::default()
         };
-        Ok(Acting { label_rate, sink: self.sink()?, rebuilds })
+        Ok(Acting { label_rate, sink: self.sink()?, reports: false, rebuilds })
     }
 
     /// The sink, if one was named.

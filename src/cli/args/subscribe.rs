@@ -79,6 +79,8 @@ pub(in crate::cli) enum Subscribed {
     Workloads,
     /// What policies say of workloads that they do not simply allow
     Decisions,
+    /// Pods that the admission webhook did not simply allow
+    Admissions,
     /// Inputs that could not be read, and the reasons
     DeadLetters,
 }
@@ -93,6 +95,7 @@ impl Subscribed {
             Self::Catalog => Topic::Catalog,
             Self::Workloads => Topic::Workloads,
             Self::Decisions => Topic::Decisions,
+            Self::Admissions => Topic::Admissions,
             Self::DeadLetters => Topic::DeadLetters,
         }
     }

@@ -31,6 +31,7 @@ pub(super) const fn number(topic: Topic) -> u8 {
         Topic::Rebuilds => 9,
         Topic::Workloads => 10,
         Topic::Decisions => 11,
+        Topic::Admissions => 12,
     }
 }
 

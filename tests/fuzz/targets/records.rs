@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use clade::record::{
-    BuildConfigRecord, CatalogKey, CatalogRecord, ClassificationRecord, DeadLetterRecord, DecisionRecord,
-    ImageRecord, ProgressRecord, RebuildsKey, RebuildsRecord, Record, TagHistoryRecord, TagRecord, Topic,
-    TraceContext, TransitionRecord, Value, WorkloadRecord, decode, encode, partition_of,
+    AdmissionRecord, BuildConfigRecord, CatalogKey, CatalogRecord, ClassificationRecord, DeadLetterRecord,
+    DecisionRecord, ImageRecord, ProgressRecord, RebuildsKey, RebuildsRecord, Record, TagHistoryRecord,
+    TagRecord, Topic, TraceContext, TransitionRecord, Value, WorkloadRecord, decode, encode, partition_of,
 };
 use clade::shard::{Change, Shard};
 
@@ -28,6 +28,7 @@ pub(crate) fn records(input: &[u8]) -> bool {
         Topic::Classifications => read::<ClassificationRecord>(&record),
         Topic::Outdated => read::<TransitionRecord>(&record),
         Topic::Decisions => read::<DecisionRecord>(&record),
+        Topic::Admissions => read::<AdmissionRecord>(&record),
         Topic::Rebuilds => read::<RebuildsRecord>(&record),
         Topic::Progress => read::<ProgressRecord>(&record),
         Topic::DeadLetters => read::<DeadLetterRecord>(&record),

@@ -56,7 +56,7 @@ impl Asking {
 
     fn start(&mut self) {
         let dir = self.dir.path().join("data");
-        let [cert, key] = ["tls.crt", "tls.key"].map(|name| self.path(name));
+        let [cert, key, audit] = ["tls.crt", "tls.key", "audit"].map(|name| self.path(name));
         let address = format!("127.0.0.1:{}", self.port);
         let more = [
             "--admission",
@@ -67,6 +67,9 @@ impl Asking {
             &key,
             "--admission-exempt",
             "clade",
+            "--audit",
+            "--audit-dir",
+            &audit,
         ];
         self._clade = Some(Clade::run_with(&self.server, &dir, &more));
         eventually("it judges", || std::net::TcpStream::connect(&address).is_ok());
@@ -189,6 +192,35 @@ fn a_pod_that_violates_a_policy_is_denied_warned_of_or_admitted_as_the_policy_sa
             asking.create(&pod(&format!("audited-{}", Timestamp::now().as_nanosecond()), &old));
         taken && !told.contains("Warning")
     });
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: make test"]
+fn what_was_denied_stands_on_a_topic_and_in_the_audit_trail_and_a_dry_run_does_not() {
+    let asking = Asking::begin();
+    asking.register("Fail");
+    asking.policy(json!({"require": {"classes": ["rhel7"], "state": "Current"}, "action": "Deny"}));
+    let old = format!("{REGISTRY}/web:old");
+    eventually("the policy counts", || {
+        let dry_run = ["create", "--dry-run=server", "-f", "-"];
+        !asking.server.run(&dry_run, pod("tried", &old).to_string().as_bytes()).status.success()
+    });
+    assert!(!asking.create(&pod("denied", &old)).0);
+    let ask = |arguments: &[&str]| {
+        let output = clade(arguments).args(["--data-dir", &asking.path("data")]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let subscribed = || ask(&["subscribe", "admissions", "--namespace", "default"]);
+    eventually("it stands on the topic", || subscribed().contains("default/Pod/denied"));
+    let told: Json = serde_json::from_str(subscribed().trim()).expect("one record, none of a dry run");
+    let denied = &told["data"];
+    assert_eq!(denied["decision"], "deny");
+    assert!(!denied["user"].as_str().unwrap().is_empty(), "{denied}");
+    assert_eq!(denied["findings"][0]["reason"], "Outdated");
+    let audit = asking.path("audit");
+    let entries = || ask(&["audit", "show", "--audit-dir", &audit]);
+    eventually("the audit trail has it", || entries().contains("pod.denied"));
+    assert!(!entries().contains("Pod/tried"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod builds;
 mod failures;
 mod process;
 mod rebuild;
+mod reports;
 mod server;
 mod workloads;
 

@@ -9,7 +9,10 @@ use clade::log::TopicPartition;
 use clade::observe::Observation;
 use clade::policy::{Behind, Decision, Verdict};
 use clade::query::{Query, Tally};
-use clade::record::{DecisionRecord, Record, RunningImage, RunningKind, Timestamp, Topic, WorkloadImage};
+use clade::record::{
+    ContainerRole, DecisionRecord, Record, RunningImage, RunningKind, Timestamp, Topic, WorkloadContainer,
+    WorkloadImage, WorkloadRecord,
+};
 use serde_json::{Value as Json, json};
 
 use crate::domain::worked_example;
@@ -188,4 +191,35 @@ fn nobody_is_judged_while_a_class_has_come_to_some_partitions_only() {
     world.class("late", "base:latest").process_only(0);
     assert!(!Query::new(world.view.snapshot()).has_one_catalog());
     assert!(world.query().has_one_catalog());
+}
+
+#[test]
+fn a_workload_with_many_containers_and_long_names_of_images_stops_nobodys_decisions() {
+    let mut world = world();
+    for number in 0..20 {
+        let policy = PolicySpec {
+            name: format!("more-{number}"),
+            policy: serde_json::from_value(json!({"require": {"classes": ["base"]}})).unwrap(),
+        };
+        world.publisher.apply_policy(&policy).unwrap();
+    }
+    let long = |number| WorkloadImage {
+        asked: format!("{}/{number}", "\u{10ffff}".repeat(2_500)),
+        running: None,
+        platform: None,
+        pods: 1,
+        since: None,
+    };
+    let containers = (0..25).map(|number| WorkloadContainer {
+        role: ContainerRole::Container,
+        name: format!("container-{number}"),
+        images: vec![long(number)],
+    });
+    let hostile =
+        WorkloadRecord { containers: containers.collect(), ..workload("shop", "hostile", Vec::new()) };
+    world.see(Observation::Workload(Box::new(hostile)));
+    let mut decisions = Decisions::open(&*world.log).unwrap();
+    assert_eq!(written(&mut world, &mut decisions, 1_000), 3);
+    let hostile = &standing(&world)["shop/Deployment/hostile"];
+    assert!(!hostile.findings.is_empty() && hostile.findings.len() as u64 + hostile.more == 25 * 21);
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use clade::class::Catalog;
 use clade::oci::Digest;
 use clade::policy::{
-    Behind, Circumstances, Claimed, Container, Decision, ImageFacts, KnownImage, Standing, Subject, Verdict,
-    Workload, judge,
+    Behind, Circumstances, Claimed, Container, Decision, ImageFacts, Judgement, KnownImage, Standing,
+    Subject, Verdict, Workload, judge,
 };
 use clade::record::policy::{Action, ClassPolicy, OnUnknown, PolicyRecord, Proof, RequiredState};
 use clade::record::{CatalogRecord, ContainerRole, State, Timestamp};
@@ -212,6 +212,34 @@ fn naive(
     (verdict, decision)
 }
 
+/// A verdict stays until the time that its judgement names, or for ever, and then the judgement is another one.
+fn lasts(
+    of: &Judgement,
+    policies: &[PolicyRecord],
+    (subject, facts): (&Subject, &[ImageFacts]),
+    circumstances: Circumstances<'_>,
+    container: &str,
+) {
+    let at = |now: Timestamp| {
+        let later = judge(policies, subject, facts, Circumstances { now, ..circumstances });
+        let found = later.containers.into_iter().find(|of| of.container.name == container).unwrap();
+        found.judgements.into_iter().find(|by| by.policy == of.policy).unwrap()
+    };
+    let moment = Duration::from_millis(1);
+    match of.until {
+        None => {
+            let late = at(circumstances.now.checked_add(Duration::from_secs(1 << 30)).unwrap());
+            assert_eq!(late.verdict, of.verdict);
+        }
+        Some(until) => {
+            let before = at(until.checked_sub(moment).unwrap());
+            assert_eq!((before.verdict, before.until), (of.verdict, of.until));
+            let then = at(until);
+            assert_ne!((then.verdict, &then.reason), (of.verdict, &of.reason));
+        }
+    }
+}
+
 #[test]
 fn random_pods_are_judged_as_a_naive_version_of_the_rules_judges_them() {
     let (catalog, now) = (catalog(), Timestamp::from_second(NOW).unwrap());
@@ -269,6 +297,7 @@ fn random_pods_are_judged_as_a_naive_version_of_the_rules_judges_them() {
                 container.judgements.iter().map(|of| (of.policy.clone(), of.verdict, of.decision)).collect();
             assert_eq!(judged, expected, "seed {seed}");
             for of in &container.judgements {
+                lasts(of, &policies, (&subject, &facts), circumstances, &container.container.name);
                 worst = (worst.0.max(of.verdict), worst.1.max(of.decision));
                 *counts.entry((of.verdict, of.reason.clone())).or_default() += 1;
                 assert!(!of.message.is_empty());

@@ -50,6 +50,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ("audit", &["crypto", "log", "oci", "record", "retry", "telemetry"]),
     ("decisions", &["log", "oci", "policy", "query", "record"]),
     ("labeler", &["class", "kubernetes", "log", "oci", "record", "retry", "telemetry"]),
+    ("reporter", &["kubernetes", "log", "oci", "record", "retry", "telemetry"]),
     (
         "rebuilder",
         &[
@@ -116,6 +117,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
             "record",
             "registry",
             "reload",
+            "reporter",
             "retry",
             "snapshot",
             "source",
