@@ -96,7 +96,7 @@ pub(in crate::cli) struct ActingArgs {
 impl ActingArgs {
     /// The options of the acting services.
     pub(in crate::cli) fn acting(&self) -> Result<Acting, CliError> {
-        self.rebuilding.acting(self.labelling.label_rate)
+        self.rebuilding.acting(self.labelling.labelling())
     }
 }
 
@@ -187,6 +187,8 @@ pub(in crate::cli) struct LabelArgs {
     pub(in crate::cli) kubernetes: KubernetesArgs,
     #[command(flatten)]
     pub(in crate::cli) labelling: LabellingArgs,
+    #[command(flatten)]
+    pub(in crate::cli) snapshots: SnapshotArgs,
 }
 
 #[derive(Debug, clap::Args)]
