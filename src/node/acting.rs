@@ -63,9 +63,11 @@ pub(super) fn labels(node: &Node, cluster: Cluster, rate: Option<NonZeroU32>) ->
     Service::new("labels", async move { Ok(labeler::run(cluster, log, metrics, rate).await?) })
 }
 
-/// Writes the numbers of workloads that run images of each class into the status of the classes, as they change.
+/// Writes the numbers of workloads that run images of each class into the status of the classes, as they change, once all
+/// partitions are restored.
 pub(super) fn running(engine: Arc<Engine>, cluster: Cluster) -> Service {
     Service::new("running", async move {
+        restored(Arc::clone(&engine)).await?;
         let (mut written, mut backoff, mut looks) = (None, Backoff::new(kubernetes::RETRY), 0_u32);
         let mut counted_at = String::new();
         loop {

@@ -147,9 +147,11 @@ pub fn admit(
         always.extend(node.admission(webhook, &cluster).await?);
         // Without a lease, replicas would take the right to decide from each other.
         let lease = of_cluster.lease.is_some().then_some((cluster.clone(), of_cluster));
-        let led =
-            lease.iter().map(|_| deciding::decisions(&node, Arc::clone(&engine), Some(cluster.clone())));
-        let led = led.collect();
+        let mut led = Vec::new();
+        if lease.is_some() {
+            led.push(deciding::decisions(&node, Arc::clone(&engine), Some(cluster.clone())));
+            led.push(acting::running(engine, cluster));
+        }
         let router = api::known_hosts(node.router(access, false), &listen.hosts);
         Ok(Process { listen: listen.address(), tls, router, always, led, lease })
     };

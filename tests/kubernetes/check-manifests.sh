@@ -193,7 +193,10 @@ WHO no list pods -A
 WHO yes list classpolicies.clade.dev
 WHO yes patch classpolicies.clade.dev --subresource status
 WHO no patch classpolicies.clade.dev
-WHO no list imageclasses.clade.dev
+WHO yes list imageclasses.clade.dev
+WHO yes patch imageclasses.clade.dev --subresource status
+WHO no patch imageclasses.clade.dev
+WHO no watch imageclasses.clade.dev
 WHO no patch validatingwebhookconfigurations.admissionregistration.k8s.io'
 sees_openshift='
 WHO yes list images.image.openshift.io

@@ -166,7 +166,7 @@ pub(in crate::cli) struct AdmitArgs {
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) kube_context: Option<String>,
     /// Decide about what runs while holding this Lease: the decisions go to the topic decisions, the numbers to the status of
-    /// policies. Without it, this process only judges what it is asked about
+    /// policies, and those of what runs to the status of classes. Without it, this process only judges what it is asked about
     #[arg(long, env = "CLADE_LEASE", value_name = "NAMESPACE/NAME", value_parser = lease)]
     pub(in crate::cli) lease: Option<(String, String)>,
 }
