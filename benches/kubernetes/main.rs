@@ -14,7 +14,7 @@ mod cluster;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use clade::kubernetes::{Cluster, ImageLabels, Labelled, Seen, watch_labels, write_labels};
+use clade::kubernetes::{Cluster, Labelled, ObjectLabels, Seen, Target as _, watch_labels};
 use clade::oci::Digest;
 use cluster::{Clade, Server, image};
 use tokio::sync::mpsc;
@@ -78,7 +78,7 @@ async fn labels(images: usize) {
 
 /// How long a bare loop takes.
 async fn bare(cluster: &Cluster, images: usize, round: usize) -> Duration {
-    let wanted = ImageLabels {
+    let wanted = ObjectLabels {
         labels: BTreeMap::from([("class.clade.dev/base".to_owned(), "current".to_owned())]),
         annotation: Some(format!("{{\"bare\":{round}}}")),
     };
@@ -86,7 +86,7 @@ async fn bare(cluster: &Cluster, images: usize, round: usize) -> Duration {
     let begun = Instant::now();
     write_all(cluster, &standing, &wanted).await;
     let took = begun.elapsed();
-    write_all(cluster, &standing, &ImageLabels::default()).await;
+    write_all(cluster, &standing, &ObjectLabels::default()).await;
     took
 }
 
@@ -108,22 +108,22 @@ fn open_watches(cluster: &Cluster) -> JoinSet<()> {
 }
 
 /// Every image as it stands.
-async fn standing(cluster: &Cluster, images: usize) -> Vec<Labelled> {
+async fn standing(cluster: &Cluster, images: usize) -> Vec<Labelled<Digest>> {
     let (out, mut seen) = mpsc::channel(16);
     let mut watch = JoinSet::new();
     watch.spawn(watch_labels(cluster.clone(), out));
-    let mut standing: HashMap<Digest, Labelled> = HashMap::new();
+    let mut standing: HashMap<Digest, Labelled<Digest>> = HashMap::new();
     while standing.len() < images {
         for seen in seen.recv().await.unwrap() {
-            if let Seen::Image(image) = seen {
-                standing.insert(image.digest, image);
+            if let Seen::Object(image) = seen {
+                standing.insert(image.target, image);
             }
         }
     }
     standing.into_values().collect()
 }
 
-async fn write_all(cluster: &Cluster, images: &[Labelled], labels: &ImageLabels) {
+async fn write_all(cluster: &Cluster, images: &[Labelled<Digest>], labels: &ObjectLabels) {
     let mut writes = JoinSet::new();
     for image in images {
         if writes.len() >= AT_ONCE {
@@ -131,7 +131,7 @@ async fn write_all(cluster: &Cluster, images: &[Labelled], labels: &ImageLabels)
         }
         let (cluster, image, labels) = (cluster.clone(), image.clone(), labels.clone());
         writes.spawn(async move {
-            write_labels(&cluster, &image.digest, &image.uid, &labels).await.unwrap();
+            image.target.write(&cluster, &image.uid, &labels).await.unwrap();
         });
     }
     while let Some(written) = writes.join_next().await {

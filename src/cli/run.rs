@@ -15,6 +15,10 @@ use crate::telemetry::Telemetry;
 pub(super) fn run(dir: &Path, args: &RunArgs, telemetry: &Telemetry) -> Result<(), CliError> {
     let sources = args.sources.sources()?;
     let acting = Acting { reports: args.admission.reports(), ..args.acting.acting()? };
+    if acting.labelling.workloads && !sources.workloads {
+        let problem = "--label-workloads labels what runs: leave out --no-workloads, or --label-workloads";
+        return Err(CliError::Usage(problem.to_owned()));
+    }
     let listen = args.listen.listen()?;
     let audit = args.audit.options(dir)?;
     let engine = Arc::new(local::start(open_log(dir, args.partitions, "run")?, dir, telemetry)?);

@@ -12,7 +12,7 @@ use crate::audit::Auditor;
 use crate::engine::Engine;
 use crate::log::SharedLog;
 use crate::log::kafka::{Config, KafkaLog};
-use crate::node::{self, ClusterAccess};
+use crate::node::{self, ClusterAccess, Labelling};
 use crate::processor::Options;
 use crate::telemetry::Telemetry;
 
@@ -43,11 +43,15 @@ pub(super) fn process(cluster: Config, args: &ProcessArgs, telemetry: &Telemetry
     })?)
 }
 
-/// Labels Image objects.
+/// Labels Image objects, and workloads if asked to: for these it follows the cluster, since a workload names images by tags.
 pub(super) fn label(cluster: Config, args: &LabelArgs, telemetry: &Telemetry) -> Result<(), CliError> {
     let bootstrap = cluster.bootstrap.clone();
-    let log: SharedLog = Arc::new(KafkaLog::open(cluster)?);
-    let what = (args.kubernetes.access_or_default(), args.labelling.label_rate);
+    let log = Arc::new(KafkaLog::open(cluster)?);
+    let engine = match args.labelling.label_workloads {
+        true => Some(follow(Arc::clone(&log), &args.snapshots, telemetry)?),
+        false => None,
+    };
+    let what = (args.kubernetes.access_or_default(), args.labelling.label_rate, engine);
     Ok(node::label(log, telemetry, args.listen, what, &mut |url| {
         eprintln!("labelling from {bootstrap}; metrics on {url}/metrics; stop with Ctrl-C");
         Ok(())
@@ -61,9 +65,9 @@ pub(super) fn rebuilder(
     telemetry: &Telemetry,
 ) -> Result<(), CliError> {
     let listen = args.listen.listen()?;
-    let what = (args.kubernetes.access(), args.rebuilding.acting(None)?);
+    let what = (args.kubernetes.access(), args.rebuilding.acting(Labelling::default())?);
     let bootstrap = cluster.bootstrap.clone();
-    let engine = follow(cluster, &args.snapshots, telemetry)?;
+    let engine = follow(Arc::new(KafkaLog::open(cluster)?), &args.snapshots, telemetry)?;
     Ok(node::rebuilder(engine, telemetry, listen, what, &mut |url| {
         eprintln!("carrying out rebuilds of {bootstrap}; ask on {url}; stop with Ctrl-C");
         Ok(())
@@ -92,7 +96,7 @@ pub(super) fn auditor(
 pub(super) fn serve(cluster: Config, args: &ServeArgs, telemetry: &Telemetry) -> Result<(), CliError> {
     let listen = args.listen.listen()?;
     let bootstrap = cluster.bootstrap.clone();
-    let engine = follow(cluster, &args.snapshots, telemetry)?;
+    let engine = follow(Arc::new(KafkaLog::open(cluster)?), &args.snapshots, telemetry)?;
     Ok(node::serve(engine, telemetry, listen, &mut |url| {
         eprintln!(
             "answering on {url} from {bootstrap}; {url}/readyz tells when it is up to date; stop with Ctrl-C"
@@ -118,7 +122,7 @@ pub(super) fn admit(cluster: Config, args: &AdmitArgs, telemetry: &Telemetry) ->
     }
     let access = ClusterAccess { context: args.kube_context.clone(), lease: args.lease.clone() };
     let bootstrap = cluster.bootstrap.clone();
-    let engine = follow(cluster, &args.snapshots, telemetry)?;
+    let engine = follow(Arc::new(KafkaLog::open(cluster)?), &args.snapshots, telemetry)?;
     Ok(node::admit(engine, telemetry, listen, (access, webhook, has_reports), &mut |url| {
         eprintln!("judging by {bootstrap}; ask on {url}; stop with Ctrl-C");
         Ok(())
@@ -126,8 +130,11 @@ pub(super) fn admit(cluster: Config, args: &AdmitArgs, telemetry: &Telemetry) ->
 }
 
 /// Workers that follow a cluster, from snapshots if some are kept.
-fn follow(cluster: Config, snapshots: &SnapshotArgs, telemetry: &Telemetry) -> Result<Arc<Engine>, CliError> {
-    let log = Arc::new(KafkaLog::open(cluster)?);
+fn follow(
+    log: Arc<KafkaLog>,
+    snapshots: &SnapshotArgs,
+    telemetry: &Telemetry,
+) -> Result<Arc<Engine>, CliError> {
     let options = Options::of(telemetry, snapshots.of(&*log));
     Ok(Arc::new(Engine::follow(log, &options)?))
 }

@@ -1,12 +1,16 @@
-//! Watches the labels on Image objects, and writes them.
+//! Watches clade's labels on objects, and writes them.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt::{Debug, Display};
+use std::hash::Hash;
+use std::pin::Pin;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::Api;
 use kube::api::{Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::Event;
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
@@ -14,7 +18,7 @@ use tokio_stream::StreamExt as _;
 use super::cluster::{Cluster, answer, told};
 use super::events::events;
 use super::kinds::Image;
-use super::raw::{Kind as _, Raw};
+use super::raw::{Kind, Raw};
 use super::watch::wait_for;
 use crate::oci::Digest;
 
@@ -27,44 +31,60 @@ pub const ANNOTATION: &str = "clade.dev/classification";
 /// The field manager of the labels. Fields of other managers are never touched.
 const MANAGER: &str = "clade-label";
 
-/// The labels and the annotation that clade writes on an Image object.
+/// A write of labels that is under way.
+pub type Writing<'a, T> = Pin<Box<dyn Future<Output = Result<Labelled<T>, LabelError>> + Send + 'a>>;
+
+/// The identity of an object that carries labels.
+pub trait Target: Clone + Debug + Display + Eq + Ord + Hash + Send + Sync + 'static {
+    /// The kind of the object, where several are labelled. Objects of one kind are listed together.
+    type Of: Copy + Debug + Eq + Send;
+
+    /// The kind of this object.
+    fn of(&self) -> Self::Of;
+
+    /// Sets these labels on the object with this uid, and removes other labels of clade. Returns the object after that.
+    fn write<'a>(&'a self, cluster: &'a Cluster, uid: &'a str, labels: &'a ObjectLabels)
+    -> Writing<'a, Self>;
+}
+
+/// The labels and the annotation that clade writes on an object.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct ImageLabels {
+pub struct ObjectLabels {
     /// Labels by key.
     pub labels: BTreeMap<String, String>,
     /// The value of [`ANNOTATION`].
     pub annotation: Option<String>,
 }
 
-/// An Image object as it is on the server.
+/// An object as it is on the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Labelled {
-    /// The digest, which is its name.
-    pub digest: Digest,
+pub struct Labelled<T> {
+    /// The object.
+    pub target: T,
     /// Distinguishes the object from a later one of the same name.
     pub uid: String,
     /// The resource version. Of two states of one object, the higher is the later.
     pub resource_version: u64,
     /// The labels that clade has written.
-    pub labels: ImageLabels,
+    pub labels: ObjectLabels,
 }
 
-/// An observation of Image objects.
+/// An observation of objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
+pub enum Seen<T: Target> {
     /// The present state of an object.
-    Image(Labelled),
+    Object(Labelled<T>),
     /// An object was deleted.
-    Gone(Digest),
-    /// The digests of all objects.
-    Listed(HashSet<Digest>),
+    Gone(T),
+    /// All objects of a kind.
+    Listed(T::Of, HashSet<T>),
 }
 
 /// An error of writing labels.
 #[derive(Debug, thiserror::Error)]
 pub enum LabelError {
     /// The object is gone, or was replaced by another of the same name: there is nothing to label.
-    #[error("the Image is gone")]
+    #[error("the object is gone")]
     Gone,
     /// Any other error.
     #[error("{0}")]
@@ -72,25 +92,47 @@ pub enum LabelError {
 }
 
 /// Sends the labels of all Image objects, until the receiver is gone.
-pub async fn watch_labels(cluster: Cluster, out: mpsc::Sender<Vec<Seen>>) {
+pub async fn watch_labels(cluster: Cluster, out: mpsc::Sender<Vec<Seen<Digest>>>) {
     wait_for::<Image>(&cluster).await;
     let api: Api<PartialObjectMeta<Raw<Image>>> = Api::all(cluster.client());
-    let mut events = std::pin::pin!(events(api, "labels of Images"));
+    watch_targets(api, "labels of Images", (), digest, |seen, _| seen, out).await;
+}
+
+/// The digest that an Image object has as its name.
+fn digest(metadata: &ObjectMeta) -> Option<Digest> {
+    metadata.name.as_ref()?.parse().ok()
+}
+
+/// Sends what `told` makes of each observation of the objects of a kind, and of the object if there is one, until the receiver is
+/// gone. Objects that `target` does not name are left alone.
+pub(super) async fn watch_targets<T: Target, O, M: Send>(
+    api: Api<O>,
+    what: &'static str,
+    of: T::Of,
+    target: fn(&ObjectMeta) -> Option<T>,
+    told: impl Fn(Seen<T>, Option<&O>) -> M,
+    out: mpsc::Sender<Vec<M>>,
+) where
+    O: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let mut events = std::pin::pin!(events(api, what));
     let mut listed = HashSet::new();
+    let present = |object: &O| Some(Seen::Object(labelled(target(object.meta())?, object.meta())));
     while let Some(chunk) = events.next().await {
         let mut seen = Vec::with_capacity(chunk.len());
         for event in chunk {
             match event {
                 Ok(Event::Init) => listed.clear(),
                 Ok(Event::InitApply(object)) => {
-                    let image = labelled(&object.metadata);
-                    listed.extend(image.iter().map(|image| image.digest));
-                    seen.extend(image.map(Seen::Image));
+                    listed.extend(target(object.meta()));
+                    seen.extend(present(&object).map(|state| told(state, Some(&object))));
                 }
-                Ok(Event::InitDone) => seen.push(Seen::Listed(std::mem::take(&mut listed))),
-                Ok(Event::Apply(object)) => seen.extend(labelled(&object.metadata).map(Seen::Image)),
+                Ok(Event::InitDone) => seen.push(told(Seen::Listed(of, std::mem::take(&mut listed)), None)),
+                Ok(Event::Apply(object)) => {
+                    seen.extend(present(&object).map(|state| told(state, Some(&object))));
+                }
                 Ok(Event::Delete(object)) => {
-                    seen.extend(labelled(&object.metadata).map(|image| Seen::Gone(image.digest)));
+                    seen.extend(target(object.meta()).map(|gone| told(Seen::Gone(gone), None)));
                 }
                 // The failure was logged, and the watch is retried.
                 Err(_) => {}
@@ -102,41 +144,58 @@ pub async fn watch_labels(cluster: Cluster, out: mpsc::Sender<Vec<Seen>>) {
     }
 }
 
-/// The labels of an object. Returns `None` if its name is no digest.
-fn labelled(metadata: &ObjectMeta) -> Option<Labelled> {
+/// The state of the labels of an object.
+pub(super) fn labelled<T>(target: T, metadata: &ObjectMeta) -> Labelled<T> {
     let labels = metadata.labels.iter().flatten();
     let ours = labels.filter(|(key, _)| key.starts_with(CLASS_PREFIX) || key.starts_with(GROUP_PREFIX));
-    Some(Labelled {
-        digest: metadata.name.as_ref()?.parse().ok()?,
+    Labelled {
+        target,
         uid: metadata.uid.clone().unwrap_or_default(),
         resource_version: metadata.resource_version.as_ref().and_then(|of| of.parse().ok()).unwrap_or(0),
-        labels: ImageLabels {
+        labels: ObjectLabels {
             labels: ours.map(|(key, value)| (key.clone(), value.clone())).collect(),
             annotation: metadata.annotations.as_ref().and_then(|of| of.get(ANNOTATION)).cloned(),
         },
-    })
+    }
 }
 
-/// Sets these labels on an object, and removes other labels of clade. Returns the object after that.
-pub async fn write_labels(
-    cluster: &Cluster,
-    digest: &Digest,
+impl Target for Digest {
+    type Of = ();
+
+    fn of(&self) -> Self::Of {}
+
+    fn write<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        uid: &'a str,
+        labels: &'a ObjectLabels,
+    ) -> Writing<'a, Self> {
+        Box::pin(async move {
+            let api: Api<Raw<Image>> = Api::all(cluster.client());
+            let object = apply_labels(&api, &self.to_string(), uid, labels).await?;
+            Ok(labelled(digest(&object).ok_or(LabelError::Gone)?, &object))
+        })
+    }
+}
+
+/// Applies labels to an object with this uid, and returns its metadata after that.
+pub(super) async fn apply_labels<K: Kind>(
+    api: &Api<Raw<K>>,
+    name: &str,
     uid: &str,
-    labels: &ImageLabels,
-) -> Result<Labelled, LabelError> {
+    labels: &ObjectLabels,
+) -> Result<ObjectMeta, LabelError> {
     let annotations: BTreeMap<&str, &String> =
         labels.annotation.iter().map(|text| (ANNOTATION, text)).collect();
     // The uid is included: a server-side apply would otherwise create an object that is gone.
     let object = json!({
-        "apiVersion": format!("{}/{}", Image::GROUP, Image::VERSION),
-        "kind": Image::KIND,
-        "metadata": {"name": digest, "uid": uid, "labels": labels.labels, "annotations": annotations},
+        "apiVersion": format!("{}/{}", K::GROUP, K::VERSION),
+        "kind": K::KIND,
+        "metadata": {"name": name, "uid": uid, "labels": labels.labels, "annotations": annotations},
     });
-    let api: Api<Raw<Image>> = Api::all(cluster.client());
-    let (name, params) = (digest.to_string(), PatchParams::apply(MANAGER).force());
-    let patch = Patch::Apply(&object);
-    match answer(api.patch_metadata(&name, &params, &patch)).await {
-        Ok(object) => labelled(&object.metadata).ok_or(LabelError::Gone),
+    let params = PatchParams::apply(MANAGER).force();
+    match answer(api.patch_metadata(name, &params, &Patch::Apply(&object))).await {
+        Ok(object) => Ok(object.metadata),
         // A conflict may mean that another object has that name now, which the watch reports, or a concurrent write.
         Err(kube::Error::Api(status)) if status.code == 404 => Err(LabelError::Gone),
         Err(error) => Err(LabelError::Failed(told(&error))),

@@ -23,6 +23,7 @@ mod kinds;
 mod labels;
 mod lease;
 mod namespaces;
+mod owners;
 mod policy;
 mod policy_status;
 mod raw;
@@ -46,11 +47,11 @@ pub use cluster::{Cluster, KubernetesError};
 pub use counts::{write_counts, write_judged, write_running};
 pub use definitions::definitions;
 pub use labels::{
-    ANNOTATION, CLASS_PREFIX, GROUP_PREFIX, ImageLabels, LabelError, Labelled, Seen, watch_labels,
-    write_labels,
+    ANNOTATION, CLASS_PREFIX, GROUP_PREFIX, LabelError, Labelled, ObjectLabels, Seen, Target, watch_labels,
 };
 pub use lease::{Held, Lease};
 pub use namespaces::NamespaceLabels;
+pub use owners::{Owner, OwnerSeen, watch_owners};
 pub use policy::{ClassPolicy, JudgedWorkloads};
 pub use reports::{DECIDED, REPORT_LABELS, delete_report, list_reports, write_report};
 pub use reviews::Reviews;

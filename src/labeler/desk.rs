@@ -1,129 +1,122 @@
-//! Decides which labels have to be written, and when. Pure: the caller passes the time.
+//! Decides which objects have to be labelled, and when. Pure: the caller passes the time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::class::Count;
-use crate::kubernetes::{ImageLabels, Labelled, Seen};
-use crate::oci::Digest;
-use crate::record::{ClassificationRecord, State};
+use crate::kubernetes::{Labelled, ObjectLabels, Seen, Target};
 use crate::retry::Policy;
 
-use super::labels::labels_of;
-
-/// Delays before an image that could not be labelled is retried.
+/// Delays before an object that could not be labelled is retried.
 const RETRY: Policy = Policy::new(Duration::from_secs(1), Duration::from_secs(300));
 
-/// One image to label.
+/// One object to label.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Job {
-    pub(super) digest: Digest,
+pub(super) struct Job<T> {
+    pub(super) target: T,
     pub(super) uid: String,
-    pub(super) labels: Arc<ImageLabels>,
+    pub(super) labels: Arc<ObjectLabels>,
 }
 
-/// The wanted labels of each image, its present labels, and the images for which they differ.
-#[derive(Default)]
-pub(super) struct Desk {
-    wanted: HashMap<Digest, Wanted>,
-    standing: HashMap<Digest, Labelled>,
-    none: Arc<ImageLabels>,
-    counts: BTreeMap<String, Count>,
-    /// `true` once every classification was read. Before, a missing classification may only be unread.
+/// The wanted labels of each object, its present labels, and the objects for which they differ.
+pub(super) struct Desk<T> {
+    wanted: HashMap<T, Arc<ObjectLabels>>,
+    standing: HashMap<T, Labelled<T>>,
+    none: Arc<ObjectLabels>,
+    /// `true` once it was told of all wanted labels. Before, missing ones may only not have come yet.
     is_complete: bool,
-    queue: VecDeque<Digest>,
-    queued: HashSet<Digest>,
-    /// Images being written now.
-    busy: HashSet<Digest>,
-    /// Images that failed, with the number of failures and the time of the next attempt.
-    failed: HashMap<Digest, (u32, Duration)>,
-    again: BTreeSet<(Duration, Digest)>,
+    queue: VecDeque<T>,
+    queued: HashSet<T>,
+    /// Objects being written now.
+    busy: HashSet<T>,
+    /// Objects that failed, with the number of failures and the time of the next attempt.
+    failed: HashMap<T, (u32, Duration)>,
+    again: BTreeSet<(Duration, T)>,
 }
 
-struct Wanted {
-    /// The partition of the record. An image that moves between partitions stands in both for a while.
-    partition: u16,
-    sequence: u64,
-    labels: Arc<ImageLabels>,
-    states: Vec<(String, State)>,
+impl<T: Target> Default for Desk<T> {
+    fn default() -> Self {
+        Self {
+            wanted: HashMap::new(),
+            standing: HashMap::new(),
+            none: Arc::default(),
+            is_complete: false,
+            queue: VecDeque::new(),
+            queued: HashSet::new(),
+            busy: HashSet::new(),
+            failed: HashMap::new(),
+            again: BTreeSet::new(),
+        }
+    }
 }
 
-impl Desk {
-    /// Takes a classification from a partition; `None` means that the image is in no class any more.
-    pub(super) fn classified(
-        &mut self,
-        partition: u16,
-        digest: Digest,
-        record: Option<&ClassificationRecord>,
-    ) {
-        // Partitions are read in any order: a deletion or an older record from another partition does not count.
-        let is_older = |wanted: &Wanted| {
-            wanted.partition != partition && record.is_none_or(|record| record.sequence < wanted.sequence)
-        };
-        if self.wanted.get(&digest).is_some_and(is_older) {
-            return;
+impl<T: Target> Desk<T> {
+    /// Takes the labels that an object is to have; `None` means none at all.
+    pub(super) fn want(&mut self, target: &T, labels: Option<Arc<ObjectLabels>>) {
+        match labels {
+            Some(labels) => drop(self.wanted.insert(target.clone(), labels)),
+            None => drop(self.wanted.remove(target)),
         }
-        if let Some(before) = self.wanted.remove(&digest) {
-            for (class, state) in before.states {
-                if let Some(count) = self.counts.get_mut(&class) {
-                    count.remove(state);
-                }
-            }
-        }
-        if let Some(record) = record {
-            let states: Vec<_> =
-                record.classes.iter().map(|class| (class.name.clone(), class.state)).collect();
-            for (class, state) in &states {
-                self.counts.entry(class.clone()).or_default().add(*state);
-            }
-            let labels = Arc::new(labels_of(record));
-            self.wanted.insert(digest, Wanted { partition, sequence: record.sequence, labels, states });
-        }
-        self.look_at(digest);
+        self.look_at(target);
     }
 
-    /// Notes that every classification on the log was read.
+    /// Takes the labels of all objects that are to have any.
+    pub(super) fn want_these(&mut self, all: HashMap<T, Arc<ObjectLabels>>) {
+        let before = std::mem::take(&mut self.wanted);
+        let gone: Vec<T> = before.keys().filter(|target| !all.contains_key(target)).cloned().collect();
+        gone.iter().for_each(|target| self.look_at(target));
+        for (target, labels) in all {
+            let is_same = before.get(&target) == Some(&labels);
+            self.wanted.insert(target.clone(), labels);
+            if !is_same {
+                self.look_at(&target);
+            }
+        }
+        self.complete();
+    }
+
+    /// Notes that it was told of all wanted labels.
     pub(super) fn complete(&mut self) {
         if !std::mem::replace(&mut self.is_complete, true) {
-            let all: Vec<Digest> = self.standing.keys().copied().collect();
-            all.into_iter().for_each(|digest| self.look_at(digest));
+            let all: Vec<T> = self.standing.keys().cloned().collect();
+            all.iter().for_each(|target| self.look_at(target));
         }
     }
 
     /// Takes an observation of the server.
-    pub(super) fn seen(&mut self, seen: Seen) {
+    pub(super) fn seen(&mut self, seen: Seen<T>) {
         match seen {
-            Seen::Image(image) => {
-                let digest = image.digest;
+            Seen::Object(object) => {
                 // Observations older than our own last write do not count.
-                let is_old = self.standing.get(&digest).is_some_and(|known| {
-                    known.uid == image.uid && known.resource_version > image.resource_version
+                let is_old = self.standing.get(&object.target).is_some_and(|known| {
+                    known.uid == object.uid && known.resource_version > object.resource_version
                 });
                 if !is_old {
-                    self.standing.insert(digest, image);
-                    self.look_at(digest);
+                    let target = object.target.clone();
+                    self.standing.insert(target.clone(), object);
+                    self.look_at(&target);
                 }
             }
-            Seen::Gone(digest) => self.forget(digest),
-            Seen::Listed(listed) => {
-                let gone: Vec<Digest> =
-                    self.standing.keys().filter(|digest| !listed.contains(digest)).copied().collect();
-                gone.into_iter().for_each(|digest| self.forget(digest));
+            Seen::Gone(target) => self.forget(&target),
+            Seen::Listed(of, listed) => {
+                let is_gone = |target: &&T| target.of() == of && !listed.contains(target);
+                let gone: Vec<T> = self.standing.keys().filter(is_gone).cloned().collect();
+                gone.iter().for_each(|target| self.forget(target));
             }
         }
     }
 
-    /// Returns the next image to label; it is busy until [`Desk::done`] or [`Desk::failed`].
-    pub(super) fn next(&mut self, now: Duration) -> Option<Job> {
-        while let Some(due) = self.again.first().copied().filter(|(at, _)| *at <= now) {
-            self.again.remove(&due);
-            self.enqueue(due.1);
+    /// Returns the next object to label; it is busy until [`Desk::done`] or [`Desk::failed`].
+    pub(super) fn next(&mut self, now: Duration) -> Option<Job<T>> {
+        while self.again.first().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, target)) = self.again.pop_first()
+        {
+            self.enqueue(target);
         }
-        while let Some(digest) = self.queue.pop_front() {
-            self.queued.remove(&digest);
-            if let Some(job) = self.job(digest) {
-                self.busy.insert(digest);
+        while let Some(target) = self.queue.pop_front() {
+            self.queued.remove(&target);
+            if let Some(job) = self.job(&target) {
+                self.busy.insert(target);
                 return Some(job);
             }
         }
@@ -135,85 +128,84 @@ impl Desk {
         self.again.first().map(|(at, _)| *at)
     }
 
-    /// Notes that an image was labelled, with its present labels.
-    pub(super) fn done(&mut self, image: Labelled) {
-        let digest = image.digest;
-        self.busy.remove(&digest);
-        self.failed.remove(&digest);
-        self.seen(Seen::Image(image));
-        self.look_at(digest);
+    /// Notes that an object was labelled, with its present labels.
+    pub(super) fn done(&mut self, object: Labelled<T>) {
+        let target = object.target.clone();
+        self.busy.remove(&target);
+        self.failed.remove(&target);
+        self.seen(Seen::Object(object));
+        self.look_at(&target);
     }
 
     /// Notes that the object with this uid is gone.
-    pub(super) fn gone(&mut self, digest: Digest, uid: &str) {
-        self.busy.remove(&digest);
-        if self.standing.get(&digest).is_some_and(|known| known.uid == uid) {
-            self.forget(digest);
+    pub(super) fn gone(&mut self, target: &T, uid: &str) {
+        self.busy.remove(target);
+        if self.standing.get(target).is_some_and(|known| known.uid == uid) {
+            self.forget(target);
         }
-        self.look_at(digest);
+        self.look_at(target);
     }
 
-    /// Notes that an image could not be labelled. Returns the number of failures and the time of the next attempt.
-    pub(super) fn failed(&mut self, digest: Digest, now: Duration, chance: f64) -> (u32, Duration) {
-        self.busy.remove(&digest);
-        let times = self.failed.get(&digest).map_or(1, |(times, _)| times + 1);
+    /// Notes that an object could not be labelled. Returns the number of failures and the time of the next attempt.
+    pub(super) fn failed(&mut self, target: &T, now: Duration, chance: f64) -> (u32, Duration) {
+        self.busy.remove(target);
+        let times = self.failed.get(target).map_or(1, |(times, _)| times + 1);
         let wait = RETRY.wait(times, chance);
-        self.failed.insert(digest, (times, now + wait));
-        self.again.insert((now + wait, digest));
+        self.failed.insert(target.clone(), (times, now + wait));
+        self.again.insert((now + wait, target.clone()));
         (times, wait)
     }
 
-    /// Returns `true` if an image could be written now.
+    /// Returns `true` if an object could be written now.
     pub(super) fn is_waiting(&self) -> bool {
         !self.queue.is_empty()
     }
 
-    /// The number of images that wait to be labelled.
+    /// The number of objects that wait to be labelled.
     pub(super) fn waiting(&self) -> usize {
         self.queue.len() + self.busy.len() + self.again.len()
     }
 
-    /// The number of images in each class.
-    pub(super) fn counts(&self) -> &BTreeMap<String, Count> {
-        &self.counts
-    }
-
-    /// Returns `true` if the counts cover everything on the log.
+    /// Returns `true` if it was told of all wanted labels.
     pub(super) fn is_complete(&self) -> bool {
         self.is_complete
     }
 
-    fn forget(&mut self, digest: Digest) {
-        self.standing.remove(&digest);
-        if let Some((_, at)) = self.failed.remove(&digest) {
-            self.again.remove(&(at, digest));
+    fn forget(&mut self, target: &T) {
+        self.standing.remove(target);
+        if let Some((_, at)) = self.failed.remove(target) {
+            self.again.remove(&(at, target.clone()));
         }
     }
 
-    fn job(&self, digest: Digest) -> Option<Job> {
-        let standing = self.standing.get(&digest)?;
-        let labels = self.wanted.get(&digest).map_or(&self.none, |wanted| &wanted.labels);
+    fn job(&self, target: &T) -> Option<Job<T>> {
+        let standing = self.standing.get(target)?;
+        let labels = self.wanted.get(target).unwrap_or(&self.none);
         let differs = standing.labels != **labels;
-        differs.then(|| Job { digest, uid: standing.uid.clone(), labels: Arc::clone(labels) })
+        differs.then(|| Job { target: target.clone(), uid: standing.uid.clone(), labels: Arc::clone(labels) })
     }
 
-    fn look_at(&mut self, digest: Digest) {
-        let has_failed = self.failed.get(&digest).is_some_and(|(_, at)| self.again.contains(&(*at, digest)));
-        if self.is_complete && !has_failed && !self.busy.contains(&digest) && self.job(digest).is_some() {
-            self.enqueue(digest);
+    fn look_at(&mut self, target: &T) {
+        let is_put_off =
+            self.failed.get(target).is_some_and(|(_, at)| self.again.contains(&(*at, target.clone())));
+        if self.is_complete && !is_put_off && !self.busy.contains(target) && self.job(target).is_some() {
+            self.enqueue(target.clone());
         }
     }
 
-    fn enqueue(&mut self, digest: Digest) {
-        if self.queued.insert(digest) {
-            self.queue.push_back(digest);
+    fn enqueue(&mut self, target: T) {
+        if self.queued.insert(target.clone()) {
+            self.queue.push_back(target);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::oci::Digest;
 
     const NOW: Duration = Duration::from_secs(100);
 
@@ -221,21 +213,20 @@ mod tests {
         Digest::of(b"app")
     }
 
-    fn record(state: &str) -> ClassificationRecord {
-        serde_json::from_value(serde_json::json!({
-            "digest": digest(), "sequence": 1, "platform": {"os": "linux", "architecture": "amd64"},
-            "classes": [{
-                "name": "rhel7", "generation": 1, "state": state, "version": digest(), "depth": 3, "nearest": true
-            }],
-        }))
-        .unwrap()
+    fn labels(state: &str) -> ObjectLabels {
+        let labels = BTreeMap::from([("class.clade.dev/rhel7".to_owned(), state.to_owned())]);
+        ObjectLabels { labels, annotation: None }
     }
 
-    fn standing(version: u64, labels: ImageLabels) -> Labelled {
-        Labelled { digest: digest(), uid: "1".to_owned(), resource_version: version, labels }
+    fn want(desk: &mut Desk<Digest>, state: &str) {
+        desk.want(&digest(), Some(Arc::new(labels(state))));
     }
 
-    fn complete() -> Desk {
+    fn standing(version: u64, labels: ObjectLabels) -> Labelled<Digest> {
+        Labelled { target: digest(), uid: "1".to_owned(), resource_version: version, labels }
+    }
+
+    fn complete() -> Desk<Digest> {
         let mut desk = Desk::default();
         desk.complete();
         desk
@@ -244,43 +235,43 @@ mod tests {
     #[test]
     fn nothing_is_taken_away_before_every_classification_was_read() {
         let mut desk = Desk::default();
-        desk.seen(Seen::Image(standing(1, labels_of(&record("current")))));
+        desk.seen(Seen::Object(standing(1, labels("current"))));
         assert_eq!(desk.next(NOW), None);
-        desk.classified(0, digest(), Some(&record("current")));
+        want(&mut desk, "current");
         desk.complete();
         assert_eq!(desk.next(NOW), None, "it stands there already");
-        desk.classified(0, digest(), None);
-        assert_eq!(*desk.next(NOW).unwrap().labels, ImageLabels::default());
+        desk.want(&digest(), None);
+        assert_eq!(*desk.next(NOW).unwrap().labels, ObjectLabels::default());
     }
 
     #[test]
     fn an_image_is_written_once_at_a_time_and_again_if_it_has_changed_meanwhile() {
         let mut desk = complete();
-        desk.classified(0, digest(), Some(&record("current")));
+        want(&mut desk, "current");
         assert_eq!(desk.next(NOW), None, "there is no object yet");
-        desk.seen(Seen::Image(standing(1, ImageLabels::default())));
+        desk.seen(Seen::Object(standing(1, ObjectLabels::default())));
         let job = desk.next(NOW).unwrap();
-        desk.classified(0, digest(), Some(&record("outdated")));
+        want(&mut desk, "outdated");
         assert_eq!(desk.next(NOW), None, "it is being written");
         desk.done(standing(2, (*job.labels).clone()));
         let again = desk.next(NOW).unwrap();
-        assert_eq!(*again.labels, labels_of(&record("outdated")));
+        assert_eq!(*again.labels, labels("outdated"));
         desk.done(standing(3, (*again.labels).clone()));
         // An older observation of the server does not count.
-        desk.seen(Seen::Image(standing(1, ImageLabels::default())));
+        desk.seen(Seen::Object(standing(1, ObjectLabels::default())));
         assert_eq!((desk.next(NOW), desk.waiting()), (None, 0));
     }
 
     #[test]
     fn one_that_fails_is_tried_again_later_and_holds_nobody_up() {
         let mut desk = complete();
-        desk.classified(0, digest(), Some(&record("current")));
-        desk.seen(Seen::Image(standing(1, ImageLabels::default())));
+        want(&mut desk, "current");
+        desk.seen(Seen::Object(standing(1, ObjectLabels::default())));
         let mut waits = Vec::new();
         let mut now = NOW;
         for _ in 0..12 {
             let job = desk.next(now).unwrap();
-            let (_, wait) = desk.failed(job.digest, now, 1.0);
+            let (_, wait) = desk.failed(&job.target, now, 1.0);
             assert_eq!(desk.next(now), None);
             assert_eq!(desk.next_try(), Some(now + wait));
             waits.push(wait.as_secs());
@@ -292,31 +283,44 @@ mod tests {
     #[test]
     fn an_object_that_is_gone_is_forgotten_and_its_successor_is_labelled() {
         let mut desk = complete();
-        desk.classified(0, digest(), Some(&record("current")));
-        desk.seen(Seen::Image(standing(1, ImageLabels::default())));
+        want(&mut desk, "current");
+        desk.seen(Seen::Object(standing(1, ObjectLabels::default())));
         let job = desk.next(NOW).unwrap();
-        let successor = Labelled { uid: "2".to_owned(), ..standing(5, ImageLabels::default()) };
-        desk.seen(Seen::Image(successor));
-        desk.gone(job.digest, &job.uid);
+        let successor = Labelled { uid: "2".to_owned(), ..standing(5, ObjectLabels::default()) };
+        desk.seen(Seen::Object(successor));
+        desk.gone(&job.target, &job.uid);
         assert_eq!(desk.next(NOW).unwrap().uid, "2");
-        desk.seen(Seen::Listed(HashSet::new()));
-        desk.gone(digest(), "2");
+        desk.seen(Seen::Listed((), HashSet::new()));
+        desk.gone(&digest(), "2");
         assert_eq!((desk.next(NOW), desk.waiting()), (None, 0));
     }
 
     #[test]
-    fn an_image_that_went_to_another_partition_is_not_taken_back_by_the_first() {
-        let mut desk = complete();
-        let later = ClassificationRecord { sequence: 2, ..record("outdated") };
-        desk.classified(0, digest(), Some(&record("current")));
-        desk.classified(1, digest(), Some(&later));
-        desk.classified(0, digest(), None);
-        assert_eq!(desk.counts()["rhel7"], Count { members: 1, outdated: 1 });
-        // The same if the second partition is read first.
-        desk.classified(0, digest(), Some(&record("current")));
-        desk.classified(0, digest(), None);
-        assert_eq!(desk.counts()["rhel7"], Count { members: 1, outdated: 1 });
-        desk.classified(1, digest(), None);
-        assert_eq!(desk.counts()["rhel7"], Count::default());
+    fn all_wanted_labels_at_once_write_what_differs_and_take_away_what_is_wanted_no_more() {
+        let (other, same) = (Digest::of(b"other"), Digest::of(b"same"));
+        let mut desk = Desk::default();
+        for (target, now) in
+            [(digest(), labels("current")), (other, labels("current")), (same, labels("current"))]
+        {
+            desk.seen(Seen::Object(Labelled { target, ..standing(1, now) }));
+        }
+        let wanted = |all: &[(Digest, &str)]| {
+            all.iter().map(|(target, state)| (*target, Arc::new(labels(state)))).collect::<HashMap<_, _>>()
+        };
+        let written = |desk: &mut Desk<Digest>| {
+            let mut written = BTreeMap::new();
+            while let Some(job) = desk.next(NOW) {
+                let now = Labelled { target: job.target, ..standing(2, (*job.labels).clone()) };
+                written.insert(job.target, now.labels.clone());
+                desk.done(now);
+            }
+            written
+        };
+        assert_eq!(written(&mut desk), BTreeMap::new(), "nothing is known to be wanted yet");
+        desk.want_these(wanted(&[(digest(), "outdated"), (same, "current")]));
+        let expected = BTreeMap::from([(digest(), labels("outdated")), (other, ObjectLabels::default())]);
+        assert_eq!(written(&mut desk), expected);
+        desk.want_these(wanted(&[(digest(), "outdated"), (same, "current")]));
+        assert_eq!(written(&mut desk), BTreeMap::new());
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::kubernetes::{CLASS_PREFIX, GROUP_PREFIX, ImageLabels};
+use crate::kubernetes::{CLASS_PREFIX, GROUP_PREFIX, ObjectLabels};
 use crate::oci::Digest;
+use crate::query::Standing;
 use crate::record::{ClassificationRecord, State};
 
 /// The facts about one class in the annotation.
@@ -22,12 +23,11 @@ struct Proof<'a> {
 
 /// Returns the label `class.clade.dev/CLASS: current|outdated` for each class, `group.clade.dev/GROUP: CLASS` for each
 /// group with its nearest class, and the annotation with the base versions.
-pub(super) fn labels_of(record: &ClassificationRecord) -> ImageLabels {
-    let classes =
-        record.classes.iter().map(|class| (format!("{CLASS_PREFIX}{}", class.name), class.state.to_string()));
-    let groups = record.groups.iter().filter_map(|(group, classes)| {
-        classes.first().map(|nearest| (format!("{GROUP_PREFIX}{group}"), nearest.clone()))
-    });
+pub(super) fn labels_of(record: &ClassificationRecord) -> ObjectLabels {
+    let classes = record.classes.iter().map(|class| (class.name.as_str(), class.state));
+    let groups =
+        record.groups.iter().filter_map(|(group, classes)| Some((group.as_str(), classes.first()?.as_str())));
+    let labels = labels(classes, groups);
     let proofs: BTreeMap<&str, Proof<'_>> = record
         .classes
         .iter()
@@ -41,11 +41,28 @@ pub(super) fn labels_of(record: &ClassificationRecord) -> ImageLabels {
             (class.name.as_str(), proof)
         })
         .collect();
-    ImageLabels {
-        labels: classes.chain(groups).collect(),
+    ObjectLabels {
+        labels,
         // Texts and numbers can always be encoded as JSON.
         annotation: serde_json::to_string(&proofs).ok(),
     }
+}
+
+/// Returns the same labels for a workload, and no annotation: one on a Deployment counts as a change of the Deployment (its generation
+/// rises), and its controller copies it to every ReplicaSet.
+pub(super) fn labels_of_workload(standing: &Standing) -> ObjectLabels {
+    let classes = standing.classes.iter().map(|(class, state)| (class.as_str(), *state));
+    let groups = standing.groups.iter().map(|(group, class)| (group.as_str(), class.as_str()));
+    ObjectLabels { labels: labels(classes, groups), annotation: None }
+}
+
+fn labels<'a>(
+    classes: impl Iterator<Item = (&'a str, State)>,
+    groups: impl Iterator<Item = (&'a str, &'a str)>,
+) -> BTreeMap<String, String> {
+    let classes = classes.map(|(class, state)| (format!("{CLASS_PREFIX}{class}"), state.to_string()));
+    let groups = groups.map(|(group, nearest)| (format!("{GROUP_PREFIX}{group}"), nearest.to_owned()));
+    classes.chain(groups).collect()
 }
 
 #[cfg(test)]
@@ -64,7 +81,7 @@ mod tests {
             "groups": {"os": ["rhel7"], "all": ["php", "rhel7"]},
         }))
         .unwrap();
-        let ImageLabels { labels, annotation } = labels_of(&record);
+        let ObjectLabels { labels, annotation } = labels_of(&record);
         let labels: Vec<(&str, &str)> =
             labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         assert_eq!(

@@ -26,14 +26,38 @@ const LOOK_AGAIN: u32 = 15;
 
 /// The options of the acting services.
 pub struct Acting {
-    /// Objects to label per second, at most.
-    pub label_rate: Option<NonZeroU32>,
+    /// The options of labelling.
+    pub labelling: Labelling,
     /// The sink: the receiver of tags that no BuildConfig builds.
     pub sink: Option<Sink>,
     /// `true` to keep Reports of OpenReports.
     pub reports: bool,
     /// The options of the rebuilder.
     pub rebuilds: rebuilder::Options,
+}
+
+/// The options of labelling.
+#[derive(Debug, Clone, Default)]
+pub struct Labelling {
+    /// Objects to label per second, at most.
+    pub rate: Option<NonZeroU32>,
+    /// `true` if clade labels workloads, too.
+    pub workloads: bool,
+}
+
+/// Labels workloads once all partitions are restored: before, a class that an image is in may only be unread.
+pub(super) fn owners(
+    node: &Node,
+    engine: Arc<Engine>,
+    cluster: Cluster,
+    rate: Option<NonZeroU32>,
+) -> Service {
+    let metrics = node.telemetry.metrics.workload_labels.clone();
+    Service::new("labels of workloads", async move {
+        let view = Arc::clone(engine.view());
+        restored(engine).await?;
+        Ok(labeler::run_owners(cluster, view, metrics, rate).await?)
+    })
 }
 
 /// Labels Image objects.
@@ -48,9 +72,11 @@ pub(super) fn reports(node: &Node, cluster: Cluster) -> Service {
     Service::new("reports", async move { Ok(reporter::run(cluster, log, metrics).await?) })
 }
 
-/// Writes the numbers of workloads that run images of each class into the status of the classes, as they change.
+/// Writes the numbers of workloads that run images of each class into the status of the classes, as they change, once all
+/// partitions are restored.
 pub(super) fn running(engine: Arc<Engine>, cluster: Cluster) -> Service {
     Service::new("running", async move {
+        restored(Arc::clone(&engine)).await?;
         let (mut written, mut backoff, mut looks) = (None, Backoff::new(kubernetes::RETRY), 0_u32);
         let mut counted_at = String::new();
         loop {
@@ -106,10 +132,15 @@ pub(super) fn rebuilds(
     let (rebuilds, metrics) = (node.rebuilds.clone(), node.telemetry.metrics.rebuilds.clone());
     Service::new("rebuilds", async move {
         let view = Arc::clone(engine.view());
-        let restored = tokio::task::spawn_blocking(move || engine.wait_until_restored()).await;
-        restored.map_err(|error| NodeError::Ended(error.to_string()))??;
+        restored(engine).await?;
         Ok(rebuilder::run(rebuilds, cluster, sink, view, metrics, options).await?)
     })
+}
+
+/// Waits until all partitions are restored.
+async fn restored(engine: Arc<Engine>) -> Result<(), NodeError> {
+    let restored = tokio::task::spawn_blocking(move || engine.wait_until_restored()).await;
+    Ok(restored.map_err(|error| NodeError::Ended(error.to_string()))??)
 }
 
 /// Ends the reading of a past when the services end: the answer that waits for it holds the engine.

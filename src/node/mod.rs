@@ -41,7 +41,7 @@ mod stop;
 
 use std::sync::Arc;
 
-pub use acting::Acting;
+pub use acting::{Acting, Labelling};
 pub use admission::Webhook;
 pub use error::NodeError;
 pub use files::{Taken, take_in, tell};

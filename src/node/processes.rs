@@ -10,7 +10,7 @@ use super::listen::{Door, Listen};
 use super::running::{self, Process};
 use super::service::Service;
 use super::sources::{ClusterAccess, Sources};
-use super::{Acting, Node, NodeError, Webhook, acting, deciding};
+use super::{Acting, Labelling, Node, NodeError, Webhook, acting, deciding};
 use crate::api::{self, Access, Status};
 use crate::audit::{self, Auditor};
 use crate::engine::{Engine, EngineError, member};
@@ -53,7 +53,10 @@ pub fn run(
         if let Some(webhook) = webhook {
             always.extend(node.admission(webhook, &of_admission(cluster.as_ref()).await?).await?);
         }
-        led.extend(cluster.clone().map(|cluster| acting::labels(&node, cluster, acting.label_rate)));
+        let Labelling { rate, workloads } = acting.labelling;
+        led.extend(cluster.clone().map(|cluster| acting::labels(&node, cluster, rate)));
+        let of_owners = cluster.clone().filter(|_| workloads);
+        led.extend(of_owners.map(|cluster| acting::owners(&node, Arc::clone(&engine), cluster, rate)));
         led.extend(cluster.clone().map(|cluster| acting::running(Arc::clone(&engine), cluster)));
         led.push(deciding::decisions(&node, Arc::clone(&engine), cluster.clone()));
         led.extend(cluster.clone().filter(|_| acting.reports).map(|cluster| acting::reports(&node, cluster)));
@@ -151,7 +154,8 @@ pub fn admit(
         let mut led = Vec::new();
         if lease.is_some() {
             led.push(deciding::decisions(&node, Arc::clone(&engine), Some(cluster.clone())));
-            led.extend(has_reports.then(|| acting::reports(&node, cluster)));
+            led.extend(has_reports.then(|| acting::reports(&node, cluster.clone())));
+            led.push(acting::running(engine, cluster));
         }
         let router = api::known_hosts(node.router(access, false), &listen.hosts);
         Ok(Process { listen: listen.address(), tls, router, always, led, lease })
@@ -167,21 +171,25 @@ async fn of_admission(source: Option<&Cluster>) -> Result<Cluster, NodeError> {
     }
 }
 
-/// `clade label`: labels Image objects.
+/// `clade label`: labels Image objects; and workloads, if there is an engine that knows them.
 pub fn label(
     log: SharedLog,
     telemetry: &Telemetry,
     listen: SocketAddr,
-    (access, rate): (ClusterAccess, Option<NonZeroU32>),
+    (access, rate, engine): (ClusterAccess, Option<NonZeroU32>, Option<Arc<Engine>>),
     told: Told<'_>,
 ) -> Result<(), NodeError> {
     let node = Node::new(log, telemetry);
     let build = async || {
         let cluster = access.connect().await?;
-        let led = vec![acting::labels(&node, cluster.clone(), rate)];
-        let status = || Status::new(Vec::new(), None);
+        let mut led = vec![acting::labels(&node, cluster.clone(), rate)];
+        let of_owners = |engine| acting::owners(&node, engine, cluster.clone(), rate);
+        led.extend(engine.clone().map(of_owners));
+        let always = engine.iter().cloned().map(acting::engine).collect();
+        let of = engine;
+        let status = move || Status::new(of.as_ref().map_or_else(Vec::new, |of| of.status()), None);
         let router = api::probes(telemetry.metrics.clone(), Arc::new(status), &Access::default());
-        Ok(Process { listen, tls: None, router, always: Vec::new(), led, lease: Some((cluster, access)) })
+        Ok(Process { listen, tls: None, router, always, led, lease: Some((cluster, access)) })
     };
     running::run(build, told)
 }

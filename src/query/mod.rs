@@ -16,6 +16,7 @@ mod pulled;
 mod reference;
 mod resolve;
 mod running;
+mod standing;
 mod unknown;
 mod usage;
 mod verdict;
@@ -29,6 +30,7 @@ pub use page::{
     Cut, Effort, Images, Items, Listed, More, Named, Page, Position, Sort, Tags, Token, TokenError,
 };
 pub use reference::{RefError, Resolved};
+pub use standing::Standing;
 pub use verdict::{NamedPolicy, Unseen, VerdictRequest};
 pub use versions::Versions;
 pub use workloads::{RunningCount, WorkloadCounts};

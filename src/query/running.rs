@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::Query;
 use super::pulled::Pulled;
+use crate::class::Classification;
 use crate::oci::{Digest, Platform, Reference};
 use crate::record::{State, WorkloadContainer, WorkloadImage, WorkloadRecord};
 
@@ -62,21 +63,34 @@ impl<'q> Running<'q> {
 
     /// The classes of a workload, each with `Outdated` if any of its images is, and `true` if an image that counts is unknown.
     pub(super) fn standing(&mut self, record: &WorkloadRecord) -> (HashMap<&'q str, State>, bool) {
-        let (mut classes, mut is_unknown) = (HashMap::new(), false);
-        for image in record.containers.iter().flat_map(counting) {
-            let pulled = self.images(image);
-            is_unknown |= pulled.known.is_empty();
-            let query = self.query;
-            let found = pulled.known.iter().filter_map(|digest| query.holding(digest)?.image(digest));
-            let members = found.filter_map(|image| image.classification).flat_map(|of| of.classes.iter());
-            for member in members {
+        let mut classes = HashMap::new();
+        let is_unknown = self.each_classification(record, |of| {
+            for member in of.classes.iter() {
                 let state = classes.entry(member.name.as_str()).or_insert(member.state);
                 if member.state == State::Outdated {
                     *state = State::Outdated;
                 }
             }
-        }
+        });
         (classes, is_unknown)
+    }
+
+    /// Calls `each` with the classification of each image of a workload that counts and is in a class. Returns `true` if one that
+    /// counts is unknown.
+    pub(super) fn each_classification(
+        &mut self,
+        record: &WorkloadRecord,
+        mut each: impl FnMut(&'q Classification),
+    ) -> bool {
+        let mut is_unknown = false;
+        for image in record.containers.iter().flat_map(counting) {
+            let pulled = self.images(image);
+            is_unknown |= pulled.known.is_empty();
+            let query = self.query;
+            let found = pulled.known.iter().filter_map(|digest| query.holding(digest)?.image(digest));
+            found.filter_map(|image| image.classification).for_each(|of| each(of));
+        }
+        is_unknown
     }
 }
 

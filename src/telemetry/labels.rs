@@ -4,19 +4,20 @@ use prometheus::{IntCounter, IntGauge, Registry};
 
 use super::register::{counter, gauge};
 
-/// The metrics of the labeler. Clones share them.
+/// The metrics of labelling one kind of object. Clones share them.
 #[derive(Clone)]
 pub struct LabelMetrics {
-    /// Image objects labelled.
+    /// Objects labelled.
     pub written: IntCounter,
     /// Attempts to label an object that failed.
     pub failures: IntCounter,
-    /// Image objects that wait to be labelled.
+    /// Objects that wait to be labelled.
     pub waiting: IntGauge,
 }
 
 impl LabelMetrics {
-    pub(super) fn new(registry: &Registry) -> Self {
+    /// Of Image objects.
+    pub(super) fn of_images(registry: &Registry) -> Self {
         Self {
             written: counter(registry, "clade_labelled_total", "Image objects labelled"),
             failures: counter(
@@ -25,6 +26,19 @@ impl LabelMetrics {
                 "attempts to label an Image object that failed",
             ),
             waiting: gauge(registry, "clade_labels_waiting", "Image objects that wait to be labelled"),
+        }
+    }
+
+    /// Of Deployments and the like.
+    pub(super) fn of_workloads(registry: &Registry) -> Self {
+        Self {
+            written: counter(registry, "clade_workloads_labelled_total", "workloads labelled"),
+            failures: counter(
+                registry,
+                "clade_workload_label_failures_total",
+                "attempts to label a workload that failed",
+            ),
+            waiting: gauge(registry, "clade_workload_labels_waiting", "workloads that wait to be labelled"),
         }
     }
 }

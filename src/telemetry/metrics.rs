@@ -42,6 +42,8 @@ pub struct Metrics {
     pub dropped_spans: IntCounter,
     /// The metrics of the labeler.
     pub labels: LabelMetrics,
+    /// Those of labelling workloads.
+    pub workload_labels: LabelMetrics,
     /// The metrics of the rebuilder.
     pub rebuilds: RebuildMetrics,
     /// The metrics of the audit.
@@ -109,7 +111,8 @@ impl Default for Metrics {
                 "clade_spans_dropped_total",
                 "spans for which there was no room, or that the collector did not take",
             ),
-            labels: LabelMetrics::new(&registry),
+            labels: LabelMetrics::of_images(&registry),
+            workload_labels: LabelMetrics::of_workloads(&registry),
             rebuilds: RebuildMetrics::new(&registry),
             audit: AuditMetrics::new(&registry, seconds),
             admission: AdmissionMetrics::new(&registry),

@@ -33,6 +33,11 @@ impl Workloads {
         self.by_key.range::<str, _>((from, std::ops::Bound::Unbounded)).map(|(key, record)| (&**key, record))
     }
 
+    /// The workload with this key.
+    pub fn get(&self, key: &str) -> Option<&WorkloadRecord> {
+        self.by_key.get(key).map(|record| &**record)
+    }
+
     /// Returns `true` if there is none.
     pub fn is_empty(&self) -> bool {
         self.by_key.is_empty()

@@ -13,10 +13,12 @@ mod interner;
 mod object;
 mod read;
 mod sum;
+mod template;
 
 pub use index::Workloads;
 pub use object::{Controller, Kind, Node, Object, Owner, Pod, Shape, ShapeContainer, Space};
 pub use read::{read, running_image};
+pub use template::asked;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test states what it expects")]

@@ -35,7 +35,7 @@ const TEMPLATE_HASH: &str = "pod-template-hash";
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
-struct Metadata {
+pub(super) struct Metadata {
     #[serde(default, deserialize_with = "lenient::field")]
     name: String,
     #[serde(default, deserialize_with = "lenient::field")]
@@ -76,7 +76,7 @@ struct PodObject {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
-struct PodSpec {
+pub(super) struct PodSpec {
     #[serde(default, deserialize_with = "lenient::field")]
     node_name: String,
     #[serde(default)]
@@ -113,7 +113,7 @@ struct ImageVolume {
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
-struct PodStatus {
+pub(super) struct PodStatus {
     #[serde(default, deserialize_with = "lenient::field")]
     phase: String,
     #[serde(default, deserialize_with = "lenient::field")]
@@ -196,12 +196,12 @@ pub fn read(kind: Kind, json: &str) -> Result<Object, String> {
 }
 
 impl Metadata {
-    fn place(&self) -> Result<(String, String), String> {
+    pub(super) fn place(&self) -> Result<(String, String), String> {
         Ok((name(&self.namespace).map_err(|problem| format!("namespace: {problem}"))?, name(&self.name)?))
     }
 
     /// The owner that controls the object.
-    fn owner(&self) -> Option<Owner> {
+    pub(super) fn owner(&self) -> Option<Owner> {
         let owner = self.owner_references.good().find(|owner| owner.controller)?;
         let group = owner.api_version.rsplit_once('/').map_or("", |(group, _)| group);
         let (kind, name) = (name(&owner.kind).ok()?, name(&owner.name).ok()?);
@@ -232,6 +232,17 @@ fn pod(object: PodObject) -> Result<Object, String> {
         let is_replica_set = Kind::of(&owner.group, &owner.kind) == Some(Kind::ReplicaSet);
         (is_replica_set && !name.is_empty()).then(|| name.to_owned())
     });
+    let (containers, since) = containers(&spec, &status);
+    let shape = Shape { labels: labels(metadata.labels), containers };
+    let node = cut(&spec.node_name, MOST_NAME);
+    Ok(Object::Pod(Pod { namespace, name, owner, deployment, node, shape, since }))
+}
+
+/// The containers of a pod, and the start of each.
+pub(super) fn containers(
+    spec: &PodSpec,
+    status: &PodStatus,
+) -> (Vec<ShapeContainer>, Vec<Option<Timestamp>>) {
     let start_time = status.start_time;
     let (mut containers, mut since) = (Vec::new(), Vec::new());
     let mut add = |role, name: &str, asked: &str, status: Option<&ContainerStatus>| {
@@ -262,9 +273,7 @@ fn pod(object: PodObject) -> Result<Object, String> {
             add(ContainerRole::Volume, &volume.name, &image.reference, None);
         }
     }
-    let shape = Shape { labels: labels(metadata.labels), containers };
-    let node = cut(&spec.node_name, MOST_NAME);
-    Ok(Object::Pod(Pod { namespace, name, owner, deployment, node, shape, since }))
+    (containers, since)
 }
 
 impl ContainerStatus {

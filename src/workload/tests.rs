@@ -320,3 +320,38 @@ proptest! {
         prop_assert!(!workloads.is_busy());
     }
 }
+
+#[test]
+fn a_workload_without_pods_asks_for_what_its_template_asks_for() {
+    let template = json!({"spec": {
+        "initContainers": [{"name": "first", "image": "quay.io/x/init:1"}],
+        "containers": [{"name": "main", "image": "quay.io/x/web:1"}, "no container"],
+        "volumes": [{"name": "data", "image": {"reference": "quay.io/x/data:1"}}],
+    }});
+    let metadata = json!({"namespace": "shop", "name": "web"});
+    let images = |record: WorkloadRecord| {
+        let containers = record.containers.into_iter();
+        containers.map(|of| (of.role, of.images[0].asked.clone(), of.images[0].running)).collect::<Vec<_>>()
+    };
+    let expected = [
+        (ContainerRole::Container, "quay.io/x/web:1".to_owned(), None),
+        (ContainerRole::Init, "quay.io/x/init:1".to_owned(), None),
+        (ContainerRole::Volume, "quay.io/x/data:1".to_owned(), None),
+    ];
+    let deployment = json!({"metadata": metadata, "spec": {"template": template}});
+    let record = asked("apps", "Deployment", &deployment.to_string()).unwrap();
+    assert_eq!(record.key(), "shop/Deployment/web");
+    assert_eq!(images(record), expected);
+    let cron = json!({"metadata": metadata, "spec": {"jobTemplate": {"spec": {"template": template}}}});
+    assert_eq!(images(asked("batch", "CronJob", &cron.to_string()).unwrap()), expected);
+    assert_eq!(images(asked("batch", "CronJob", &json!({"metadata": metadata}).to_string()).unwrap()), []);
+    // The pods of a Job that a controller has made are that controller's; those of an operator's Deployment are the Deployment's.
+    let owned = |kind: &str, group: &str| {
+        let mut object = deployment.clone();
+        object["metadata"]["ownerReferences"] = owner("CronJob", "nightly");
+        asked(group, kind, &object.to_string())
+    };
+    assert_eq!(owned("Job", "batch"), None);
+    assert!(owned("Deployment", "apps").is_some());
+    assert_eq!(asked("apps", "Deployment", "no object"), None);
+}

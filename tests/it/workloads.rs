@@ -1,6 +1,6 @@
 //! Workloads: published, and found by class, by state and by name.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::process::Command;
 
 use clade::observe::{Listing, Observation};
@@ -13,7 +13,7 @@ use clade::record::{
 };
 use serde_json::{Value as Json, json};
 
-use crate::support::{World, digest, fold, image, workload};
+use crate::support::{World, class, digest, fold, group, image, workload};
 
 fn asked(asked: &str) -> WorkloadImage {
     WorkloadImage {
@@ -413,4 +413,44 @@ fn yaml(json: &Json) -> String {
         owner["kind"].as_str().unwrap(),
         owner["name"].as_str().unwrap(),
     )
+}
+
+#[test]
+fn a_workload_stands_by_the_worst_of_its_images_and_by_its_template_where_nothing_is_known_to_run() {
+    let mut world = world();
+    let labels = [("os", "yes")];
+    world.tag("other:1", &["other"]).publisher.apply_class(&class("vendor", "base:1", &labels)).unwrap();
+    world.publisher.apply_class(&class("alien", "other:1", &labels)).unwrap();
+    world.publisher.apply_group(&group("os", "os")).unwrap();
+    let run = |of: &str| running("x:1", of, RunningKind::Digest);
+    let imported = WorkloadRecord { source: None, ..workload("shop", "imported", vec![run("new")]) };
+    put(
+        &mut world,
+        vec![
+            workload("shop", "both", vec![run("new"), run("other")]),
+            workload("shop", "rolling", vec![run("new"), run("old")]),
+            workload("shop", "strange", vec![run("never seen")]),
+            imported,
+        ],
+    );
+    let templates = [
+        workload("shop", "imported", vec![asked("shop/app:1")]),
+        workload("shop", "idle", vec![asked("shop/app:1")]),
+        workload("shop", "rolling", vec![asked("other:1")]),
+    ];
+    let query = world.query_of_workloads();
+    let mut found = BTreeMap::new();
+    query.each_standing(templates.iter(), |record, standing| {
+        let classes = standing.classes.iter().map(|(class, state)| format!("{class}={state}"));
+        let groups = standing.groups.iter().map(|(group, class)| format!("{group}={class}"));
+        found.insert(record.name.clone(), classes.chain(groups).collect::<Vec<_>>().join(" "));
+    });
+    let expected = [
+        ("both", "alien=current vendor=current os=vendor"),
+        ("idle", "vendor=outdated os=vendor"),
+        ("imported", "vendor=outdated os=vendor"),
+        ("rolling", "vendor=outdated os=vendor"),
+        ("strange", ""),
+    ];
+    assert_eq!(found, expected.map(|(name, told)| (name.to_owned(), told.to_owned())).into());
 }

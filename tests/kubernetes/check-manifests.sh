@@ -55,7 +55,7 @@ foreign_kinds() { # the kinds that somebody else brings
 install() { # OVERLAY COMPONENT…: applies it to a namespace of its own, which is $namespace from now on
   local overlay=$1 dir=$work/$1 component; shift
   namespace=clade-$overlay-$RANDOM
-  mkdir "$dir"
+  mkdir -p "$dir"
   {
     printf 'namespace: %s\nresources:\n- %s\ncomponents:\n' "$namespace" "$(from "$dir" "overlays/$overlay")"
     for component in "$@"; do echo "- $(from "$dir" "components/$component")"; done
@@ -165,6 +165,23 @@ WHO yes list namespaces
 WHO no list deployments.apps -A
 WHO no delete pods -A
 WHO no patch pods -A'
+labels_workloads='
+WHO yes list deployments.apps -A
+WHO yes patch deployments.apps -A
+WHO yes patch statefulsets.apps -A
+WHO yes watch daemonsets.apps -A
+WHO yes patch jobs.batch -A
+WHO yes patch cronjobs.batch -A
+WHO no patch replicasets.apps -A
+WHO no patch pods -A
+WHO no create deployments.apps -A
+WHO no update deployments.apps -A
+WHO no delete deployments.apps -A
+WHO no patch deployments.apps --subresource scale -A'
+labels_no_workloads='
+WHO no list statefulsets.apps -A
+WHO no patch deployments.apps -A
+WHO no patch cronjobs.batch -A'
 sees_no_workloads='
 WHO no list pods -A
 WHO no list nodes
@@ -177,7 +194,10 @@ WHO no list pods -A
 WHO yes list classpolicies.clade.dev
 WHO yes patch classpolicies.clade.dev --subresource status
 WHO no patch classpolicies.clade.dev
-WHO no list imageclasses.clade.dev
+WHO yes list imageclasses.clade.dev
+WHO yes patch imageclasses.clade.dev --subresource status
+WHO no patch imageclasses.clade.dev
+WHO no watch imageclasses.clade.dev
 WHO no patch validatingwebhookconfigurations.admissionregistration.k8s.io'
 sees_openshift='
 WHO yes list images.image.openshift.io
@@ -254,7 +274,7 @@ foreign_kinds
 install single
 restricted 1
 {
-  as clade "$classes" "$never" "$builds_nothing" "$sees_none" "$sees_workloads"
+  as clade "$classes" "$never" "$builds_nothing" "$sees_none" "$sees_workloads" "$labels_no_workloads"
   echo clade no create leases.coordination.k8s.io
   reviews clade
 } | rights
@@ -265,8 +285,8 @@ kubectl --namespace "$namespace" apply --dry-run=server -f "$deploy/strimzi/kafk
 alerts
 {
   as clade-watch "$classes" "$never" "$builds_nothing" "$sees_none" "$sees_workloads"
-  as clade-label "$counts" "$never" "$builds_nothing" "$sees_none" "$sees_no_workloads"
-  as clade-admit "$admits" "$never" "$builds_nothing" "$sees_none"
+  as clade-label "$counts" "$never" "$builds_nothing" "$sees_none" "$sees_no_workloads" "$labels_no_workloads"
+  as clade-admit "$admits" "$never" "$builds_nothing" "$sees_none" "$labels_no_workloads"
   leases clade-admit
   printf 'clade-admit %s\n' 'yes list reports.openreports.io -A' 'yes patch reports.openreports.io -A' \
     'yes delete reports.openreports.io -A' 'no deletecollection reports.openreports.io -A'
@@ -315,6 +335,15 @@ applies no clade-label "sha256:$(printf %064d 99999$RANDOM)"
 install openshift-single
 restricted 1
 as clade "$classes" "$never" "$builds" "$sees_openshift" "$labels" "$sees_workloads" | rights
+
+install single label-workloads-single
+restricted 1
+as clade "$classes" "$never" "$labels_workloads" | rights
+
+install kafka label-workloads
+restricted 6
+as clade-label "$counts" "$never" "$sees_no_workloads" "$labels_workloads" | rights
+grep -q CLADE_LABEL_WORKLOADS "$work/kafka.yaml" || complain "clade-label is not told to label workloads"
 
 kubectl delete validatingwebhookconfigurations,mutatingwebhookconfigurations clade >/dev/null
 [ ! -e "$work/complaints" ] || fail "deploy/ is not as it should be, see above"

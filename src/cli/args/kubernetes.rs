@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use crate::node::ClusterAccess;
+use crate::node::{ClusterAccess, Labelling};
 
 /// The cluster, and the Lease that decides which instance works.
 #[derive(Debug, Clone, clap::Args)]
@@ -36,6 +36,17 @@ pub(in crate::cli) struct LabellingArgs {
     /// Label at most this many objects per second [default: no limit, 16 requests at once]
     #[arg(long, value_name = "N", requires = "kubernetes")]
     pub(in crate::cli) label_rate: Option<NonZeroU32>,
+    /// Label workloads as well: Deployments, StatefulSets, DaemonSets, Jobs and CronJobs by the images that they run, and nothing
+    /// of their pods
+    #[arg(long, env = "CLADE_LABEL_WORKLOADS", requires = "kubernetes")]
+    pub(in crate::cli) label_workloads: bool,
+}
+
+impl LabellingArgs {
+    /// The options of labelling.
+    pub(in crate::cli) fn labelling(&self) -> Labelling {
+        Labelling { rate: self.label_rate, workloads: self.label_workloads }
+    }
 }
 
 /// Reads the name of a Lease.

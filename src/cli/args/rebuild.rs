@@ -10,7 +10,7 @@ use super::ask::Format;
 use crate::cli::error::CliError;
 use crate::cli::secret;
 use crate::http::signature::webhook_key;
-use crate::node::Acting;
+use crate::node::{Acting, Labelling};
 use crate::rebuilder::{self, Caps, Sink, SinkConfig};
 
 #[derive(Debug, clap::Args)]
@@ -152,7 +152,7 @@ pub(in crate::cli) struct RebuildingArgs {
 
 impl RebuildingArgs {
     /// The options of the acting services, with the objects to label per second.
-    pub(in crate::cli) fn acting(&self, label_rate: Option<NonZeroU32>) -> Result<Acting, CliError> {
+    pub(in crate::cli) fn acting(&self, labelling: Labelling) -> Result<Acting, CliError> {
         let seconds = Duration::from_secs;
         let rebuilds = rebuilder::Options {
             caps: Caps {
@@ -163,7 +163,7 @@ impl RebuildingArgs {
             retry_after: seconds(self.retry_after),
             ..rebuilder::Options::default()
         };
-        Ok(Acting { label_rate, sink: self.sink()?, reports: false, rebuilds })
+        Ok(Acting { labelling, sink: self.sink()?, reports: false, rebuilds })
     }
 
     /// The sink, if one was named.

@@ -96,7 +96,7 @@ pub(in crate::cli) struct ActingArgs {
 impl ActingArgs {
     /// The options of the acting services.
     pub(in crate::cli) fn acting(&self) -> Result<Acting, CliError> {
-        self.rebuilding.acting(self.labelling.label_rate)
+        self.rebuilding.acting(self.labelling.labelling())
     }
 }
 
@@ -166,7 +166,7 @@ pub(in crate::cli) struct AdmitArgs {
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) kube_context: Option<String>,
     /// Decide about what runs while holding this Lease: the decisions go to the topic decisions, the numbers to the status of
-    /// policies. Without it, this process only judges what it is asked about
+    /// policies, and those of what runs to the status of classes. Without it, this process only judges what it is asked about
     #[arg(long, env = "CLADE_LEASE", value_name = "NAMESPACE/NAME", value_parser = lease)]
     pub(in crate::cli) lease: Option<(String, String)>,
 }
@@ -187,6 +187,8 @@ pub(in crate::cli) struct LabelArgs {
     pub(in crate::cli) kubernetes: KubernetesArgs,
     #[command(flatten)]
     pub(in crate::cli) labelling: LabellingArgs,
+    #[command(flatten)]
+    pub(in crate::cli) snapshots: SnapshotArgs,
 }
 
 #[derive(Debug, clap::Args)]

@@ -92,7 +92,7 @@ fn the_reference_of_metrics_is_what_a_process_serves() {
             "clade_index_images",
             "clade_coverage_images",
             "clade_registry_waiting",
-            "clade_workloads",
+            "clade_workloads{",
             "clade_policy_workloads",
         ];
         late.iter().all(|name| text.contains(name)).then_some(text)

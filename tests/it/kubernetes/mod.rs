@@ -4,6 +4,7 @@ mod admission;
 mod asked;
 mod builds;
 mod failures;
+mod owners;
 mod process;
 mod rebuild;
 mod reports;

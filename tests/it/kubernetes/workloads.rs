@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::{Value as Json, json};
 
 use super::process::Clade;
-use super::server::{Server, becomes, clade, class, image, stream};
+use super::server::{Server, becomes, clade, class, image, root, stream};
+use crate::certificate::certify;
 use crate::support::digest;
 
 /// The server without what earlier tests have left.
@@ -190,4 +191,64 @@ fn a_base_that_moves_makes_what_runs_violating_and_the_status_of_the_policy_says
     let conditions = ["get", "classpolicy", "current", "-o", "jsonpath={.status.conditions[0].status}"];
     assert_eq!(server.kubectl(&conditions), "True", "the numbers stand beside what the watcher writes");
     server.kubectl(&["delete", "classpolicy", "current"]);
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server and Apache Kafka: make test"]
+fn with_kafka_the_webhook_that_leads_writes_how_many_workloads_run_a_class() {
+    let server = begin();
+    server.apply(&[
+        image("base1", &["A", "B", "C"]),
+        image("base2", &["A", "B", "C", "D"]),
+        image("app1", &["A", "B", "C", "E"]),
+        stream("base", "latest", &["base1"]),
+        class("rhel7", "base:latest"),
+        owned(pod("web-0", "quay.io/x/web:1"), "apps/v1", "StatefulSet", "web"),
+    ]);
+    runs(&server, "web-0", &format!("quay.io/x/web@{}", digest("app1")));
+    let (config, dir) = (crate::kafka::fresh_config(2), tempfile::tempdir().unwrap());
+    let kafka = ["--kafka", &config.bootstrap, "--kafka-prefix", &config.prefix];
+    let process = clade(&[&["process"], &kafka[..]].concat()).spawn();
+    let mut process = process.unwrap();
+    let start = |command: &str, kubeconfig: &Path, more: &[&str]| {
+        let lease = format!("clade/clade-{command}");
+        let arguments = [&[command][..], &kafka, &["--lease", &lease], more].concat();
+        Clade::start(&dir.path().join(format!("{command}.log")), &arguments, kubeconfig)
+    };
+    let watch = start("watch", &server.service("openshift", "clade-watch"), &["--kubernetes"]);
+    // The rights of the component, and no others.
+    let rights = std::fs::read_to_string(root("deploy/components/admission/rights.yaml")).unwrap();
+    let mut rights: Vec<Json> = serde_saphyr::from_multiple(&rights).unwrap();
+    for right in &mut rights {
+        let kind = right["kind"].as_str().unwrap().to_owned();
+        if kind.ends_with("Binding") {
+            right["subjects"][0]["namespace"] = json!("clade");
+        }
+        if !kind.starts_with("Cluster") {
+            right["metadata"]["namespace"] = json!("clade");
+        }
+    }
+    let account = json!({"namespace": "clade", "name": "clade-admit"});
+    server.apply(&[json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})]);
+    server.apply(&rights);
+    certify(dir.path(), 1, "localhost", true);
+    let [cert, key] = ["tls.crt", "tls.key"].map(|name| dir.path().join(name).display().to_string());
+    let webhook =
+        ["--admission", "127.0.0.1:0", "--admission-cert-file", &cert, "--admission-key-file", &key];
+    let admit = start("admit", &server.service("openshift", "clade-admit"), &webhook);
+    let counted = || {
+        let status = server.status_of("rhel7");
+        (status["running"].clone(), status["runningOutdated"].clone())
+    };
+    becomes(&(json!(1), json!(0)), counted);
+    server.apply(&[stream("base", "latest", &["base1", "base2"])]);
+    becomes(&(json!(1), json!(1)), counted);
+    assert_eq!(
+        server.condition("rhel7", "Ready").split(' ').next(),
+        Some("True"),
+        "what the watcher wrote stands"
+    );
+    drop((admit, watch));
+    process.kill().unwrap();
+    process.wait().unwrap();
 }

@@ -49,7 +49,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
     ),
     ("audit", &["crypto", "log", "oci", "record", "retry", "telemetry"]),
     ("decisions", &["log", "oci", "policy", "query", "record"]),
-    ("labeler", &["class", "kubernetes", "log", "oci", "record", "retry", "telemetry"]),
+    ("labeler", &["class", "kubernetes", "log", "oci", "query", "record", "retry", "telemetry", "view"]),
     ("reporter", &["kubernetes", "log", "oci", "record", "retry", "telemetry"]),
     (
         "rebuilder",
