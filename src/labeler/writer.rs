@@ -14,6 +14,9 @@ use crate::telemetry::LabelMetrics;
 /// Writes under way at once, at most.
 const AT_ONCE: usize = 16;
 
+/// The object after a write, or why there was none.
+type Outcome<T> = Result<Labelled<T>, LabelError>;
+
 /// The writes of one kind of target.
 pub(super) struct Writer<T: Target> {
     pub(super) desk: Desk<T>,
@@ -23,7 +26,7 @@ pub(super) struct Writer<T: Target> {
     /// The delay between two writes. The next write is not before `next`.
     pause: Duration,
     next: Instant,
-    writes: JoinSet<(Job<T>, Result<Labelled<T>, LabelError>)>,
+    writes: JoinSet<(Job<T>, Outcome<T>)>,
 }
 
 impl<T: Target> Writer<T> {
@@ -69,7 +72,7 @@ impl<T: Target> Writer<T> {
         self.metrics.waiting.set(i64::try_from(self.desk.waiting()).unwrap_or(i64::MAX));
     }
 
-    fn conclude(&mut self, job: &Job<T>, outcome: Result<Labelled<T>, LabelError>) {
+    fn conclude(&mut self, job: &Job<T>, outcome: Outcome<T>) {
         match outcome {
             Ok(object) if object.labels == *job.labels => {
                 self.metrics.written.inc();
