@@ -63,7 +63,7 @@ pub fn provided(verdict: &PodVerdict) -> Value {
     if let Some(problem) = verdict.not_ready.first() {
         return unprovided(&format!("policy {} is not ready: {}", problem.policy, problem.message));
     }
-    let items: Vec<Value> = verdict.containers.iter().map(item).collect();
+    let items: Vec<Value> = verdict.containers.iter().map(|of| item(of, verdict.stale)).collect();
     response(json!({"idempotent": true, "items": items}))
 }
 
@@ -76,12 +76,13 @@ fn response(response: Value) -> Value {
     json!({"apiVersion": API_VERSION, "kind": "ProviderResponse", "response": response})
 }
 
-fn item(of: &ContainerVerdict) -> Value {
+fn item(of: &ContainerVerdict, is_stale: bool) -> Value {
     let by = of.judgements.first();
     json!({"key": of.container.image, "value": {
         "verdict": of.verdict,
         "decision": by.map(|by| by.decision),
         "reason": by.map(|by| by.reason.as_str()),
         "message": by.map(|by| by.message.as_str()),
+        "stale": is_stale,
     }})
 }

@@ -32,6 +32,8 @@ const AT_ONCE: usize = 32;
 const MOST_IMAGES: usize = 1_000;
 /// Characters of a name that a record has, at most: nobody has checked an object yet.
 const NAME: usize = 256;
+/// Bytes of the texts of a record, at most: each pod that is denied makes one.
+const TEXTS: usize = 16 << 10;
 /// The namespace that is never judged: without what runs there, nothing runs.
 const SYSTEM: &str = "kube-system";
 
@@ -168,7 +170,7 @@ impl Admission {
 
 fn recorded(uid: &str, asked: &Asked, verdict: &PodVerdict) -> AdmissionRecord {
     let short = |text: &str| text.chars().take(NAME).collect::<String>();
-    let (workload, (findings, more)) = (asked.subject.workload.as_ref(), verdict.findings());
+    let (workload, (findings, more)) = (asked.subject.workload.as_ref(), verdict.findings(TEXTS));
     AdmissionRecord {
         id: short(uid),
         time: Timestamp::now(),

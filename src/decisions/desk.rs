@@ -6,6 +6,9 @@ use crate::policy::PodVerdict;
 use crate::record::decision::{DecisionRecord, Verdict};
 use crate::record::{Timestamp, WorkloadRecord};
 
+/// Bytes of the texts of a record, at most: it has to stay far below the largest size.
+const TEXTS: usize = 256 << 10;
+
 /// A record to write: the key of a workload and its decision, or `None` for a tombstone.
 pub(super) type Write = (String, Option<DecisionRecord>);
 
@@ -87,11 +90,12 @@ impl Round<'_> {
 }
 
 fn decision(workload: &WorkloadRecord, verdict: &PodVerdict, decided: Timestamp) -> DecisionRecord {
-    let (findings, more) = verdict.findings();
+    let (findings, more) = verdict.findings(TEXTS);
     DecisionRecord {
         namespace: workload.namespace.clone(),
         kind: workload.kind.clone(),
         name: workload.name.clone(),
+        source: workload.source.clone(),
         decided,
         verdict: verdict.verdict,
         decision: verdict.decision,

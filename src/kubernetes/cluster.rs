@@ -22,9 +22,9 @@ pub enum KubernetesError {
     /// A request failed or was refused.
     #[error("the Kubernetes API server: {0}")]
     Api(String),
-    /// The server does not have what is asked for.
-    #[error("{0}")]
-    Missing(String),
+    /// The server refuses this one request, and would refuse it again.
+    #[error("the Kubernetes API server: {0}")]
+    Refused(String),
     /// Another process holds the lease now.
     #[error("the lease {name} was lost to {holder:?}: another instance works now, and this one ends")]
     LeaseLost {

@@ -28,7 +28,7 @@ pub const CLASS_PREFIX: &str = "class.clade.dev/";
 pub const GROUP_PREFIX: &str = "group.clade.dev/";
 /// The annotation with base versions and evidence.
 pub const ANNOTATION: &str = "clade.dev/classification";
-/// The field manager of the labels. Fields of other managers are never touched.
+/// The field manager of the labels. clade takes the keys of its own prefixes over from other managers, and touches no other keys.
 const MANAGER: &str = "clade-label";
 
 /// A write of labels that is under way.

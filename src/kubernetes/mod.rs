@@ -53,7 +53,7 @@ pub use lease::{Held, Lease};
 pub use namespaces::NamespaceLabels;
 pub use owners::{Owner, OwnerSeen, watch_owners};
 pub use policy::{ClassPolicy, JudgedWorkloads};
-pub use reports::{DECIDED, REPORT_LABELS, delete_report, list_reports, write_report};
+pub use reports::{StandingReport, delete_report, list_reports, write_report};
 pub use reviews::Reviews;
 #[cfg(feature = "internals")]
 pub use status::status_of;

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::cluster::{Cluster, KubernetesError, answer};
+use super::cluster::{Cluster, KubernetesError, answer, told};
 
-/// The label that the reports of clade have.
-pub const REPORT_LABELS: (&str, &str) = ("app.kubernetes.io/managed-by", "clade");
+/// The label of the reports of clade; its value is the name of the instance that keeps them.
+const OURS: &str = "clade.dev/reports";
 /// The annotation that names the decision that a report is of.
-pub const DECIDED: &str = "clade.dev/decided";
+const DECIDED: &str = "clade.dev/decided";
 const MANAGER: &str = "clade-reports";
 /// Reports of one page of a list.
 const PAGE: u32 = 500;
@@ -21,11 +22,34 @@ fn kind() -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk("openreports.io", "v1alpha1", "Report"))
 }
 
-/// The reports of clade by namespace and name, each with the decision that it is of.
-pub async fn list_reports(cluster: &Cluster) -> Result<BTreeMap<(String, String), String>, KubernetesError> {
+/// A report as it is on the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StandingReport {
+    /// The decision that it is of.
+    pub decided: String,
+    /// Distinguishes the report from a later one of the same name.
+    pub uid: String,
+    /// Changes with every change of the report.
+    pub version: String,
+}
+
+impl StandingReport {
+    fn of(metadata: ObjectMeta) -> Self {
+        Self {
+            decided: metadata.annotations.and_then(|mut of| of.remove(DECIDED)).unwrap_or_default(),
+            uid: metadata.uid.unwrap_or_default(),
+            version: metadata.resource_version.unwrap_or_default(),
+        }
+    }
+}
+
+/// The reports of an instance of clade by namespace and name.
+pub async fn list_reports(
+    cluster: &Cluster,
+    instance: &str,
+) -> Result<BTreeMap<(String, String), StandingReport>, KubernetesError> {
     let api: Api<DynamicObject> = Api::all_with(cluster.client(), &kind());
-    let (label, value) = REPORT_LABELS;
-    let mut params = ListParams::default().labels(&format!("{label}={value}")).limit(PAGE);
+    let mut params = ListParams::default().labels(&format!("{OURS}={instance}")).limit(PAGE);
     let mut found = BTreeMap::new();
     loop {
         let page = answer(api.list_metadata(&params)).await.map_err(|error| missing(&error))?;
@@ -37,48 +61,56 @@ pub async fn list_reports(cluster: &Cluster) -> Result<BTreeMap<(String, String)
     }
 }
 
-fn place(report: PartialObjectMeta<DynamicObject>) -> ((String, String), String) {
+fn place(report: PartialObjectMeta<DynamicObject>) -> ((String, String), StandingReport) {
     let metadata = report.metadata;
-    let decided = metadata.annotations.and_then(|mut of| of.remove(DECIDED)).unwrap_or_default();
-    ((metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default()), decided)
+    let at = (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default());
+    (at, StandingReport::of(metadata))
 }
 
-/// Creates or replaces a report.
+/// Creates or replaces a report of this instance and of this decision.
 pub async fn write_report(
     cluster: &Cluster,
+    instance: &str,
     (namespace, name): &(String, String),
-    body: &Value,
-) -> Result<(), KubernetesError> {
+    (decided, body): (&str, &Value),
+) -> Result<StandingReport, KubernetesError> {
     let mut object = body.clone();
     (object["apiVersion"], object["kind"]) = ("openreports.io/v1alpha1".into(), "Report".into());
+    object["metadata"] = json!({"labels": {OURS: instance}, "annotations": {DECIDED: decided}});
     (object["metadata"]["namespace"], object["metadata"]["name"]) =
         (namespace.as_str().into(), name.as_str().into());
     let api: Api<DynamicObject> = Api::namespaced_with(cluster.client(), namespace, &kind());
     let (params, patch) = (PatchParams::apply(MANAGER).force(), Patch::Apply(&object));
-    answer(api.patch_metadata(name, &params, &patch)).await.map(drop).map_err(|error| missing(&error))
+    let written = answer(api.patch_metadata(name, &params, &patch)).await;
+    written.map(|report| StandingReport::of(report.metadata)).map_err(|error| missing(&error))
 }
 
-/// Deletes a report. One that is gone already is no error.
+/// Deletes the report with this uid. One that is gone already is no error.
 pub async fn delete_report(
     cluster: &Cluster,
     (namespace, name): &(String, String),
+    uid: &str,
 ) -> Result<(), KubernetesError> {
     let api: Api<DynamicObject> = Api::namespaced_with(cluster.client(), namespace, &kind());
-    match answer(api.delete(name, &DeleteParams::default())).await {
+    let uid = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+    let params = DeleteParams { preconditions: Some(uid), ..DeleteParams::default() };
+    match answer(api.delete(name, &params)).await {
         Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        Err(error) => Err(KubernetesError::api(&error)),
+        // A conflict: another report has that name now.
+        Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+        Err(error) => Err(missing(&error)),
     }
 }
 
-/// The error of a request for reports: a server without them says 404.
+/// The error of a request for reports: a server without them says 404, and refuses one for a reason of that one.
 fn missing(error: &kube::Error) -> KubernetesError {
     match error {
-        kube::Error::Api(status) if status.code == 404 => KubernetesError::Missing(
-            "the API server has no Reports of openreports.io/v1alpha1, or the namespace is gone: install the custom resource \
+        kube::Error::Api(status) if status.code == 404 => KubernetesError::Refused(
+            "it has no Reports of openreports.io/v1alpha1, or the namespace is gone: install the custom resource \
              definitions of OpenReports, or leave --reports out"
                 .to_owned(),
         ),
+        kube::Error::Api(status) if (400..429).contains(&status.code) => KubernetesError::Refused(told(error)),
         error => KubernetesError::api(error),
     }
 }

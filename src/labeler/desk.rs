@@ -10,6 +10,10 @@ use crate::retry::Policy;
 /// Delays before an object that could not be labelled is retried.
 const RETRY: Policy = Policy::new(Duration::from_secs(1), Duration::from_secs(300));
 
+/// The time for which labels that were written are expected to stay. Whoever takes them away sooner does so on purpose, such as a
+/// controller that writes the whole object: each round of that waits longer.
+const CALM: Duration = Duration::from_secs(300);
+
 /// One object to label.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Job<T> {
@@ -32,6 +36,14 @@ pub(super) struct Desk<T> {
     /// Objects that failed, with the number of failures and the time of the next attempt.
     failed: HashMap<T, (u32, Duration)>,
     again: BTreeSet<(Duration, T)>,
+    /// The labels written last, when, and how often they have been taken away soon after.
+    written: HashMap<T, Written>,
+}
+
+struct Written {
+    labels: Arc<ObjectLabels>,
+    at: Duration,
+    undone: u32,
 }
 
 impl<T: Target> Default for Desk<T> {
@@ -46,6 +58,7 @@ impl<T: Target> Default for Desk<T> {
             busy: HashSet::new(),
             failed: HashMap::new(),
             again: BTreeSet::new(),
+            written: HashMap::new(),
         }
     }
 }
@@ -129,8 +142,13 @@ impl<T: Target> Desk<T> {
     }
 
     /// Notes that an object was labelled, with its present labels.
-    pub(super) fn done(&mut self, object: Labelled<T>) {
+    pub(super) fn done(&mut self, object: Labelled<T>, now: Duration) {
         let target = object.target.clone();
+        let before = self.written.remove(&target);
+        let again = before.filter(|of| *of.labels == object.labels && now < of.at + CALM);
+        let undone = again.map_or(0, |of| of.undone.saturating_add(1));
+        let labels = Arc::new(object.labels.clone());
+        self.written.insert(target.clone(), Written { labels, at: now, undone });
         self.busy.remove(&target);
         self.failed.remove(&target);
         self.seen(Seen::Object(object));
@@ -173,6 +191,7 @@ impl<T: Target> Desk<T> {
 
     fn forget(&mut self, target: &T) {
         self.standing.remove(target);
+        self.written.remove(target);
         if let Some((_, at)) = self.failed.remove(target) {
             self.again.remove(&(at, target.clone()));
         }
@@ -188,8 +207,19 @@ impl<T: Target> Desk<T> {
     fn look_at(&mut self, target: &T) {
         let is_put_off =
             self.failed.get(target).is_some_and(|(_, at)| self.again.contains(&(*at, target.clone())));
-        if self.is_complete && !is_put_off && !self.busy.contains(target) && self.job(target).is_some() {
-            self.enqueue(target.clone());
+        if !self.is_complete || is_put_off || self.busy.contains(target) {
+            return;
+        }
+        let Some(job) = self.job(target) else { return };
+        // The first time they are written at once: somebody may have been wrong.
+        let undone = self.written.get(target).filter(|of| of.undone > 0 && *of.labels == *job.labels);
+        match undone {
+            Some(of) => {
+                let at = of.at + RETRY.wait(of.undone, 1.0);
+                self.failed.insert(target.clone(), (of.undone, at));
+                self.again.insert((at, target.clone()));
+            }
+            None => self.enqueue(target.clone()),
         }
     }
 
@@ -253,10 +283,10 @@ mod tests {
         let job = desk.next(NOW).unwrap();
         want(&mut desk, "outdated");
         assert_eq!(desk.next(NOW), None, "it is being written");
-        desk.done(standing(2, (*job.labels).clone()));
+        desk.done(standing(2, (*job.labels).clone()), NOW);
         let again = desk.next(NOW).unwrap();
         assert_eq!(*again.labels, labels("outdated"));
-        desk.done(standing(3, (*again.labels).clone()));
+        desk.done(standing(3, (*again.labels).clone()), NOW);
         // An older observation of the server does not count.
         desk.seen(Seen::Object(standing(1, ObjectLabels::default())));
         assert_eq!((desk.next(NOW), desk.waiting()), (None, 0));
@@ -312,7 +342,7 @@ mod tests {
             while let Some(job) = desk.next(NOW) {
                 let now = Labelled { target: job.target, ..standing(2, (*job.labels).clone()) };
                 written.insert(job.target, now.labels.clone());
-                desk.done(now);
+                desk.done(now, NOW);
             }
             written
         };
@@ -322,5 +352,30 @@ mod tests {
         assert_eq!(written(&mut desk), expected);
         desk.want_these(wanted(&[(digest(), "outdated"), (same, "current")]));
         assert_eq!(written(&mut desk), BTreeMap::new());
+    }
+
+    #[test]
+    fn labels_that_somebody_takes_away_again_and_again_are_written_ever_more_rarely() {
+        let mut desk = complete();
+        want(&mut desk, "current");
+        let (mut now, mut waits, mut version) = (NOW, Vec::new(), 1);
+        for _ in 0..8 {
+            desk.seen(Seen::Object(standing(version, ObjectLabels::default())));
+            let due = desk.next_try().unwrap_or(now).max(now);
+            waits.push((due - now).as_secs());
+            now = due;
+            let job = desk.next(now).unwrap();
+            desk.done(standing(version + 1, (*job.labels).clone()), now);
+            version += 2;
+        }
+        assert_eq!(waits, [0, 0, 1, 2, 4, 8, 16, 32]);
+        // Other labels are written at once.
+        want(&mut desk, "outdated");
+        let job = desk.next(now).unwrap();
+        desk.done(standing(version, (*job.labels).clone()), now);
+        // After a calm time they are, too.
+        now += CALM;
+        desk.seen(Seen::Object(standing(version + 1, ObjectLabels::default())));
+        assert!(desk.next(now).is_some());
     }
 }

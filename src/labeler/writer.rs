@@ -76,7 +76,7 @@ impl<T: Target> Writer<T> {
         match outcome {
             Ok(object) if object.labels == *job.labels => {
                 self.metrics.written.inc();
-                self.desk.done(object);
+                self.desk.done(object, self.begun.elapsed());
             }
             Ok(object) => {
                 let theirs = foreign(&object, job);

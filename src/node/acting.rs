@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::kubernetes::{self, Cluster};
 use crate::labeler;
 use crate::log::SharedLog;
+use crate::oci::Digest;
 use crate::query::Query;
 use crate::rebuilder::{self, Sink};
 use crate::reporter;
@@ -66,10 +67,13 @@ pub(super) fn labels(node: &Node, cluster: Cluster, rate: Option<NonZeroU32>) ->
     Service::new("labels", async move { Ok(labeler::run(cluster, log, metrics, rate).await?) })
 }
 
-/// Keeps a Report of OpenReports for each decision about a workload.
-pub(super) fn reports(node: &Node, cluster: Cluster) -> Service {
+/// Keeps a Report of OpenReports for each decision about a workload. The lease names the instance among others of the cluster.
+pub(super) fn reports(node: &Node, cluster: Cluster, lease: Option<&(String, String)>) -> Service {
+    let name = lease.map_or_else(|| "clade".to_owned(), |(namespace, name)| format!("{namespace}.{name}"));
+    // The value of a label.
+    let instance = if name.len() <= 63 { name } else { Digest::of(name.as_bytes()).hex()[..32].to_owned() };
     let (log, metrics) = (SharedLog::clone(&node.log), node.telemetry.metrics.policies.clone());
-    Service::new("reports", async move { Ok(reporter::run(cluster, log, metrics).await?) })
+    Service::new("reports", async move { Ok(reporter::run(cluster, instance, log, metrics).await?) })
 }
 
 /// Writes the numbers of workloads that run images of each class into the status of the classes, as they change, once all

@@ -11,12 +11,12 @@
 //!
 //! | process | API | services |
 //! |---|---|---|
-//! | `clade run` | answers, declarations, commands | sources, feed, labels, decisions, reports, rebuilds, audit, engine |
+//! | `clade run` | answers, declarations, commands | sources, feed, labels (of images and workloads), running, decisions, reports, admissions, rebuilds, audit, engine |
 //! | `clade watch` | declarations | sources, feed |
 //! | `clade process` | probes | member |
 //! | `clade serve` | answers | engine |
-//! | `clade admit` | answers, the webhook | engine, the watch of namespaces, admissions, decisions, reports |
-//! | `clade label` | probes | labels |
+//! | `clade admit` | answers, the webhook | engine, the watch of namespaces, admissions, decisions, reports, running |
+//! | `clade label` | probes | labels; for those of workloads the engine |
 //! | `clade rebuilder` | answers, commands | rebuilds, engine |
 //! | `clade auditor` | probes | audit |
 

@@ -59,7 +59,9 @@ pub fn run(
         led.extend(of_owners.map(|cluster| acting::owners(&node, Arc::clone(&engine), cluster, rate)));
         led.extend(cluster.clone().map(|cluster| acting::running(Arc::clone(&engine), cluster)));
         led.push(deciding::decisions(&node, Arc::clone(&engine), cluster.clone()));
-        led.extend(cluster.clone().filter(|_| acting.reports).map(|cluster| acting::reports(&node, cluster)));
+        let of_reports = cluster.clone().filter(|_| acting.reports);
+        let named = lease.as_ref().and_then(|(_, access)| access.lease.as_ref());
+        led.extend(of_reports.map(|cluster| acting::reports(&node, cluster, named)));
         if cluster.is_some() || acting.sink.is_some() {
             led.push(acting::rebuilds(&node, engine, cluster, acting.sink, acting.rebuilds));
         }
@@ -154,7 +156,8 @@ pub fn admit(
         let mut led = Vec::new();
         if lease.is_some() {
             led.push(deciding::decisions(&node, Arc::clone(&engine), Some(cluster.clone())));
-            led.extend(has_reports.then(|| acting::reports(&node, cluster.clone())));
+            let named = lease.as_ref().and_then(|(_, access)| access.lease.as_ref());
+            led.extend(has_reports.then(|| acting::reports(&node, cluster.clone(), named)));
             led.push(acting::running(engine, cluster));
         }
         let router = api::known_hosts(node.router(access, false), &listen.hosts);

@@ -1,5 +1,7 @@
 //! The judgements of a verdict as records hold them.
 
+use core::cmp::Reverse;
+
 use super::{ContainerVerdict, PodVerdict, Verdict};
 use crate::record::decision::{Finding, Judgement};
 
@@ -7,22 +9,23 @@ use crate::record::decision::{Finding, Judgement};
 const FINDINGS: usize = 100;
 /// Bytes of a text that a cluster chooses, at most.
 const TEXT: usize = 2_000;
-/// Bytes of all texts, at most: a record has to stay far below the largest size.
-const TEXTS: usize = 256 << 10;
 
 impl PodVerdict {
-    /// The judgements that do not allow an image, and the number of those that are left out. Whoever creates pods chooses how
-    /// many containers they have and how long the names of images are, so both are bounded.
-    pub fn findings(&self) -> (Vec<Finding>, u64) {
+    /// The judgements that do not allow an image, the worst first, with so many bytes of texts at most, and the number of those that
+    /// are left out. Whoever creates pods chooses how many containers they have and how long the names of images are, so both are
+    /// bounded.
+    pub fn findings(&self, texts: usize) -> (Vec<Finding>, u64) {
         let (mut findings, mut more, mut bytes) = (Vec::new(), 0, 0);
         let judgements = self
             .containers
             .iter()
             .flat_map(|container| container.judgements.iter().map(move |judgement| (container, judgement)));
-        for (container, judgement) in judgements.filter(|(_, of)| of.verdict != Verdict::Allowed) {
+        let mut judgements: Vec<_> = judgements.filter(|(_, of)| of.verdict != Verdict::Allowed).collect();
+        judgements.sort_by_key(|(_, of)| Reverse(of.verdict));
+        for (container, judgement) in judgements {
             let finding = (findings.len() < FINDINGS).then(|| finding(container, judgement));
             match finding.map(|finding| (bytes + size(&finding), finding)) {
-                Some((sum, finding)) if sum <= TEXTS => {
+                Some((sum, finding)) if sum <= texts => {
                     bytes = sum;
                     findings.push(finding);
                 }

@@ -93,6 +93,9 @@ pub struct DecisionRecord {
     pub kind: String,
     /// Its name.
     pub name: String,
+    /// The source that has reported the workload; absent for an imported one, which may be of any cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// The time of the decision.
     #[schemars(with = "String")]
     pub decided: Timestamp,

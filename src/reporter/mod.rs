@@ -17,7 +17,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use crate::kubernetes::{Cluster, RETRY, delete_report, list_reports, write_report};
+use crate::kubernetes::{
+    Cluster, KubernetesError, RETRY, StandingReport, delete_report, list_reports, write_report,
+};
 use crate::log::{Begin, Followed, Follower, LogError, SharedLog};
 use crate::record::{DecisionRecord, Topic, decode};
 use crate::retry::Backoff;
@@ -28,6 +30,8 @@ use desk::{Desk, Job};
 const WAITING: usize = 8;
 /// The time after which the reports are listed again: somebody may have changed or deleted one.
 const AGAIN: Duration = Duration::from_secs(300);
+/// Refusals between two lists that are logged, at most.
+const TOLD: u32 = 5;
 
 /// An error that ends a reporter.
 #[derive(Debug, thiserror::Error)]
@@ -47,11 +51,21 @@ enum Read {
     Complete,
 }
 
-/// Writes reports until the log cannot be read.
-pub async fn run(cluster: Cluster, log: SharedLog, metrics: PolicyMetrics) -> Result<(), ReporterError> {
+/// Writes reports until the log cannot be read. `instance` distinguishes this clade from others that write to the cluster: a value of a
+/// label.
+pub async fn run(
+    cluster: Cluster,
+    instance: String,
+    log: SharedLog,
+    metrics: PolicyMetrics,
+) -> Result<(), ReporterError> {
     let (out, decided) = mpsc::channel(WAITING);
     let mut reader = listen(log, out)?;
-    Reporter { cluster, metrics, desk: Desk::default(), backoff: Backoff::new(RETRY) }.work(decided).await;
+    let desk = Desk::new(instance.clone());
+    let list_at = Instant::now();
+    let reporter =
+        Reporter { cluster, instance, metrics, desk, list_at, backoff: Backoff::new(RETRY), refused: 0 };
+    reporter.work(decided).await;
     // The wait blocks, so it must not run on a tokio worker.
     let read = tokio::task::spawn_blocking(move || reader.end()).await;
     Ok(read.map_err(|error| ReporterError::Reader(error.to_string()))??)
@@ -59,15 +73,19 @@ pub async fn run(cluster: Cluster, log: SharedLog, metrics: PolicyMetrics) -> Re
 
 struct Reporter {
     cluster: Cluster,
+    instance: String,
     metrics: PolicyMetrics,
     desk: Desk,
+    /// The time of the next list.
+    list_at: Instant,
     backoff: Backoff,
+    /// Reports that the server has refused since the last list.
+    refused: u32,
 }
 
 impl Reporter {
     /// Ends when the reader of the log has ended.
     async fn work(mut self, mut decided: mpsc::Receiver<Read>) {
-        let mut list_at = Instant::now();
         loop {
             let job = self.desk.next();
             tokio::select! {
@@ -80,9 +98,7 @@ impl Reporter {
                     Some(Read::Complete) => self.desk.complete(),
                     None => return,
                 },
-                () = tokio::time::sleep_until(list_at), if self.desk.is_complete() => {
-                    list_at = Instant::now() + self.list().await;
-                }
+                () = tokio::time::sleep_until(self.list_at), if self.desk.is_complete() => self.list().await,
                 () = std::future::ready(()), if job.is_some() => {
                     if let Some(job) = job {
                         self.perform(job).await;
@@ -92,41 +108,62 @@ impl Reporter {
         }
     }
 
-    /// Lists the reports of clade. Returns the time until it is to be done again.
-    async fn list(&mut self) -> Duration {
-        match list_reports(&self.cluster).await {
+    /// Lists the reports of this instance.
+    async fn list(&mut self) {
+        match list_reports(&self.cluster, &self.instance).await {
             Ok(standing) => {
                 self.backoff.succeeded();
+                self.refused = 0;
                 self.desk.listed(standing);
-                AGAIN
+                self.list_at = Instant::now() + AGAIN;
             }
-            Err(error) => {
-                let failure = self.backoff.failed();
-                if failure.is_logged() {
-                    tracing::warn!(times = failure.times, "cannot list the reports of OpenReports: {error}");
-                }
-                failure.wait
-            }
+            Err(error) => self.away(&error),
         }
     }
 
-    /// Writes or deletes a report. One that fails is tried again after the next list, and holds no other up.
+    /// Writes or deletes a report.
     async fn perform(&mut self, job: Job) {
-        let done = match &job {
-            Job::Write(report) => write_report(&self.cluster, &report.at, &report.body).await,
-            Job::Delete(at) => delete_report(&self.cluster, at).await,
-        };
-        match done {
-            Ok(()) => {
+        match self.request(&job).await {
+            Ok(there) => {
                 self.metrics.reports.inc();
-                self.desk.done(&job);
+                self.desk.done(&job, there);
             }
-            Err(error) => {
-                let (namespace, name) = job.at();
-                tracing::warn!(namespace, name, "cannot write a report, which is tried again later: {error}");
-                self.desk.failed(&job);
+            // It is tried again after the next list, and holds no other up.
+            Err(error @ KubernetesError::Refused(_)) => {
+                self.refused = self.refused.saturating_add(1);
+                if self.refused <= TOLD {
+                    let (namespace, name) = job.at();
+                    let seconds = AGAIN.as_secs();
+                    tracing::warn!(
+                        namespace,
+                        name,
+                        "a report is refused: {error}; trying again within {seconds} s"
+                    );
+                }
+                self.desk.refused(&job);
             }
+            Err(error) => self.away(&error),
         }
+    }
+
+    async fn request(&self, job: &Job) -> Result<Option<StandingReport>, KubernetesError> {
+        match job {
+            Job::Write(report) => {
+                let what = (report.decided.as_str(), &report.body);
+                write_report(&self.cluster, &self.instance, &report.at, what).await.map(Some)
+            }
+            Job::Delete(at, uid) => delete_report(&self.cluster, at, uid).await.map(|()| None),
+        }
+    }
+
+    /// Begins anew with a list, later: the server does not answer.
+    fn away(&mut self, error: &KubernetesError) {
+        let failure = self.backoff.failed();
+        if failure.is_logged() {
+            tracing::warn!(times = failure.times, "cannot keep the reports of OpenReports: {error}");
+        }
+        self.desk.away();
+        self.list_at = Instant::now() + failure.wait;
     }
 }
 
@@ -136,7 +173,7 @@ fn listen(log: SharedLog, out: mpsc::Sender<Read>) -> Result<Follower, LogError>
         let read = match followed {
             Followed::Records(fetched) => {
                 let decoded = fetched.records.into_iter().filter_map(|stored| {
-                    // A record that cannot be read is replaced by whoever decides; its report stays until then.
+                    // Whoever decides replaces a record that cannot be read.
                     let record = decode::<DecisionRecord>(&stored.record).ok()?;
                     Some((stored.record.key, record))
                 });

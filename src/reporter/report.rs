@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::kubernetes::{DECIDED, REPORT_LABELS};
 use crate::oci::Digest;
 use crate::record::DecisionRecord;
 use crate::record::decision::{Finding, Verdict};
@@ -20,20 +19,22 @@ pub(super) struct Report {
     pub(super) body: Value,
 }
 
-/// The report of the decision with this key.
-pub(super) fn report(key: &str, decision: &DecisionRecord) -> Report {
+/// The report of the decision with this key, kept by this instance.
+pub(super) fn report(instance: &str, key: &str, decision: &DecisionRecord) -> Report {
     let DecisionRecord { namespace, kind, name: workload, .. } = decision;
-    let name = name(key, decision);
+    let name = name(instance, key, decision);
     let decided = decision.decided.to_string();
     let mut scope = json!({"kind": kind, "namespace": namespace, "name": workload});
     if let Some(version) = api_version(kind) {
         scope["apiVersion"] = version.into();
     }
-    let results: Vec<Value> = decision.findings.iter().map(|finding| result(finding, decision)).collect();
+    let mut results: Vec<Value> = decision.findings.iter().map(|finding| result(finding, decision)).collect();
+    if decision.more > 0 {
+        results.push(omitted(decision));
+    }
     let count =
         |of: Verdict| decision.findings.iter().filter(|finding| finding.judgement.verdict == of).count();
     let body = json!({
-        "metadata": {"labels": {REPORT_LABELS.0: REPORT_LABELS.1}, "annotations": {DECIDED: decided}},
         "source": "clade",
         "scope": scope,
         "summary": {
@@ -48,12 +49,12 @@ pub(super) fn report(key: &str, decision: &DecisionRecord) -> Report {
     Report { at: (namespace.clone(), name), decided, body }
 }
 
-/// A name that people can read, and that no other workload's report has.
-fn name(key: &str, decision: &DecisionRecord) -> String {
+/// A name that people can read, and that no other workload's report and no other instance's has.
+fn name(instance: &str, key: &str, decision: &DecisionRecord) -> String {
     let readable = format!("{}-{}", decision.kind, decision.name).to_lowercase();
     let allowed = |of: char| if of.is_ascii_alphanumeric() || of == '-' { of } else { '-' };
     let readable: String = readable.chars().take(NAME).map(allowed).collect();
-    format!("clade-{readable}-{}", &Digest::of(key.as_bytes()).hex()[..10])
+    format!("clade-{readable}-{}", &Digest::of(format!("{instance} {key}").as_bytes()).hex()[..10])
 }
 
 /// The API of the kinds that clade knows by their names. The record does not have that of others.
@@ -65,6 +66,18 @@ fn api_version(kind: &str) -> Option<&'static str> {
         "DeploymentConfig" => Some("apps.openshift.io/v1"),
         _ => None,
     }
+}
+
+/// The result for judgements that the decision does not name. The worst are named.
+fn omitted(decision: &DecisionRecord) -> Value {
+    json!({
+        "policy": "clade",
+        "rule": "omitted",
+        "result": "skip",
+        "scored": false,
+        "message": format!("{} more judgements that do not allow an image are left out", decision.more),
+        "timestamp": {"seconds": decision.decided.as_second(), "nanos": 0},
+    })
 }
 
 fn result(finding: &Finding, decision: &DecisionRecord) -> Value {

@@ -157,6 +157,11 @@ fn workloads_are_labelled_by_what_they_run_and_nothing_rolls_out() {
             clade(&["get", "workloads", "-o", "json", "--data-dir", dir.path().to_str().unwrap()]).output();
         String::from_utf8(output.unwrap().stdout).unwrap().contains(r#""pods": 2"#)
     });
+    // A round is over once a later workload has its label.
+    let mut mark = workloads().remove(0);
+    mark["metadata"]["name"] = json!("mark");
+    server.apply(&[mark]);
+    becomes(&json!("outdated"), || label(&server, "deployment/mark"));
     assert_eq!(states(), "outdated");
     server.kubectl(&["delete", "pod", "db-0", "--force", "--grace-period=0"]);
     becomes(&json!("current"), states);
