@@ -11,8 +11,8 @@ use crate::retry::Policy;
 const RETRY: Policy = Policy::new(Duration::from_secs(1), Duration::from_secs(300));
 
 /// The time for which labels that were written are expected to stay. Whoever takes them away sooner does so on purpose, such as a
-/// controller that writes the whole object: each round of that waits longer.
-const CALM: Duration = Duration::from_secs(300);
+/// controller that writes the whole object: each round of that waits longer. Longer than the longest delay.
+const CALM: Duration = Duration::from_secs(600);
 
 /// One object to label.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +36,10 @@ pub(super) struct Desk<T> {
     /// Objects that failed, with the number of failures and the time of the next attempt.
     failed: HashMap<T, (u32, Duration)>,
     again: BTreeSet<(Duration, T)>,
-    /// The labels written last, when, and how often they have been taken away soon after.
+    /// The labels that were written lately, when, and how often they have been taken away soon after.
     written: HashMap<T, Written>,
+    /// The objects of `written` by the time of their writes.
+    lately: VecDeque<(Duration, T)>,
 }
 
 struct Written {
@@ -59,6 +61,7 @@ impl<T: Target> Default for Desk<T> {
             failed: HashMap::new(),
             again: BTreeSet::new(),
             written: HashMap::new(),
+            lately: VecDeque::new(),
         }
     }
 }
@@ -144,11 +147,13 @@ impl<T: Target> Desk<T> {
     /// Notes that an object was labelled, with its present labels.
     pub(super) fn done(&mut self, object: Labelled<T>, now: Duration) {
         let target = object.target.clone();
-        let before = self.written.remove(&target);
-        let again = before.filter(|of| *of.labels == object.labels && now < of.at + CALM);
-        let undone = again.map_or(0, |of| of.undone.saturating_add(1));
-        let labels = Arc::new(object.labels.clone());
+        self.calm_down(now);
+        let before = self.written.remove(&target).filter(|of| *of.labels == object.labels);
+        let undone = before.map_or(0, |of| of.undone.saturating_add(1));
+        let wanted = self.wanted.get(&target).filter(|wanted| ***wanted == object.labels);
+        let labels = wanted.map_or_else(|| Arc::new(object.labels.clone()), Arc::clone);
         self.written.insert(target.clone(), Written { labels, at: now, undone });
+        self.lately.push_back((now, target.clone()));
         self.busy.remove(&target);
         self.failed.remove(&target);
         self.seen(Seen::Object(object));
@@ -187,6 +192,17 @@ impl<T: Target> Desk<T> {
     /// Returns `true` if it was told of all wanted labels.
     pub(super) fn is_complete(&self) -> bool {
         self.is_complete
+    }
+
+    /// Forgets writes that nobody has undone in time.
+    fn calm_down(&mut self, now: Duration) {
+        while self.lately.front().is_some_and(|(at, _)| *at + CALM <= now)
+            && let Some((at, target)) = self.lately.pop_front()
+        {
+            if self.written.get(&target).is_some_and(|of| of.at == at) {
+                self.written.remove(&target);
+            }
+        }
     }
 
     fn forget(&mut self, target: &T) {
@@ -377,5 +393,8 @@ mod tests {
         now += CALM;
         desk.seen(Seen::Object(standing(version + 1, ObjectLabels::default())));
         assert!(desk.next(now).is_some());
+        let job = Labelled { ..standing(version + 2, labels("outdated")) };
+        desk.done(job, now);
+        assert_eq!((desk.written.len(), desk.written[&digest()].undone), (1, 0));
     }
 }
