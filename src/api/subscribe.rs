@@ -84,9 +84,8 @@ pub(super) async fn subscribe(
     Params(params): Params<SubscribeParams>,
 ) -> Result<Response, ApiError> {
     let topic = Topic::ALL.into_iter().find(|known| known.name() == topic).ok_or_else(|| {
-        ApiError::invalid(format!(
-            "there is no topic {topic:?}; subscribe to classifications, outdated, rebuilds, catalog or dead-letters"
-        ))
+        let topics = Topic::ALL.map(Topic::name).join(", ");
+        ApiError::invalid(format!("there is no topic {topic:?}; subscribe to one of {topics}"))
     })?;
     let wants_events = |value: &HeaderValue| value.as_bytes().starts_with(SERVER_SENT.as_bytes());
     let protocol =

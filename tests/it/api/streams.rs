@@ -136,3 +136,14 @@ async fn a_watch_has_the_list_and_then_each_change_so_that_it_leads_to_the_next_
     let refused = ask(&api, "/v1/images?watch=true&class=nope", &[]).await;
     assert_eq!(refused.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn a_topic_that_does_not_exist_is_refused_with_those_that_do() {
+    let refused = ask(&api_of(&world()), "/v1/subscribe/admissionz", &[]).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    let told = refused.json();
+    let detail = told["detail"].as_str().unwrap();
+    for topic in clade::record::Topic::ALL {
+        assert!(detail.contains(topic.name()), "{detail}");
+    }
+}
