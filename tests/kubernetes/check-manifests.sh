@@ -47,8 +47,7 @@ foreign_kinds() { # the kinds that somebody else brings
   anything route.openshift.io Route routes
   anything cert-manager.io Certificate certificates
   anything cert-manager.io Issuer issuers
-  anything openreports.io Report reports
-  kubectl apply --server-side --force-conflicts -f "$crds" -f "$here/openshift-crds.yaml" >/dev/null
+  kubectl apply --server-side --force-conflicts -f "$crds" -f "$here/openshift-crds.yaml" -f "$here/openreports-crd.yaml" >/dev/null
   established crd --all
 }
 

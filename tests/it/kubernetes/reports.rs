@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::process::Clade;
-use super::server::{Server, becomes, image, root, stream};
+use super::server::{Server, becomes, eventually, image, root, stream};
 use super::{class, digest};
 
 /// The reports of the namespace: of which workload, and the result of each policy.
@@ -23,8 +23,11 @@ fn reports(server: &Server) -> Vec<String> {
 #[ignore = "needs a Kubernetes API server: make test"]
 fn a_workload_that_violates_a_policy_has_a_report_until_it_does_no_more() {
     let server = Server::begin();
-    server.kubectl(&["apply", "-f", &root("tests/kubernetes/openreports-crd.yaml")]);
-    server.kubectl(&["wait", "--for", "condition=Established", "crd/reports.openreports.io"]);
+    let definition = root("tests/kubernetes/openreports-crd.yaml");
+    server.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &definition]);
+    let list = ["get", "reports.openreports.io", "--namespace", "default"];
+    eventually("the kind is served", || server.try_kubectl(&list).is_ok());
+    server.kubectl(&["delete", "reports.openreports.io", "--all", "--namespace", "default"]);
     server.kubectl(&["delete", "pods", "--all", "--all-namespaces", "--force", "--grace-period=0"]);
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod",
