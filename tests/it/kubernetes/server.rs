@@ -77,7 +77,7 @@ impl Server {
         child.wait_with_output().unwrap()
     }
 
-    fn try_kubectl(&self, arguments: &[&str]) -> Result<String, String> {
+    pub(super) fn try_kubectl(&self, arguments: &[&str]) -> Result<String, String> {
         let output = self.run(arguments, b"");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
