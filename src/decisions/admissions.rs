@@ -39,11 +39,3 @@ fn encoded(admission: &AdmissionRecord) -> Result<(TopicPartition, Record), Deci
     check_size(PLACE, &record)?;
     Ok((PLACE, record))
 }
-
-/// Adds an admission to those that wait to be written: pods of one workload that were judged alike become one record.
-pub fn merge(waiting: &mut Vec<AdmissionRecord>, admission: AdmissionRecord) {
-    match waiting.iter_mut().find(|other| other.is_alike(&admission)) {
-        Some(same) => same.times = same.times.saturating_add(admission.times),
-        None => waiting.push(admission),
-    }
-}

@@ -11,7 +11,7 @@
 mod admissions;
 mod desk;
 
-pub use admissions::{Admissions, merge};
+pub use admissions::Admissions;
 
 use crate::log::{AppendError, Batch, Log, LogError, TopicPartition, Writer, check_size, for_each};
 use crate::oci::Timestamp;

@@ -52,7 +52,7 @@ pub async fn list_reports(
     let mut params = ListParams::default().labels(&format!("{OURS}={instance}")).limit(PAGE);
     let mut found = BTreeMap::new();
     loop {
-        let page = answer(api.list_metadata(&params)).await.map_err(|error| missing(&error))?;
+        let page = answer(api.list_metadata(&params)).await.map_err(|error| failure(&error))?;
         found.extend(page.items.into_iter().map(place));
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params = params.continue_token(&token),
@@ -82,7 +82,7 @@ pub async fn write_report(
     let api: Api<DynamicObject> = Api::namespaced_with(cluster.client(), namespace, &kind());
     let (params, patch) = (PatchParams::apply(MANAGER).force(), Patch::Apply(&object));
     let written = answer(api.patch_metadata(name, &params, &patch)).await;
-    written.map(|report| StandingReport::of(report.metadata)).map_err(|error| missing(&error))
+    written.map(|report| StandingReport::of(report.metadata)).map_err(|error| failure(&error))
 }
 
 /// Deletes the report with this uid. One that is gone already is no error.
@@ -98,12 +98,13 @@ pub async fn delete_report(
         Ok(_) => Ok(()),
         // A conflict: another report has that name now.
         Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
-        Err(error) => Err(missing(&error)),
+        Err(error) => Err(failure(&error)),
     }
 }
 
-/// The error of a request for reports: a server without them says 404, and refuses one for a reason of that one.
-fn missing(error: &kube::Error) -> KubernetesError {
+/// The error of a request. `Refused` is one that the server will answer in the same way: the kind or the namespace is not there, a right
+/// is missing, a quota is full.
+fn failure(error: &kube::Error) -> KubernetesError {
     match error {
         kube::Error::Api(status) if status.code == 404 => KubernetesError::Refused(
             "it has no Reports of openreports.io/v1alpha1, or the namespace is gone: install the custom resource \

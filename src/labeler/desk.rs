@@ -124,6 +124,7 @@ impl<T: Target> Desk<T> {
 
     /// Returns the next object to label; it is busy until [`Desk::done`] or [`Desk::failed`].
     pub(super) fn next(&mut self, now: Duration) -> Option<Job<T>> {
+        self.calm_down(now);
         while self.again.first().is_some_and(|(at, _)| *at <= now)
             && let Some((_, target)) = self.again.pop_first()
         {
@@ -147,7 +148,6 @@ impl<T: Target> Desk<T> {
     /// Notes that an object was labelled, with its present labels.
     pub(super) fn done(&mut self, object: Labelled<T>, now: Duration) {
         let target = object.target.clone();
-        self.calm_down(now);
         let before = self.written.remove(&target).filter(|of| *of.labels == object.labels);
         let undone = before.map_or(0, |of| of.undone.saturating_add(1));
         let wanted = self.wanted.get(&target).filter(|wanted| ***wanted == object.labels);
@@ -393,8 +393,7 @@ mod tests {
         now += CALM;
         desk.seen(Seen::Object(standing(version + 1, ObjectLabels::default())));
         assert!(desk.next(now).is_some());
-        let job = Labelled { ..standing(version + 2, labels("outdated")) };
-        desk.done(job, now);
+        desk.done(standing(version + 2, labels("outdated")), now);
         assert_eq!((desk.written.len(), desk.written[&digest()].undone), (1, 0));
     }
 }

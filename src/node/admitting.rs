@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::service::Service;
 use super::{Node, NodeError};
-use crate::decisions::{Admissions, DecideError, merge};
+use crate::decisions::{Admissions, DecideError};
 use crate::log::SharedLog;
 use crate::record::AdmissionRecord;
 use crate::retry::{Backoff, Policy};
@@ -49,17 +49,18 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Takes a record. Returns `false` if there is no room for it.
+    /// Takes a record: pods of one workload that were judged alike become one. Returns `false` if there is no room for it.
     fn add(&mut self, admission: AdmissionRecord) -> bool {
+        if let Some(same) = self.records.iter_mut().find(|other| other.is_alike(&admission)) {
+            same.times = same.times.saturating_add(admission.times);
+            return true;
+        }
         let of_namespace = self.namespaces.get(&admission.namespace).copied().unwrap_or_default();
-        let is_new = !self.records.iter().any(|other| other.is_alike(&admission));
-        if is_new && (self.records.len() == AT_ONCE || of_namespace == OF_A_NAMESPACE) {
+        if self.records.len() == AT_ONCE || of_namespace == OF_A_NAMESPACE {
             return false;
         }
-        if is_new {
-            self.namespaces.insert(admission.namespace.clone(), of_namespace + 1);
-        }
-        merge(&mut self.records, admission);
+        self.namespaces.insert(admission.namespace.clone(), of_namespace + 1);
+        self.records.push(admission);
         true
     }
 

@@ -31,7 +31,7 @@ impl AdmissionMetrics {
             unrecorded: counter(
                 registry,
                 "clade_admission_unrecorded_total",
-                "pods that the webhook did not simply allow and that are not on the topic admissions: more came than the log took",
+                "pods that the webhook did not simply allow and that are not on the topic admissions: more came at once than a namespace, or all of them, may write",
             ),
             seconds: histogram(
                 registry,
