@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::record::{ProgressRecord, Topic};
-use crate::shard::{Shard, SnapshotError};
+use crate::shard::{Shard, ShardSnapshot, SnapshotError};
 
 /// A directory with one snapshot per partition.
 #[derive(Debug, Clone)]
@@ -101,6 +101,9 @@ fn oldest(deletions_kept: Duration) -> Duration {
     deletions_kept / 2
 }
 
+/// The depth of lists and maps in one another, at most. Those of a snapshot are ten deep.
+const DEEPEST: usize = 64;
+
 /// The time for which a compacted topic with the settings in `topics/` keeps a tombstone.
 fn deletions_kept() -> Duration {
     let kept = [Topic::Images, Topic::Tags, Topic::Catalog, Topic::Classifications].map(Topic::retention_ms);
@@ -129,8 +132,10 @@ impl Snapshots {
     pub fn find(&self, partition: u16) -> Result<Option<Found>, Unusable> {
         let Some(content) = file::read(&self.path(partition))? else { return Ok(None) };
         let mut rest = content.as_slice();
-        let header: Header =
-            rmp_serde::from_read(&mut rest).map_err(|error| Unusable::Damaged(error.to_string()))?;
+        let mut decoder = rmp_serde::Deserializer::new(&mut rest);
+        decoder.set_max_depth(DEEPEST);
+        let header =
+            Header::deserialize(&mut decoder).map_err(|error| Unusable::Damaged(error.to_string()))?;
         if header.clade != CLADE {
             return Err(Unusable::OtherVersion(header.clade));
         }
@@ -185,10 +190,17 @@ impl Found {
                 "the log has another history since, as after a restore from a backup",
             ));
         }
-        let snapshot =
-            rmp_serde::from_slice(&self.body).map_err(|error| Unusable::Damaged(error.to_string()))?;
+        let snapshot = decode(&self.body).map_err(|error| Unusable::Damaged(error.to_string()))?;
         Ok(Shard::from_snapshot(snapshot)?)
     }
+}
+
+/// Decodes a shard behind its header. What is nested more deeply than anything that clade writes is an error: a stack would
+/// end before rmp-serde's own bound.
+pub fn decode(bytes: &[u8]) -> Result<ShardSnapshot, rmp_serde::decode::Error> {
+    let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes);
+    decoder.set_max_depth(DEEPEST);
+    ShardSnapshot::deserialize(&mut decoder)
 }
 
 fn now() -> u64 {

@@ -1,7 +1,8 @@
 //! Files of the log and its snapshots.
 
 use clade::log::embedded::block::{Opener, put_checksum};
-use clade::shard::{Shard, ShardSnapshot};
+use clade::shard::Shard;
+use clade::snapshot::decode;
 
 /// Reads a block, or the frame of an older format, as it stands in the file of the embedded log.
 pub(crate) fn block(input: &[u8]) -> bool {
@@ -29,11 +30,11 @@ pub(crate) fn block(input: &[u8]) -> bool {
 
 /// Reads a shard as it stands in a snapshot, behind its checksum.
 pub(crate) fn snapshot(input: &[u8]) -> bool {
-    let Ok(snapshot) = rmp_serde::from_slice::<ShardSnapshot>(input) else { return false };
+    let Ok(snapshot) = decode(input) else { return false };
     let Ok(mut shard) = Shard::from_snapshot(snapshot) else { return false };
     shard.catch_up();
     let again = rmp_serde::to_vec_named(&shard.snapshot()).unwrap();
-    let mut same = Shard::from_snapshot(rmp_serde::from_slice(&again).unwrap()).unwrap();
+    let mut same = Shard::from_snapshot(decode(&again).unwrap()).unwrap();
     same.settle();
     same.drain();
     assert_eq!(same.index().len(), shard.index().len());
