@@ -5,20 +5,26 @@ use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
-/// The platform that an image runs on. The default is `linux/amd64`.
+/// The platform that an image runs on. The default is `linux/amd64`. Each target of each tag has one, so its short parts are
+/// kept in place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Platform {
     /// Operating system, a `GOOS` value.
-    pub os: String,
+    #[schemars(with = "String")]
+    pub os: SmolStr,
     /// Processor architecture, a `GOARCH` value.
-    pub architecture: String,
+    #[schemars(with = "String")]
+    pub architecture: SmolStr,
     /// Variant of the architecture, as `v8` of `arm64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub variant: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub variant: Option<SmolStr>,
     /// Version of the operating system, as images for Windows state it.
     #[serde(rename = "os.version", default, skip_serializing_if = "Option::is_none")]
-    pub os_version: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub os_version: Option<SmolStr>,
     /// Features of the operating system that the image needs, as `win32k`; sorted.
     #[serde(rename = "os.features", default, skip_serializing_if = "Vec::is_empty")]
     pub os_features: Vec<String>,
@@ -33,7 +39,7 @@ impl Default for Platform {
 impl Platform {
     /// Returns a platform without variant and version.
     pub fn new(os: &str, architecture: &str) -> Self {
-        let (os, architecture) = (os.to_owned(), architecture.to_owned());
+        let (os, architecture) = (SmolStr::new(os), SmolStr::new(architecture));
         Self { os, architecture, variant: None, os_version: None, os_features: Vec::new() }
     }
 
@@ -46,7 +52,7 @@ impl Platform {
         os_version: &str,
         os_features: Vec<String>,
     ) -> Self {
-        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let given = |text: &str| (!text.is_empty()).then(|| SmolStr::new(text));
         let usual = Self::default();
         Self {
             os: given(os).unwrap_or(usual.os),
@@ -125,13 +131,13 @@ impl FromStr for Platform {
         let text = features.next().unwrap_or_default();
         let features: Vec<String> = features.collect();
         let (names, os_version) = match text.split_once(':') {
-            Some((names, version)) => (names, Some(version.to_owned())),
+            Some((names, version)) => (names, Some(SmolStr::new(version))),
             None => (&*text, None),
         };
         let mut parts = names.split('/');
-        let mut part = || parts.next().map(str::to_owned);
+        let mut part = || parts.next().map(SmolStr::new);
         let (os, architecture, variant) = (part().ok_or_else(wrong)?, part().ok_or_else(wrong)?, part());
-        let empty = |part: &Option<String>| part.as_ref().is_some_and(String::is_empty);
+        let empty = |part: &Option<SmolStr>| part.as_ref().is_some_and(SmolStr::is_empty);
         if parts.next().is_some()
             || os.is_empty()
             || architecture.is_empty()

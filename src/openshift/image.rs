@@ -168,7 +168,7 @@ fn of_manifests(digest: Digest, manifests: Entries<ImageManifest>) -> Vec<Observ
     let images = manifests.into_iter().filter(|manifest| manifest.os != "unknown").map(|manifest| TagImage {
         digest: manifest.digest,
         platform: (!manifest.os.is_empty() && !manifest.architecture.is_empty()).then(|| Platform {
-            variant: Some(manifest.variant).filter(|variant| !variant.is_empty()),
+            variant: Some(manifest.variant).filter(|variant| !variant.is_empty()).map(Into::into),
             ..Platform::new(&manifest.os, &manifest.architecture)
         }),
     });

@@ -198,6 +198,6 @@ impl Built {
             "arm64" => ("arm64", Some("v8")),
             other => (other, None),
         };
-        Platform { variant: variant.map(str::to_owned), ..Platform::new(&os, architecture) }
+        Platform { variant: variant.map(Into::into), ..Platform::new(&os, architecture) }
     }
 }

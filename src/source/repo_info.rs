@@ -134,8 +134,8 @@ fn platform_of(text: &str) -> Option<Platform> {
         .map_or((architecture, None), |(architecture, variant)| (architecture, Some(variant)));
     let parts = [Some(os), version, Some(architecture), variant];
     (!parts.into_iter().flatten().any(|part| part.is_empty() || part.contains(' '))).then(|| Platform {
-        variant: variant.map(str::to_owned),
-        os_version: version.map(str::to_owned),
+        variant: variant.map(Into::into),
+        os_version: version.map(Into::into),
         ..Platform::new(os, architecture)
     })
 }

@@ -237,7 +237,8 @@ fn a_conclusion_that_no_log_takes_is_a_dead_letter_and_the_others_go_on() {
     world.images(&[("base", &["A"])]).tag("base:latest", &["base"]).process();
     let mut large = image("large", &["A", "B"]);
     let around = encode(digest("large").to_string(), &large).unwrap().bytes();
-    large.platform.os += &"x".repeat(clade::log::MAX_RECORD_BYTES - around);
+    let long = large.platform.os.to_string() + &"x".repeat(clade::log::MAX_RECORD_BYTES - around);
+    large.platform.os = long.into();
     let records = [("large", large), ("small", image("small", &["A", "C"]))];
     let partition =
         clade::record::partition_of(&digest("base"), &records[1].1.chain(), world.log.partitions());
