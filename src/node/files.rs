@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Delays after a failure: a file may be half written.
 const RETRY: Policy = Policy::new(Duration::from_secs(4), Duration::from_secs(64));
 /// Observations that are passed on together: enough to be fast, few enough to take little memory.
-const TOGETHER: usize = 2_048;
+const TOGETHER: usize = 512;
 
 /// The files below some paths, each with its size and the time of its last change.
 type Stamps = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
@@ -93,7 +93,8 @@ pub struct Taken {
 
 /// Reads all inputs and publishes their observations. Calls `advance` with the number of bytes read.
 pub fn take_in(publishing: &Publishing, inputs: &[Input], advance: impl Fn(u64)) -> Result<Taken, NodeError> {
-    let mut portions = Portions { intake: publishing.intake(), next: Vec::new(), names: Names::default() };
+    let mut portions =
+        Portions { intake: publishing.intake(), next: Vec::with_capacity(TOGETHER), names: Names::default() };
     source::read(inputs, &advance, &mut |observation| portions.put(observation).map_err(SinkError::new))?;
     portions.hand_on()?;
     let Names { images, tags, build_configs, workloads, versions } = portions.names;
@@ -152,7 +153,7 @@ impl Portions {
     }
 
     fn hand_on(&mut self) -> Result<(), PublishError> {
-        self.intake.put(std::mem::take(&mut self.next))
+        self.intake.put(std::mem::replace(&mut self.next, Vec::with_capacity(TOGETHER)))
     }
 }
 

@@ -70,7 +70,8 @@ impl Publisher {
             Scope::Only(names) => names.iter().filter(is_inside).cloned().collect(),
             Scope::All => {
                 let pending = self.pending.tags.range(prefix.clone()..).map(|(name, _)| name);
-                pending.take_while(is_inside).chain(self.places.tags_with(&prefix)).cloned().collect()
+                let pending = pending.take_while(is_inside).cloned();
+                pending.chain(self.places.tags_with(&prefix).map(str::to_owned)).collect()
             }
         }
     }

@@ -1,34 +1,20 @@
 //! Writes pending records.
 
 use std::collections::BTreeSet;
-use std::time::SystemTime;
 
 use super::history::by_name;
 use super::places::TagPlace;
 use super::tags::images_of;
 use super::written::{Group, Written, at, too_large};
 use super::{PublishError, Publisher, bound_claims};
-use crate::log::Batch;
+use crate::oci::Digest;
 use crate::record::{
-    BuildConfigRecord, CatalogRecord, DeadLetterRecord, ImageRecord, Parts, Record, TagHistoryRecord,
-    TagRecord, Topic, TraceContext, Value, encode, partition_of, tombstone,
+    BuildConfigRecord, CatalogRecord, DeadLetterRecord, ImageRecord, Parts, Record, TagRecord, Topic, Value,
+    encode, partition_of, tombstone,
 };
-use crate::telemetry::{Operation, Span};
 
 /// Pending images that cause a flush: bounds memory, and keeps an append well below a second.
 pub(super) const PENDING_IMAGES: usize = 8_192;
-/// Records of one append: large enough for the storage to be fast, small enough for readers to follow closely.
-const BATCH_RECORDS: usize = 4_096;
-const BATCH_BYTES: usize = 8 << 20;
-
-/// The next append.
-#[derive(Default)]
-struct Append {
-    batch: Batch,
-    written: Vec<Written>,
-    spans: Vec<Span>,
-    bytes: usize,
-}
 
 impl Publisher {
     /// Writes everything pending: images first, then the tags that point at them, then the classes that follow those
@@ -37,12 +23,9 @@ impl Publisher {
         self.add_late_claims()?;
         self.find_moved_tags();
         self.track()?;
-        let mut groups = self.image_groups()?;
-        self.append(std::mem::take(&mut groups))?;
-        let groups = self.tag_groups()?;
-        self.append(groups)?;
-        let groups = self.other_groups()?;
-        self.append(groups)
+        self.write_images()?;
+        self.write_tags()?;
+        self.write_others()
     }
 
     /// Adds late claims to images that were published before.
@@ -67,117 +50,133 @@ impl Publisher {
         for (digest, image) in &self.pending.images {
             let is_new = self.places.image(digest).is_none() || image.is_none();
             if is_new {
-                self.pending.moved_tags.extend(self.places.tags_of(digest).cloned());
+                self.pending.moved_tags.extend(self.places.tags_of(digest).map(str::to_owned));
             }
         }
     }
 
-    fn image_groups(&mut self) -> Result<Vec<Group>, PublishError> {
-        let mut groups = Vec::with_capacity(self.pending.images.len());
+    fn write_images(&mut self) -> Result<(), PublishError> {
         for (digest, image) in std::mem::take(&mut self.pending.images) {
-            let before = self.places.image(&digest).map(|place| place.partition);
-            let gone_from = |partition: u16, sequence: u64| {
-                let record = tombstone::<ImageRecord>(digest.to_string(), format!("{digest}@{sequence}"));
-                (at(Topic::Images, partition), record)
-            };
             self.sequence += 1;
-            let mut group = Group::new();
-            match image {
-                Some(mut image) => {
-                    image.sequence = self.sequence;
-                    let partition = partition_of(&digest, &image.chain(), self.log.partitions());
-                    let record = encode(digest.to_string(), &image)?;
-                    if let Some(problem) = too_large(&record) {
-                        self.bury(format!("image {digest}"), &record, problem);
-                        continue;
-                    }
-                    if let Some(before) = before.filter(|before| *before != partition) {
-                        let (to, record) = gone_from(before, self.sequence);
-                        group.push((to, record, Written::Nothing));
-                    }
-                    group.push((
-                        at(Topic::Images, partition),
-                        record,
-                        Written::Image(Box::new(image), partition),
-                    ));
-                    self.counts.images += 1;
-                }
-                None => {
-                    let Some(before) = before else { continue };
-                    let (to, record) = gone_from(before, self.sequence);
-                    group.push((to, record, Written::ImageGone(digest)));
-                }
+            if let Some(group) = self.image_group(digest, image)? {
+                self.put_group(group)?;
             }
-            groups.push(group);
         }
-        Ok(groups)
+        self.finish_appends()
     }
 
-    fn tag_groups(&mut self) -> Result<Vec<Group>, PublishError> {
-        let moved = std::mem::take(&mut self.pending.moved_tags);
-        for name in moved {
+    /// Writes an image to its partition, or its deletion; and its deletion to the partition that it left.
+    fn image_group(
+        &mut self,
+        digest: Digest,
+        image: Option<ImageRecord>,
+    ) -> Result<Option<Group>, PublishError> {
+        let before = self.places.image(&digest).map(|place| place.partition);
+        let gone_from = |partition: u16, sequence: u64| {
+            let record = tombstone::<ImageRecord>(digest.to_string(), format!("{digest}@{sequence}"));
+            (at(Topic::Images, partition), record)
+        };
+        let mut group = Group::new();
+        match image {
+            Some(mut image) => {
+                image.sequence = self.sequence;
+                let partition = partition_of(&digest, &image.chain(), self.log.partitions());
+                let record = encode(digest.to_string(), &image)?;
+                if let Some(problem) = too_large(&record) {
+                    self.bury(format!("image {digest}"), &record, problem);
+                    return Ok(None);
+                }
+                if let Some(before) = before.filter(|before| *before != partition) {
+                    let (to, record) = gone_from(before, self.sequence);
+                    group.push((to, record, Written::Nothing));
+                }
+                group.push((
+                    at(Topic::Images, partition),
+                    record,
+                    Written::Image(Box::new(image), partition),
+                ));
+                self.counts.images += 1;
+            }
+            None => {
+                let Some(before) = before else { return Ok(None) };
+                let (to, record) = gone_from(before, self.sequence);
+                group.push((to, record, Written::ImageGone(digest)));
+            }
+        }
+        Ok(Some(group))
+    }
+
+    fn write_tags(&mut self) -> Result<(), PublishError> {
+        for name in std::mem::take(&mut self.pending.moved_tags) {
             if !self.pending.tags.contains_key(&name)
                 && let Some(tag) = self.published_tag(&name)?
             {
-                self.pending.tags.insert(name, tag);
+                self.pending.tags.insert(name, Box::new(tag));
             }
         }
         self.pending.tag_items = 0;
-        let mut groups = Vec::with_capacity(self.pending.tags.len());
         for (name, mut record) in std::mem::take(&mut self.pending.tags) {
             self.sequence += 1;
             record.sequence = self.sequence;
             if let Some(group) = self.tag_group(&name, record)? {
-                groups.push(group);
+                self.put_group(group)?;
                 self.counts.tags += 1;
             }
         }
-        Ok(groups)
+        self.finish_appends()
     }
 
     /// Writes a tag to every partition that holds one of its images, first to the new ones and then a deletion to those
     /// that it left, so that no reader misses it. The history goes to its home only, and what is too long for it before
     /// into parts.
-    fn tag_group(&mut self, name: &str, mut record: TagRecord) -> Result<Option<Group>, PublishError> {
+    fn tag_group(&mut self, name: &str, mut record: Box<TagRecord>) -> Result<Option<Group>, PublishError> {
         let source = self.places.source_set(record.source.as_slice());
-        let before = self.places.tag(name);
-        let images = images_of(&record.current);
+        let images: Box<[Digest]> = images_of(&record.current).into();
         let found: Vec<u16> =
             images.iter().filter_map(|image| self.places.image(image)).map(|place| place.partition).collect();
         // A tag without known images stays where it was; a new one goes to the partition of its name.
+        let before = self.places.tag(name);
         let fallback = || before.map_or_else(|| by_name(name, self.log.partitions()), |place| place.home);
         let home = found.first().copied().unwrap_or_else(fallback);
         let partitions: BTreeSet<u16> = found.into_iter().chain([home]).collect();
         record.home = true;
         let mut group = self.part_records(&mut record)?;
-        let mut encoded = encode(name.to_owned(), &record)?;
+        let mut encoded = encode(name.to_owned(), &*record)?;
         while too_large(&encoded).is_some() && !record.history.is_empty() {
             // A class declared later does without the oldest.
             record.history.drain(..record.history.len().div_ceil(4));
-            encoded = encode(name.to_owned(), &record)?;
+            encoded = encode(name.to_owned(), &*record)?;
         }
         if let Some(problem) = too_large(&encoded) {
             self.bury(format!("tag {name}"), &encoded, problem);
             return Ok(None);
         }
-        let before = self.places.tag(name);
-        let away = TagRecord {
-            history: Vec::new(),
-            parts: Parts::default(),
-            home: false,
-            ..TagRecord::clone(&record)
-        };
-        let place = TagPlace { partitions: partitions.clone(), home, offset: 0, source, images };
-        let id = format!("{name}@{}", record.sequence);
-        group.push((at(Topic::Tags, home), encoded, Written::Tag(Box::new(record), place)));
-        for partition in partitions.iter().filter(|partition| **partition != home) {
-            group.push((at(Topic::Tags, *partition), encode(name.to_owned(), &away)?, Written::Nothing));
-        }
-        for partition in before.iter().flat_map(|place| place.partitions.difference(&partitions)) {
-            let record = tombstone::<TagRecord>(name.to_owned(), id.clone());
-            group.push((at(Topic::Tags, *partition), record, Written::Nothing));
-        }
+        let away: Box<[u16]> = partitions.iter().copied().filter(|partition| *partition != home).collect();
+        let copies = Self::copies(name, &record, &away)?;
+        let gone = self.places.tag(name).into_iter().flat_map(TagPlace::partitions);
+        let gone = gone.filter(|partition| !partitions.contains(partition)).map(|partition| {
+            let id = format!("{name}@{}", record.sequence);
+            let record = tombstone::<TagRecord>(name.to_owned(), id);
+            (at(Topic::Tags, partition), record, Written::Nothing)
+        });
+        let gone: Group = gone.collect();
+        let place = TagPlace { home, offset: 0, away, source, images };
+        group.push((at(Topic::Tags, home), encoded, Written::Tag(record, place)));
+        group.extend(copies.into_iter().chain(gone));
         Ok(Some(group))
+    }
+
+    /// A tag as it stands outside of its home: without its history.
+    fn copies(name: &str, record: &TagRecord, away: &[u16]) -> Result<Group, PublishError> {
+        if away.is_empty() {
+            return Ok(Group::new());
+        }
+        let copy = TagRecord { history: Vec::new(), parts: Parts::default(), home: false, ..record.clone() };
+        let copy = encode(name.to_owned(), &copy)?;
+        Ok(away
+            .iter()
+            .map(|partition| (at(Topic::Tags, *partition), copy.clone(), Written::Nothing))
+            .collect())
     }
 
     /// Writes a dead letter for a record that exceeds the size limit.
@@ -186,8 +185,7 @@ impl Publisher {
         self.pending.dead_letters.push(DeadLetterRecord::new(origin, key, problem, record.value.as_deref()));
     }
 
-    fn other_groups(&mut self) -> Result<Vec<Group>, PublishError> {
-        let mut groups = Vec::new();
+    fn write_others(&mut self) -> Result<(), PublishError> {
         for (key, record) in std::mem::take(&mut self.pending.build_configs) {
             let known = self.build_configs.get(&key);
             let same = |known: &BuildConfigRecord, new: &BuildConfigRecord| {
@@ -214,10 +212,10 @@ impl Publisher {
                 self.bury(format!("buildconfig {}", encoded.key), &encoded, problem);
                 continue;
             }
-            groups.push(vec![(at(BuildConfigRecord::TOPIC, 0), encoded, Written::Nothing)]);
+            self.put_group(vec![(at(BuildConfigRecord::TOPIC, 0), encoded, Written::Nothing)])?;
             self.counts.build_configs += 1;
         }
-        self.workload_groups(&mut groups)?;
+        self.write_workloads()?;
         // In their order: versions before the class that counts them, the deletion of a class before that of its
         // versions.
         for (key, record) in std::mem::take(&mut self.pending.catalog) {
@@ -230,81 +228,13 @@ impl Publisher {
                 self.bury(key.to_string(), &record, problem);
                 continue;
             }
-            groups.push(vec![(at(Topic::Catalog, 0), record, Written::Nothing)]);
+            self.put_group(vec![(at(Topic::Catalog, 0), record, Written::Nothing)])?;
         }
         for letter in std::mem::take(&mut self.pending.dead_letters) {
             let record = encode(letter.origin.clone(), &letter)?;
-            groups.push(vec![(at(Topic::DeadLetters, 0), record, Written::Nothing)]);
+            self.put_group(vec![(at(Topic::DeadLetters, 0), record, Written::Nothing)])?;
             self.counts.dead_letters += 1;
         }
-        Ok(groups)
+        self.finish_appends()
     }
-
-    /// Appends the groups in batches, no group divided, and stores the new places.
-    fn append(&mut self, groups: Vec<Group>) -> Result<(), PublishError> {
-        let mut next = Append::default();
-        for group in groups {
-            let is_full = next.batch.len() + group.len() > BATCH_RECORDS || next.bytes >= BATCH_BYTES;
-            if !next.batch.is_empty() && is_full {
-                self.append_batch(std::mem::take(&mut next))?;
-            }
-            self.traces += 1;
-            let trace = TraceContext::root(&format!("{:x}-{}", self.instance, self.traces));
-            let trace = trace.sampled(self.spans.sample(&trace));
-            if trace.is_sampled() {
-                next.spans.extend(span(trace, &group));
-            }
-            for (to, record, meaning) in group {
-                next.bytes += record.bytes();
-                next.batch.push((to, record.traced(Some(trace))));
-                next.written.push(meaning);
-            }
-        }
-        if next.batch.is_empty() { Ok(()) } else { self.append_batch(next) }
-    }
-
-    fn append_batch(&mut self, next: Append) -> Result<(), PublishError> {
-        let appended = self.writer.append(next.batch);
-        let error = appended.as_ref().err().map(ToString::to_string);
-        self.spans.end(next.spans, error.as_deref());
-        for (offset, written) in appended?.into_iter().zip(next.written) {
-            match written {
-                Written::Image(image, partition) => {
-                    self.places.put_image(&image, partition, offset);
-                }
-                Written::ImageGone(digest) => self.places.remove_image(&digest),
-                Written::Tag(tag, place) => {
-                    let home = place.home;
-                    self.places.put_tag(&tag.name, TagPlace { offset, ..place });
-                    self.cache.put_tag(*tag, home, offset);
-                }
-                Written::TagHistory(part, bytes) => {
-                    self.histories.put(&part, offset, bytes);
-                    let key = TagHistoryRecord::key(&part.name, part.number);
-                    self.cache.put_part(key, offset, part.items.into());
-                }
-                Written::TagHistoryGone(key) => self.histories.remove(&key),
-                Written::Nothing => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The span of a group: that of its main record, for which the other records only make room or which they repeat.
-fn span(context: TraceContext, group: &Group) -> Option<Span> {
-    let is_main =
-        |written: &Written| matches!(written, Written::Image(..) | Written::ImageGone(_) | Written::Tag(..));
-    let main = group.iter().find(|(.., written)| is_main(written));
-    let (to, record, _) = main.or(group.first())?;
-    Some(Span {
-        context,
-        parent: None,
-        operation: Operation::Publish,
-        topic: to.topic,
-        partition: to.partition,
-        key: record.key.clone(),
-        is_tombstone: record.value.is_none(),
-        begun: SystemTime::now(),
-    })
 }

@@ -28,8 +28,8 @@ use crate::observe::{Observation, Published, Wanted};
 use crate::record::{CatalogKey, Timestamp};
 use crate::telemetry::{Metrics, Spans};
 
-/// Requests that may wait. A caller waits for its answer, so there are never more requests than callers; further
-/// callers wait for room.
+/// Requests that may wait. A caller waits for its answer, and an intake for all but the last few, so there are never many
+/// more requests than callers; further callers wait for room.
 const WAITING: usize = 16;
 
 /// The settings of a shared publisher.
@@ -109,11 +109,6 @@ impl Publishing {
         })
     }
 
-    /// Begins an intake of more observations than one [`Publishing::observe`] should take, such as a file.
-    pub fn intake(&self) -> Intake {
-        Intake { publishing: self.clone(), before: None }
-    }
-
     /// Declares classes, groups and policies: all of them, or, if one is invalid, none.
     pub fn declare(&self, manifests: Vec<Manifest>) -> Result<Vec<Outcome>, PublishError> {
         manifests.iter().try_for_each(Manifest::check)?;
@@ -181,10 +176,18 @@ impl Publishing {
         self.ask_owner(|owner| owner.with(work))
     }
 
-    fn ask_owner<T: Send + 'static>(
+    pub(super) fn ask_owner<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Owner) -> Result<T, PublishError> + Send + 'static,
     ) -> Result<T, PublishError> {
+        self.begin(work)?.recv().map_err(|_| PublishError::Ended)?
+    }
+
+    /// Asks the thread for some work. Returns the receiver of its result.
+    pub(super) fn begin<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Owner) -> Result<T, PublishError> + Send + 'static,
+    ) -> Result<Receiver<Result<T, PublishError>>, PublishError> {
         let (reply, answer) = sync_channel(1);
         let request = move |owner: &mut Owner| {
             // The caller may be gone after a stop of the process.
@@ -192,61 +195,17 @@ impl Publishing {
         };
         let requests = self.thread.requests.as_ref().ok_or(PublishError::Ended)?;
         requests.send(Box::new(request)).map_err(|_| PublishError::Ended)?;
-        answer.recv().map_err(|_| PublishError::Ended)?
-    }
-}
-
-/// A series of observations that belong together. Tags that move often are written once, after all were taken in.
-pub struct Intake {
-    publishing: Publishing,
-    /// The publisher that took the first of them, and its counts before.
-    before: Option<(u64, Counts)>,
-}
-
-impl Intake {
-    /// Takes some observations. After an error all of the intake must be repeated.
-    pub fn put(&mut self, seen: Vec<Observation>) -> Result<(), PublishError> {
-        let before = self.before;
-        let work = move |owner: &mut Owner| {
-            let took = owner.with(|publisher| {
-                let counts = publisher.counts();
-                seen.into_iter().try_for_each(|seen| publisher.observe(seen))?;
-                Ok(counts)
-            })?;
-            let number = owner.number;
-            match before {
-                Some((first, _)) if first != number => Err(PublishError::Interrupted),
-                Some(before) => Ok(before),
-                None => Ok((number, took)),
-            }
-        };
-        self.before = Some(self.publishing.ask_owner(work)?);
-        Ok(())
-    }
-
-    /// Publishes the observations, and returns their counts.
-    pub fn finish(mut self) -> Result<Counts, PublishError> {
-        self.put(Vec::new())?;
-        let Some((first, before)) = self.before else { return Err(PublishError::Interrupted) };
-        self.publishing.ask_owner(move |owner| {
-            if owner.number != first || owner.publisher.is_none() {
-                return Err(PublishError::Interrupted);
-            }
-            owner.with(|publisher| {
-                publisher.flush()?;
-                Ok(publisher.counts() - before)
-            })
-        })
+        Ok(answer)
     }
 }
 
 /// The state of the thread.
-struct Owner {
+pub(super) struct Owner {
     /// Counts the publishers that the thread has had.
-    number: u64,
+    pub(super) number: u64,
     log: SharedLog,
     settings: Settings,
-    publisher: Option<Publisher>,
+    pub(super) publisher: Option<Publisher>,
     /// The image indexes of the last publisher, if it has failed: sources report them only once.
     indexes: Indexes,
     /// The deletions that the last publisher did not believe yet, if it has failed.
@@ -265,7 +224,7 @@ impl Owner {
         }
     }
 
-    fn with<T>(
+    pub(super) fn with<T>(
         &mut self,
         work: impl FnOnce(&mut Publisher) -> Result<T, PublishError>,
     ) -> Result<T, PublishError> {

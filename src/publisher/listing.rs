@@ -132,7 +132,7 @@ impl Publisher {
         prefix: &str,
         which: impl Fn(&str) -> bool,
     ) -> Vec<String> {
-        let published = self.places.tags_of_source(source, prefix).map(String::as_str);
+        let published = self.places.tags_of_source(source, prefix);
         let pending = self.pending.tags.range(prefix.to_owned()..);
         let pending = pending
             .take_while(|(name, _)| name.starts_with(prefix))

@@ -183,7 +183,7 @@ impl Publisher {
                 // The record with the history, and of two such the later.
                 let is_newer = self.pending.tags.get(&name).is_none_or(|known| known.sequence < tag.sequence);
                 if tag.home && is_newer {
-                    self.pending.tags.insert(name, tag);
+                    self.pending.tags.insert(name, Box::new(tag));
                 }
             }
         }

@@ -11,6 +11,7 @@
 //! An import can therefore be repeated after a crash, and a relist of a live source costs no records.
 
 mod adopted;
+mod append;
 mod cache;
 mod catalog;
 mod claimed;
@@ -21,6 +22,7 @@ mod handle;
 mod handover;
 mod history;
 mod imported;
+mod intake;
 mod learned;
 mod listing;
 mod migrate;
@@ -41,7 +43,8 @@ use std::time::Duration;
 
 pub use catalog::Outcome;
 pub use error::PublishError;
-pub use handle::{Intake, Publishing, Settings};
+pub use handle::{Publishing, Settings};
+pub use intake::Intake;
 pub use migrate::Migrated;
 
 use crate::class::Catalog;
@@ -53,6 +56,7 @@ use crate::record::{
     WorkloadRecord,
 };
 use crate::telemetry::Spans;
+use append::Appends;
 use cache::Cache;
 use claimed::Claimed;
 use flush::PENDING_IMAGES;
@@ -70,6 +74,7 @@ const PENDING_VERSIONS: usize = 1_024;
 pub struct Publisher {
     log: SharedLog,
     writer: Box<dyn Writer>,
+    appends: Appends,
     clock: fn() -> Timestamp,
     /// The settling delay.
     delay: Duration,
@@ -121,7 +126,7 @@ pub type Indexes = HashMap<Digest, Vec<TagImage>>;
 #[derive(Default)]
 struct Pending {
     images: BTreeMap<Digest, Option<ImageRecord>>,
-    tags: BTreeMap<String, TagRecord>,
+    tags: BTreeMap<String, Box<TagRecord>>,
     tag_items: usize,
     claims: HashMap<Digest, BTreeSet<Claim>>,
     build_configs: BTreeMap<String, Option<BuildConfigRecord>>,

@@ -1,7 +1,10 @@
 //! Remembers the place of the last record of every image and tag. The records themselves stay on the log.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Bound;
+use std::sync::Arc;
 
 use super::PublishError;
 use crate::log::{Offset, SharedLog, TopicPartition};
@@ -26,26 +29,70 @@ pub(super) struct ImagePlace {
 /// The place of a tag's last record.
 #[derive(Debug, Clone)]
 pub(super) struct TagPlace {
-    /// Every partition that has the tag.
-    pub(super) partitions: BTreeSet<u16>,
     /// The partition with the history, and the offset there.
     pub(super) home: u16,
     pub(super) offset: Offset,
+    /// The other partitions that have the tag. Most tags have none.
+    pub(super) away: Box<[u16]>,
     pub(super) source: SourceSet,
     /// The images that the tag points at; empty if the tag is no longer listed.
-    pub(super) images: Vec<Digest>,
+    pub(super) images: Box<[Digest]>,
+}
+
+impl TagPlace {
+    /// Every partition that has the tag.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = u16> {
+        std::iter::once(self.home).chain(self.away.iter().copied())
+    }
+}
+
+/// The names of the tags that point at an image. Most images have one.
+enum Names {
+    One(Arc<str>),
+    Several(BTreeSet<Arc<str>>),
+}
+
+impl Names {
+    fn iter(&self) -> impl Iterator<Item = &Arc<str>> {
+        let (one, several) = match self {
+            Self::One(name) => (Some(name), None),
+            Self::Several(names) => (None, Some(names)),
+        };
+        one.into_iter().chain(several.into_iter().flatten())
+    }
+
+    fn insert(&mut self, name: Arc<str>) {
+        match self {
+            Self::One(known) if *known == name => {}
+            Self::One(known) => *self = Self::Several(BTreeSet::from([Arc::clone(known), name])),
+            Self::Several(names) => {
+                names.insert(name);
+            }
+        }
+    }
+
+    /// Removes a name. Returns `true` if none is left.
+    fn remove(&mut self, name: &str) -> bool {
+        match self {
+            Self::One(known) => &**known == name,
+            Self::Several(names) => {
+                names.remove(name);
+                names.is_empty()
+            }
+        }
+    }
 }
 
 /// The places of all published images and tags.
 #[derive(Default)]
 pub(super) struct Places {
     images: HashMap<Digest, ImagePlace>,
-    tags: BTreeMap<String, TagPlace>,
+    tags: BTreeMap<Arc<str>, TagPlace>,
     source_sets: Vec<Vec<String>>,
     /// The number of each set.
     numbers: HashMap<Vec<String>, SourceSet>,
     /// The tags that point at each image, whether the image is known or not.
-    tags_of: HashMap<Digest, BTreeSet<String>>,
+    tags_of: HashMap<Digest, Names>,
 }
 
 impl Places {
@@ -61,8 +108,8 @@ impl Places {
         self.tags.get(name)
     }
 
-    pub(super) fn tags_of(&self, digest: &Digest) -> impl Iterator<Item = &String> {
-        self.tags_of.get(digest).into_iter().flatten()
+    pub(super) fn tags_of(&self, digest: &Digest) -> impl Iterator<Item = &str> {
+        self.tags_of.get(digest).into_iter().flat_map(Names::iter).map(|name| &**name)
     }
 
     /// Returns `true` if exactly this image, apart from its sequence, is what was published last.
@@ -89,19 +136,26 @@ impl Places {
     }
 
     pub(super) fn put_tag(&mut self, name: &str, place: TagPlace) {
-        let before = self.tags.remove(name);
-        for image in before.iter().flat_map(|place| &place.images) {
-            if let Some(names) = self.tags_of.get_mut(image) {
-                names.remove(name);
-                if names.is_empty() {
-                    self.tags_of.remove(image);
-                }
+        let (name, before) = match self.tags.remove_entry(name) {
+            Some((name, before)) => (name, Some(before)),
+            None => (Arc::from(name), None),
+        };
+        for image in before.iter().flat_map(|before| &before.images) {
+            if let Entry::Occupied(mut names) = self.tags_of.entry(*image)
+                && names.get_mut().remove(&name)
+            {
+                names.remove();
             }
         }
         for image in &place.images {
-            self.tags_of.entry(*image).or_default().insert(name.to_owned());
+            match self.tags_of.entry(*image) {
+                Entry::Occupied(mut names) => names.get_mut().insert(Arc::clone(&name)),
+                Entry::Vacant(none) => {
+                    none.insert(Names::One(Arc::clone(&name)));
+                }
+            }
         }
-        self.tags.insert(name.to_owned(), place);
+        self.tags.insert(name, place);
     }
 
     /// The number of a set of sources.
@@ -148,18 +202,18 @@ impl Places {
     }
 
     /// The names of all tags with this prefix.
-    pub(super) fn tags_with(&self, prefix: &str) -> impl Iterator<Item = &String> {
-        let names = self.tags.range(prefix.to_owned()..).map(|(name, _)| name);
+    pub(super) fn tags_with(&self, prefix: &str) -> impl Iterator<Item = &str> {
+        let names = self.tags.range::<str, _>(from(prefix)).map(|(name, _)| &**name);
         names.take_while(move |name| name.starts_with(prefix))
     }
 
     /// The source's tags with this prefix that still point at an image.
-    pub(super) fn tags_of_source(&self, source: &str, prefix: &str) -> impl Iterator<Item = &String> {
+    pub(super) fn tags_of_source(&self, source: &str, prefix: &str) -> impl Iterator<Item = &str> {
         self.tags
-            .range(prefix.to_owned()..)
+            .range::<str, _>(from(prefix))
             .take_while(move |(name, _)| name.starts_with(prefix))
             .filter(move |(_, place)| !place.images.is_empty() && self.has(place.source, source))
-            .map(|(name, _)| name)
+            .map(|(name, _)| &**name)
     }
 
     pub(super) fn read_image(
@@ -175,6 +229,10 @@ impl Places {
         let Some(place) = self.tags.get(name) else { return Ok(None) };
         read_one(log, TopicPartition { topic: Topic::Tags, partition: place.home }, place.offset)
     }
+}
+
+fn from(first: &str) -> (Bound<&str>, Bound<&str>) {
+    (Bound::Included(first), Bound::Unbounded)
 }
 
 fn read_one<V: Value>(

@@ -107,7 +107,7 @@ impl Publisher {
 
     /// Returns `true` if a tag of the source leads to the image. The source may be refused the index by which it did.
     fn has_tag(&self, source: &str, image: &Digest) -> bool {
-        let leads_there = |name: &String| match self.pending.tags.get(name) {
+        let leads_there = |name: &str| match self.pending.tags.get(name) {
             Some(tag) => tag.source.as_deref() == Some(source) && images_of(&tag.current).contains(image),
             None => self.places.is_tag_in(source, name),
         };

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
+use super::append::Appends;
 use super::cache::Cache;
 use super::claimed::Claimed;
 use super::handover::refuse_unfinished;
@@ -33,6 +34,7 @@ impl Publisher {
         let writer = log.writer("publisher")?;
         let mut publisher = Self {
             writer,
+            appends: Appends::default(),
             clock,
             delay: Duration::ZERO,
             unsettled: BTreeMap::new(),
@@ -177,7 +179,8 @@ impl Publisher {
         }
         for (name, (_, home, offset, source, images)) in homes {
             let partitions = partitions.remove(&name).unwrap_or_default();
-            self.places.put_tag(&name, TagPlace { partitions, home, offset, source, images });
+            let away = partitions.into_iter().filter(|partition| *partition != home).collect();
+            self.places.put_tag(&name, TagPlace { home, offset, away, source, images: images.into() });
         }
         Ok(())
     }

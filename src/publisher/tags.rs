@@ -20,13 +20,14 @@ impl Publisher {
         self.pending.classes.extend(self.waiting_classes.remove(&digest).unwrap_or_default());
         let points_there = |tag: &TagRecord| items_of(tag).iter().any(|item| item.digest == Some(digest));
         let pending = self.pending.tags.values().filter(|tag| points_there(tag)).map(|tag| tag.name.clone());
-        let names: BTreeSet<String> = pending.chain(self.places.tags_of(&digest).cloned()).collect();
+        let names: BTreeSet<String> =
+            pending.chain(self.places.tags_of(&digest).map(str::to_owned)).collect();
         for name in names {
             let Some(mut tag) = self.whole_tag(&name)? else { continue };
             let before = tag.clone();
             tag.history.iter_mut().chain([&mut tag.current]).for_each(|item| self.resolve(item));
             if tag != before {
-                self.pending.tags.insert(name, tag);
+                self.pending.tags.insert(name, Box::new(tag));
             }
         }
         Ok(())
@@ -66,7 +67,7 @@ impl Publisher {
         let pending = self.pending.tags.remove(&name);
         let is_pending = pending.is_some();
         let mut known = match pending {
-            Some(known) => Some(known),
+            Some(known) => Some(*known),
             None => self.take_published_tag(&name)?,
         };
         if let Some(known) = &mut known {
@@ -77,7 +78,7 @@ impl Publisher {
         };
         self.pending.tag_items += added;
         if has_changed || is_pending {
-            self.pending.tags.insert(record.name.clone(), record);
+            self.pending.tags.insert(record.name.clone(), Box::new(record));
         } else {
             self.give_back(record);
         }
@@ -120,7 +121,7 @@ impl Publisher {
     pub(super) fn observe_stream_tag(&mut self, name: &str, of: StreamTag) -> Result<(), PublishError> {
         if let Some(mut tag) = self.tag(name)?.filter(|tag| tag.stream != of) {
             tag.stream = of;
-            self.pending.tags.insert(tag.name.clone(), tag);
+            self.pending.tags.insert(tag.name.clone(), Box::new(tag));
         }
         Ok(())
     }
@@ -128,7 +129,7 @@ impl Publisher {
     /// The tag as it is pending or published, with what its record has of its history.
     pub(super) fn tag(&mut self, name: &str) -> Result<Option<TagRecord>, PublishError> {
         if let Some(pending) = self.pending.tags.get(name) {
-            return Ok(Some(pending.clone()));
+            return Ok(Some(TagRecord::clone(pending)));
         }
         self.published_tag(name)
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::restore::sequence_of;
-use super::written::{Group, Written, at, too_large};
+use super::written::{Written, at, too_large};
 use super::{PublishError, Publisher};
 use crate::log::{SharedLog, TopicPartition, for_each};
 use crate::record::{Topic, WorkloadRecord, decode, encode, tombstone};
@@ -54,7 +54,7 @@ impl Publisher {
         gone.iter().for_each(|key| self.observe_workload_gone(source, key));
     }
 
-    pub(super) fn workload_groups(&mut self, groups: &mut Vec<Group>) -> Result<(), PublishError> {
+    pub(super) fn write_workloads(&mut self) -> Result<(), PublishError> {
         for (key, record) in std::mem::take(&mut self.pending.workloads) {
             let known = self.workloads.get(&key);
             let record = record.map(|record| match known {
@@ -82,7 +82,7 @@ impl Publisher {
                     tombstone::<WorkloadRecord>(key, id)
                 }
             };
-            groups.push(vec![(at(Topic::Workloads, 0), encoded, Written::Nothing)]);
+            self.put_group(vec![(at(Topic::Workloads, 0), encoded, Written::Nothing)])?;
             self.counts.workloads += 1;
         }
         Ok(())

@@ -68,7 +68,7 @@ pub fn type_and_version<V: Value>() -> (&'static str, u32) {
 /// Returns the record that carries `value` under `key`.
 pub fn encode<V: Value>(key: String, value: &V) -> Result<Record, serde_json::Error> {
     // Most records fit, so the buffer rarely moves while it grows.
-    let mut json = Vec::with_capacity(1024);
+    let mut json = Vec::with_capacity(2048);
     serde_json::to_writer(&mut json, value)?;
     Ok(Record { headers: headers::<V>(value.id(&json), &key, true), key, value: Some(json) })
 }

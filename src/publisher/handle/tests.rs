@@ -56,8 +56,12 @@ fn settings() -> Settings {
 }
 
 fn counted() -> (Publishing, impl Fn() -> usize) {
+    counted_on(Faults::none())
+}
+
+fn counted_on(faults: Faults) -> (Publishing, impl Fn() -> usize) {
     let reads = Arc::new(AtomicUsize::new(0));
-    let log = Counting { log: MemoryLog::new(2, Faults::none()), reads: Arc::clone(&reads) };
+    let log = Counting { log: MemoryLog::new(2, faults), reads: Arc::clone(&reads) };
     (Publishing::start(Arc::new(log), settings()).unwrap(), move || reads.load(Ordering::Relaxed))
 }
 
@@ -131,6 +135,30 @@ fn observations_that_a_failing_log_did_not_take_can_be_published_again() {
     let all = Arc::new((0..8).map(image).collect::<Vec<_>>());
     let counts = (0..100).find_map(|_| again.observe(Arc::clone(&all)).ok()).unwrap();
     assert_eq!((counts.images, counts.unchanged_images), (0, 8));
+}
+
+#[test]
+fn an_intake_that_has_failed_reads_nothing_more_and_says_why_first() {
+    let (publishing, reads) = counted_on(Faults::seeded(1, Rates { crash_before: 1000, ..Rates::default() }));
+    let mut intake = publishing.intake();
+    let mut portions = (0..40_u32).map(|portion| (0..512).map(|n| image(portion * 512 + n)).collect());
+    let failed = portions.find_map(|portion: Vec<_>| intake.put(portion).err());
+    assert!(matches!(failed, Some(PublishError::Append(_))), "{failed:?}");
+    assert!(portions.next().is_some(), "it is told only a few portions later");
+    let once = reads();
+    assert!(intake.finish().is_err());
+    assert_eq!(reads(), once, "what waited was taken in by another publisher");
+}
+
+#[test]
+fn an_intake_takes_its_portions_in_their_order() {
+    let (publishing, _) = counted();
+    let mut intake = publishing.intake();
+    for portion in 0..100_u32 {
+        intake.put((0..20).map(|n| image(portion * 10 + n)).collect()).unwrap();
+    }
+    let counts = intake.finish().unwrap();
+    assert_eq!((counts.images, counts.unchanged_images), (1_010, 990));
 }
 
 /// An earlier version of the tag `registry/base:1`, with one layer.
