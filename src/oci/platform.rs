@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// The platform that an image runs on. The default is `linux/amd64`. Each target of each tag has one, so its short parts are
-/// kept in place.
+// Each target of each tag has one, so its short parts are kept in place.
+/// The platform that an image runs on. The default is `linux/amd64`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Platform {
     /// Operating system, a `GOOS` value.
