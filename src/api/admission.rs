@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
-use axum::middleware::map_response;
+use axum::middleware::{Next, from_fn_with_state, map_response};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::Value;
@@ -16,6 +17,7 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use super::Ask;
 use super::error::{ApiError, as_problem, no_path};
 use super::read::behind;
+use super::server::Client;
 use crate::admission::{Asked, Review, Unjudged, allow, answer, asked_images, provided, refuse, unprovided};
 use crate::oci::Timestamp;
 use crate::policy::{Decision, PodVerdict, Verdict};
@@ -55,6 +57,8 @@ pub struct Admission {
     pub namespaces: Arc<dyn Namespaces>,
     /// Namespaces that are not judged, besides kube-system: clade's own, above all.
     pub exempt: Arc<Vec<String>>,
+    /// The common names in the certificates of those who may ask, any if there are none; `None` for everybody.
+    pub clients: Option<Arc<Vec<String>>>,
     /// Takes what is judged and not simply allowed. It may be full.
     pub records: mpsc::Sender<AdmissionRecord>,
     /// The metrics.
@@ -69,9 +73,39 @@ pub fn admission(admission: Admission) -> Router {
         .route("/validate", post(validate))
         .route("/mutate", post(mutate))
         .route("/gatekeeper/{policy}", post(gatekeeper))
+        .route_layer(from_fn_with_state(admission.clone(), only_clients))
         .layer(map_response(as_problem))
         .fallback(no_path)
         .with_state(admission)
+}
+
+/// Answers clients alone that have shown a certificate, if they must.
+async fn only_clients(State(admission): State<Admission>, request: Request, next: Next) -> Response {
+    let shown = request.extensions().get::<Client>();
+    match admission.clients.as_ref().map_or(Ok(()), |names| is_among(names, shown)) {
+        Ok(()) => next.run(request).await,
+        Err(error) => {
+            admission.metrics.refused.inc();
+            error.into_response()
+        }
+    }
+}
+
+fn is_among(names: &[String], shown: Option<&Client>) -> Result<(), ApiError> {
+    match shown.map(|Client(shown)| shown) {
+        Some(Ok(name)) if names.is_empty() || names.contains(name) => Ok(()),
+        Some(Ok(name)) => Err(ApiError::forbidden(format!(
+            "the certificate of the client is that of {name:?}, who may not ask here (--admission-client)"
+        ))),
+        Some(Err(problem)) => Err(needs_certificate(problem)),
+        None => Err(needs_certificate("it shows no certificate")),
+    }
+}
+
+fn needs_certificate(problem: &str) -> ApiError {
+    ApiError::unauthorized(format!(
+        "clients must show a certificate of the authorities of this webhook (--admission-client-ca-file): {problem}"
+    ))
 }
 
 async fn validate(State(admission): State<Admission>, request: Request) -> Result<Json<Value>, ApiError> {

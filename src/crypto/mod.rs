@@ -6,4 +6,4 @@ mod tls;
 pub use openssl::{error, hash, pkey, sign};
 
 pub use hyper_openssl::client::legacy::HttpsConnector;
-pub use tls::{Acceptor, TlsStream, Trust, connector};
+pub use tls::{Acceptor, TlsStream, Trust, client, connector};

@@ -4,11 +4,15 @@ use std::pin::Pin;
 
 use hyper_openssl::client::legacy::HttpsConnector;
 use openssl::error::{Error as OpensslError, ErrorStack};
+use openssl::nid::Nid;
 use openssl::pkey::PKey;
-use openssl::ssl::{AlpnError, Ssl, SslAcceptor, SslConnector, SslMethod, SslVerifyMode, select_next_proto};
-use openssl::x509::X509;
-use openssl::x509::store::X509StoreBuilder;
+use openssl::ssl::{
+    AlpnError, Ssl, SslAcceptor, SslConnector, SslMethod, SslOptions, SslSessionCacheMode, SslVerifyMode,
+    select_next_proto,
+};
+use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::verify::X509VerifyFlags;
+use openssl::x509::{X509, X509VerifyResult};
 pub use tokio_openssl::SslStream as TlsStream;
 
 /// The one protocol that the API speaks, as it stands in a handshake.
@@ -18,13 +22,15 @@ const HTTP1: &[u8] = b"\x08http/1.1";
 pub struct Acceptor(SslAcceptor);
 
 impl Acceptor {
-    /// Of a certificate with the chain to its authority, and its key, both in PEM.
-    pub fn of(certificates: &[u8], key: &[u8]) -> Result<Self, String> {
+    /// Of a certificate with the chain to its authority, and its key, both in PEM. It asks clients for a certificate if it gets
+    /// the authorities of these; [`client`] says what a client has shown.
+    pub fn of(certificates: &[u8], key: &[u8], clients: Option<&[u8]>) -> Result<Self, String> {
         let wrong = |what: &str, error: &ErrorStack| format!("{what}: {}", reason(error));
         let chain =
             X509::stack_from_pem(certificates).map_err(|error| wrong("the certificate is no PEM", &error))?;
         let key = PKey::private_key_from_pem_passphrase(key, b"")
             .map_err(|error| wrong("the key is no PEM without a password", &error))?;
+        let clients = clients.map(authorities).transpose()?;
         let mut chain = chain.into_iter();
         let first = chain.next().ok_or("the certificate file has no certificate in it")?;
         let accept = || {
@@ -38,6 +44,15 @@ impl Acceptor {
             builder.set_alpn_select_callback(|_, offered| {
                 select_next_proto(HTTP1, offered).ok_or(AlpnError::NOACK)
             });
+            if let Some(clients) = clients {
+                builder.set_cert_store(clients);
+                // A client whose certificate does not count gets an answer that says why, and not the end of its handshake.
+                builder.set_verify_callback(SslVerifyMode::PEER, |_, _| true);
+                // A session that goes on would keep what authorities said that were replaced since.
+                builder.set_session_cache_mode(SslSessionCacheMode::OFF);
+                builder.set_options(SslOptions::NO_TICKET);
+                builder.set_num_tickets(0)?;
+            }
             Ok(builder.build())
         };
         accept().map(Self).map_err(|error| wrong("the key is not that of the certificate", &error))
@@ -53,6 +68,35 @@ impl Acceptor {
         Pin::new(&mut stream).accept().await.map_err(|error| error.to_string())?;
         Ok(stream)
     }
+}
+
+/// The common name in the certificate that a client has shown, or why it does not count.
+pub fn client<S>(stream: &TlsStream<S>) -> Result<String, String> {
+    let Some(certificate) = stream.ssl().peer_certificate() else {
+        return Err("it shows no certificate".to_owned());
+    };
+    let verified = stream.ssl().verify_result();
+    if verified != X509VerifyResult::OK {
+        return Err(format!("its certificate does not count ({})", verified.error_string()));
+    }
+    let mut names = certificate.subject_name().entries_by_nid(Nid::COMMONNAME);
+    let name = names.next().and_then(|name| name.data().as_utf8().ok());
+    Ok(name.map(|name| name.to_string()).unwrap_or_default())
+}
+
+/// The certificates in PEM, as authorities that are trusted. One that signs nothing else is trusted itself.
+fn authorities(pem: &[u8]) -> Result<X509Store, String> {
+    let failed = |error: ErrorStack| format!("cannot use the authorities: {}", reason(&error));
+    let certificates = X509::stack_from_pem(pem).map_err(failed)?;
+    if certificates.is_empty() {
+        return Err("the file of authorities has no certificate in it".to_owned());
+    }
+    let mut store = X509StoreBuilder::new().map_err(failed)?;
+    store.set_flags(X509VerifyFlags::PARTIAL_CHAIN).map_err(failed)?;
+    for certificate in certificates {
+        store.add_cert(certificate).map_err(failed)?;
+    }
+    Ok(store.build())
 }
 
 /// Whom a client takes for the server that it asks.
@@ -72,17 +116,7 @@ pub fn connector<S>(connect: S, trust: &Trust) -> Result<HttpsConnector<S>, Stri
     let mut builder = SslConnector::builder(SslMethod::tls_client()).map_err(failed)?;
     builder.set_alpn_protos(HTTP1).map_err(failed)?;
     if let Some(pem) = &trust.authorities {
-        let certificates = X509::stack_from_pem(pem).map_err(failed)?;
-        if certificates.is_empty() {
-            return Err("the file of authorities has no certificate in it".to_owned());
-        }
-        let mut store = X509StoreBuilder::new().map_err(failed)?;
-        // The server's own certificate does as well.
-        store.set_flags(X509VerifyFlags::PARTIAL_CHAIN).map_err(failed)?;
-        for certificate in certificates {
-            store.add_cert(certificate).map_err(failed)?;
-        }
-        builder.set_cert_store(store.build());
+        builder.set_cert_store(authorities(pem)?);
     }
     if trust.known_otherwise {
         builder.set_verify(SslVerifyMode::NONE);

@@ -19,6 +19,17 @@ pub struct Webhook {
     pub certificate: (PathBuf, PathBuf),
     /// Namespaces that are not judged.
     pub exempt: Vec<String>,
+    /// The clients that may ask; `None` for everybody who reaches the address.
+    pub clients: Option<Clients>,
+}
+
+/// The clients of a webhook, by their certificates.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// The file of the authorities of their certificates.
+    pub authorities: PathBuf,
+    /// The common names in them; any if there are none.
+    pub names: Vec<String>,
 }
 
 impl Namespaces for NamespaceLabels {
@@ -34,10 +45,12 @@ impl Node {
         webhook: Webhook,
         cluster: &Cluster,
     ) -> Result<Vec<Service>, NodeError> {
-        let Webhook { address, certificate: files, exempt } = webhook;
+        let Webhook { address, certificate: files, exempt, clients } = webhook;
+        let (authorities, clients) =
+            clients.map(|Clients { authorities, names }| (authorities, Arc::new(names))).unzip();
         let ask = self.ask().ok_or_else(|| NodeError::Ended("this process answers no queries".to_owned()))?;
         let (namespaces, following) = NamespaceLabels::follow(cluster);
-        let tls = certificate(files)?;
+        let tls = certificate(files, authorities)?;
         let listener = tokio::net::TcpListener::bind(address)
             .await
             .map_err(|error| NodeError::Listen(format!("cannot listen on {address}: {error}")))?;
@@ -49,6 +62,7 @@ impl Node {
             records,
             namespaces: Arc::new(namespaces.clone()),
             exempt: Arc::new(exempt),
+            clients,
             metrics: self.telemetry.metrics.admission.clone(),
             places: Admission::places(),
         };

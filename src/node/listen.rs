@@ -80,7 +80,7 @@ impl Listen {
         if self.reviews {
             authorities.push(Arc::new(Reviews::new(Cluster::new(None).await?)));
         }
-        let tls = self.certificate.clone().map(certificate).transpose()?;
+        let tls = self.certificate.clone().map(|files| certificate(files, None)).transpose()?;
         if let Some(tls) = &tls {
             looking.push(Service::new("certificate", look("the certificate", Arc::clone(tls))));
         }
@@ -92,13 +92,23 @@ impl Listen {
     }
 }
 
-pub(super) fn certificate((certificate, key): (PathBuf, PathBuf)) -> Result<Tls, NodeError> {
-    let shown = certificate.display().to_string();
-    let parse = move |contents: &[Vec<u8>]| match contents {
-        [certificate, key] => Acceptor::of(certificate, key).map_err(|problem| format!("{shown}: {problem}")),
-        _ => Err("there are not two files".to_owned()),
+/// A certificate and its key; and the authorities of the certificates that clients must show.
+pub(super) fn certificate(
+    (certificate, key): (PathBuf, PathBuf),
+    clients: Option<PathBuf>,
+) -> Result<Tls, NodeError> {
+    let of_clients = clients.as_ref().map(|path| format!(", {}", path.display())).unwrap_or_default();
+    let shown = format!("{}{of_clients}", certificate.display());
+    let parse = move |contents: &[Vec<u8>]| {
+        let (certificate, key, clients) = match contents {
+            [certificate, key] => (certificate, key, None),
+            [certificate, key, clients] => (certificate, key, Some(clients.as_slice())),
+            _ => return Err("there are not two or three files".to_owned()),
+        };
+        Acceptor::of(certificate, key, clients).map_err(|problem| format!("{shown}: {problem}"))
     };
-    Ok(Arc::new(FromFiles::open(vec![certificate, key], parse).map_err(NodeError::Usage)?))
+    let files = [certificate, key].into_iter().chain(clients).collect();
+    Ok(Arc::new(FromFiles::open(files, parse).map_err(NodeError::Usage)?))
 }
 
 /// Looks at the files of a value on and on.

@@ -42,7 +42,7 @@ mod stop;
 use std::sync::Arc;
 
 pub use acting::{Acting, Labelling};
-pub use admission::Webhook;
+pub use admission::{Clients, Webhook};
 pub use error::NodeError;
 pub use files::{Taken, take_in, tell};
 pub use listen::Listen;

@@ -13,6 +13,8 @@ pub struct AdmissionMetrics {
     seconds: Histogram,
     /// What was judged and could not be written to the topic.
     pub unrecorded: IntCounter,
+    /// Requests of clients without a certificate that counts.
+    pub refused: IntCounter,
 }
 
 impl AdmissionMetrics {
@@ -32,6 +34,11 @@ impl AdmissionMetrics {
                 registry,
                 "clade_admission_unrecorded_total",
                 "pods that the webhook did not simply allow and that are not on the topic admissions: more came at once than a namespace, or all of them, may write",
+            ),
+            refused: counter(
+                registry,
+                "clade_admission_refused_total",
+                "requests to the webhook that were refused, since their client showed no certificate that counts",
             ),
             seconds: histogram(
                 registry,

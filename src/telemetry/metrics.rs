@@ -180,6 +180,6 @@ mod tests {
         assert!(text.contains("clade_transitions_total 2"), "{text}");
         metrics.forget(3);
         assert!(!metrics.text().contains("partition=\"3\""));
-        assert_eq!(text.matches("# TYPE clade_").count(), 36, "{text}");
+        assert_eq!(text.matches("# TYPE clade_").count(), 37, "{text}");
     }
 }

@@ -1,5 +1,6 @@
 //! The HTTP API in front of an index: lists in pages, look-ups, conditional requests, problems, and its description.
 
+mod clients;
 mod page;
 mod streams;
 mod webhook;

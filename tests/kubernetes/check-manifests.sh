@@ -278,7 +278,7 @@ restricted 1
   reviews clade
 } | rights
 
-install kafka monitoring cert-manager admission reports
+install kafka monitoring cert-manager admission admission-clients reports
 restricted 7
 kubectl --namespace "$namespace" apply --dry-run=server -f "$deploy/strimzi/kafka.yaml" >/dev/null
 alerts

@@ -16,7 +16,7 @@
 #   cluster.sh stop DIR                  stop all
 #
 # Below DIR, `kubeconfig` is the administrator's (group system:masters), ca.pem the CA certificate, `url` the address;
-# etcd and apiserver have etcd.pid, etcd.log, apiserver.pid and apiserver.log. CLADE_APISERVER_FLAGS are further flags of
+# webhooks are shown a certificate of that CA with the name kube-apiserver; etcd and apiserver have etcd.pid, etcd.log, apiserver.pid and apiserver.log. CLADE_APISERVER_FLAGS are further flags of
 # the API server. Nothing else of Kubernetes runs: no controller deletes what an owner or a namespace leaves behind, and
 # no namespace has a ServiceAccount that nobody creates. Custom resources of the group image.openshift.io can be called by
 # a digest, as in OpenShift; all else is Kubernetes' own. openshift-crds.yaml has OpenShift's kinds.
@@ -87,6 +87,23 @@ configure() { # PATH DIR NAMESPACE TOKEN: writes a kubeconfig
 CONF
 }
 
+introduce() { # DIR: the API server shows webhooks a certificate of the CA, with the name kube-apiserver
+  local dir=$1 plugin
+  certificate "$dir/webhook-client" kube-apiserver DNS:kube-apiserver "$dir/ca"
+  cat >"$dir/webhook-clients" <<CONF
+{apiVersion: v1, kind: Config, users: [{name: "*", user: {
+  client-certificate: "$dir/webhook-client.pem", client-key: "$dir/webhook-client.key"}}]}
+CONF
+  echo '{apiVersion: apiserver.config.k8s.io/v1, kind: AdmissionConfiguration, plugins: [' >"$dir/admission.yaml"
+  for plugin in ValidatingAdmissionWebhook MutatingAdmissionWebhook; do
+    cat >>"$dir/admission.yaml" <<CONF
+{name: $plugin, configuration: {apiVersion: apiserver.config.k8s.io/v1, kind: WebhookAdmissionConfiguration,
+  kubeConfigFile: "$dir/webhook-clients"}},
+CONF
+  done
+  echo ']}' >>"$dir/admission.yaml"
+}
+
 start_etcd() { # DIR PORT PEERS
   local flags=() peers=http://127.0.0.1:$3
   etcd --help 2>&1 | grep -q unsafe-no-fsync && flags+=(--unsafe-no-fsync) # since 3.5
@@ -108,7 +125,8 @@ start_apiserver() { # DIR
     --requestheader-client-ca-file="$dir/front-proxy.pem" --requestheader-allowed-names=clade-front-proxy \
     --requestheader-username-headers=X-Remote-User --requestheader-group-headers=X-Remote-Group \
     --requestheader-extra-headers-prefix=X-Remote-Extra- --proxy-client-cert-file="$dir/front-proxy-client.pem" \
-    --proxy-client-key-file="$dir/front-proxy-client.key" --shutdown-watch-termination-grace-period=1s ${CLADE_APISERVER_FLAGS:-}
+    --proxy-client-key-file="$dir/front-proxy-client.key" --admission-control-config-file="$dir/admission.yaml" \
+    --shutdown-watch-termination-grace-period=1s ${CLADE_APISERVER_FLAGS:-}
   wait_until "$dir" apiserver kubectl "$dir" get --raw /readyz
   wait_until "$dir" apiserver kubectl "$dir" get namespace default kube-system
 }
@@ -124,6 +142,7 @@ start() { # DIR
   certificate "$dir/apiserver" kube-apiserver IP:127.0.0.1,DNS:localhost "$dir/ca"
   certificate "$dir/front-proxy" clade-front-proxy-ca DNS:clade-front-proxy-ca
   certificate "$dir/front-proxy-client" clade-front-proxy DNS:clade-front-proxy "$dir/front-proxy"
+  introduce "$dir"
   openssl ecparam -name prime256v1 -genkey -noout -out "$dir/accounts.key"
   echo 'clade-admin,admin,1,"system:masters"' >"$dir/tokens.csv"
   configure "$dir/kubeconfig" "$dir" default clade-admin

@@ -27,7 +27,7 @@ use tower::ServiceExt as _;
 
 use super::Router;
 use super::stream::Streamed;
-use crate::crypto::Acceptor;
+use crate::crypto::{self, Acceptor};
 use crate::reload::FromFiles;
 use crate::retry::{Backoff, Policy};
 use connections::{Connections, Number, Phase};
@@ -47,6 +47,10 @@ const BUSY: &[u8] =
 
 /// The certificate that new connections get.
 pub type Tls = Arc<FromFiles<Acceptor>>;
+
+/// The common name in the certificate of the client that has sent a request, or why there is none that counts.
+#[derive(Debug, Clone)]
+pub(super) struct Client(pub(super) Result<String, String>);
 
 /// Serves requests for as long as it is polled, over TLS if there is a certificate. Dropping it closes all connections.
 pub async fn serve(listener: TcpListener, router: Router, tls: Option<Tls>) -> std::io::Result<()> {
@@ -138,10 +142,16 @@ fn connect(connections: &Shared, tasks: &mut JoinSet<()>, mut stream: TcpStream,
 /// Answers the requests of a connection until one side closes it. A handshake has its time from the place, as a request has.
 async fn converse(stream: TcpStream, place: Arc<Place>, Service { peer, router, tls }: Service) {
     let _ = stream.set_nodelay(true);
-    let Some(tls) = tls else { return answer_all(bounded(stream), peer, place, router).await };
+    let Some(tls) = tls else {
+        let client = Client(Err("it does not speak TLS".to_owned()));
+        return answer_all(bounded(stream), (peer, client), place, router).await;
+    };
     let Some(stream) = encrypted::expected(stream).await else { return };
     match tls.current().accept(bounded(stream)).await {
-        Ok(stream) => answer_all(stream, peer, place, router).await,
+        Ok(stream) => {
+            let client = Client(crypto::client(&stream));
+            answer_all(stream, (peer, client), place, router).await;
+        }
         Err(error) => tracing::debug!(%peer, %error, "a handshake has failed"),
     }
 }
@@ -155,11 +165,14 @@ fn bounded(stream: TcpStream) -> std::pin::Pin<Box<TimeoutStream<TcpStream>>> {
 
 async fn answer_all(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    peer: SocketAddr,
+    (peer, client): (SocketAddr, Client),
     place: Arc<Place>,
     router: Router,
 ) {
-    let answer = service_fn(|request| answer(request, peer, Arc::clone(&place), router.clone()));
+    let answer = service_fn(|request| {
+        let party = (peer, client.clone());
+        answer(request, party, Arc::clone(&place), router.clone())
+    });
     let served = http1::Builder::new().max_buf_size(UNSENT).serve_connection(TokioIo::new(stream), answer);
     if let Err(error) = served.await {
         tracing::debug!(%peer, %error, "a connection has ended");
@@ -168,7 +181,7 @@ async fn answer_all(
 
 async fn answer(
     request: Request<Incoming>,
-    peer: SocketAddr,
+    (peer, client): (SocketAddr, Client),
     place: Arc<Place>,
     router: Router,
 ) -> Result<Response, Infallible> {
@@ -182,6 +195,7 @@ async fn answer(
         }
     });
     request.extensions_mut().insert(ConnectInfo(peer));
+    request.extensions_mut().insert(client);
     let response = router.oneshot(request).await?;
     place.enter(match response.extensions().get::<Streamed>() {
         Some(Streamed) => Phase::Following,

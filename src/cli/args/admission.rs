@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::node::Webhook;
+use crate::node::{Clients, Webhook};
 
 /// The admission webhook of `clade run`.
 #[derive(Debug, Clone, clap::Args)]
@@ -17,6 +17,18 @@ pub(in crate::cli) struct AdmissionArgs {
     /// Key of that certificate, in PEM
     #[arg(long, env = "CLADE_ADMISSION_KEY_FILE", value_name = "FILE", requires = "admission")]
     admission_key_file: Option<PathBuf>,
+    /// Authorities in PEM of the certificates that clients must show, API servers and Gatekeeper [default: everybody may ask]
+    #[arg(long, env = "CLADE_ADMISSION_CLIENT_CA_FILE", value_name = "FILE", requires = "admission")]
+    admission_client_ca_file: Option<PathBuf>,
+    /// Common name in the certificate of a client that may ask [default: any of these authorities]
+    #[arg(
+        long,
+        env = "CLADE_ADMISSION_CLIENT",
+        value_name = "NAME",
+        value_delimiter = ',',
+        requires = "admission_client_ca_file"
+    )]
+    admission_client: Vec<String>,
     /// Namespace that is not judged, besides kube-system: clade's own, above all
     #[arg(long, env = "CLADE_ADMISSION_EXEMPT", value_name = "NAMESPACE", value_delimiter = ',')]
     admission_exempt: Vec<String>,
@@ -35,6 +47,14 @@ impl AdmissionArgs {
     /// The webhook, if there is one.
     pub(in crate::cli) fn webhook(&self) -> Option<Webhook> {
         let certificate = self.admission_cert_file.clone().zip(self.admission_key_file.clone())?;
-        Some(Webhook { address: self.admission?, certificate, exempt: self.admission_exempt.clone() })
+        let clients = self.admission_client_ca_file.clone();
+        let clients =
+            clients.map(|authorities| Clients { authorities, names: self.admission_client.clone() });
+        Some(Webhook {
+            address: self.admission?,
+            certificate,
+            exempt: self.admission_exempt.clone(),
+            clients,
+        })
     }
 }

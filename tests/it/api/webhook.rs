@@ -27,14 +27,19 @@ impl Namespaces for Unlabelled {
 }
 
 /// A world with a policy that denies what is not built on rhel7, its webhook, the metrics, and what the webhook writes down.
-struct Webhook {
+pub(super) struct Webhook {
     world: World,
-    router: Router,
-    metrics: Metrics,
+    pub(super) router: Router,
+    pub(super) metrics: Metrics,
     written: mpsc::Receiver<AdmissionRecord>,
 }
 
 fn webhook(room: usize) -> Webhook {
+    webhook_for(room, None)
+}
+
+/// The same for clients with these names in their certificates.
+pub(super) fn webhook_for(room: usize, clients: Option<Vec<String>>) -> Webhook {
     let mut world = world();
     world.images(&[("foreign", &["Z"])]).tag("foreign:1", &["foreign"]);
     let spec = json!({"require": {"classes": ["rhel7"]}, "action": "Deny"});
@@ -47,6 +52,7 @@ fn webhook(room: usize) -> Webhook {
         ask: Arc::new(shown),
         namespaces: Arc::new(Unlabelled),
         exempt: Arc::new(Vec::new()),
+        clients: clients.map(Arc::new),
         records,
         metrics: metrics.admission.clone(),
         places: Admission::places(),

@@ -19,10 +19,16 @@ struct Asking {
     _clade: Option<Clade>,
     dir: tempfile::TempDir,
     port: u16,
+    /// Further arguments of clade.
+    more: Vec<String>,
 }
 
 impl Asking {
     fn begin() -> Self {
+        Self::begin_with(&[])
+    }
+
+    fn begin_with(more: &[&str]) -> Self {
         let (server, dir) = (Server::begin(), tempfile::tempdir().unwrap());
         certify(dir.path(), 1, "localhost", true);
         // The port of a listener that is gone again; the webhook must be registered under it.
@@ -39,7 +45,8 @@ impl Asking {
             stream("foreign", "1", &["other"]),
             class("rhel7", "base:latest"),
         ]);
-        let mut asking = Self { server, _clade: None, dir, port };
+        let more = more.iter().copied().map(str::to_owned).collect();
+        let mut asking = Self { server, _clade: None, dir, port, more };
         asking.allow();
         asking.start();
         asking
@@ -71,6 +78,7 @@ impl Asking {
             "--audit-dir",
             &audit,
         ];
+        let more: Vec<&str> = more.into_iter().chain(self.more.iter().map(String::as_str)).collect();
         self._clade = Some(Clade::run_with(&self.server, &dir, &more));
         eventually("it judges", || std::net::TcpStream::connect(&address).is_ok());
         eventually("the class counts", || {
@@ -306,6 +314,28 @@ fn without_clade_pods_are_admitted_or_refused_as_the_registration_says_and_can_b
         let (taken, told) = asking.create(&pod("back", &old));
         !taken && told.contains("clade denies this pod")
     });
+}
+
+#[test]
+#[ignore = "needs a Kubernetes API server: make test"]
+fn an_api_server_that_shows_its_certificate_is_answered_and_one_of_another_name_is_not() {
+    let authority = format!("{}/ca.pem", std::env::var("CLADE_TEST_KUBERNETES").unwrap());
+    let known = ["--admission-client-ca-file", &authority, "--admission-client"];
+    let mut asking = Asking::begin_with(&[&known[..], &["kube-apiserver"]].concat());
+    asking.register("Fail");
+    asking.policy(json!({"require": {"classes": ["rhel7"], "state": "Current"}, "action": "Deny"}));
+    let (old, current) = (format!("{REGISTRY}/web:old"), format!("{REGISTRY}/shop:new"));
+    eventually("the policy counts", || {
+        let (taken, told) = asking.create(&pod("old", &old));
+        !taken && told.contains("clade denies this pod")
+    });
+    assert!(asking.create(&pod("current", &current)).0);
+
+    drop(asking._clade.take());
+    asking.more = [&known[..], &["somebody-else"]].concat().into_iter().map(str::to_owned).collect();
+    asking.start();
+    let (taken, told) = asking.create(&pod("unasked", &current));
+    assert!(!taken && told.contains("failed calling webhook"), "{told}");
 }
 
 #[test]
