@@ -80,8 +80,8 @@ pub fn client<S>(stream: &TlsStream<S>) -> Result<String, String> {
         return Err(format!("its certificate does not count ({})", verified.error_string()));
     }
     let mut names = certificate.subject_name().entries_by_nid(Nid::COMMONNAME);
-    let name = names.next().and_then(|name| name.data().as_utf8().ok());
-    Ok(name.map(|name| name.to_string()).unwrap_or_default())
+    let name = names.next().and_then(|name| name.data().to_string().ok());
+    Ok(name.unwrap_or_default())
 }
 
 /// The certificates in PEM, as authorities that are trusted. One that signs nothing else is trusted itself.

@@ -91,17 +91,22 @@ introduce() { # DIR: the API server shows webhooks a certificate of the CA, with
   local dir=$1 plugin
   certificate "$dir/webhook-client" kube-apiserver DNS:kube-apiserver "$dir/ca"
   cat >"$dir/webhook-clients" <<CONF
-{apiVersion: v1, kind: Config, users: [{name: "*", user: {
-  client-certificate: "$dir/webhook-client.pem", client-key: "$dir/webhook-client.key"}}]}
+apiVersion: v1
+kind: Config
+users:
+- name: "*"
+  user: {client-certificate: "$dir/webhook-client.pem", client-key: "$dir/webhook-client.key"}
 CONF
-  echo '{apiVersion: apiserver.config.k8s.io/v1, kind: AdmissionConfiguration, plugins: [' >"$dir/admission.yaml"
+  printf 'apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n' >"$dir/admission.yaml"
   for plugin in ValidatingAdmissionWebhook MutatingAdmissionWebhook; do
     cat >>"$dir/admission.yaml" <<CONF
-{name: $plugin, configuration: {apiVersion: apiserver.config.k8s.io/v1, kind: WebhookAdmissionConfiguration,
-  kubeConfigFile: "$dir/webhook-clients"}},
+- name: $plugin
+  configuration:
+    apiVersion: apiserver.config.k8s.io/v1
+    kind: WebhookAdmissionConfiguration
+    kubeConfigFile: "$dir/webhook-clients"
 CONF
   done
-  echo ']}' >>"$dir/admission.yaml"
 }
 
 start_etcd() { # DIR PORT PEERS
