@@ -127,14 +127,15 @@ fn the_dashboard_asks_for_metrics_that_exist() {
     let dashboard: Json = serde_json::from_str(&read("deploy/grafana/dashboards/clade.json")).unwrap();
     let mut asked = 0;
     for panel in dashboard["panels"].as_array().unwrap() {
-        for target in panel["targets"].as_array().unwrap() {
+        // A row has none.
+        for target in panel["targets"].as_array().into_iter().flatten() {
             for name in metrics_in(target["expr"].as_str().unwrap()) {
                 assert!(text.contains(name), "{name} in {:?}", panel["title"]);
                 asked += 1;
             }
         }
     }
-    assert!(asked >= 8);
+    assert!(asked >= 25);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! browser.
 
 mod cluster;
+mod prometheus;
 
 use std::path::Path;
 use std::process::Command;

@@ -246,26 +246,12 @@ YAML
   ) && [ "$1" = yes ] || { [ "$1" = no ] && grep -q forbidden <<<"$told"; } || complain "$2 applies labels to $3: $told"
 }
 
-promtool() { # that of this machine, else of Debian's package, of which nothing is installed
-  if type -P promtool >/dev/null; then command promtool "$@"; return; fi
-  local home=$cache/promtool new
-  if [ ! -x "$home/usr/bin/promtool" ]; then
-    command -v apt-get >/dev/null || fail "promtool is missing: install what your system has of Prometheus"
-    new=$(part "$home")
-    (cd "$new" && { apt-get -qq download prometheus || { apt-get -qq update && apt-get -qq download prometheus; }; } &&
-      dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && rm prometheus_*.deb) >"$new.log" 2>&1 ||
-      fail "promtool could not be had from Debian's package prometheus: $(cat "$new.log")"
-    rm "$new.log"
-    keep "$new" "$home"
-  fi
-  "$home/usr/bin/promtool" "$@"
-}
-
 alerts() { # those that the API server has taken
+  local programs; programs=$("$here/../prometheus/fetch.sh")
   kubectl --namespace "$namespace" get prometheusrule clade --output 'jsonpath={.spec}' >"$work/rules.json"
   cp "$here/alerts.yaml" "$work"
-  promtool check rules "$work/rules.json" >"$work/promtool.log" 2>&1 || complain "$(cat "$work/promtool.log")"
-  promtool test rules "$work/alerts.yaml" >"$work/promtool.log" 2>&1 || complain "$(cat "$work/promtool.log")"
+  "$programs/promtool" check rules "$work/rules.json" >"$work/promtool.log" 2>&1 || complain "$(cat "$work/promtool.log")"
+  "$programs/promtool" test rules "$work/alerts.yaml" >"$work/promtool.log" 2>&1 || complain "$(cat "$work/promtool.log")"
 }
 
 foreign_kinds
