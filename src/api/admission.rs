@@ -1,16 +1,19 @@
 //! The admission webhook: an API server asks here before it stores a pod, and Gatekeeper about images.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Bytes;
-use axum::extract::{Path, Request, State};
+use axum::extract::{ConnectInfo, Path, Request, State};
+use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
@@ -23,6 +26,7 @@ use crate::oci::Timestamp;
 use crate::policy::{Decision, PodVerdict, Verdict};
 use crate::query::{NamedPolicy, Query, VerdictRequest};
 use crate::record::AdmissionRecord;
+use crate::retry::is_logged;
 use crate::telemetry::AdmissionMetrics;
 
 /// Bytes of one question: an object and the one before it, each of at most the 1.5 MiB that etcd stores. JSON of Go takes six
@@ -73,8 +77,8 @@ pub fn admission(admission: Admission) -> Router {
         .route("/validate", post(validate))
         .route("/mutate", post(mutate))
         .route("/gatekeeper/{policy}", post(gatekeeper))
-        .route_layer(from_fn_with_state(admission.clone(), only_clients))
         .layer(map_response(as_problem))
+        .route_layer(from_fn_with_state(admission.clone(), only_clients))
         .fallback(no_path)
         .with_state(admission)
 }
@@ -82,30 +86,40 @@ pub fn admission(admission: Admission) -> Router {
 /// Answers clients alone that have shown a certificate, if they must.
 async fn only_clients(State(admission): State<Admission>, request: Request, next: Next) -> Response {
     let shown = request.extensions().get::<Client>();
-    match admission.clients.as_ref().map_or(Ok(()), |names| is_among(names, shown)) {
-        Ok(()) => next.run(request).await,
-        Err(error) => {
-            admission.metrics.refused.inc();
-            error.into_response()
-        }
+    let Err(problem) = admission.clients.as_ref().map_or(Ok(()), |names| is_among(names, shown)) else {
+        return next.run(request).await;
+    };
+    admission.metrics.refused.inc();
+    if is_logged(u32::try_from(admission.metrics.refused.get()).unwrap_or(u32::MAX)) {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+        tracing::warn!(
+            ?peer,
+            problem,
+            "a client of the webhook is refused, whose questions are not answered"
+        );
     }
+    // A connection that is closed with unread bytes takes the answer from its client.
+    let mut left = LARGEST;
+    let mut body = request.into_body();
+    while let Some(Ok(frame)) = body.frame().await {
+        let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { break };
+        left = rest;
+    }
+    // Of another status, and of what is no plain text, an API server does not pass the reason on.
+    (StatusCode::FORBIDDEN, problem).into_response()
 }
 
-fn is_among(names: &[String], shown: Option<&Client>) -> Result<(), ApiError> {
+fn is_among(names: &[String], shown: Option<&Client>) -> Result<(), String> {
+    let needed =
+        "clients must show a certificate of the authorities of this webhook (--admission-client-ca-file)";
     match shown.map(|Client(shown)| shown) {
         Some(Ok(name)) if names.is_empty() || names.contains(name) => Ok(()),
-        Some(Ok(name)) => Err(ApiError::forbidden(format!(
+        Some(Ok(name)) => Err(format!(
             "the certificate of the client is that of {name:?}, who may not ask here (--admission-client)"
-        ))),
-        Some(Err(problem)) => Err(needs_certificate(problem)),
-        None => Err(needs_certificate("it shows no certificate")),
+        )),
+        Some(Err(problem)) => Err(format!("{needed}: {problem}")),
+        None => Err(needed.to_owned()),
     }
-}
-
-fn needs_certificate(problem: &str) -> ApiError {
-    ApiError::unauthorized(format!(
-        "clients must show a certificate of the authorities of this webhook (--admission-client-ca-file): {problem}"
-    ))
 }
 
 async fn validate(State(admission): State<Admission>, request: Request) -> Result<Json<Value>, ApiError> {

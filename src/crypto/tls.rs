@@ -45,7 +45,7 @@ impl Acceptor {
                 select_next_proto(HTTP1, offered).ok_or(AlpnError::NOACK)
             });
             if let Some(clients) = clients {
-                builder.set_cert_store(clients);
+                builder.set_verify_cert_store(clients)?;
                 // A client whose certificate does not count gets an answer that says why, and not the end of its handshake.
                 builder.set_verify_callback(SslVerifyMode::PEER, |_, _| true);
                 // A session that goes on would keep what authorities said that were replaced since.
@@ -80,8 +80,12 @@ pub fn client<S>(stream: &TlsStream<S>) -> Result<String, String> {
         return Err(format!("its certificate does not count ({})", verified.error_string()));
     }
     let mut names = certificate.subject_name().entries_by_nid(Nid::COMMONNAME);
-    let name = names.next().and_then(|name| name.data().to_string().ok());
-    Ok(name.unwrap_or_default())
+    // Of several names, authorities check one, and not all the same.
+    let name = match (names.next(), names.next()) {
+        (Some(name), None) => name.data().to_string().ok(),
+        _ => None,
+    };
+    name.ok_or_else(|| "its certificate has not one common name that can be read".to_owned())
 }
 
 /// The certificates in PEM, as authorities that are trusted. One that signs nothing else is trusted itself.

@@ -157,7 +157,8 @@ pub trait Reader: Send {
     fn read(&mut self, limit: ReadLimit, timeout: Duration) -> Result<Fetched, LogError>;
 }
 
-/// The right to append under a name.
+/// The right to append under a name. A writer that is dropped while a batch is under way first lets the batch be committed or
+/// come to nothing.
 pub trait Writer: Send {
     /// Begins to append the batch atomically. [`Writer::finish`] must be called before the next batch.
     fn begin(&mut self, batch: Batch) -> Result<(), AppendError>;

@@ -46,7 +46,7 @@ pub struct Settings {
 }
 
 /// A handle of the publisher of a process. Clones share it; the thread ends with the last of them. Every call blocks
-/// until the publisher has written.
+/// until the publisher has written, but for those of an [`Intake`](super::Intake).
 #[derive(Clone)]
 pub struct Publishing {
     thread: Arc<Thread>,

@@ -81,8 +81,9 @@ impl Intake {
 
 impl Begun {
     fn take(&self, owner: &mut Owner, seen: Vec<Observation>) -> Result<(), PublishError> {
-        // After an error the log would be read again for observations that must be repeated anyway.
-        if self.has_failed.load(Ordering::Relaxed) {
+        let is_another = |(first, _): &(u64, Counts)| owner.number != *first || owner.publisher.is_none();
+        // The log would be read again for observations that must be repeated anyway.
+        if self.has_failed.load(Ordering::Relaxed) || self.by.get().is_some_and(is_another) {
             return Err(PublishError::Interrupted);
         }
         let before = owner.with(|publisher| {
@@ -90,9 +91,7 @@ impl Begun {
             seen.into_iter().try_for_each(|seen| publisher.observe(seen))?;
             Ok(before)
         })?;
-        match *self.by.get_or_init(|| (owner.number, before)) {
-            (first, _) if first != owner.number => Err(PublishError::Interrupted),
-            _ => Ok(()),
-        }
+        self.by.get_or_init(|| (owner.number, before));
+        Ok(())
     }
 }

@@ -58,6 +58,9 @@ fn metrics() -> String {
     for gauge in [&metrics.lag, &metrics.progress, &metrics.restored, &metrics.images] {
         clade::telemetry::set(gauge, 0, 0);
     }
+    metrics.coverage.with_label_values(&["0", "member"]);
+    metrics.workloads.with_label_values(&["current"]);
+    metrics.registries.of("registry.example.com");
     metrics.policies.set("vendor", clade::policy::Verdict::ALL.map(|verdict| (verdict, 0)));
     metrics.text()
 }

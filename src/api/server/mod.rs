@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{ConnectInfo, Request};
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -114,6 +116,22 @@ impl Drop for Place {
     }
 }
 
+/// The other side of a connection.
+#[derive(Clone)]
+struct Party {
+    peer: SocketAddr,
+    client: Client,
+    /// The files of the handshake as they were, and as they are.
+    handshake: Option<(Arc<Acceptor>, Tls)>,
+}
+
+impl Party {
+    /// Returns `true` if a certificate or an authority was replaced since the handshake: then the next request needs another.
+    fn is_over(&self) -> bool {
+        self.handshake.as_ref().is_some_and(|(then, now)| !Arc::ptr_eq(then, &now.current()))
+    }
+}
+
 /// The service that a connection gets.
 struct Service {
     peer: SocketAddr,
@@ -143,14 +161,16 @@ fn connect(connections: &Shared, tasks: &mut JoinSet<()>, mut stream: TcpStream,
 async fn converse(stream: TcpStream, place: Arc<Place>, Service { peer, router, tls }: Service) {
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else {
-        let client = Client(Err("it does not speak TLS".to_owned()));
-        return answer_all(bounded(stream), (peer, client), place, router).await;
+        let party = Party { peer, client: Client(Err("it does not speak TLS".to_owned())), handshake: None };
+        return answer_all(bounded(stream), party, place, router).await;
     };
     let Some(stream) = encrypted::expected(stream).await else { return };
-    match tls.current().accept(bounded(stream)).await {
+    let acceptor = tls.current();
+    match acceptor.accept(bounded(stream)).await {
         Ok(stream) => {
             let client = Client(crypto::client(&stream));
-            answer_all(stream, (peer, client), place, router).await;
+            let party = Party { peer, client, handshake: Some((acceptor, tls)) };
+            answer_all(stream, party, place, router).await;
         }
         Err(error) => tracing::debug!(%peer, %error, "a handshake has failed"),
     }
@@ -165,14 +185,12 @@ fn bounded(stream: TcpStream) -> std::pin::Pin<Box<TimeoutStream<TcpStream>>> {
 
 async fn answer_all(
     stream: impl AsyncRead + AsyncWrite + Unpin,
-    (peer, client): (SocketAddr, Client),
+    party: Party,
     place: Arc<Place>,
     router: Router,
 ) {
-    let answer = service_fn(|request| {
-        let party = (peer, client.clone());
-        answer(request, party, Arc::clone(&place), router.clone())
-    });
+    let peer = party.peer;
+    let answer = service_fn(|request| answer(request, party.clone(), Arc::clone(&place), router.clone()));
     let served = http1::Builder::new().max_buf_size(UNSENT).serve_connection(TokioIo::new(stream), answer);
     if let Err(error) = served.await {
         tracing::debug!(%peer, %error, "a connection has ended");
@@ -181,7 +199,7 @@ async fn answer_all(
 
 async fn answer(
     request: Request<Incoming>,
-    (peer, client): (SocketAddr, Client),
+    party: Party,
     place: Arc<Place>,
     router: Router,
 ) -> Result<Response, Infallible> {
@@ -194,9 +212,13 @@ async fn answer(
             Body::new(Watched::new(Body::new(body), Arc::clone(&place), Phase::Answering))
         }
     });
-    request.extensions_mut().insert(ConnectInfo(peer));
-    request.extensions_mut().insert(client);
-    let response = router.oneshot(request).await?;
+    let is_over = party.is_over();
+    request.extensions_mut().insert(ConnectInfo(party.peer));
+    request.extensions_mut().insert(party.client);
+    let mut response = router.oneshot(request).await?;
+    if is_over {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     place.enter(match response.extensions().get::<Streamed>() {
         Some(Streamed) => Phase::Following,
         None => Phase::Answering,

@@ -20,12 +20,13 @@ pub(in crate::cli) struct AdmissionArgs {
     /// Authorities in PEM of the certificates that clients must show, API servers and Gatekeeper [default: everybody may ask]
     #[arg(long, env = "CLADE_ADMISSION_CLIENT_CA_FILE", value_name = "FILE", requires = "admission")]
     admission_client_ca_file: Option<PathBuf>,
-    /// Common name in the certificate of a client that may ask [default: any of these authorities]
+    /// Common name in the certificate of a client that may ask [default: any of these authorities, such as all users of a cluster whose authority it is]
     #[arg(
         long,
         env = "CLADE_ADMISSION_CLIENT",
         value_name = "NAME",
         value_delimiter = ',',
+        value_parser = clap::builder::NonEmptyStringValueParser::new(),
         requires = "admission_client_ca_file"
     )]
     admission_client: Vec<String>,

@@ -60,6 +60,13 @@ impl Writer for EmbeddedWriter {
     }
 }
 
+/// Whoever opens the next writer of this name reads the log at once, and has to see what this one has begun to append.
+impl Drop for EmbeddedWriter {
+    fn drop(&mut self) {
+        let _ = self.finish();
+    }
+}
+
 /// The new ends of partitions after one group of appends. Readers see them after the commit.
 type Ends = HashMap<TopicPartition, Offset>;
 

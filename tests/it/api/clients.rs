@@ -9,7 +9,7 @@ use std::time::Duration;
 use clade::api::{self, Router, Tls};
 use clade::crypto::Acceptor;
 use clade::reload::FromFiles;
-use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslVerifyMode};
+use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslStream, SslVerifyMode};
 use serde_json::json;
 
 use super::webhook::webhook_for;
@@ -18,6 +18,7 @@ use crate::certificate::certify;
 /// A webhook behind TLS, and certificates of its own, of two clients that it knows, and of a stranger.
 struct Door {
     address: SocketAddr,
+    tls: Tls,
     dir: tempfile::TempDir,
     _runtime: tokio::runtime::Runtime,
 }
@@ -38,8 +39,8 @@ fn serve(router: Router) -> Door {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
-    runtime.spawn(api::serve(listener, router, Some(tls)));
-    Door { address, dir, _runtime: runtime }
+    runtime.spawn(api::serve(listener, router, Some(Arc::clone(&tls))));
+    Door { address, tls, dir, _runtime: runtime }
 }
 
 fn certificate(dir: &Path, name: &str) -> PathBuf {
@@ -51,8 +52,8 @@ fn key(dir: &Path, name: &str) -> PathBuf {
 }
 
 impl Door {
-    /// The answer to a client with a certificate, or with none.
-    fn asked(&self, client: Option<&str>, path: &str, body: &str) -> String {
+    /// A connection of a client with a certificate, or with none.
+    fn connect(&self, client: Option<&str>) -> SslStream<TcpStream> {
         let mut connector = SslConnector::builder(SslMethod::tls_client()).unwrap();
         connector.set_ca_file(certificate(self.dir.path(), "webhook")).unwrap();
         connector.set_verify(SslVerifyMode::PEER);
@@ -62,7 +63,12 @@ impl Door {
         }
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let mut stream = connector.build().connect("127.0.0.1", stream).unwrap();
+        connector.build().connect("127.0.0.1", stream).unwrap()
+    }
+
+    /// The answer to a client.
+    fn asked(&self, client: Option<&str>, path: &str, body: &str) -> String {
+        let mut stream = self.connect(client);
         let length = body.len();
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}"
@@ -108,6 +114,22 @@ fn a_webhook_that_knows_its_clients_by_name_answers_no_others_of_the_same_author
     assert!(door.validates(Some("api-server")).starts_with("HTTP/1.1 200 "));
     let answer = door.validates(Some("gatekeeper"));
     assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("gatekeeper"), "{answer}");
+}
+
+#[test]
+fn a_connection_ends_with_its_next_answer_after_an_authority_was_replaced() {
+    let door = serve(webhook_for(1, Some(Vec::new())).router);
+    let mut stream = door.connect(Some("api-server"));
+    let only = std::fs::read(certificate(door.dir.path(), "gatekeeper")).unwrap();
+    std::fs::write(door.dir.path().join("clients.pem"), only).unwrap();
+    assert_eq!(door.tls.look(), Some(Ok(())));
+    write!(stream, "POST /validate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{{}}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the end, and not a connection that waits for more");
+    assert!(answer.contains("connection: close"), "{answer}");
+    let answer = door.validates(Some("api-server"));
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("does not count"), "{answer}");
+    assert!(door.validates(Some("gatekeeper")).starts_with("HTTP/1.1 200 "));
 }
 
 #[test]

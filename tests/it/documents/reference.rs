@@ -27,7 +27,7 @@ impl Running {
         Self { child, url: url.trim().to_owned() }
     }
 
-    pub(crate) fn get(&self, path: &str) -> String {
+    fn get(&self, path: &str) -> String {
         let host = self.url.trim_start_matches("http://");
         let mut stream = TcpStream::connect(host).unwrap();
         write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();

@@ -336,6 +336,7 @@ fn an_api_server_that_shows_its_certificate_is_answered_and_one_of_another_name_
     asking.start();
     let (taken, told) = asking.create(&pod("unasked", &current));
     assert!(!taken && told.contains("failed calling webhook"), "{told}");
+    assert!(told.contains("that of \"kube-apiserver\", who may not ask here"), "{told}");
 }
 
 #[test]

@@ -149,3 +149,17 @@ fn writers_that_append_at_the_same_time_are_all_written() {
     assert_eq!(offsets, (0..160).collect::<Vec<_>>());
     assert!(begun.elapsed() < Duration::from_secs(60));
 }
+
+#[test]
+fn a_writer_that_is_dropped_lets_its_batch_be_committed_before_the_next_one_opens() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(dir.path(), Options::default()).unwrap();
+    for before in 0..50 {
+        let mut writer = log.writer("test").unwrap();
+        writer.begin(vec![(IMAGES, put("key", "value"))]).unwrap();
+        drop(writer);
+        let next = log.writer("test").unwrap();
+        assert_eq!(log.end(IMAGES).unwrap(), before + 1, "its successor would read too little");
+        drop(next);
+    }
+}
