@@ -99,13 +99,20 @@ fn a_webhook_that_asks_for_certificates_answers_those_alone_who_show_one_that_co
     for path in ["/validate", "/mutate", "/gatekeeper/vendor"] {
         let answer = door.asked(None, path, "{}");
         assert!(
-            answer.starts_with("HTTP/1.1 401 ") && answer.contains("it shows no certificate"),
+            answer.starts_with("HTTP/1.1 403 ") && answer.contains("it shows no certificate"),
             "{answer}"
         );
+        assert!(
+            answer.contains("content-type: text/plain"),
+            "an API server passes on nothing else: {answer}"
+        );
     }
+    // The answer comes also to somebody who has sent much by then.
+    let answer = door.asked(None, "/validate", &"x".repeat(1 << 20));
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
     let answer = door.validates(Some("stranger"));
-    assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("does not count"), "{answer}");
-    assert!(webhook.metrics.text().contains("clade_admission_refused_total 4"));
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("does not count"), "{answer}");
+    assert!(webhook.metrics.text().contains("clade_admission_refused_total 5"));
 }
 
 #[test]
