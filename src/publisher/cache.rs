@@ -7,7 +7,7 @@ use std::sync::Arc;
 use quick_cache::Weighter;
 use quick_cache::unsync::Cache as Lru;
 
-use super::places::ImagePlace;
+use super::places::{ImagePlace, TagPlace};
 use super::versions::image_chain;
 use super::{PublishError, Publisher};
 use crate::log::Offset;
@@ -121,6 +121,14 @@ impl Publisher {
             self.give_back(tag.clone());
         }
         Ok(tag)
+    }
+
+    /// Returns `true` if a tag is published, and its record has to be read from the log.
+    pub(super) fn must_be_read(&self, name: &str) -> bool {
+        let is_kept = |place: &TagPlace| {
+            self.cache.tags.peek(name).is_some_and(|(at, _)| *at == (place.home, place.offset))
+        };
+        self.places.tag(name).is_some_and(|place| !is_kept(place))
     }
 
     /// Takes the published tag out of the cache. A caller that does not write it again gives it back, so that it is not

@@ -108,22 +108,35 @@ impl Publisher {
 
     fn write_tags(&mut self) -> Result<(), PublishError> {
         for name in std::mem::take(&mut self.pending.moved_tags) {
+            self.merge_deferred(&name)?;
             if !self.pending.tags.contains_key(&name)
                 && let Some(tag) = self.published_tag(&name)?
             {
                 self.pending.tags.insert(name, Box::new(tag));
             }
         }
-        self.pending.tag_items = 0;
-        for (name, mut record) in std::mem::take(&mut self.pending.tags) {
-            self.sequence += 1;
-            record.sequence = self.sequence;
-            if let Some(group) = self.tag_group(&name, record)? {
-                self.put_group(group)?;
-                self.counts.tags += 1;
+        for (name, record) in std::mem::take(&mut self.pending.tags) {
+            self.write_tag(&name, record)?;
+        }
+        while let Some((name, _)) = self.pending.deferred.first_key_value() {
+            let name = name.clone();
+            self.merge_deferred(&name)?;
+            if let Some(record) = self.pending.tags.remove(&name) {
+                self.write_tag(&name, record)?;
             }
         }
+        self.pending.tag_items = 0;
         self.finish_appends()
+    }
+
+    fn write_tag(&mut self, name: &str, mut record: Box<TagRecord>) -> Result<(), PublishError> {
+        self.sequence += 1;
+        record.sequence = self.sequence;
+        if let Some(group) = self.tag_group(name, record)? {
+            self.put_group(group)?;
+            self.counts.tags += 1;
+        }
+        Ok(())
     }
 
     /// Writes a tag to every partition that holds one of its images, first to the new ones and then a deletion to those

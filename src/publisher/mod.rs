@@ -15,6 +15,7 @@ mod append;
 mod cache;
 mod catalog;
 mod claimed;
+mod deferred;
 mod earlier;
 mod error;
 mod flush;
@@ -49,7 +50,7 @@ pub use migrate::Migrated;
 
 use crate::class::Catalog;
 use crate::log::{SharedLog, Writer};
-use crate::observe::Observation;
+use crate::observe::{Observation, ObservedTag};
 use crate::oci::{ChainId, Digest, LayerIdentity};
 use crate::record::{
     BuildConfigRecord, CatalogRecord, Claim, DeadLetterRecord, ImageRecord, TagImage, TagRecord, Timestamp,
@@ -128,6 +129,8 @@ struct Pending {
     images: BTreeMap<Digest, Option<ImageRecord>>,
     tags: BTreeMap<String, Box<TagRecord>>,
     tag_items: usize,
+    /// Moves of published tags that are not merged with what is published yet.
+    deferred: BTreeMap<String, Vec<ObservedTag>>,
     claims: HashMap<Digest, BTreeSet<Claim>>,
     build_configs: BTreeMap<String, Option<BuildConfigRecord>>,
     workloads: BTreeMap<String, Option<WorkloadRecord>>,
@@ -194,6 +197,7 @@ impl Publisher {
 
     /// Takes an observation; writes if enough is pending.
     pub fn observe(&mut self, observation: Observation) -> Result<(), PublishError> {
+        self.merge_before(&observation)?;
         match observation {
             Observation::Image(image) => self.observe_image(*image)?,
             Observation::Claim(digest, claim) => {

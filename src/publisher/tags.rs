@@ -63,17 +63,29 @@ impl Publisher {
             self.pending.dead_letters.push(DeadLetterRecord::new(format!("tag {name}"), None, reason, None));
             return Ok(());
         }
+        match self.defer(&name, seen) {
+            Some(seen) => {
+                self.merge_deferred(&name)?;
+                self.merge_tag(&name, seen)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Merges an observation with what is pending or published of its tag.
+    pub(super) fn merge_tag(&mut self, name: &str, mut seen: ObservedTag) -> Result<(), PublishError> {
         // Taken out and put back: a history can be long, and is not copied for each of its items.
-        let pending = self.pending.tags.remove(&name);
+        let pending = self.pending.tags.remove(name);
         let is_pending = pending.is_some();
         let mut known = match pending {
             Some(known) => Some(*known),
-            None => self.take_published_tag(&name)?,
+            None => self.take_published_tag(name)?,
         };
         if let Some(known) = &mut known {
             self.read_for(known, &mut seen)?;
         }
-        let Some(Merged { record, added, has_changed }) = merge(name, known, seen, (self.clock)()) else {
+        let Some(Merged { record, added, has_changed }) = merge(name.to_owned(), known, seen, (self.clock)())
+        else {
             return Ok(());
         };
         self.pending.tag_items += added;
@@ -128,6 +140,7 @@ impl Publisher {
 
     /// The tag as it is pending or published, with what its record has of its history.
     pub(super) fn tag(&mut self, name: &str) -> Result<Option<TagRecord>, PublishError> {
+        self.merge_deferred(name)?;
         if let Some(pending) = self.pending.tags.get(name) {
             return Ok(Some(TagRecord::clone(pending)));
         }

@@ -31,7 +31,8 @@ impl Publisher {
             }
         }
         let mut parts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for name in self.pending.tags.keys().chain(&self.pending.moved_tags) {
+        let pending = self.pending.tags.keys().chain(self.pending.deferred.keys());
+        for name in pending.chain(&self.pending.moved_tags) {
             let familiar = familiar_name(name);
             let names = [name.as_str(), familiar.as_str()];
             for class in names.iter().filter_map(|name| self.followers.get(*name)).flatten() {

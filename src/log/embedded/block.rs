@@ -21,6 +21,8 @@ use crate::log::Offset;
 const FORMAT: u8 = 3;
 /// The bytes before those that the checksum covers.
 const HEAD: usize = 5;
+/// The bytes before the records.
+const LEAD: usize = HEAD + 13;
 const PLAIN: u8 = 0;
 const ZSTD: u8 = 1;
 /// Records that take less than this stay as they are: compression would gain a few bytes, and cost as much as the append.
@@ -53,7 +55,7 @@ pub(super) fn seal(
         _ => packer.pack(records).ok().filter(|packed| packed.len() < records.len()),
     };
     let (compression, payload) = packed.as_deref().map_or((PLAIN, *records), |packed| (ZSTD, packed));
-    let mut bytes = Vec::with_capacity(HEAD + 13 + payload.len());
+    let mut bytes = Vec::with_capacity(LEAD + payload.len());
     bytes.extend_from_slice(&[FORMAT, 0, 0, 0, 0, compression]);
     for value in [*count, *span, length] {
         bytes.extend_from_slice(&value.to_le_bytes());
@@ -70,11 +72,13 @@ pub fn put_checksum(place: Place, bytes: &mut [u8]) {
     }
 }
 
-/// Opens blocks, one after another, with the same memory.
+/// Opens blocks, one after another, with the same memory. A block that is opened twice in a row is unpacked once.
 #[derive(Default)]
 pub struct Opener {
     unpacker: Unpacker,
     unpacked: Vec<u8>,
+    /// The place and the head of the block in `unpacked`: the head has the checksum of the whole.
+    holds: Option<(Place, [u8; LEAD])>,
 }
 
 /// An open block. It has one record at least.
@@ -116,8 +120,13 @@ impl Opener {
         let records = match compression {
             PLAIN => rest,
             ZSTD => {
-                let unpacked = self.unpacker.unpack(rest, length, &mut self.unpacked);
-                unpacked.map_err(|_| "it cannot be unpacked")?;
+                let lead = bytes.first_chunk::<LEAD>().map(|lead| (place, *lead));
+                if self.holds.is_none() || self.holds != lead {
+                    self.holds = None;
+                    let unpacked = self.unpacker.unpack(rest, length, &mut self.unpacked);
+                    unpacked.map_err(|_| "it cannot be unpacked")?;
+                    self.holds = lead;
+                }
                 &self.unpacked
             }
             _ => return Err("it has a compression that this version of clade does not know"),
@@ -126,6 +135,11 @@ impl Opener {
             return Err("it has another length");
         }
         Ok(Block { first, last, count, has_checksum: true, has_gaps: true, records })
+    }
+
+    /// The bytes of memory that it keeps for records.
+    pub(super) fn bytes(&self) -> usize {
+        self.unpacked.capacity()
     }
 }
 
@@ -247,6 +261,24 @@ mod tests {
         for place in [(2, 2, 3), (1, 3, 3), (1, 2, 4)] {
             assert_eq!(opened(place, &bytes), Err("its checksum is another"));
         }
+    }
+
+    #[test]
+    fn a_block_that_is_opened_again_is_read_as_it_is_now() {
+        let [one, two] = [b'x', b'y'].map(|byte| record(Some(&[byte; 1_000])));
+        let (first, second) = (sealed(&one), sealed(&two));
+        let mut opener = Opener::default();
+        let mut read = |bytes: &[u8]| {
+            let block = opener.open(PLACE, bytes)?;
+            block.entries().map(|entry| entry?.1.record()).collect::<Result<Vec<_>, _>>()
+        };
+        for (bytes, record) in [(&first, &one), (&first, &one), (&second, &two), (&first, &one)] {
+            assert_eq!(read(bytes), Ok(vec![record.clone(); 3]));
+        }
+        let mut damaged = first.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        assert_eq!(read(&damaged), Err("its checksum is another"));
+        assert_eq!(read(&first), Ok(vec![one; 3]));
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod old;
 mod open;
 mod overlay;
 mod packing;
+mod recent;
 mod repair;
 mod rewrite;
 mod store;
@@ -46,7 +47,7 @@ pub use check::{Checked, CheckedPartition, Damage, check};
 pub use open::Options;
 pub use repair::{Salvage, Salvaged, salvage};
 
-use super::positional::{self, Positional, PositionalReader, Seen};
+use super::positional::{Positional, PositionalReader, Seen};
 use super::{
     Copies, Fetched, Log, LogError, Offset, ReadLimit, Reader, Stored, TakePiece, TopicPartition, Writer,
 };
@@ -74,6 +75,7 @@ pub(super) struct Shared {
     committed: Condvar,
     /// The newest epoch of every writer's name.
     epochs: Mutex<HashMap<String, u64>>,
+    recent: recent::Recent,
 }
 
 impl EmbeddedLog {
@@ -154,7 +156,12 @@ impl Log for EmbeddedLog {
     }
 
     fn get(&self, from: TopicPartition, offset: Offset) -> Result<Option<Stored>, LogError> {
-        positional::get(&self.shared, from, offset)
+        if offset >= self.shared.end(from) {
+            return Ok(None);
+        }
+        self.shared.store.read(format_args!("cannot read {from}"), |read| {
+            walk::one(&read.open_table(BLOCKS)?, from, offset, &self.shared.recent)
+        })
     }
 
     fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {

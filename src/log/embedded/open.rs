@@ -72,6 +72,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
         ends: Mutex::new(ends),
         committed: Condvar::new(),
         epochs: Mutex::default(),
+        recent: super::recent::Recent::default(),
         _owner: lock::Owner::note(dir, &options.command),
     });
     let (queue, requests) = std::sync::mpsc::sync_channel(QUEUE);

@@ -8,8 +8,9 @@ use super::block::{Block, Opener};
 use super::entry::Entry;
 use super::fault::Fault;
 use super::frame::Place;
+use super::recent::Recent;
 use super::tables::{Key, key, number};
-use crate::log::{Offset, TopicPartition};
+use crate::log::{Offset, Stored, TopicPartition};
 
 /// Calls `visit` with the place and the bytes of every block that begins in the range, in order, as long as it continues.
 pub(super) fn blocks(
@@ -39,21 +40,59 @@ pub(super) fn walk(
     table: &impl ReadableTable<Key, &'static [u8]>,
     of: TopicPartition,
     range: Range<Offset>,
-    mut visit: impl FnMut(Offset, Entry<'_>) -> Result<ControlFlow<()>, Fault>,
+    visit: impl FnMut(Offset, Entry<'_>) -> Result<ControlFlow<()>, Fault>,
 ) -> Result<(), Fault> {
     // Readers ask again and again for what comes after the end.
     if range.is_empty() {
         return Ok(());
     }
-    let mut opener = Opener::default();
-    // The first record may stand in a block that begins before it.
-    let begins = match range.start {
-        0 => 0,
-        start => match table.range(key(of, 0)..=key(of, start))?.next_back() {
-            Some(row) => row?.0.value().2.min(start),
-            None => start,
-        },
-    };
+    let begins = beginning(table, of, range.start)?;
+    walk_from(begins, &mut Opener::default(), table, of, range, visit)
+}
+
+/// The record at an offset, if there is one.
+pub(super) fn one(
+    table: &impl ReadableTable<Key, &'static [u8]>,
+    of: TopicPartition,
+    offset: Offset,
+    recent: &Recent,
+) -> Result<Option<Stored>, Fault> {
+    let begins = beginning(table, of, offset)?;
+    let place = (number(of.topic), of.partition, begins);
+    let mut opener = recent.take(place);
+    let mut found = None;
+    walk_from(begins, &mut opener, table, of, offset..offset + 1, |offset, entry| {
+        let record = entry.record().map_err(|problem| bad_block(of, offset, problem))?;
+        found = Some(Stored { offset, timestamp: entry.timestamp, record });
+        Ok(ControlFlow::Break(()))
+    })?;
+    recent.put(place, opener);
+    Ok(found)
+}
+
+/// The offset of the block that a record at this offset stands in: it may begin before.
+fn beginning(
+    table: &impl ReadableTable<Key, &'static [u8]>,
+    of: TopicPartition,
+    offset: Offset,
+) -> Result<Offset, Fault> {
+    if offset == 0 {
+        return Ok(0);
+    }
+    match table.range(key(of, 0)..=key(of, offset))?.next_back() {
+        Some(row) => Ok(row?.0.value().2.min(offset)),
+        None => Ok(offset),
+    }
+}
+
+fn walk_from(
+    begins: Offset,
+    opener: &mut Opener,
+    table: &impl ReadableTable<Key, &'static [u8]>,
+    of: TopicPartition,
+    range: Range<Offset>,
+    mut visit: impl FnMut(Offset, Entry<'_>) -> Result<ControlFlow<()>, Fault>,
+) -> Result<(), Fault> {
     let mut next = 0;
     blocks(table, of, begins..range.end, |place @ (.., offset), bytes| {
         let block = opener.open(place, bytes).map_err(|problem| bad_block(of, offset, problem))?;
