@@ -28,7 +28,7 @@ impl Publisher {
         if !may_wait {
             return Some(seen);
         }
-        self.pending.tag_items += seen.items.len();
+        self.pending.tag_items += weight(&seen);
         self.pending.deferred.entry(name.to_owned()).or_default().push(seen);
         None
     }
@@ -36,9 +36,14 @@ impl Publisher {
     /// Merges what was put off of a tag, in the order in which it came.
     pub(super) fn merge_deferred(&mut self, name: &str) -> Result<(), PublishError> {
         for seen in self.pending.deferred.remove(name).unwrap_or_default() {
-            self.pending.tag_items = self.pending.tag_items.saturating_sub(seen.items.len());
+            self.pending.tag_items = self.pending.tag_items.saturating_sub(weight(&seen));
             self.merge_tag(name, seen)?;
         }
         Ok(())
     }
+}
+
+/// The items that an observation counts for: one without any takes memory, too.
+fn weight(seen: &ObservedTag) -> usize {
+    seen.items.len().max(1)
 }

@@ -114,3 +114,66 @@ fn as_few_parts_of_a_history_are_read_as_an_observation_needs() {
         assert_eq!(known.history.len() + known.parts.end as usize * size, 99, "{seen:?}");
     }
 }
+
+/// A move of one of three tags, or an image or an image index that they lead to.
+fn by_chance(random: &mut fastrand::Rng) -> Observation {
+    let target = random.i64(0..6);
+    let digest = Digest::of(&target.to_be_bytes());
+    let mut seen = moments(&[(random.i64(0..200), Some(target))]);
+    seen.tag = random.u8(0..3).to_string();
+    match random.u8(0..12) {
+        0 => Observation::Image(Box::new(ImageRecord { digest, ..image(&[&target.to_string()]) })),
+        1 => Observation::ImageIndex(
+            digest,
+            vec![TagImage { digest: Digest::of(b"of the index"), platform: None }],
+        ),
+        2 => Observation::Tag(ObservedTag { source: Some("registry".to_owned()), ..seen }),
+        _ => Observation::Tag(seen),
+    }
+}
+
+#[test]
+fn moves_that_are_put_off_come_out_as_those_that_are_merged_at_once() {
+    let new =
+        || Publisher::restore(Arc::new(MemoryLog::new(4, Faults::none())), || Timestamp::UNIX_EPOCH).unwrap();
+    let mut put_off = 0;
+    for seed in 0..200 {
+        let random = &mut fastrand::Rng::with_seed(seed);
+        let (mut at_once, mut later) = (new(), new());
+        for step in 0..random.usize(1..80) {
+            let seen = by_chance(random);
+            at_once.observe(seen.clone()).unwrap();
+            // It remembers no record of a tag.
+            later.cache = Cache::default();
+            later.observe(seen).unwrap();
+            put_off += later.pending.deferred.len();
+            if random.u8(0..5) == 0 {
+                at_once.flush().unwrap();
+                later.flush().unwrap();
+                assert!(later.pending.deferred.is_empty() && later.pending.tag_items == 0);
+            }
+            if random.u8(0..9) == 0 || step == 0 {
+                let name = format!("app:{}", random.u8(0..3));
+                let of = |publisher: &mut Publisher| {
+                    let tag = publisher.whole_tag(&name).unwrap();
+                    tag.map(|tag| TagRecord { sequence: 0, ..tag })
+                };
+                assert_eq!(of(&mut later), of(&mut at_once), "seed {seed}, step {step}");
+            }
+        }
+        for publisher in [&mut at_once, &mut later] {
+            publisher.flush().unwrap();
+        }
+        for tag in 0..3 {
+            let name = format!("app:{tag}");
+            let of = |publisher: &mut Publisher| {
+                let tag = publisher.whole_tag(&name).unwrap().map(|tag| TagRecord { sequence: 0, ..tag });
+                let partitions: Option<BTreeSet<u16>> =
+                    publisher.places.tag(&name).map(|of| of.partitions().collect());
+                (tag, partitions)
+            };
+            assert_eq!(of(&mut later), of(&mut at_once), "seed {seed}");
+        }
+    }
+    assert!(put_off > 1_000, "{put_off}");
+}
