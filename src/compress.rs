@@ -41,7 +41,7 @@ impl Unpacker {
             none => none.insert(Decompressor::new()?),
         };
         out.clear();
-        out.reserve(len);
+        out.reserve_exact(len);
         decompressor.decompress_to_buffer(bytes, out)?;
         Ok(())
     }

@@ -9,8 +9,16 @@ impl Publisher {
     /// Merges everything that was put off before an observation that may depend on it.
     pub(super) fn merge_before(&mut self, observation: &Observation) -> Result<(), PublishError> {
         let may_wait = match observation {
-            Observation::Image(_) | Observation::Claim(..) => true,
             Observation::Tag(seen) => seen.source.is_none(),
+            // They are about no tag.
+            Observation::Image(_)
+            | Observation::Claim(..)
+            | Observation::BuildConfig(_)
+            | Observation::BuildConfigGone(_)
+            | Observation::Workload(_)
+            | Observation::WorkloadGone(..)
+            | Observation::NotAnImage(_)
+            | Observation::Unreadable(_) => true,
             _ => false,
         };
         while !may_wait && let Some((name, _)) = self.pending.deferred.first_key_value() {
@@ -41,9 +49,17 @@ impl Publisher {
         }
         Ok(())
     }
+
+    /// Merges what was put off of tags whose moves may concern a class.
+    pub(super) fn merge_followed(&mut self) -> Result<(), PublishError> {
+        let followed: Vec<String> =
+            self.pending.deferred.keys().filter(|name| self.may_concern_class(name)).cloned().collect();
+        followed.iter().try_for_each(|name| self.merge_deferred(name))
+    }
 }
 
-/// The items that an observation counts for: one without any takes memory, too.
+/// What an observation counts for in the bound of what is pending: its items and their images, and one without any as well.
 fn weight(seen: &ObservedTag) -> usize {
-    seen.items.len().max(1)
+    let items = seen.items.iter().map(|item| 1 + item.images.len());
+    items.sum::<usize>().max(1)
 }

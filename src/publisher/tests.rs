@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
+use crate::declare::ClassSpec;
 use crate::log::memory::{Faults, MemoryLog};
 use crate::observe::ObservedTag;
 use crate::record::{TagHistoryRecord, TagItem};
@@ -132,14 +133,29 @@ fn by_chance(random: &mut fastrand::Rng) -> Observation {
     }
 }
 
+/// A class that follows a tag, and counts tags of the same repository as earlier versions.
+fn followed(tag: &str) -> ClassSpec {
+    let from = json!({"kind": "DockerImage", "name": tag});
+    ClassSpec {
+        name: "base".to_owned(),
+        labels: BTreeMap::new(),
+        from: serde_json::from_value(from).unwrap(),
+        versions: serde_json::from_value(json!({"tags": ["*"]})).unwrap(),
+        rebuild: None,
+    }
+}
+
 #[test]
 fn moves_that_are_put_off_come_out_as_those_that_are_merged_at_once() {
     let new =
         || Publisher::restore(Arc::new(MemoryLog::new(4, Faults::none())), || Timestamp::UNIX_EPOCH).unwrap();
-    let mut put_off = 0;
+    let (mut put_off, mut followed_versions) = (0, 0);
     for seed in 0..200 {
         let random = &mut fastrand::Rng::with_seed(seed);
         let (mut at_once, mut later) = (new(), new());
+        for publisher in [&mut at_once, &mut later] {
+            publisher.apply_class(&followed("app:0")).unwrap();
+        }
         for step in 0..random.usize(1..80) {
             let seen = by_chance(random);
             at_once.observe(seen.clone()).unwrap();
@@ -174,6 +190,13 @@ fn moves_that_are_put_off_come_out_as_those_that_are_merged_at_once() {
             };
             assert_eq!(of(&mut later), of(&mut at_once), "seed {seed}");
         }
+        let versions = |publisher: &Publisher| -> Vec<_> {
+            let class = publisher.catalog().class("base").unwrap();
+            class.versions().map(|version| (version.digest, version.since, version.origin)).collect()
+        };
+        assert_eq!(versions(&later), versions(&at_once), "seed {seed}");
+        followed_versions += versions(&later).len();
     }
+    assert!(followed_versions > 100, "{followed_versions}");
     assert!(put_off > 1_000, "{put_off}");
 }

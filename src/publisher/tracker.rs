@@ -19,6 +19,7 @@ use crate::record::{
 impl Publisher {
     /// Examines every class that pending records may affect, and writes the changes into the catalog.
     pub(super) fn track(&mut self) -> Result<(), PublishError> {
+        self.merge_followed()?;
         let mut whole = std::mem::take(&mut self.pending.classes);
         whole.extend(self.classes_of_new_chains());
         whole.extend(self.classes_of_learned_images());
@@ -31,15 +32,13 @@ impl Publisher {
             }
         }
         let mut parts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let pending = self.pending.tags.keys().chain(self.pending.deferred.keys());
-        for name in pending.chain(&self.pending.moved_tags) {
+        for name in self.pending.tags.keys().chain(&self.pending.moved_tags) {
             let familiar = familiar_name(name);
             let names = [name.as_str(), familiar.as_str()];
             for class in names.iter().filter_map(|name| self.followers.get(*name)).flatten() {
                 parts.entry(class.clone()).or_default();
             }
-            let repository = name.rsplit_once(':').map_or("", |(repository, _)| repository);
-            for class in self.patterned.get(repository).into_iter().flatten() {
+            for class in self.patterned.get(repository_of(name)).into_iter().flatten() {
                 parts.entry(class.clone()).or_default().insert(name.clone());
             }
         }
@@ -52,6 +51,13 @@ impl Publisher {
         }
         self.has_examined = true;
         Ok(())
+    }
+
+    /// Returns `true` if a class follows the tag, or has a pattern for its repository.
+    pub(super) fn may_concern_class(&self, name: &str) -> bool {
+        self.followers.contains_key(name)
+            || self.followers.contains_key(&familiar_name(name))
+            || self.patterned.contains_key(repository_of(name))
     }
 
     /// Examines every class whose tag has rested long enough by now; [`flush`](Self::flush) writes the results.
@@ -266,6 +272,10 @@ impl Publisher {
         }
         Ok((chains, missing))
     }
+}
+
+fn repository_of(tag: &str) -> &str {
+    tag.rsplit_once(':').map_or("", |(repository, _)| repository)
 }
 
 fn familiar_name(tag: &str) -> String {

@@ -126,7 +126,7 @@ struct Party {
 }
 
 impl Party {
-    /// Returns `true` if a certificate or an authority was replaced since the handshake: then the next request needs another.
+    /// Returns `true` if a certificate or an authority was replaced since the handshake: then the connection ends with its next answer.
     fn is_over(&self) -> bool {
         self.handshake.as_ref().is_some_and(|(then, now)| !Arc::ptr_eq(then, &now.current()))
     }

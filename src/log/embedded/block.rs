@@ -137,6 +137,11 @@ impl Opener {
         Ok(Block { first, last, count, has_checksum: true, has_gaps: true, records })
     }
 
+    /// Returns `true` if it has unpacked the block at this place last.
+    pub(super) fn holds(&self, place: Place) -> bool {
+        self.holds.is_some_and(|(of, _)| of == place)
+    }
+
     /// The bytes of memory that it keeps for records.
     pub(super) fn bytes(&self) -> usize {
         self.unpacked.capacity()

@@ -12,7 +12,7 @@ const MOST: usize = 32;
 /// Bytes of a block that is kept open, at most. Blocks of large records are rare, and would take megabytes each.
 const LARGEST: usize = 256 << 10;
 
-/// The openers of blocks, the one that was used last at the end.
+/// The openers of blocks, the one that was used last at the end, and those that hold nothing first.
 #[derive(Default)]
 pub(super) struct Recent(Mutex<VecDeque<(Place, Opener)>>);
 
@@ -28,8 +28,13 @@ impl Recent {
     /// Puts an opener back that has opened the block at this place.
     pub(super) fn put(&self, place: Place, opener: Opener) {
         let mut openers = self.lock();
-        if opener.bytes() <= LARGEST && openers.len() < MOST {
-            openers.push_back((place, opener));
+        if opener.bytes() > LARGEST || openers.len() >= MOST {
+            return;
+        }
+        match opener.holds(place) {
+            true => openers.push_back((place, opener)),
+            // Of a block that is not compressed nothing was unpacked.
+            false => openers.push_front((place, opener)),
         }
     }
 
@@ -40,19 +45,39 @@ impl Recent {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
 mod tests {
     use super::*;
+    use crate::compress::Packer;
+    use crate::log::embedded::block::{Content, seal};
+    use crate::log::embedded::entry;
+    use crate::record::Record;
+
+    /// Opens a block at a place, which is compressed if it is large.
+    fn open(recent: &Recent, place: Place, is_large: bool) {
+        let value = vec![b'x'; if is_large { 1_000 } else { 10 }];
+        let record = Record { key: "key".to_owned(), value: Some(value), headers: Vec::new() };
+        let mut records = 0_u32.to_le_bytes().to_vec();
+        entry::put(&mut records, 1_000, &record);
+        let content = Content { count: 1, span: 0, records: &records };
+        let bytes = seal(place, &content, &mut Packer::default()).unwrap();
+        let mut opener = recent.take(place);
+        opener.open(place, &bytes).unwrap();
+        recent.put(place, opener);
+    }
 
     #[test]
-    fn as_many_openers_are_kept_as_there_is_room_for_and_the_oldest_is_used_again() {
+    fn the_blocks_that_were_unpacked_last_stay_whatever_else_is_read() {
         let recent = Recent::default();
-        for offset in 0..2 * MOST as u64 {
-            let place = (1, 2, offset);
-            let opener = recent.take(place);
-            recent.put(place, opener);
+        let most = MOST as u64;
+        for offset in 0..2 * most {
+            open(&recent, (1, 2, offset), true);
+            open(&recent, (1, 3, offset), false);
         }
         let openers = recent.lock();
-        let kept: Vec<u64> = openers.iter().map(|((.., offset), _)| *offset).collect();
-        assert_eq!(kept, (MOST as u64..2 * MOST as u64).collect::<Vec<_>>());
+        let kept = openers.iter().filter(|(place, opener)| opener.holds(*place));
+        let kept: Vec<u64> = kept.map(|((.., offset), _)| *offset).collect();
+        assert!(openers.len() == MOST && kept.ends_with(&[2 * most - 2, 2 * most - 1]), "{kept:?}");
+        assert!(kept.len() >= MOST - 1, "{kept:?}");
     }
 }
