@@ -112,7 +112,7 @@ async fn only_clients(State(admission): State<Admission>, request: Request, next
 fn is_among(names: &[String], shown: Option<&Client>) -> Result<(), String> {
     let needed =
         "clients must show a certificate of the authorities of this webhook (--admission-client-ca-file)";
-    match shown.map(|Client(shown)| shown) {
+    match shown.map(|Client(shown)| shown.as_ref()) {
         Some(Ok(name)) if names.is_empty() || names.contains(name) => Ok(()),
         Some(Ok(name)) => Err(format!(
             "the certificate of the client is that of {name:?}, who may not ask here (--admission-client)"

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Fetched, LogError, Offset, ReadLimit, Reader, Stored, TopicPartition};
+use super::{Fetched, LogError, Offset, ReadLimit, Reader, TopicPartition};
 use crate::record::Topic;
 
 /// A log that can be read at any offset.
@@ -100,14 +100,4 @@ impl<L: Positional> Reader for PositionalReader<L> {
         self.is_end_told = fetched.records.is_empty();
         Ok(fetched)
     }
-}
-
-/// Reads the one record at an offset.
-pub(super) fn get(
-    log: &impl Positional,
-    from: TopicPartition,
-    offset: Offset,
-) -> Result<Option<Stored>, LogError> {
-    let one = ReadLimit { records: 1, bytes: usize::MAX };
-    Ok(log.read_at(from, offset, one)?.records.pop().filter(|stored| stored.offset == offset))
 }

@@ -76,16 +76,8 @@ impl Traces {
         // One record of the catalog is the cause of many records.
         let trace = cause.child([to.topic.name(), &record.key, name]);
         if self.sampling.take(&trace) {
-            self.spans.push(Span {
-                context: trace,
-                parent: Some(classified(cause, to.partition)),
-                operation: Operation::Publish,
-                topic: to.topic,
-                partition: to.partition,
-                key: record.key.clone(),
-                is_tombstone: record.value.is_none(),
-                begun: SystemTime::now(),
-            });
+            let parent = Some(classified(cause, to.partition));
+            self.spans.push(Span::publishing(trace, parent, (to.topic, to.partition), &record));
         }
         record.traced(Some(trace))
     }

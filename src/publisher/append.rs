@@ -1,13 +1,11 @@
 //! Appends records in batches. While the log writes one batch, the publisher prepares the next.
 
-use std::time::SystemTime;
-
 use super::places::TagPlace;
 use super::written::{Group, Written};
 use super::{PublishError, Publisher};
 use crate::log::Batch;
 use crate::record::{TagHistoryRecord, TraceContext};
-use crate::telemetry::{Operation, Span};
+use crate::telemetry::Span;
 
 /// Records of one append: large enough for the storage to be fast, small enough for readers to follow closely, and for the
 /// log to write most of a flush while the rest of it is prepared.
@@ -114,14 +112,5 @@ fn span(context: TraceContext, group: &Group) -> Option<Span> {
         |written: &Written| matches!(written, Written::Image(..) | Written::ImageGone(_) | Written::Tag(..));
     let main = group.iter().find(|(.., written)| is_main(written));
     let (to, record, _) = main.or(group.first())?;
-    Some(Span {
-        context,
-        parent: None,
-        operation: Operation::Publish,
-        topic: to.topic,
-        partition: to.partition,
-        key: record.key.clone(),
-        is_tombstone: record.value.is_none(),
-        begun: SystemTime::now(),
-    })
+    Some(Span::publishing(context, None, (to.topic, to.partition), record))
 }

@@ -19,7 +19,7 @@ use opentelemetry_sdk::trace::{SpanEvents, SpanLinks};
 use prometheus::IntCounter;
 use tokio::sync::mpsc;
 
-use crate::record::{Topic, TraceContext};
+use crate::record::{Record, Topic, TraceContext};
 
 /// The operation on a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,20 @@ pub struct Span {
     pub is_tombstone: bool,
     /// The time at which the operation began.
     pub begun: SystemTime,
+}
+
+impl Span {
+    /// The span of a record that is appended to a partition from now on.
+    pub fn publishing(
+        context: TraceContext,
+        parent: Option<TraceContext>,
+        (topic, partition): (Topic, u16),
+        record: &Record,
+    ) -> Self {
+        let (key, is_tombstone) = (record.key.clone(), record.value.is_none());
+        let (operation, begun) = (Operation::Publish, SystemTime::now());
+        Self { context, parent, operation, topic, partition, key, is_tombstone, begun }
+    }
 }
 
 /// Takes spans and exports the sampled ones. Clones share it. The default takes none.

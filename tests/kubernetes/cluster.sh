@@ -16,8 +16,8 @@
 #   cluster.sh stop DIR                  stop all
 #
 # Below DIR, `kubeconfig` is the administrator's (group system:masters), ca.pem the CA certificate, `url` the address;
-# webhooks are shown a certificate of that CA with the name kube-apiserver; etcd and apiserver have etcd.pid, etcd.log, apiserver.pid and apiserver.log. CLADE_APISERVER_FLAGS are further flags of
-# the API server. Nothing else of Kubernetes runs: no controller deletes what an owner or a namespace leaves behind, and
+# webhooks are shown a certificate of that CA with the name kube-apiserver; etcd and apiserver have etcd.pid, etcd.log,
+# apiserver.pid and apiserver.log. CLADE_APISERVER_FLAGS are further flags of the API server. Nothing else of Kubernetes runs: no controller deletes what an owner or a namespace leaves behind, and
 # no namespace has a ServiceAccount that nobody creates. Custom resources of the group image.openshift.io can be called by
 # a digest, as in OpenShift; all else is Kubernetes' own. openshift-crds.yaml has OpenShift's kinds.
 #

@@ -52,7 +52,7 @@ pub type Tls = Arc<FromFiles<Acceptor>>;
 
 /// The common name in the certificate of the client that has sent a request, or why there is none that counts.
 #[derive(Debug, Clone)]
-pub(super) struct Client(pub(super) Result<String, String>);
+pub(super) struct Client(pub(super) Arc<Result<String, String>>);
 
 /// Serves requests for as long as it is polled, over TLS if there is a certificate. Dropping it closes all connections.
 pub async fn serve(listener: TcpListener, router: Router, tls: Option<Tls>) -> std::io::Result<()> {
@@ -126,7 +126,8 @@ struct Party {
 }
 
 impl Party {
-    /// Returns `true` if a certificate or an authority was replaced since the handshake: then the connection ends with its next answer.
+    /// Returns `true` if a certificate or an authority was replaced since the handshake: then the connection ends with its next
+    /// answer.
     fn is_over(&self) -> bool {
         self.handshake.as_ref().is_some_and(|(then, now)| !Arc::ptr_eq(then, &now.current()))
     }
@@ -161,14 +162,18 @@ fn connect(connections: &Shared, tasks: &mut JoinSet<()>, mut stream: TcpStream,
 async fn converse(stream: TcpStream, place: Arc<Place>, Service { peer, router, tls }: Service) {
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else {
-        let party = Party { peer, client: Client(Err("it does not speak TLS".to_owned())), handshake: None };
+        let party = Party {
+            peer,
+            client: Client(Arc::new(Err("it does not speak TLS".to_owned()))),
+            handshake: None,
+        };
         return answer_all(bounded(stream), party, place, router).await;
     };
     let Some(stream) = encrypted::expected(stream).await else { return };
     let acceptor = tls.current();
     match acceptor.accept(bounded(stream)).await {
         Ok(stream) => {
-            let client = Client(crypto::client(&stream));
+            let client = Client(Arc::new(crypto::client(&stream)));
             let party = Party { peer, client, handshake: Some((acceptor, tls)) };
             answer_all(stream, party, place, router).await;
         }

@@ -9,6 +9,7 @@ use super::content::{FORMAT, extents};
 use super::due::Due;
 use super::fault::damaged;
 use super::meta::{EMPTY, FILE, Found, cannot_open, found};
+use super::recent::Recent;
 use super::store::Store;
 use super::writer::{PackingByTopic, QUEUE, WriterThread};
 use super::{EmbeddedLog, LogError, Shared, birth, history, lock, upgrade};
@@ -72,7 +73,7 @@ pub(super) fn open(dir: &Path, options: Options) -> Result<EmbeddedLog, LogError
         ends: Mutex::new(ends),
         committed: Condvar::new(),
         epochs: Mutex::default(),
-        recent: super::recent::Recent::default(),
+        recent: Recent::default(),
         _owner: lock::Owner::note(dir, &options.command),
     });
     let (queue, requests) = std::sync::mpsc::sync_channel(QUEUE);

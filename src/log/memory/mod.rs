@@ -8,7 +8,7 @@ use std::time::Duration;
 
 pub use faults::{Faults, Rates};
 
-use super::positional::{self, Positional, PositionalReader};
+use super::positional::{Positional, PositionalReader};
 use super::{
     AppendError, Batch, Fetched, Log, LogError, Offset, ReadLimit, Reader, Stored, TopicPartition, Writer,
     check_sizes,
@@ -123,7 +123,8 @@ impl Log for MemoryLog {
     }
 
     fn get(&self, from: TopicPartition, offset: Offset) -> Result<Option<Stored>, LogError> {
-        positional::get(self, from, offset)
+        let one = ReadLimit { records: 1, bytes: usize::MAX };
+        Ok(self.read_at(from, offset, one)?.records.pop().filter(|stored| stored.offset == offset))
     }
 
     fn end(&self, of: TopicPartition) -> Result<Offset, LogError> {
