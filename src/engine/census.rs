@@ -41,17 +41,18 @@ impl Census {
             return;
         }
         let query = Query::new(self.view.snapshot());
-        if query.knows_workloads() {
-            let counts = query.workload_counts();
-            for (state, count) in [
-                ("outdated", counts.outdated),
-                ("unknown", counts.unknown),
-                ("current", counts.current),
-                ("unclassified", counts.unclassified),
-            ] {
-                let value = i64::try_from(count).unwrap_or(i64::MAX);
-                metrics.workloads.with_label_values(&[state]).set(value);
-            }
+        if !query.knows_workloads() {
+            return;
+        }
+        let counts = query.workload_counts();
+        for (state, count) in [
+            ("outdated", counts.outdated),
+            ("unknown", counts.unknown),
+            ("current", counts.current),
+            ("unclassified", counts.unclassified),
+        ] {
+            let value = i64::try_from(count).unwrap_or(i64::MAX);
+            metrics.workloads.with_label_values(&[state]).set(value);
         }
         self.workloads_due = Some(begun + REST.max(begun.elapsed() * SHARE));
     }
