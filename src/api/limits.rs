@@ -49,6 +49,8 @@ const BACKUPS: Bound = Bound { places: 1, waiting: 0 };
 /// Lists as lines. A client may take its time, and nothing of the index is held meanwhile.
 const LINES: Bound = Bound { places: 32, waiting: 0 };
 const SUBSCRIPTIONS: Bound = Bound { places: 100, waiting: 0 };
+/// Those who want to know when the index changes, such as pages in browsers: they take at most this part of the subscriptions.
+const CHANGES: Bound = Bound { places: SUBSCRIPTIONS.places / 2, waiting: 0 };
 /// A subscription waits for its read as long as it must: no more of them wait than there are subscriptions.
 const READS: Bound = Bound { places: 8, waiting: SUBSCRIPTIONS.places };
 
@@ -156,6 +158,8 @@ pub(super) struct Limits {
     pub(super) backups: Arc<Gate>,
     /// Subscriptions.
     pub(super) subscriptions: Arc<Gate>,
+    /// Those who want to know when the index changes.
+    pub(super) changes: Arc<Gate>,
     /// Reads of the log for subscriptions.
     pub(super) reads: Arc<Gate>,
     untaken: Arc<Semaphore>,
@@ -172,6 +176,7 @@ fn lists() -> Bound {
 impl Limits {
     pub(super) fn new() -> Self {
         let gate = |bound| Arc::new(Gate::new(bound));
+        let subscriptions = gate(SUBSCRIPTIONS);
         Self {
             lists: gate(lists()),
             questions: gate(QUESTIONS),
@@ -181,7 +186,8 @@ impl Limits {
             lines: gate(LINES),
             looks: Arc::new(Gate { patience: Duration::MAX, ..Gate::new(LOOKS) }),
             backups: gate(BACKUPS),
-            subscriptions: gate(SUBSCRIPTIONS),
+            changes: Arc::new(Gate { shared: Some(Arc::clone(&subscriptions)), ..Gate::new(CHANGES) }),
+            subscriptions,
             reads: Arc::new(Gate { patience: Duration::MAX, ..Gate::new(READS) }),
             untaken: Arc::new(Semaphore::new(UNTAKEN as usize)),
             untaken_share: None,
@@ -200,6 +206,7 @@ impl Limits {
             looks: Arc::clone(&self.looks),
             backups: Arc::clone(&self.backups),
             subscriptions: Arc::clone(&self.subscriptions),
+            changes: Arc::clone(&self.changes),
             reads: Arc::clone(&self.reads),
             untaken: Arc::clone(&self.untaken),
             untaken_share: Some(Arc::new(Semaphore::new(UNTAKEN_SHARE as usize))),

@@ -12,6 +12,7 @@ mod admission;
 mod allowed;
 mod answers;
 mod backup;
+mod changes;
 mod client;
 mod conditional;
 mod crossing;

@@ -14,8 +14,8 @@ use tower_http::compression::CompressionLayer;
 use super::addresses::{self, Addresses};
 use super::allowed::{Access, Guard, allowed};
 use super::{
-    Ask, Command, Declare, Router, backup, conditional, error, openapi, read, rebuild, restored, stream,
-    subscribe, write,
+    Ask, Command, Declare, Router, backup, changes, conditional, error, openapi, read, rebuild, restored,
+    stream, subscribe, write,
 };
 use crate::access::Need;
 use crate::api::ApiError;
@@ -77,6 +77,7 @@ const ROUTES: &[Route] = &[
     Route("/v1/descendants", GET, Handler::Ask(|| get(read::descendants)), Need::read("get", "images")),
     Route("/v1/explain", GET, Handler::Ask(|| get(read::explain)), Need::read("get", "images")),
     Route("/v1/resolve", GET, Handler::Ask(|| get(read::resolve)), Need::read("get", "images")),
+    Route("/v1/suggestions", GET, Handler::Ask(|| get(read::suggestions)), Need::read("list", "images")),
     Route(
         "/v1/lookup",
         POST,
@@ -120,6 +121,7 @@ const ROUTES: &[Route] = &[
         Handler::AskAtOnce(|| get(subscribe::subscribe)),
         Need::read("watch", "images"),
     ),
+    Route("/v1/changes", GET, Handler::AskAtOnce(|| get(changes::changes)), Need::read("watch", "images")),
     Route(
         "/v1/backup",
         POST,

@@ -33,7 +33,7 @@ const LINE_BEAT: Duration = Duration::from_secs(30);
 const EVENT_BEAT: Duration = Duration::from_secs(15);
 
 /// The media type of Server-Sent Events.
-const SERVER_SENT: &str = "text/event-stream";
+pub(super) const SERVER_SENT: &str = "text/event-stream";
 /// The header with which a client of Server-Sent Events goes on.
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -69,7 +69,7 @@ impl Default for SubscribeParams {
 
 /// The protocol in which events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Protocol {
+pub(super) enum Protocol {
     /// One JSON object a line.
     Lines,
     /// Server-Sent Events. The ID of an event is the position after it.
@@ -87,9 +87,7 @@ pub(super) async fn subscribe(
         let topics = Topic::ALL.map(Topic::name).join(", ");
         ApiError::invalid(format!("there is no topic {topic:?}; subscribe to one of {topics}"))
     })?;
-    let wants_events = |value: &HeaderValue| value.as_bytes().starts_with(SERVER_SENT.as_bytes());
-    let protocol =
-        if headers.get(ACCEPT).is_some_and(wants_events) { Protocol::ServerSent } else { Protocol::Lines };
+    let protocol = Protocol::wanted(&headers);
     let last = match headers.get(LAST_EVENT_ID).filter(|_| protocol == Protocol::ServerSent) {
         None => None,
         Some(id) => {
@@ -132,6 +130,22 @@ pub(super) async fn subscribe(
     })
 }
 
+impl Protocol {
+    /// The one that a client wants.
+    pub(super) fn wanted(headers: &HeaderMap) -> Self {
+        let wants_events = |value: &HeaderValue| value.as_bytes().starts_with(SERVER_SENT.as_bytes());
+        if headers.get(ACCEPT).is_some_and(wants_events) { Self::ServerSent } else { Self::Lines }
+    }
+
+    /// The bytes that show that the process is there, and the time without an event after which it sends them.
+    fn beat(self) -> (Duration, &'static [u8]) {
+        match self {
+            Self::Lines => (LINE_BEAT, b"\n"),
+            Self::ServerSent => (EVENT_BEAT, b":\n\n"),
+        }
+    }
+}
+
 /// The form in which a subscription is written.
 #[derive(Debug, Clone, Copy)]
 struct Written {
@@ -155,14 +169,6 @@ impl Written {
         to.push(b'\n');
         Ok(())
     }
-
-    /// The bytes that show that the process is there, and the time without an event after which it sends them.
-    fn beat(self) -> (Duration, &'static [u8]) {
-        match self.protocol {
-            Protocol::Lines => (LINE_BEAT, b"\n"),
-            Protocol::ServerSent => (EVENT_BEAT, b":\n\n"),
-        }
-    }
 }
 
 /// Sends the events of the topic, until the reader is gone or has all events that it wanted. It needs a thread only while
@@ -174,7 +180,7 @@ async fn forward(
     reads: &Gate,
 ) -> Result<(), ApiError> {
     let (mut sent, mut wait) = (Instant::now(), LOOK);
-    let (beat, beating) = written.beat();
+    let (beat, beating) = written.protocol.beat();
     loop {
         let read = move || {
             let read = read(&mut events, written, wait);

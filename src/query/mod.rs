@@ -17,6 +17,7 @@ mod reference;
 mod resolve;
 mod running;
 mod standing;
+mod suggest;
 mod unknown;
 mod usage;
 mod verdict;

@@ -139,14 +139,32 @@ await page.keyboard.press("Enter");
 await page.waitForURL(/\/explain/);
 assert.match(await page.locator("h1").innerText(), /search\/scheduler:v48/);
 
+// While a name is typed, others are suggested.
+await page.goto(base);
+await page.keyboard.press("/");
+await page.keyboard.type("scheduler:v");
+const suggested = page.locator("#suggestions option");
+await suggested.first().waitFor({ state: "attached" });
+const offered = await suggested.evaluateAll((options) => options.map(({ value }) => value));
+assert(offered.length > 1 && offered.every((name) => name.startsWith("search/scheduler:v")), String(offered));
+
+// What happens to a class appears while somebody looks at it.
+await page.goto(`${base}/classes/ubuntu16.04`);
+await page.getByText("What happens now").waitFor();
+const events = page.locator(".events li");
+assert.equal(await events.count(), 0);
+execFileSync(clade, ["delete", "class", "ubuntu16.04", "--data-dir", data], { stdio: "ignore" });
+await events.first().waitFor({ timeout: 20000 });
+assert.match(await events.first().innerText(), /left/);
+
 // Something changes, the connection is lost, and comes back: what is read does not move.
 await page.goto(base);
 const news = page.locator("#news");
-execFileSync(clade, ["delete", "class", "ubuntu16.04", "--data-dir", data], { stdio: "ignore" });
+execFileSync(clade, ["delete", "class", "debian9", "--data-dir", data], { stdio: "ignore" });
 await news.getByText("There is something new").waitFor({ timeout: 20000 });
-assert.equal(await page.locator("svg.timeline").count(), 7, "nothing moves until somebody wants it to");
+assert.equal(await page.locator("svg.timeline").count(), 6, "nothing moves until somebody wants it to");
 await news.getByRole("button").click();
-await page.waitForFunction(() => document.querySelectorAll("svg.timeline").length === 6);
+await page.waitForFunction(() => document.querySelectorAll("svg.timeline").length === 5);
 await page.goto(`${base}/rebuilds/debian9-1`);
 execFileSync(clade, ["rebuild", "cancel", "debian9-1", "--server", base], { stdio: "ignore" });
 await news.getByText("There is something new").waitFor({ timeout: 20000 });

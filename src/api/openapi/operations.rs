@@ -2,9 +2,11 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
+use crate::api::changes::Changed;
 use crate::api::read::params::{Known, ListParams};
 use crate::api::read::{
-    CoverageParams, ExplainParams, LookedUp, Lookup, NoParams, RefParams, UnknownBasesParams, UsageParams,
+    CoverageParams, ExplainParams, LookedUp, Lookup, NoParams, RefParams, SuggestParams, UnknownBasesParams,
+    UsageParams,
 };
 use crate::api::stream::VersionsParams;
 use crate::api::subscribe::SubscribeParams;
@@ -14,7 +16,7 @@ use crate::plan::Plan;
 use crate::policy::PodVerdict;
 use crate::query::answer::{
     ChainItem, ClassItem, CoverageReport, Explanation, ExportedVersion, GroupItem, ImageItem, Lineage, List,
-    PolicyItem, Resolution, TagItem, UnknownBase, Usage, WorkloadItem,
+    PolicyItem, Resolution, Suggestion, TagItem, UnknownBase, Usage, WorkloadItem,
 };
 use crate::query::{VerdictRequest, WorkloadVerdicts, WorkloadsRequest};
 use crate::rebuilder::RebuildItem;
@@ -200,6 +202,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
         members::<RefParams>,
         Answers::Of(of::<Resolution>),
     ),
+    get(
+        "suggest",
+        "/v1/suggestions",
+        "Names that begin as it is typed, some of each kind",
+        members::<SuggestParams>,
+        Answers::Of(of::<List<Suggestion>>),
+    ),
     post(
         "lookUp",
         "/v1/lookup",
@@ -290,6 +299,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "Events of a topic",
         members::<SubscribeParams>,
         Answers::Events(event),
+    ),
+    get(
+        "followChanges",
+        "/v1/changes",
+        "Tells whenever answers may have changed",
+        members::<NoParams>,
+        Answers::Events(of::<Changed>),
     ),
     post("backUp", "/v1/backup", "A copy of the log, for `clade backup`", None, Answers::Bytes),
     post(

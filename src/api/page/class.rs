@@ -81,6 +81,19 @@ fn shown(item: &ClassItem, usage: Usage, outdated: &[TagItem], running: &Markup,
         h2 { "Repositories" }
         (table_of(&repositories, class, look))
         p { a href=(look.href(&format!("{}/usage.csv", class_path(class)), &[])) download { "Download as CSV" } }
+        @if look.at().is_none() { (live(class)) }
+    }
+}
+
+/// The place of what happens while somebody looks. The script shows it.
+fn live(class: &str) -> Markup {
+    let query = serde_urlencoded::to_string([("class", class)]).unwrap_or_default();
+    html! {
+        section hidden data-follow=(format!("/v1/subscribe/outdated?{query}")) {
+            h2 { "What happens now" }
+            p.faint { "Images that enter or leave the class, or become outdated or current in it, the last first." }
+            ol.events {}
+        }
     }
 }
 

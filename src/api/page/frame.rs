@@ -146,7 +146,8 @@ fn framed(title: &str, framing: Framing<'_>, content: &Markup) -> String {
                     }
                     form.search role="search" action="/search" {
                         label.hidden for="q" { "Search" }
-                        input #q type="search" name="q" placeholder="Tag, digest, image ID, chain ID or class ( / )" autocomplete="off";
+                        input #q type="search" name="q" placeholder="Tag, digest, image ID, chain ID or class ( / )" autocomplete="off" list="suggestions";
+                        datalist #suggestions {}
                         @if let Some(at) = at { input type="hidden" name="at" value=(at); }
                         button { "Search" }
                     }

@@ -1,8 +1,16 @@
-// What the page can do beyond HTML: a key for the search, and a sign when what is shown has changed or the connection is
-// lost. Nothing that somebody reads is moved: whoever wants to see the change loads the page again.
+// What the page can do beyond HTML: a key for the search and names that it suggests, a sign when what is shown has changed or the
+// connection is lost, and events as they come. Nothing that somebody reads is moved: whoever wants to see a change loads the page
+// again.
 
-const PAUSE = 5000;
+// Milliseconds.
+const REST = 2000;
+const COME_AGAIN = 5000;
 const PATIENCE = 10000;
+const TYPING = 150;
+// clade lets itself be heard at least every 15 s.
+const SILENCE = 40000;
+const EVENTS = 50;
+
 const news = document.getElementById("news");
 const search = document.getElementById("q");
 const shown = document.documentElement.dataset.tag;
@@ -19,6 +27,43 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+function ask(address) {
+  return fetch(address, { cache: "no-cache", signal: AbortSignal.timeout(PATIENCE) });
+}
+
+function pause(time) {
+  return new Promise((resolve) => setTimeout(resolve, time));
+}
+
+// Suggestions. Of two answers the one to what was typed last counts, whichever comes last.
+const suggestions = document.getElementById("suggestions");
+let typed = "";
+async function suggest() {
+  const text = search.value.trim();
+  if (text === typed) return;
+  typed = text;
+  await pause(TYPING);
+  if (text !== typed) return;
+  let items = [];
+  if (text) {
+    try {
+      const answer = await ask(`/v1/suggestions?${new URLSearchParams({ q: text })}`);
+      if (answer.ok) ({ items } = await answer.json());
+    } catch {
+      // Whoever has typed it all can do without.
+    }
+  }
+  if (text !== typed) return;
+  const options = items.map(({ kind, name }) => {
+    const option = document.createElement("option");
+    option.value = name;
+    option.label = `${name} (${kind})`;
+    return option;
+  });
+  suggestions.replaceChildren(...options);
+}
+search.addEventListener("input", suggest);
+
 // The same words are not said again: they would be read out again, and a link in them would lose the focus.
 let told = "";
 function tell(text, canShow = false) {
@@ -33,38 +78,125 @@ function tell(text, canShow = false) {
   }
 }
 
-function ask(address) {
-  return fetch(address, { cache: "no-cache", signal: AbortSignal.timeout(PATIENCE) });
-}
-
-// The state of the index costs little to ask for; only if it has changed is the view asked for again. Rebuilds are no part of
-// the index.
-const ofIndex = !location.pathname.startsWith("/rebuilds");
-let state = null;
-async function look() {
+// Compares the view with what is shown.
+async function compare() {
   try {
-    const index = await ask("/v1/groups");
-    const now = index.headers.get("etag");
-    if (ofIndex && index.ok && now !== null && now === state) return;
     const view = await ask(location.href);
     await view.text();
-    if (!view.ok) {
-      tell(`clade answers ${view.status}: what is shown may be old.`);
-      return;
-    }
-    state = now;
-    if (view.headers.get("etag") === shown) tell("");
+    if (!view.ok) tell(`clade answers ${view.status}: what is shown may be old.`);
+    else if (view.headers.get("etag") === shown) tell("");
     else tell("There is something new.", true);
   } catch {
-    state = null;
     tell(`The connection to clade is lost. What is shown is of ${new Date(loaded).toLocaleTimeString()}.`);
   }
 }
 
-async function follow() {
-  if (document.visibilityState === "visible") await look();
-  setTimeout(follow, PAUSE);
+// One comparison at a time, with a rest after each: the index may change many times a second.
+let comparing = false;
+let again = false;
+async function look() {
+  again = true;
+  if (comparing) return;
+  comparing = true;
+  while (again) {
+    again = false;
+    await compare();
+    await pause(REST);
+  }
+  comparing = false;
+}
+
+// Follows Server-Sent Events while somebody sees the page: a browser has few connections to a host. `address` is asked for each
+// time, `handlers` are those of events by name. Returns what ends the connection and begins it anew.
+function follow(address, handlers) {
+  let source = null;
+  const end = () => {
+    source?.close();
+    source = null;
+  };
+  const begin = () => {
+    if (source || document.visibilityState !== "visible") return;
+    source = new EventSource(address());
+    for (const [name, handle] of Object.entries(handlers)) source.addEventListener(name, handle);
+    source.addEventListener("error", () => {
+      // A browser comes again by itself when the connection breaks, but not when it is refused.
+      if (source?.readyState !== EventSource.CLOSED) return;
+      end();
+      setTimeout(begin, COME_AGAIN);
+    });
+  };
+  document.addEventListener("visibilitychange", () => (document.visibilityState === "visible" ? begin() : end()));
+  addEventListener("pagehide", end);
+  addEventListener("pageshow", begin);
+  begin();
+  return () => {
+    end();
+    begin();
+  };
+}
+
+function followChanges() {
+  let heard = Date.now();
+  const hear = () => {
+    heard = Date.now();
+  };
+  const anew = follow(() => "/v1/changes", {
+    // What happened before the connection was there was not told.
+    open: look,
+    error: look,
+    change: () => {
+      hear();
+      look();
+    },
+    beat: hear,
+  });
+  addEventListener("offline", look);
+  // A connection can die without a word, as when a machine sleeps.
+  setInterval(() => {
+    if (document.visibilityState !== "visible" || Date.now() - heard < SILENCE) return;
+    hear();
+    look();
+    anew();
+  }, COME_AGAIN);
+  // Rebuilds are no part of the index.
+  if (location.pathname.startsWith("/rebuilds")) follow(() => "/v1/subscribe/rebuilds?from=end", { rebuilds: look });
+}
+
+// An image that enters or leaves a class, or becomes outdated or current in it, as a line.
+function line({ time, data }) {
+  const state = document.createElement("span");
+  state.textContent = data.to?.state ?? "left";
+  state.className = data.to?.state ?? "faint";
+  const image = document.createElement("a");
+  image.href = `/explain?${new URLSearchParams({ ref: data.digest })}`;
+  const tags = data.tags ?? [];
+  image.textContent = tags[0] ?? data.digest.slice(0, 19);
+  const name = document.createElement("bdi");
+  name.append(image);
+  const item = document.createElement("li");
+  item.append(new Date(time).toLocaleTimeString(), " ", state, " ", name);
+  if (tags.length > 1) item.append(` and ${tags.length - 1} more tags`);
+  return item;
+}
+
+function followEvents(section) {
+  const list = section.querySelector("ol");
+  let last = "end";
+  section.hidden = false;
+  follow(() => `${section.dataset.follow}&from=${encodeURIComponent(last)}`, {
+    outdated: (event) => {
+      last = event.lastEventId;
+      list.prepend(line(JSON.parse(event.data)));
+      while (list.children.length > EVENTS) list.lastElementChild.remove();
+    },
+    reset: () => {
+      last = "end";
+    },
+  });
 }
 
 // The past does not change, the place of a page in a list expires, and a problem has no tag.
-if (shown && !parameters.get("at") && !parameters.get("continue")) setTimeout(follow, PAUSE);
+if (shown && !parameters.get("at") && !parameters.get("continue")) {
+  followChanges();
+  document.querySelectorAll("[data-follow]").forEach(followEvents);
+}

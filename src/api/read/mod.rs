@@ -31,8 +31,8 @@ pub(super) use lists::{
     images, policies, tags, workloads,
 };
 pub(super) use objects::{
-    ExplainParams, LookedUp, Lookup, NoParams, RefParams, chain, explain, explain_image, image, lookup,
-    resolve,
+    ExplainParams, LookedUp, Lookup, NoParams, RefParams, SuggestParams, chain, explain, explain_image,
+    image, lookup, resolve, suggestions,
 };
 pub use verdict::behind;
 pub(super) use verdict::{verdict, workload_verdicts};

@@ -32,6 +32,26 @@ pub(in crate::api) async fn resolve(asked: Asked, Params(params): Params<RefPara
     asked.question(move |query: Query| query.resolution(&params.reference)).await
 }
 
+/// Names of one kind that are suggested, at most.
+const MOST_SUGGESTED: usize = 8;
+
+/// The parameters of a question for names.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::api) struct SuggestParams {
+    /// The beginning of a name, as far as it is typed.
+    q: String,
+}
+
+pub(in crate::api) async fn suggestions(asked: Asked, Params(params): Params<SuggestParams>) -> Answer {
+    let of = asked.clone();
+    let suggest = move |query: Query| {
+        let items = query.suggestions(&params.q, MOST_SUGGESTED);
+        Ok::<_, RefError>(List { metadata: of.metadata(&query), ..List::new(items) })
+    };
+    asked.question(suggest).await
+}
+
 /// The parameters of `explain`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

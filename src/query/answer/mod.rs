@@ -72,6 +72,29 @@ pub struct ListMetadata {
     pub remaining_item_count: Option<u64>,
 }
 
+/// A name that may be meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Suggestion {
+    /// What is called so.
+    pub kind: Suggested,
+    /// The full name.
+    pub name: String,
+}
+
+/// The kinds of objects that are suggested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Suggested {
+    /// A class.
+    Class,
+    /// A repository with a tag.
+    Repository,
+    /// A tag.
+    Tag,
+    /// An image, by its digest.
+    Image,
+}
+
 /// One image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -1,0 +1,102 @@
+//! What somebody may mean who has typed the beginning of a name.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+use super::Query;
+use super::answer::{Suggested, Suggestion};
+use super::reference::RefError;
+use crate::shard::Shard;
+
+/// Repositories of one partition whose names are looked at for a part that begins so, at most.
+const MOST_LOOKED_AT: usize = 5_000;
+
+impl Query {
+    /// Names that begin with `typed`, at most so many of each kind: classes, repositories, tags once a repository is written
+    /// out, and images by the beginning of a digest. A repository may be written without its registry and namespace.
+    pub fn suggestions(&self, typed: &str, most: usize) -> Vec<Suggestion> {
+        let typed = typed.trim();
+        if typed.is_empty() {
+            return Vec::new();
+        }
+        let repositories = || self.repositories(typed, most);
+        let names = [
+            (Suggested::Class, self.classes_called(typed, most)),
+            (Suggested::Repository, repositories()),
+            (Suggested::Tag, self.tags_called(typed, most)),
+            (Suggested::Image, self.digests(typed, most)),
+        ];
+        let named = |(kind, names): (Suggested, Vec<String>)| {
+            names.into_iter().map(move |name| Suggestion { kind, name })
+        };
+        names.into_iter().flat_map(named).collect()
+    }
+
+    fn classes_called(&self, typed: &str, most: usize) -> Vec<String> {
+        let classes = self.shards().flat_map(|shard| shard.catalog().classes());
+        let names = classes.map(|class| class.record.name.as_str()).filter(|name| name.starts_with(typed));
+        names.collect::<BTreeSet<_>>().into_iter().take(most).map(str::to_owned).collect()
+    }
+
+    /// First those whose names begin so as a whole, then those of which the last parts do.
+    fn repositories(&self, typed: &str, most: usize) -> Vec<String> {
+        let whole = self.shards().flat_map(|shard| {
+            repositories_from(shard, typed).take_while(|name| name.starts_with(typed)).take(most)
+        });
+        let mut found: Vec<&str> = whole.collect::<BTreeSet<_>>().into_iter().take(most).collect();
+        if found.len() < most {
+            let part = format!("/{typed}");
+            let parts = self.shards().flat_map(|shard| {
+                let looked_at = repositories_from(shard, "").take(MOST_LOOKED_AT);
+                looked_at.filter(|name| name.contains(&part)).take(most)
+            });
+            let parts: BTreeSet<&str> = parts.filter(|name| !name.starts_with(typed)).collect();
+            found.extend(parts.into_iter().take(most - found.len()));
+        }
+        found.into_iter().map(str::to_owned).collect()
+    }
+
+    /// The tags whose names begin so, if a repository is written out.
+    fn tags_called(&self, typed: &str, most: usize) -> Vec<String> {
+        let last = typed.rsplit('/').next().unwrap_or_default();
+        let Some((repository, tag)) = last.contains(':').then(|| typed.rsplit_once(':')).flatten() else {
+            return Vec::new();
+        };
+        let full = self.repositories(repository, most);
+        let is_written_out =
+            |name: &&String| *name == repository || name.ends_with(&format!("/{repository}"));
+        let beginnings: Vec<String> =
+            full.iter().filter(is_written_out).map(|name| format!("{name}:{tag}")).collect();
+        let tags = self.shards().flat_map(|shard| {
+            beginnings.iter().flat_map(move |beginning| {
+                let tags = shard.tags_from(Bound::Included(beginning)).map(|tag| tag.name.as_str());
+                tags.take_while(move |name| name.starts_with(beginning)).take(most)
+            })
+        });
+        tags.collect::<BTreeSet<_>>().into_iter().take(most).map(str::to_owned).collect()
+    }
+
+    fn digests(&self, typed: &str, most: usize) -> Vec<String> {
+        let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if !is_digits(typed.strip_prefix("sha256:").unwrap_or(typed)) {
+            return Vec::new();
+        }
+        let found = match self.images_called(typed) {
+            Ok(images) => images,
+            Err(RefError::Ambiguous { digests, .. }) => digests,
+            Err(_) => Vec::new(),
+        };
+        found.into_iter().take(most).map(|digest| digest.to_string()).collect()
+    }
+}
+
+/// The repositories of a partition from a name on, each once. A step costs a look-up, however many tags a repository has.
+fn repositories_from<'a>(shard: &'a Shard, from: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+    let mut next = Bound::Included(from.to_owned());
+    std::iter::from_fn(move || {
+        let tag = shard.tags_from(next.as_ref().map(String::as_str)).next()?;
+        // No tag of the repository stands behind this.
+        next = Bound::Excluded(format!("{}:{}", tag.repository, char::MAX));
+        Some(tag.repository.as_str())
+    })
+}
