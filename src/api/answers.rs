@@ -1,8 +1,9 @@
-//! The three interfaces through which the API uses the process behind it. Every call blocks.
+//! The four interfaces through which the API uses the process behind it. Every call blocks.
 
 use serde::{Deserialize, Serialize};
 
 use super::ApiError;
+use crate::audit::{Found, Question};
 use crate::declare::Manifest;
 use crate::log::SharedLog;
 use crate::oci::Timestamp;
@@ -52,6 +53,12 @@ pub trait Command: Send + Sync {
 
     /// Pauses, resumes or cancels a rebuild.
     fn change(&self, id: &str, change: Change, by: Option<&str>) -> Result<RebuildItem, ApiError>;
+}
+
+/// Answers questions about the audit trail.
+pub trait Audited: Send + Sync {
+    /// The entries that a question is about, the newest first.
+    fn entries(&self, question: &Question) -> Result<Found, ApiError>;
 }
 
 /// The kinds of object that can be declared.

@@ -50,7 +50,7 @@ const BACKUPS: Bound = Bound { places: 1, waiting: 0 };
 const LINES: Bound = Bound { places: 32, waiting: 0 };
 const SUBSCRIPTIONS: Bound = Bound { places: 100, waiting: 0 };
 /// Those who want to know when the index changes, such as pages in browsers: they take at most this part of the subscriptions.
-const CHANGES: Bound = Bound { places: SUBSCRIPTIONS.places / 2, waiting: 0 };
+const POSITIONS: Bound = Bound { places: SUBSCRIPTIONS.places / 2, waiting: 0 };
 /// A subscription waits for its read as long as it must: no more of them wait than there are subscriptions.
 const READS: Bound = Bound { places: 8, waiting: SUBSCRIPTIONS.places };
 
@@ -159,7 +159,7 @@ pub(super) struct Limits {
     /// Subscriptions.
     pub(super) subscriptions: Arc<Gate>,
     /// Those who want to know when the index changes.
-    pub(super) changes: Arc<Gate>,
+    pub(super) positions: Arc<Gate>,
     /// Reads of the log for subscriptions.
     pub(super) reads: Arc<Gate>,
     untaken: Arc<Semaphore>,
@@ -186,7 +186,7 @@ impl Limits {
             lines: gate(LINES),
             looks: Arc::new(Gate { patience: Duration::MAX, ..Gate::new(LOOKS) }),
             backups: gate(BACKUPS),
-            changes: Arc::new(Gate { shared: Some(Arc::clone(&subscriptions)), ..Gate::new(CHANGES) }),
+            positions: Arc::new(Gate { shared: Some(Arc::clone(&subscriptions)), ..Gate::new(POSITIONS) }),
             subscriptions,
             reads: Arc::new(Gate { patience: Duration::MAX, ..Gate::new(READS) }),
             untaken: Arc::new(Semaphore::new(UNTAKEN as usize)),
@@ -206,7 +206,7 @@ impl Limits {
             looks: Arc::clone(&self.looks),
             backups: Arc::clone(&self.backups),
             subscriptions: Arc::clone(&self.subscriptions),
-            changes: Arc::clone(&self.changes),
+            positions: Arc::clone(&self.positions),
             reads: Arc::clone(&self.reads),
             untaken: Arc::clone(&self.untaken),
             untaken_share: Some(Arc::new(Semaphore::new(UNTAKEN_SHARE as usize))),

@@ -11,8 +11,8 @@ mod addresses;
 mod admission;
 mod allowed;
 mod answers;
+mod audit;
 mod backup;
-mod changes;
 mod client;
 mod conditional;
 mod crossing;
@@ -24,6 +24,7 @@ mod limits;
 mod notify;
 mod openapi;
 mod page;
+mod position;
 mod probe;
 mod read;
 mod rebuild;
@@ -38,7 +39,7 @@ pub use axum::Router;
 
 pub use admission::{Admission, Labels, Namespaces, admission};
 pub use allowed::Access;
-pub use answers::{Applied, Ask, Asking, Command, Declare, Kind};
+pub use answers::{Applied, Ask, Asking, Audited, Command, Declare, Kind};
 pub use client::{Client, ClientError, Server};
 #[cfg(feature = "internals")]
 pub use error::CODES;

@@ -14,8 +14,8 @@ use tower_http::compression::CompressionLayer;
 use super::addresses::{self, Addresses};
 use super::allowed::{Access, Guard, allowed};
 use super::{
-    Ask, Command, Declare, Router, backup, changes, conditional, error, openapi, read, rebuild, restored,
-    stream, subscribe, write,
+    Ask, Audited, Command, Declare, Router, audit, backup, conditional, error, openapi, position, read,
+    rebuild, restored, stream, subscribe, write,
 };
 use crate::access::Need;
 use crate::api::ApiError;
@@ -29,6 +29,8 @@ pub struct Api {
     pub declare: Result<Arc<dyn Declare>, &'static str>,
     /// Plans and rebuilds; only in a process that answers queries.
     pub command: Option<Arc<dyn Command>>,
+    /// Reads the audit trail; only in a process that keeps one.
+    pub audit: Option<Arc<dyn Audited>>,
     /// Who may use it.
     pub access: Access,
 }
@@ -37,6 +39,8 @@ pub struct Api {
 const SMALL: usize = 256 << 10;
 
 const ONLY_PUBLISHES: &str = "this clade only publishes: ask one that serves (clade serve), with --server";
+
+const NO_TRAIL: &str = "this clade keeps no audit trail: `clade run --audit` does; that of `clade auditor` is read with `clade audit show`";
 
 /// A route: path, method, the part of the process that handles it, and what a user needs for it.
 struct Route(&'static str, MethodFilter, Handler, Need);
@@ -48,6 +52,7 @@ enum Handler {
     AskAtOnce(fn() -> MethodRouter<Arc<dyn Ask>>),
     Declare(fn() -> MethodRouter<Arc<dyn Declare>>),
     Command(fn() -> MethodRouter<Arc<dyn Command>>),
+    Audit(fn() -> MethodRouter<Arc<dyn Audited>>),
 }
 
 const GET: MethodFilter = MethodFilter::GET;
@@ -121,7 +126,8 @@ const ROUTES: &[Route] = &[
         Handler::AskAtOnce(|| get(subscribe::subscribe)),
         Need::read("watch", "images"),
     ),
-    Route("/v1/changes", GET, Handler::AskAtOnce(|| get(changes::changes)), Need::read("watch", "images")),
+    Route("/v1/audit", GET, Handler::Audit(|| get(audit::audit)), Need::read("list", "auditentries")),
+    Route("/v1/position", GET, Handler::AskAtOnce(|| get(position::position)), Need::read("watch", "images")),
     Route(
         "/v1/backup",
         POST,
@@ -204,10 +210,12 @@ pub fn router(api: &Api) -> Router {
             Handler::Command(routes) => {
                 api.command.clone().map(|command| after_reading(api, routes().with_state(command)))
             }
+            Handler::Audit(routes) => api.audit.clone().map(|audit| routes().with_state(audit)),
             Handler::Declare(routes) => api.declare.clone().ok().map(|declare| routes().with_state(declare)),
         };
         let refusal = match (&api.declare, handler) {
             (Err(reason), Handler::Declare(_)) => *reason,
+            (_, Handler::Audit(_)) => NO_TRAIL,
             _ => ONLY_PUBLISHES,
         };
         let routes = match routes {

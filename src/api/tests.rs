@@ -67,7 +67,7 @@ async fn asked(api: &Api, method: &str, path: &str, body: &str) -> (u16, Problem
 }
 
 fn publisher() -> Api {
-    Api { ask: None, command: None, declare: Ok(Arc::new(Refusing)), access: Access::default() }
+    Api { ask: None, command: None, declare: Ok(Arc::new(Refusing)), audit: None, access: Access::default() }
 }
 
 #[tokio::test]

@@ -83,6 +83,7 @@ pub struct Auditor {
     thread: Option<JoinHandle<Result<(), AuditError>>>,
     ended: Arc<AtomicBool>,
     handle: Handle,
+    trail: Directory,
 }
 
 impl Auditor {
@@ -95,6 +96,7 @@ impl Auditor {
             Some(store) => Some(Uploader::start(trail.dir().clone(), store, metrics.clone())?),
             None => None,
         };
+        let dir = trail.dir().clone();
         let (handle, ended) = (Handle::default(), Arc::new(AtomicBool::new(false)));
         let keep = options.keep_days.map(|days| Keep { days });
         let clock = options.clock;
@@ -104,12 +106,17 @@ impl Auditor {
             .name("auditor".to_owned())
             .spawn(move || work.run(&log, &told))
             .map_err(|error| AuditError::Thread(error.to_string()))?;
-        Ok(Self { thread: Some(thread), ended, handle })
+        Ok(Self { thread: Some(thread), ended, handle, trail: dir })
     }
 
     /// The progress of the auditor.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// The directory of the trail.
+    pub fn trail(&self) -> &Directory {
+        &self.trail
     }
 
     /// Returns `true` if the auditor has ended by itself, which it does only after an error.

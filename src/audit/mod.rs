@@ -9,11 +9,12 @@
 //! Each line holds the SHA-256 of the line before it, and ends in its own. The progress in each partition stands in the
 //! same lines as the entries. So each line is there exactly once, even after a kill: [`trail`] has the details.
 //!
-//! `entry`, `chain`, `check`, `events`, `head`, `replay` are pure; `trail`, `archive`, `store`, `upload`, `key` and
+//! `entry`, `words`, `chain`, `check`, `events`, `head`, `replay` are pure; `trail`, `archive`, `search`, `store`, `upload`, `key` and
 //! `auditor` have the effects.
 
 mod archive;
 mod auditor;
+mod backwards;
 mod chain;
 mod check;
 mod crypto;
@@ -25,11 +26,13 @@ mod lock;
 mod recover;
 mod replay;
 mod retention;
+mod search;
 mod signed;
 mod store;
 mod trail;
 mod upload;
 mod verify;
+mod words;
 
 pub use archive::{Archive, Directory, Names};
 pub use auditor::{Auditor, Handle, Options, run};
@@ -40,6 +43,7 @@ pub use events::Known;
 pub use head::{Head, SignedHead};
 pub use key::{PublicKey, SigningKey};
 pub use replay::{ClassState, GroupState, ImageState, Moment, RebuildsState, Replay};
+pub use search::{Found, Question, search};
 pub use signed::SignatureLine;
 pub use store::{Store, StoreArchive};
 pub use trail::{Layout, Trail};

@@ -24,6 +24,7 @@ mod acting;
 mod admission;
 mod admitting;
 mod answers;
+mod audited;
 mod commands;
 mod deciding;
 mod declarations;
@@ -52,6 +53,7 @@ pub use sources::{ClusterAccess, Sources};
 pub use stop::StopSignals;
 
 use crate::api::{self, Access, Api, Router, Status};
+use crate::audit::Directory;
 use crate::engine::Engine;
 use crate::log::SharedLog;
 use crate::publisher::{Publishing, Settings};
@@ -71,6 +73,8 @@ pub struct Node {
     /// The publisher, if the process may write.
     publishing: Option<Publishing>,
     rebuilds: Rebuilds,
+    /// The audit trail, if the process writes one.
+    audit: Option<Directory>,
     telemetry: Telemetry,
 }
 
@@ -78,13 +82,19 @@ impl Node {
     /// A node without workers and without a publisher.
     pub fn new(log: SharedLog, telemetry: &Telemetry) -> Self {
         let rebuilds = Rebuilds::new(SharedLog::clone(&log));
-        Self { log, engine: None, publishing: None, rebuilds, telemetry: telemetry.clone() }
+        Self { log, engine: None, publishing: None, rebuilds, audit: None, telemetry: telemetry.clone() }
     }
 
     /// Adds the workers of an engine.
     #[must_use]
     pub fn with_engine(self, engine: Arc<Engine>) -> Self {
         Self { engine: Some(engine), ..self }
+    }
+
+    /// Adds the audit trail that the process writes.
+    #[must_use]
+    pub fn with_audit(self, trail: Option<Directory>) -> Self {
+        Self { audit: trail, ..self }
     }
 
     /// Adds a publisher with this settling delay.
@@ -120,7 +130,9 @@ impl Node {
         let commands = |engine: &Arc<Engine>| {
             Arc::new(Commands::new(Arc::clone(engine), self.rebuilds.clone())) as Arc<dyn api::Command>
         };
-        let api = Api { ask: self.ask(), command: self.engine.as_ref().map(commands), declare, access };
+        let audit = self.audit.clone().map(|trail| Arc::new(trail) as Arc<dyn api::Audited>);
+        let api =
+            Api { ask: self.ask(), command: self.engine.as_ref().map(commands), declare, audit, access };
         let answers = api.ask.is_some();
         let router = api::router(&api).merge(self.probes(&api.access));
         if answers { api::page(router.clone()).merge(router) } else { router }

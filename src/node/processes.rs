@@ -37,6 +37,7 @@ pub fn run(
 ) -> Result<(), NodeError> {
     let node = Node::new(SharedLog::clone(engine.log()), telemetry)
         .with_engine(Arc::clone(&engine))
+        .with_audit(audit.as_ref().map(|auditor| auditor.trail().clone()))
         .with_publisher(sources.settle)?;
     let build = async || {
         let cluster = sources.connect().await?;

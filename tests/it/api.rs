@@ -67,7 +67,7 @@ fn api_of(world: &World) -> Router {
 
 fn api_with(world: &World, access: Access) -> Router {
     let shown = Shown { view: Arc::clone(&world.view), log: SharedLog::clone(&world.log) };
-    router(&Api { ask: Some(Arc::new(shown)), declare: Err("not here"), command: None, access })
+    router(&Api { ask: Some(Arc::new(shown)), declare: Err("not here"), command: None, audit: None, access })
 }
 
 async fn ask(api: &Router, path: &str, headers: &[(&str, &str)]) -> Asked {
@@ -135,6 +135,49 @@ async fn a_list_goes_on_from_page_to_page_and_says_how_much_follows() {
         items.retain(of_others);
         assert_eq!(items, digests(&whole), "{path}");
     }
+}
+
+#[tokio::test]
+async fn names_that_begin_as_it_is_typed_are_suggested() {
+    let mut world = world();
+    for tag in ["quay.io/shop/api:1", "quay.io/shop/api:2", "quay.io/shop/apis:1", "rhea/api:3"] {
+        world.tag(tag, &["app 1"]);
+    }
+    world.process();
+    let api = api_of(&world);
+    let image = digest("app 1").to_string();
+    for (typed, wanted) in [
+        ("rhe", vec!["class rhel7", "repository rhea/api"]),
+        // Those that begin so come before those of which a part does.
+        (
+            "ap",
+            vec![
+                "repository app",
+                "repository quay.io/shop/api",
+                "repository quay.io/shop/apis",
+                "repository rhea/api",
+            ],
+        ),
+        ("shop/api", vec!["repository quay.io/shop/api", "repository quay.io/shop/apis"]),
+        ("api:", vec!["tag quay.io/shop/api:1", "tag quay.io/shop/api:2", "tag rhea/api:3"]),
+        ("quay.io/shop/api:2", vec!["tag quay.io/shop/api:2"]),
+        (&image[..19], vec![&*format!("image {image}")]),
+        (&image[7..15], vec![&*format!("image {image}")]),
+        ("nobody", vec![]),
+        ("", vec![]),
+        (" ", vec![]),
+    ] {
+        let path = format!("/v1/suggestions?{}", serde_urlencoded::to_string([("q", typed)]).unwrap());
+        let found = ask(&api, &path, &[]).await.json();
+        let named =
+            |item: &Value| format!("{} {}", item["kind"].as_str().unwrap(), item["name"].as_str().unwrap());
+        let found: Vec<String> = found["items"].as_array().unwrap().iter().map(named).collect();
+        assert_eq!(found, wanted, "{typed}");
+    }
+    // Few of very many, whatever is typed.
+    let many = ask(&api, "/v1/suggestions?q=app:", &[]).await.json();
+    assert_eq!(many["items"].as_array().unwrap().len(), 8);
+    assert_eq!(ask(&api, "/v1/suggestions", &[]).await.status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

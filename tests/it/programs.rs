@@ -100,7 +100,8 @@ fn the_page_can_be_read_searched_and_followed_in_a_browser() {
     let dir = made();
     cluster::import(dir.path());
     // A sink that nobody answers at: a rebuild of tags begins, and goes on trying.
-    let running = Running::start(dir.path(), &["--listen", "127.0.0.1:0", "--sink", "http://127.0.0.1:9/"]);
+    let sink = ["--sink", "http://127.0.0.1:9/"];
+    let running = Running::start(dir.path(), &[&["--listen", "127.0.0.1:0", "--audit"][..], &sink].concat());
     let demo = Demo { dir, running };
     cluster::rebuild(&demo.running.url);
     let look = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/look.sh");
@@ -109,5 +110,5 @@ fn the_page_can_be_read_searched_and_followed_in_a_browser() {
         look.args([&demo.running.url, env!("CARGO_BIN_EXE_clade")]).arg(demo.dir.path()).output().unwrap();
     let told = String::from_utf8_lossy(&looked.stdout);
     assert!(looked.status.success(), "{told}{}", String::from_utf8_lossy(&looked.stderr));
-    assert!(told.contains("looked at 14 views"), "{told}");
+    assert!(told.contains("looked at 16 views"), "{told}");
 }

@@ -45,6 +45,8 @@ const views = Object.entries({
   rebuilds: "/rebuilds",
   rebuild: "/rebuilds/debian9-1",
   search: "/search?q=search",
+  audit: "/audit?class=rhel7",
+  letters: "/dead-letters",
   problem: "/classes/nope",
 });
 for (const [colorScheme, width, javaScriptEnabled] of [
@@ -105,6 +107,13 @@ await page.goto(`${base}/policies`);
 await page.locator("td.number.outdated a").first().click();
 assert.equal(new URL(page.url()).searchParams.get("verdict"), "violating");
 
+// The trail of what happened to an image.
+await page.goto(`${base}/explain?ref=search/scheduler:v48`);
+await page.getByRole("link", { name: "Audit entries" }).first().click();
+await page.locator("tbody tr").first().waitFor();
+const entries = await page.locator("tbody tr td:nth-child(3)").allInnerTexts();
+assert(entries.includes("image.classified"), String(entries));
+
 // A tree is opened and closed level by level, and an image is put beside another.
 await page.goto(`${base}/explain?ref=${oldest}`);
 const leaves = page.locator(".tree li");
@@ -142,7 +151,7 @@ assert.match(await page.locator("h1").innerText(), /search\/scheduler:v48/);
 // While a name is typed, others are suggested.
 await page.goto(base);
 await page.keyboard.press("/");
-await page.keyboard.type("scheduler:v");
+await page.keyboard.type("search/scheduler:v");
 const suggested = page.locator("#suggestions option");
 await suggested.first().waitFor({ state: "attached" });
 const offered = await suggested.evaluateAll((options) => options.map(({ value }) => value));
@@ -160,7 +169,7 @@ assert.match(await events.first().innerText(), /left/);
 // Something changes, the connection is lost, and comes back: what is read does not move.
 await page.goto(base);
 const news = page.locator("#news");
-execFileSync(clade, ["delete", "class", "debian9", "--data-dir", data], { stdio: "ignore" });
+execFileSync(clade, ["delete", "class", "alpine3.7", "--data-dir", data], { stdio: "ignore" });
 await news.getByText("There is something new").waitFor({ timeout: 20000 });
 assert.equal(await page.locator("svg.timeline").count(), 6, "nothing moves until somebody wants it to");
 await news.getByRole("button").click();

@@ -98,7 +98,7 @@ fn describe(operation: &Operation, problem: &Value, schemas: &mut SchemaGenerato
     });
     if matches!(answers, Answers::Of(_) | Answers::List(_))
         && operation.method == "GET"
-        && !path.starts_with("/v1/rebuilds")
+        && !["/v1/rebuilds", "/v1/audit"].iter().any(|other| path.starts_with(other))
     {
         described["responses"]["304"] =
             json!({ "description": "Nothing has changed since the `ETag` of `If-None-Match`" });
@@ -120,6 +120,13 @@ fn ok(answers: &Answers, schemas: &mut SchemaGenerator) -> Value {
             json!({
                 "application/json": { "schema": schema(schemas) },
                 "application/x-ndjson": { "schema": { "type": "object" } },
+            }),
+        ),
+        Answers::Followed(schema) => (
+            "The answer, or the event `change` whenever it may have changed and `beat` every 15 s",
+            json!({
+                "application/json": { "schema": schema(schemas) },
+                "text/event-stream": { "schema": { "type": "string" } },
             }),
         ),
         Answers::Lines(schema) => (lines, json!({ "application/x-ndjson": { "schema": schema(schemas) } })),

@@ -2,7 +2,8 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
-use crate::api::changes::Changed;
+use crate::api::audit::{AuditList, AuditParams};
+use crate::api::position::PositionItem;
 use crate::api::read::params::{Known, ListParams};
 use crate::api::read::{
     CoverageParams, ExplainParams, LookedUp, Lookup, NoParams, RefParams, SuggestParams, UnknownBasesParams,
@@ -44,7 +45,9 @@ pub(super) enum Answers {
     List(Of),
     /// One JSON object a line.
     Lines(Of),
-    /// The same, or Server-Sent Events.
+    /// One JSON object, or Server-Sent Events.
+    Followed(Of),
+    /// One JSON object a line, or Server-Sent Events.
     Events(Of),
     /// Bytes.
     Bytes,
@@ -301,11 +304,18 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Answers::Events(event),
     ),
     get(
-        "followChanges",
-        "/v1/changes",
-        "Tells whenever answers may have changed",
+        "listAuditEntries",
+        "/v1/audit",
+        "Entries of the audit trail, the newest first",
+        members::<AuditParams>,
+        Answers::Of(of::<AuditList>),
+    ),
+    get(
+        "getPosition",
+        "/v1/position",
+        "How far answers go, and by Server-Sent Events whenever they may have changed",
         members::<NoParams>,
-        Answers::Events(of::<Changed>),
+        Answers::Followed(of::<PositionItem>),
     ),
     post("backUp", "/v1/backup", "A copy of the log, for `clade backup`", None, Answers::Bytes),
     post(

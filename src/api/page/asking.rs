@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http_body_util::BodyExt as _;
 use maud::Markup;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -99,7 +100,48 @@ impl Asking {
         self.answer(Request::post(path).body(Body::from(body)).map_err(Failed::internal)?).await
     }
 
-    async fn answer<T: DeserializeOwned>(&self, mut request: Request<Body>) -> Result<T, Failed> {
+    /// The answer to a question about this very moment. It changes all the time: the view counts as the same whatever it is.
+    pub(super) async fn at_this_moment<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failed> {
+        let request = Request::get(path).body(Body::empty()).map_err(Failed::internal)?;
+        serde_json::from_slice(&whole(self.ask(request).await?).await?).map_err(Failed::internal)
+    }
+
+    /// The first lines of an answer that is made while it is read, and whether there are more.
+    pub(super) async fn lines<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &impl Serialize,
+        most: usize,
+    ) -> Result<(Vec<T>, bool), Failed> {
+        let parameters = serde_urlencoded::to_string(parameters).map_err(Failed::internal)?;
+        let request = Request::get(format!("{path}?{parameters}")).body(Body::empty());
+        let mut body = self.ask(request.map_err(Failed::internal)?).await?;
+        let (mut read, mut number, mut has_more) = (Vec::new(), 0, false);
+        while let Some(frame) = body.frame().await {
+            let Ok(piece) = frame.map_err(Failed::internal)?.into_data() else { continue };
+            number += piece.iter().filter(|byte| **byte == b'\n').count();
+            read.extend_from_slice(&piece);
+            has_more = number > most || read.len() > LONGEST;
+            if has_more {
+                break;
+            }
+        }
+        let lines = read.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+        let lines: Vec<&[u8]> = lines.filter(|line| line.len() > 1).take(most).collect();
+        self.see(&lines.concat());
+        let lines = lines.into_iter().map(serde_json::from_slice);
+        Ok((lines.collect::<Result<_, _>>().map_err(Failed::internal)?, has_more))
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: Request<Body>) -> Result<T, Failed> {
+        let body = whole(self.ask(request).await?).await?;
+        let answer: Value = serde_json::from_slice(&body).map_err(Failed::internal)?;
+        self.note(&answer);
+        serde_json::from_value(answer).map_err(Failed::internal)
+    }
+
+    /// The body of the answer to a request of whoever looks, or the problem that the API has with it.
+    async fn ask(&self, mut request: Request<Body>) -> Result<Body, Failed> {
         *request.headers_mut() = self.headers.clone();
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(address) = self.address {
@@ -107,16 +149,11 @@ impl Asking {
         }
         let Ok(response) = self.api.clone().oneshot(request).await;
         let (parts, body) = response.into_parts();
-        let too_long =
-            |_| Failed::internal("the answer is longer than what a view shows: narrow the question");
-        let body = to_bytes(body, LONGEST).await.map_err(too_long)?;
-        if parts.status != StatusCode::OK {
-            let problem: Problem = serde_json::from_slice(&body).map_err(Failed::internal)?;
-            return Err(Failed::new(parts.status, &parts.headers, problem));
+        if parts.status == StatusCode::OK {
+            return Ok(body);
         }
-        let answer: Value = serde_json::from_slice(&body).map_err(Failed::internal)?;
-        self.note(&answer);
-        serde_json::from_value(answer).map_err(Failed::internal)
+        let problem: Problem = serde_json::from_slice(&whole(body).await?).map_err(Failed::internal)?;
+        Err(Failed::new(parts.status, &parts.headers, problem))
     }
 
     /// Adds an answer to the hash. The position of a list changes with whatever happens elsewhere, and is not shown.
@@ -128,8 +165,12 @@ impl Asking {
             }
             None => answer.to_string(),
         };
+        self.see(shown.as_bytes());
+    }
+
+    fn see(&self, shown: &[u8]) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen = Digest::of(&[&seen.as_bytes()[..], shown.as_bytes()].concat());
+        *seen = Digest::of(&[&seen.as_bytes()[..], shown].concat());
     }
 
     /// The view of what was answered.
@@ -142,4 +183,12 @@ impl Asking {
     pub(super) fn view_of_the_present(self, title: String, content: Markup) -> View {
         View { has_past: false, ..self.view(title, content) }
     }
+}
+
+async fn whole(body: Body) -> Result<Bytes, Failed> {
+    to_bytes(body, LONGEST).await.map_err(|_| too_long())
+}
+
+fn too_long() -> Failed {
+    Failed::internal("the answer is longer than what a view shows: narrow the question")
 }

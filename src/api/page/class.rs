@@ -4,6 +4,7 @@ use axum::extract::Path;
 use maud::{Markup, html};
 
 use super::asking::Asking;
+use super::audit::entries_of;
 use super::frame::Failed;
 use super::look::Look;
 use super::running;
@@ -77,6 +78,8 @@ fn shown(item: &ClassItem, usage: Usage, outdated: &[TagItem], running: &Markup,
             h2 { "Rebuilds" }
             p { a href=(format!("{}/rebuild", class_path(class))) { "What a rebuild would do" } " · "
                 a href=(look.href("/rebuilds", &[("class", class)])) { "those that were made" } }
+            h2 { "Audit trail" }
+            p { (entries_of("class", class)) }
         }
         h2 { "Repositories" }
         (table_of(&repositories, class, look))

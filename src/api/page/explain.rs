@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::Shown;
 use super::asking::Asking;
+use super::audit::entries_of;
 use super::compare::form;
 use super::frame::Failed;
 use super::look::Look;
@@ -84,6 +85,7 @@ fn shown(of: &Explanation, look: &Look) -> Markup {
                     @for of in of.equivalents.iter().take(NAMED) { (image(of, look)) " " }
                     @if of.equivalents.is_empty() { "no other image" }
                 }
+                dt { "Audit trail" } dd { (entries_of("image", &digest)) }
                 dt { "Built on it" } dd {
                     @if of.descendants == 0 { "no image" } @else {
                         a href=(look.href("/images", &[("ref", &digest)])) { (many(of.descendants, "image")) } " · "

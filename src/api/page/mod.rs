@@ -10,11 +10,13 @@
 
 mod asking;
 mod assets;
+mod audit;
 mod class;
 mod compare;
 mod csv;
 mod explain;
 mod frame;
+mod letters;
 mod listed;
 mod look;
 mod overview;
@@ -57,6 +59,8 @@ pub fn router(api: Router) -> Router {
         .route("/policies", get(policies::policies))
         .route("/rebuilds", get(rebuilds::rebuilds))
         .route("/rebuilds/{id}", get(rebuilds::rebuild))
+        .route("/audit", get(audit::audit))
+        .route("/dead-letters", get(letters::letters))
         .route("/compare", get(compare::compare))
         .route("/search", get(search::search))
         .with_state(api)

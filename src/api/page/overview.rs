@@ -4,16 +4,22 @@ use maud::{Markup, html};
 
 use super::Shown;
 use super::asking::{Asking, NOTHING};
+use super::frame::Failed;
+use super::letters;
 use super::look::Look;
 use super::running;
 use super::tables::image_rows;
 use super::text::class;
 use super::timeline::{Axis, drawing, moved};
-use super::words::many;
-use crate::query::answer::{ClassItem, CoverageReport, ImageItem, List};
+use super::words::{many, span};
+use crate::api::Status;
+use crate::oci::Timestamp;
+use crate::query::answer::{ClassItem, ClassStatus, CoverageReport, ImageItem, List};
 
 /// Images in the list of those that are outdated for longest.
 const LONGEST: &str = "10";
+/// Seconds of a day.
+const DAY: i64 = 24 * 60 * 60;
 
 pub(super) async fn overview(api: Asking) -> Shown {
     api.only(&[])?;
@@ -21,20 +27,59 @@ pub(super) async fn overview(api: Asking) -> Shown {
     let coverage: CoverageReport = api.get("/v1/coverage", &NOTHING).await?;
     let parameters = [("sort", "outdated"), ("tagged", "true"), ("limit", LONGEST)];
     let longest: List<ImageItem> = api.get("/v1/images", &parameters).await?;
-    let unseen = running::unseen(&api).await;
-    let content = shown(&classes.items, &coverage, &longest.items, &unseen, api.look());
+    let parts = Parts { unseen: running::unseen(&api).await, moment: moment(&api).await };
+    let content = shown(&classes.items, &coverage, &longest.items, &parts, api.look());
     Ok(api.view("Overview".to_owned(), content))
+}
+
+/// The parts that are about the present alone.
+struct Parts {
+    unseen: Markup,
+    moment: Markup,
+}
+
+/// How complete the answers are at this moment, as figures.
+async fn moment(api: &Asking) -> Markup {
+    if api.look().at().is_some() {
+        return html! {};
+    }
+    let letters = letters::number(api).await;
+    let status: Result<Status, Failed> = api.at_this_moment("/v1/status").await;
+    let behind = match status {
+        Err(failed) => html! { li { (failed.in_place()) } },
+        Ok(Status { partitions, failure, .. }) => {
+            let behind =
+                partitions.iter().map(|of| of.behind_seconds).max_by_key(|of| of.unwrap_or(u64::MAX));
+            html! {
+                @match (failure, behind.flatten()) {
+                    (Some(failure), _) => { li { b.outdated { "stopped" } bdi { (failure) } } }
+                    (None, Some(0)) => { li { b { "up to date" } "with what is published" } }
+                    (None, Some(seconds)) => { li { b.outdated { (span(seconds.cast_signed())) } "behind what is published" } }
+                    (None, None) => { li { b.outdated { "reading" } "the log for the first time" } }
+                }
+            }
+        }
+    };
+    html! { (letters) (behind) }
+}
+
+/// The members of versions of a class that another has replaced in the last day.
+fn outdated_in_a_day(of: &ClassStatus, now: Timestamp) -> u64 {
+    let is_of_the_day = |until: Timestamp| (0..DAY).contains(&(now.as_second() - until.as_second()));
+    let replaced = of.history.iter().filter(|version| version.until.is_some_and(is_of_the_day));
+    replaced.map(|version| version.members).sum()
 }
 
 fn shown(
     classes: &[ClassItem],
     coverage: &CoverageReport,
     longest: &[ImageItem],
-    unseen: &Markup,
+    parts: &Parts,
     look: &Look,
 ) -> Markup {
     let runs = classes.iter().any(|class| class.status.running.is_some());
     let outdated: u64 = classes.iter().map(|class| class.status.outdated).sum();
+    let lately: u64 = classes.iter().map(|class| outdated_in_a_day(&class.status, look.now())).sum();
     let axis = Axis::of(classes.iter().map(|class| &class.status), look.now());
     let mut by_outdated: Vec<&ClassItem> = classes.iter().collect();
     by_outdated.sort_by_key(|class| std::cmp::Reverse(class.status.outdated));
@@ -44,11 +89,13 @@ fn shown(
             li { b { (coverage.total.images) } "images" }
             li { b { (coverage.total.member) } "in a class" }
             li { b.outdated[outdated > 0] { (outdated) } "outdated memberships" }
+            li { b.outdated[lately > 0] { (lately) } "of them since yesterday" }
             li { b { (coverage.total.known_base) } "on a known image that no class follows" }
             li { b { (coverage.total.claimed) } "with claims alone" }
             li { b { (coverage.total.unknown) } "of which nothing is known" }
+            (parts.moment)
         }
-        (unseen)
+        (parts.unseen)
         h2 { "Classes" }
         @if classes.is_empty() {
             p { "There is no class yet. A class follows the tag of a base image; this declares one:" }
@@ -75,6 +122,7 @@ fn shown(
 
 fn row(item: &ClassItem, axis: Axis, runs: bool, look: &Look) -> Markup {
     let (name, status) = (&item.metadata.name, &item.status);
+    let lately = outdated_in_a_day(status, look.now());
     let problem = status.conditions.iter().find(|condition| condition.status != "True");
     html! {
         tr {
@@ -82,7 +130,10 @@ fn row(item: &ClassItem, axis: Axis, runs: bool, look: &Look) -> Markup {
             td { (drawing(status, axis, look)) }
             td { (moved(status, look)) }
             td.number { (status.members) }
-            td.number.outdated[status.outdated > 0] { (status.outdated) }
+            td.number.outdated[status.outdated > 0] {
+                (status.outdated)
+                @if lately > 0 { br; span.faint { "+" (lately) " since yesterday" } }
+            }
             td { a href=(look.href("/tags", &[("class", name), ("state", "outdated")])) title=(many(status.outdated, "outdated image")) { "Show" } }
             @if runs {
                 td.number { (running_of(name, None, status.running)) }

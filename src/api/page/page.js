@@ -135,12 +135,12 @@ function follow(address, handlers) {
   };
 }
 
-function followChanges() {
+function followPosition() {
   let heard = Date.now();
   const hear = () => {
     heard = Date.now();
   };
-  const anew = follow(() => "/v1/changes", {
+  const anew = follow(() => "/v1/position", {
     // What happened before the connection was there was not told.
     open: look,
     error: look,
@@ -197,6 +197,6 @@ function followEvents(section) {
 
 // The past does not change, the place of a page in a list expires, and a problem has no tag.
 if (shown && !parameters.get("at") && !parameters.get("continue")) {
-  followChanges();
+  followPosition();
   document.querySelectorAll("[data-follow]").forEach(followEvents);
 }

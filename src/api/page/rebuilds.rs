@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::Shown;
 use super::asking::{Asking, NOTHING};
+use super::audit::entries_of;
 use super::frame::Failed;
 use super::listed::{Field, filter};
 use super::look::Look;
@@ -145,6 +146,7 @@ pub(super) async fn rebuild(Path(id): Path<String>, api: Asking) -> Shown {
             } }
             @if left_out.len() > ROWS { p.faint { "and " (left_out.len() - ROWS) " more" } }
         }
+        p { (entries_of("rebuild", &id)) }
     };
     Ok(api.view_of_the_present(format!("Rebuild {id}"), content))
 }

@@ -4,10 +4,8 @@ use std::collections::HashSet;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
-use serde::Deserialize;
-
 use super::{archive, entries, time::moment};
-use crate::audit::{Archive, Entry, Facts};
+use crate::audit::{Archive, Entry};
 use crate::cli::args::{AuditShowArgs, ReportFormat};
 use crate::cli::error::CliError;
 use crate::cli::plain::plain;
@@ -44,7 +42,7 @@ pub(super) fn show(dir: &Path, args: &AuditShowArgs) -> Result<(), CliError> {
                     writeln!(
                         out,
                         "{}",
-                        row(&time, &seq, &entry.what, &plain(&subject(entry)), &plain(&change(entry)))
+                        row(&time, &seq, &entry.what, &plain(&entry.subject()), &plain(&entry.change()))
                     )
                 })
             }
@@ -87,12 +85,6 @@ impl Filter<'_> {
     }
 }
 
-#[derive(Deserialize)]
-struct Tags {
-    #[serde(default)]
-    tags: Vec<String>,
-}
-
 /// The images that a digest, the beginning of one, or a tag stands for. A tag may have pointed at several images over
 /// time.
 fn images(archive: &dyn Archive, text: &str) -> Result<HashSet<Digest>, CliError> {
@@ -102,10 +94,7 @@ fn images(archive: &dyn Archive, text: &str) -> Result<HashSet<Digest>, CliError
     entries(archive, |entry, _| {
         let Some(image) = entry.image else { return };
         let by_digest = is_hex && image.hex().starts_with(hex);
-        let has_tag = || {
-            let tags = entry.why.as_ref().and_then(Facts::read::<Tags>);
-            tags.is_some_and(|of| of.tags.iter().any(|tag| tag == text || tag.ends_with(&format!("/{text}"))))
-        };
+        let has_tag = || entry.tags().iter().any(|tag| tag == text || tag.ends_with(&format!("/{text}")));
         if by_digest || has_tag() {
             found.insert(image);
         }
@@ -121,81 +110,4 @@ fn images(archive: &dyn Archive, text: &str) -> Result<HashSet<Digest>, CliError
 /// Formats a line of the table. Columns have fixed widths, so that a trail of any length is printed as it is read.
 fn row(time: &str, seq: &str, what: &str, of: &str, change: &str) -> String {
     format!("{time:<24}  {seq:>9}  {what:<24}  {of:<36}  {change}").trim_end().to_owned()
-}
-
-fn subject(entry: &Entry) -> String {
-    let image = entry.image.map(|image| image.short());
-    let parts = [&image, &entry.rebuild, &entry.target, &entry.class, &entry.group];
-    let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
-    match &entry.source {
-        Some(source) if parts.is_empty() => source.to_string(),
-        _ => parts.join(" "),
-    }
-}
-
-/// The change and its reason, cut to fit into a line.
-fn change(entry: &Entry) -> String {
-    let (from, to) = (entry.from.as_ref().map(short), entry.to.as_ref().map(short));
-    let mut told = match (from, to) {
-        (None, None) => String::new(),
-        (Some(from), Some(to)) if from == to => to,
-        (from, to) => {
-            let or_nothing = |of: Option<String>| of.unwrap_or_else(|| "-".to_owned());
-            format!("{} -> {}", or_nothing(from), or_nothing(to))
-        }
-    };
-    let why = entry.why.as_ref();
-    for member in ["reason", "message", "problem"] {
-        if let Some(text) = why.and_then(|why| why.member(member)).filter(|text| !text.is_empty()) {
-            told += &format!("; {text}");
-        }
-    }
-    if let Some(tags) = why.and_then(Facts::read::<Tags>).filter(|of| !of.tags.is_empty()) {
-        told += &format!("; {}", crate::cli::output::some(&tags.tags, 2));
-    }
-    if let Some(who) = &entry.on_behalf_of {
-        told += &format!("; for {who}");
-    }
-    told.trim_start_matches("; ").to_owned()
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Known {
-    state: Option<String>,
-    version: Option<Digest>,
-    digest: Option<Digest>,
-    number: Option<u64>,
-    classes: Option<Vec<Class>>,
-    versions: Option<u64>,
-    current: Option<u64>,
-    segments: Option<Vec<serde_json::Value>>,
-    selector: Option<serde_json::Value>,
-}
-
-#[derive(Deserialize)]
-struct Class {
-    name: String,
-    state: String,
-}
-
-/// Formats facts of any kind in a few words.
-fn short(facts: &Facts) -> String {
-    let Some(of) = facts.read::<Known>() else { return facts.json().to_owned() };
-    let mut words = Vec::new();
-    words.extend(of.state);
-    words.extend(of.version.map(|version| format!("on {}", version.short())));
-    words.extend(of.number.map(|number| format!("version {number}")));
-    words.extend(of.digest.map(|digest| digest.short()));
-    if let Some(classes) = of.classes {
-        let classes: Vec<String> = classes.iter().map(|of| format!("{}:{}", of.name, of.state)).collect();
-        words.push(if classes.is_empty() { "in no class".to_owned() } else { classes.join(",") });
-    }
-    if let Some(versions) = of.versions {
-        let current = of.current.map_or_else(|| "none".to_owned(), |current| current.to_string());
-        words.push(format!("{versions} versions, current {current}"));
-    }
-    words.extend(of.segments.map(|segments| format!("{} segments", segments.len())));
-    words.extend(of.selector.map(|selector| selector.to_string()));
-    if words.is_empty() { facts.json().to_owned() } else { words.join(" ") }
 }

@@ -73,6 +73,31 @@ async fn server_sent_events_go_on_after_the_last_one_that_a_client_has() {
     assert_eq!(reset, [(String::new(), "reset".to_owned())]);
 }
 
+#[tokio::test]
+async fn whoever_follows_the_position_hears_of_each_change_and_of_nothing_else() {
+    let mut world = world();
+    let api = api_of(&world);
+    let path = "/v1/position";
+    let before = ask(&api, path, &[]).await.json()["resourceVersion"].clone();
+    let list = ask(&api, "/v1/images?limit=1", &[]).await.json();
+    assert_eq!(before, list["metadata"]["resourceVersion"]);
+    let request = Request::get(path).header("accept", "text/event-stream").body(Body::empty()).unwrap();
+    let mut body = api.clone().oneshot(request).await.unwrap().into_body();
+    let mut next = async || {
+        let frame = tokio::time::timeout(std::time::Duration::from_millis(1_500), body.frame()).await;
+        let data = frame.ok()?.unwrap().unwrap().into_data().unwrap();
+        Some(String::from_utf8(data.to_vec()).unwrap())
+    };
+    let told = |position: &Value| format!("event: change\ndata: {{\"resourceVersion\":{position}}}\n\n");
+    assert!(next().await.unwrap().ends_with(&told(&before)));
+    assert_eq!(next().await, None, "nothing has changed");
+    world.images(&[("new", &["A", "B", "new"])]).process();
+    let after = ask(&api, path, &[]).await.json()["resourceVersion"].clone();
+    assert_ne!(after, before);
+    assert!(next().await.unwrap().ends_with(&told(&after)));
+    assert_eq!(ask(&api, "/v1/position?from=0", &[]).await.status, StatusCode::BAD_REQUEST);
+}
+
 /// The lines of a watch until nothing comes any more.
 async fn changes(body: &mut Body) -> Vec<(String, Value)> {
     let mut text = String::new();

@@ -7,6 +7,7 @@ mod kill;
 mod manipulated;
 mod program;
 mod retention;
+mod search;
 mod stores;
 
 use std::collections::BTreeMap;

@@ -75,6 +75,7 @@ pub(super) const IMPORTS: &[(&str, &[&str])] = &[
         &[
             "access",
             "admission",
+            "audit",
             "crypto",
             "declare",
             "http",

@@ -60,6 +60,7 @@ pub(super) fn page_with(world: &World, build_configs: &[Value], rebuilds: &[Valu
         ask: Some(Arc::new(asked)),
         declare: Err("not here"),
         command: Some(Arc::new(planner)),
+        audit: None,
         access: Access::default(),
     });
     page(api.clone()).merge(api)

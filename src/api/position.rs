@@ -1,12 +1,12 @@
-//! Tells whenever answers may have changed, for whoever looks at one and wants to know when to ask again.
+//! Tells how far answers go, and whenever they may have changed: whoever looks at one knows when to ask again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::extract::{Query as Params, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -16,7 +16,7 @@ use super::Ask;
 use super::error::ApiError;
 use super::limits::Limits;
 use super::read::NoParams;
-use super::stream::{Piece, lines, streamed};
+use super::stream::{Piece, streamed};
 use super::subscribe::{Protocol, SERVER_SENT};
 use crate::query::Query;
 
@@ -27,35 +27,35 @@ const BEAT: Duration = Duration::from_secs(15);
 /// Time after which a browser that has lost the connection comes again.
 const COME_AGAIN: Duration = Duration::from_secs(2);
 
-/// The index, or what is known of what runs, has changed; or nothing has for 15 s.
+/// A position.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Changed {
-    /// The position up to which answers now have everything.
+pub(super) struct PositionItem {
+    /// The offsets of the log up to which answers have everything, for each partition those of `images`, `tags` and `catalog`.
     resource_version: String,
 }
 
-pub(super) async fn changes(
+pub(super) async fn position(
     State(asked): State<Arc<dyn Ask>>,
     Extension(limits): Extension<Arc<Limits>>,
     headers: HeaderMap,
     _: Params<NoParams>,
 ) -> Result<Response, ApiError> {
-    let protocol = Protocol::wanted(&headers);
-    let place = limits.changes.enter().await?;
+    if Protocol::wanted(&headers) == Protocol::Lines {
+        let resource_version = Query::new(asked.snapshot()).resource_version();
+        return Ok(Json(PositionItem { resource_version }).into_response());
+    }
+    let place = limits.positions.enter().await?;
     let (sender, pieces) = mpsc::channel(1);
     tokio::spawn(async move {
-        tell(&*asked, protocol, &sender).await;
+        tell(&*asked, &sender).await;
         drop(place);
     });
-    Ok(match protocol {
-        Protocol::Lines => lines(pieces),
-        Protocol::ServerSent => streamed(SERVER_SENT, pieces),
-    })
+    Ok(streamed(SERVER_SENT, pieces))
 }
 
 /// Tells the present position, and again whenever something has changed, until the reader is gone.
-async fn tell(asked: &dyn Ask, protocol: Protocol, to: &mpsc::Sender<Piece>) {
+async fn tell(asked: &dyn Ask, to: &mpsc::Sender<Piece>) {
     let (mut told, mut sent) = (None, Instant::now());
     loop {
         let (state, resource_version) = {
@@ -65,8 +65,9 @@ async fn tell(asked: &dyn Ask, protocol: Protocol, to: &mpsc::Sender<Piece>) {
         let has_changed = told.as_ref() != Some(&state);
         if has_changed || sent.elapsed() >= BEAT {
             let name = if has_changed { "change" } else { "beat" };
-            let Some(piece) = written(name, resource_version, protocol) else { return };
-            if to.send(Ok(piece.into())).await.is_err() {
+            let Ok(data) = serde_json::to_string(&PositionItem { resource_version }) else { return };
+            let event = format!("retry: {}\nevent: {name}\ndata: {data}\n\n", COME_AGAIN.as_millis());
+            if to.send(Ok(event.into())).await.is_err() {
                 return;
             }
             (told, sent) = (Some(state), Instant::now());
@@ -76,14 +77,4 @@ async fn tell(asked: &dyn Ask, protocol: Protocol, to: &mpsc::Sender<Piece>) {
             () = tokio::time::sleep(LOOK) => {}
         }
     }
-}
-
-fn written(name: &str, resource_version: String, protocol: Protocol) -> Option<Vec<u8>> {
-    let data = serde_json::to_string(&Changed { resource_version }).ok()?;
-    Some(match protocol {
-        Protocol::Lines => format!("{data}\n").into_bytes(),
-        Protocol::ServerSent => {
-            format!("retry: {}\nevent: {name}\ndata: {data}\n\n", COME_AGAIN.as_millis()).into_bytes()
-        }
-    })
 }
