@@ -14,7 +14,7 @@ WITH_REGISTRY := tests/registry/with-registry.sh
 # And of a store for the audit trail.
 WITH_S3 := tests/audit/with-s3.sh
 
-.PHONY: demo demo-kafka check test soak fuzz mutants lint deny check-deploy screenshots faults bench-index bench-lookup bench-day-one bench-kafka bench-kubernetes bench-audit bench-registry bench-overload bench-query tools test-tools
+.PHONY: demo demo-kafka check test soak fuzz mutants lint deny check-deploy screenshots faults bench-index bench-lookup bench-day-one bench-kafka bench-kubernetes bench-audit bench-registry bench-overload bench-page bench-query tools test-tools
 
 ## Shows clade's main job on a made-up registry.
 demo: tools
@@ -129,6 +129,12 @@ bench-query: tools
 ## minutes. A quick look: CLADE_BENCH_SECONDS=30 make bench-overload
 bench-overload: tools
 	cargo bench --locked --bench overload
+
+## The page of a million images in Chromium: the times and bytes of each view, and the memory of a page that is followed for ten
+## minutes. A quick look: CLADE_BENCH_IMAGES=50000 CLADE_BENCH_SECONDS=60 make bench-page
+bench-page: test-tools
+	cargo build --release --locked
+	benches/page/measure.sh $(or $(CARGO_TARGET_DIR),target)/release/clade
 
 # Built once and kept outside the checkout.
 $(DENY): | tools

@@ -104,10 +104,10 @@ fn the_page_can_be_read_searched_and_followed_in_a_browser() {
     let running = Running::start(dir.path(), &[&["--listen", "127.0.0.1:0", "--audit"][..], &sink].concat());
     let demo = Demo { dir, running };
     cluster::rebuild(&demo.running.url);
-    let look = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/look.sh");
-    let mut look = Command::new(look);
-    let looked =
-        look.args([&demo.running.url, env!("CARGO_BIN_EXE_clade")]).arg(demo.dir.path()).output().unwrap();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page");
+    let mut look = Command::new(tests.join("chromium.sh"));
+    look.arg(tests.join("look.mjs")).args([&demo.running.url, env!("CARGO_BIN_EXE_clade")]);
+    let looked = look.arg(demo.dir.path()).output().unwrap();
     let told = String::from_utf8_lossy(&looked.stdout);
     assert!(looked.status.success(), "{told}{}", String::from_utf8_lossy(&looked.stderr));
     assert!(told.contains("looked at 16 views"), "{told}");

@@ -1,16 +1,13 @@
-// Looks at the page of a running clade in a real Chromium, as people do. Arguments: the address, the program, its data
-// directory, and the folder of axe-core's script.
+// Looks at the page of a running clade in a real Chromium, as people do. Arguments: the address, the program, and its data
+// directory.
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import assert from "node:assert/strict";
-import { chromium } from "playwright-core";
+import { launch } from "./browser.mjs";
 
-const [base, clade, data, axeFile] = process.argv.slice(2);
-const axe = fs.readFileSync(axeFile, "utf8");
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
-});
+const [base, clade, data] = process.argv.slice(2);
+const axe = fs.readFileSync(process.env.AXE_FILE, "utf8");
+const browser = await launch();
 const problems = [];
 
 async function open(options) {

@@ -41,6 +41,8 @@ use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::get;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
 
 use frame::View;
 
@@ -65,6 +67,7 @@ pub fn router(api: Router) -> Router {
         .route("/search", get(search::search))
         .with_state(api)
         .merge(assets::router())
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(map_response(frame::guarded))
 }
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Looks at the page of a running clade in Debian's Chromium: tests/page/look.sh URL CLADE DATA_DIR
+# Runs a script that drives Debian's Chromium: tests/page/chromium.sh SCRIPT ARGUMENT… The script gets the arguments, and in
+# AXE_FILE the file of axe-core.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=../lib.sh
 . "$here/../lib.sh"
-[ $# = 3 ] || fail "usage: look.sh URL CLADE DATA_DIR"
+[ $# -ge 1 ] || fail "usage: chromium.sh SCRIPT ARGUMENT…"
 need node "nodejs of Debian"
 need npm "npm of Debian"
 need chromium "chromium of Debian"
@@ -18,6 +19,7 @@ fi
 # Node looks for packages beside the file that imports them.
 made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
-cp "$here/look.mjs" "$made"
+cp "$1" "$here/browser.mjs" "$made"
 ln -s "$tools/node_modules" "$made/node_modules"
-node "$made/look.mjs" "$@" "$tools/node_modules/axe-core/axe.min.js"
+export AXE_FILE=$tools/node_modules/axe-core/axe.min.js
+node "$made/$(basename "$1")" "${@:2}"
