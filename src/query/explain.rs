@@ -68,10 +68,13 @@ fn layers(shard: &Shard, image: &ImageView<'_>) -> Vec<LayerItem> {
         let ending = nodes.iter().copied().find(|node| shard.index().depth(*node) == depth);
         let mut images: Vec<Base> = ending.map(|node| bases_at(shard, node)).unwrap_or_default();
         images.retain(|base| base.digest != image.digest);
+        let sizes =
+            ending.into_iter().flat_map(|node| shard.index().images_at(node)).filter_map(|id| shard.size(id));
         items.push(LayerItem {
             depth,
             layer: *layer,
             chain_id: *chain_id.digest(),
+            size: if depth == image.layers { image.size } else { sizes.min() },
             images,
             classes: ending.map(|node| shard.classes_at(node)).unwrap_or_default(),
         });

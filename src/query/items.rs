@@ -31,6 +31,7 @@ fn item_with_tags(shard: &Shard, image: &ImageView<'_>, most: usize) -> ImageIte
         tags: named,
         more_tags: tags.count() as u64,
         layers: image.layers,
+        size: image.size,
         classes: standings(shard, image),
         groups: image.classification.map(|of| (*of.groups).clone()).unwrap_or_default(),
         descendants: None,

@@ -156,6 +156,15 @@ impl ImageRecord {
         )
     }
 
+    /// The size of the non-empty layers as stored, in bytes. `None` if that of any is not known.
+    pub fn size(&self) -> Option<u64> {
+        let sizes = self.non_empty().map(|layer| layer.size);
+        let total = sizes
+            .map(|size| size.filter(|size| *size > 0))
+            .try_fold(0_u64, |sum, size| sum.checked_add(size?))?;
+        (total > 0).then_some(total)
+    }
+
     /// The non-empty layers as stored, base first, of an image whose chain has their diff IDs. Empty if they are not known,
     /// as of an image that is known by its config alone.
     pub fn blobs(&self) -> Vec<Digest> {

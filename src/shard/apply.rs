@@ -1,5 +1,6 @@
 //! Applies records to a shard.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::columns::Row;
@@ -46,6 +47,7 @@ impl Shard {
             repositories,
             config: record.config_digest,
             created: record.created,
+            size: record.size().and_then(NonZeroU64::new),
             classification: None,
         };
         if inserted.change == crate::index::Change::Added {

@@ -1,5 +1,7 @@
 //! The data of an image besides its place in the index, one row per image.
 
+use std::num::NonZeroU64;
+
 use super::Kind;
 use super::interner::Interned;
 use crate::oci::{Digest, Timestamp};
@@ -17,6 +19,8 @@ pub(super) struct Row {
     pub(super) config: Option<Digest>,
     /// The time of the build. `None` if no source has told it.
     pub(super) created: Option<Timestamp>,
+    /// The size of the layers as stored, in bytes. `None` if no source has told it.
+    pub(super) size: Option<NonZeroU64>,
     /// The classification; `None` if the image is in no class.
     pub(super) classification: Option<Interned>,
 }

@@ -1,5 +1,6 @@
 //! Reads a shard.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::{Kind, Shard};
@@ -21,6 +22,8 @@ pub struct ImageView<'a> {
     pub config: Option<Digest>,
     /// The time of the build, if it is known.
     pub created: Option<Timestamp>,
+    /// The size of the layers as stored, in bytes, if it is known.
+    pub size: Option<u64>,
     /// The repositories that contain the image, sorted.
     pub repositories: Arc<Vec<String>>,
     /// The node in the chain index; `None` for an image without layers.
@@ -66,6 +69,7 @@ impl Shard {
             platform: self.platforms.get(row.platform).cloned().unwrap_or_default(),
             config: row.config,
             created: row.created,
+            size: row.size.map(NonZeroU64::get),
             repositories: self.repositories.get(row.repositories).cloned().unwrap_or_default(),
             node,
             layers: node.map_or(0, |node| self.index.depth(node)),
@@ -97,6 +101,11 @@ impl Shard {
     /// The repositories that contain an image, sorted.
     pub fn repositories_of(&self, id: ImageId) -> &[String] {
         self.repositories.get(self.rows[id.index()].repositories).map_or(&[], |names| names.as_slice())
+    }
+
+    /// The size of an image's layers as stored, in bytes, if it is known.
+    pub fn size(&self, id: ImageId) -> Option<u64> {
+        self.rows[id.index()].size.map(NonZeroU64::get)
     }
 
     /// The time of an image's build, if it is known.

@@ -3,6 +3,7 @@
 //! The chains are front-coded: images stand in the order of the index, in which each follows an image with which it
 //! shares as many layers as with any, so that a layer of a thousand images is written once.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,7 @@ pub struct ShardSnapshot {
     sequences: Vec<u64>,
     configs: Vec<Option<Digest>>,
     created: Vec<Option<Timestamp>>,
+    sizes: Vec<Option<NonZeroU64>>,
     /// The positions in `platforms`, `repositories`, `classifications`.
     platform: Vec<u32>,
     repository: Vec<u32>,
@@ -79,6 +81,7 @@ impl Shard {
             sequences: Vec::with_capacity(images),
             configs: Vec::with_capacity(images),
             created: Vec::with_capacity(images),
+            sizes: Vec::with_capacity(images),
             platform: Vec::with_capacity(images),
             repository: Vec::with_capacity(images),
             classification: Vec::with_capacity(images),
@@ -99,6 +102,7 @@ impl Shard {
             snapshot.sequences.push(row.sequence);
             snapshot.configs.push(row.config);
             snapshot.created.push(row.created);
+            snapshot.sizes.push(row.size);
             snapshot.platform.push(platform_numbers[row.platform.index()]);
             snapshot.repository.push(repository_numbers[row.repositories.index()]);
             snapshot
@@ -138,6 +142,7 @@ impl Shard {
             snapshot.sequences.len(),
             snapshot.configs.len(),
             snapshot.created.len(),
+            snapshot.sizes.len(),
             snapshot.platform.len(),
             snapshot.repository.len(),
             snapshot.classification.len(),
@@ -176,6 +181,7 @@ impl Shard {
                     sequence: snapshot.sequences[at],
                     config: snapshot.configs[at],
                     created: snapshot.created[at],
+                    size: snapshot.sizes[at],
                     platform: numbered(&platforms, snapshot.platform[at])?,
                     repositories: numbered(&repositories, snapshot.repository[at])?,
                     classification,

@@ -10,7 +10,7 @@ use crate::checksum;
 const MAGIC: [u8; 8] = *b"clade-ss";
 /// To be raised with every change after which the same log leads to another shard, in layout or in conclusions: a snapshot
 /// is believed, not checked.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 const HEAD: usize = 16;
 
 /// Reads the content of the file. Returns `None` if there is no file.

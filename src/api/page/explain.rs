@@ -13,7 +13,7 @@ use super::running;
 use super::stack::stack;
 use super::text::{class, image, name, tag};
 use super::tree::{Open, tree};
-use super::words::many;
+use super::words::{many, size};
 use crate::query::answer::{ClassStanding, Explanation, List};
 use crate::record::State;
 
@@ -55,6 +55,7 @@ fn shown(of: &Explanation, look: &Look) -> Markup {
         section {
             h2 { code { (digest) } }
             p { (name(&item.platform.to_string())) ", " (many(u64::from(item.layers), "layer"))
+                @if let Some(bytes) = item.size { " of " (size(bytes)) " as stored" }
                 @if let Some(created) = item.created { ", built " (look.ago(created)) }
                 @if let Some(id) = &item.image_id { ", image ID " code title=(id.to_string()) { (id.short()) } } }
             p { strong { (name(&of.verdict)) } }

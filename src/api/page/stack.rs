@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::look::Look;
 use super::text::{class, image, name, tag};
+use super::words::size;
 use crate::query::answer::{Base, Explanation, LayerItem};
 use crate::record::State;
 
@@ -16,19 +17,52 @@ pub(super) fn stack(of: &Explanation, look: &Look) -> Markup {
 
 /// Some layers of an image.
 pub(super) fn part(layers: &[LayerItem], of: &Explanation, look: &Look) -> Markup {
+    let runs = runs(of);
+    let run = |layer: &LayerItem| runs.get(layer.depth.checked_sub(1)? as usize)?.as_ref();
     html! {
-        ol.stack reversed { @for layer in layers.iter().rev() { (shown(layer, of, look)) } }
+        ol.stack reversed { @for layer in layers.iter().rev() { (shown(layer, run(layer), of, look)) } }
     }
 }
 
-fn shown(layer: &LayerItem, of: &Explanation, look: &Look) -> Markup {
+/// The size of layers that come together, as far as is known: up to the next depth at which an image ends.
+struct Run {
+    layers: usize,
+    bytes: u64,
+}
+
+impl Run {
+    /// How thick each of its layers is drawn, from 1 to 6: each step is four times the size.
+    fn thickness(&self) -> u32 {
+        let kilobytes = self.bytes / self.layers.max(1) as u64 / 1_000;
+        (kilobytes.max(1).ilog2() / 2).saturating_sub(2).clamp(1, 6)
+    }
+}
+
+/// For each layer, the layers that it comes together with, where their size is known.
+fn runs(of: &Explanation) -> Vec<Option<Run>> {
+    let (mut runs, mut lower) = (Vec::with_capacity(of.layers.len()), 0);
+    let ends_run = |layer: &LayerItem| layer.size.is_some();
+    for layers in of.layers.split_inclusive(ends_run) {
+        let upper = layers.last().and_then(|layer| layer.size);
+        let bytes = upper.and_then(|upper| upper.checked_sub(lower));
+        runs.extend(layers.iter().map(|_| Some(Run { layers: layers.len(), bytes: bytes? })));
+        lower = upper.unwrap_or(lower);
+    }
+    runs
+}
+
+fn shown(layer: &LayerItem, run: Option<&Run>, of: &Explanation, look: &Look) -> Markup {
+    let thickness = run.map(|run| format!("thick-{}", run.thickness()));
     let standings: Vec<_> =
         of.image.classes.iter().filter(|standing| standing.depth == layer.depth).collect();
     let is_old = standings.iter().any(|standing| standing.state == State::Outdated);
     html! {
-        li.base[!layer.images.is_empty()].fresh[!standings.is_empty() && !is_old].old[is_old] {
+        li class=[thickness] .base[!layer.images.is_empty()].fresh[!standings.is_empty() && !is_old].old[is_old] {
             span.depth { (layer.depth) }
             code title=(layer.layer.to_string()) { (layer.layer.short()) }
+            @if let Some(run) = run.filter(|_| layer.size.is_some()) {
+                span.faint { "+" (size(run.bytes)) @if run.layers > 1 { " in " (run.layers) " layers" } }
+            }
             (ends(layer, look))
             @if layer.depth == of.image.layers { span { "this image" } }
             @for standing in standings {
@@ -51,5 +85,36 @@ fn tags(base: &Base, look: &Look) -> Markup {
     html! {
         @for of in base.tags.iter().take(NAMED) { " " (tag(of, look)) }
         @if base.tags.len() > NAMED { span.faint { " and " (base.tags.len() - NAMED) " more" } }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test states what it expects")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn layers_between_two_images_share_what_the_upper_one_is_larger_and_what_is_not_known_is_not_drawn() {
+        let digest = crate::oci::Digest::of(b"");
+        let layer = |(depth, size): (u32, Option<u64>)| json!({"depth": depth, "layer": digest, "chainId": digest, "size": size, "images": [], "classes": []});
+        let sizes =
+            [(1, None), (2, Some(40_000_000)), (3, Some(39_000_000)), (4, Some(39_000_400)), (5, None)];
+        let of: Explanation = serde_json::from_value(json!({
+            "image": {
+                "digest": digest, "platform": {"os": "linux", "architecture": "amd64"}, "repositories": [], "tags": [],
+                "layers": 5, "classes": [], "groups": {},
+            },
+            "layerIdentity": "blob", "layers": sizes.map(layer), "bases": [], "equivalents": [], "descendants": 0,
+            "claims": [], "newer": [], "coverage": "unknown", "verdict": "",
+        }))
+        .unwrap();
+        let drawn: Vec<Option<(usize, u64, u32)>> = runs(&of)
+            .iter()
+            .map(|run| run.as_ref().map(|run| (run.layers, run.bytes, run.thickness())))
+            .collect();
+        let base = Some((2, 40_000_000, 5));
+        assert_eq!(drawn, [base, base, None, Some((1, 400, 1)), None]);
     }
 }

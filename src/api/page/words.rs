@@ -9,6 +9,18 @@ pub(super) fn span(seconds: i64) -> String {
     unit.map_or_else(|| "a moment".to_owned(), |(length, unit)| many((seconds / length).unsigned_abs(), unit))
 }
 
+/// A number of bytes in the largest unit of which it has one.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    match UNITS.into_iter().find(|(length, _)| bytes >= *length) {
+        Some((length, unit)) if bytes < 10 * length => {
+            format!("{}.{} {unit}", bytes / length, bytes % length * 10 / length)
+        }
+        Some((length, unit)) => format!("{} {unit}", bytes / length),
+        None => many(bytes, "byte"),
+    }
+}
+
 /// A number with its noun.
 pub(super) fn many(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -18,6 +30,21 @@ pub(super) fn many(number: u64, noun: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_size_has_the_largest_unit_of_which_it_has_one() {
+        for (bytes, told) in [
+            (1, "1 byte"),
+            (999, "999 bytes"),
+            (1_050, "1.0 kB"),
+            (9_990, "9.9 kB"),
+            (25_999, "25 kB"),
+            (47_300_000, "47 MB"),
+            (u64::MAX, "18446744073 GB"),
+        ] {
+            assert_eq!(size(bytes), told);
+        }
+    }
 
     #[test]
     fn a_span_has_the_largest_unit_of_which_it_has_two() {

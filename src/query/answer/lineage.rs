@@ -73,6 +73,9 @@ pub struct LayerItem {
     pub layer: Digest,
     /// The chain of the layers up to here.
     pub chain_id: Digest,
+    /// The size of the layers up to here as stored, in bytes, if an image that ends here tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
     /// The images whose last layer this is, except the image itself.
     pub images: Vec<Base>,
     /// The classes with a version that ends here.

@@ -120,6 +120,9 @@ pub struct ImageItem {
     pub more_tags: u64,
     /// The number of non-empty layers.
     pub layers: u32,
+    /// The size of these layers as stored, usually compressed, in bytes; if a source has told that of each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
     /// The classes that the image is a member of, by name.
     pub classes: Vec<ClassStanding>,
     /// For each group, the classes of the group that the image is a member of, nearest first.
