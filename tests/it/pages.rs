@@ -207,6 +207,7 @@ fn nothing() -> ImageItem {
         tags: Vec::new(),
         more_tags: 0,
         layers: 0,
+        size: None,
         classes: Vec::new(),
         groups: BTreeMap::new(),
         descendants: None,

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::Shown;
 use super::asking::Asking;
@@ -87,6 +88,11 @@ fn objects(entry: &Entry, look: &Look) -> Markup {
         @if let Some(of) = &entry.rebuild { a href=(format!("/rebuilds/{}", in_path(of))) { (name(of)) } " " }
         @for of in [&entry.target, &entry.group, &entry.policy, &entry.workload].into_iter().flatten() { (name(of)) " " }
     }
+}
+
+/// Returns `true` if this process keeps a trail that whoever looks may read.
+pub(super) async fn has_trail(api: &Asking) -> bool {
+    api.at_this_moment::<IgnoredAny>("/v1/audit?limit=1").await.is_ok()
 }
 
 /// A link to the entries about an object.

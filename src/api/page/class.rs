@@ -4,7 +4,7 @@ use axum::extract::Path;
 use maud::{Markup, html};
 
 use super::asking::Asking;
-use super::audit::entries_of;
+use super::audit::{entries_of, has_trail};
 use super::frame::Failed;
 use super::look::Look;
 use super::running;
@@ -26,11 +26,22 @@ pub(super) async fn class(Path(class): Path<String>, api: Asking) -> Shown {
     let parameters = [("class", class.as_str()), ("state", "outdated"), ("limit", TAGS)];
     let outdated: List<TagItem> = api.get("/v1/tags", &parameters).await?;
     let running = running::of_class(&item, &api).await;
-    let content = shown(&item, usage, &outdated.items, &running, api.look());
+    let trail = if has_trail(&api).await {
+        entries_of("class", &class)
+    } else {
+        html! {}
+    };
+    let content = shown(&item, usage, &outdated.items, (&running, &trail), api.look());
     Ok(api.view(format!("Class {class}"), content))
 }
 
-fn shown(item: &ClassItem, usage: Usage, outdated: &[TagItem], running: &Markup, look: &Look) -> Markup {
+fn shown(
+    item: &ClassItem,
+    usage: Usage,
+    outdated: &[TagItem],
+    (running, trail): (&Markup, &Markup),
+    look: &Look,
+) -> Markup {
     let (class, status) = (&item.metadata.name, &item.status);
     let mut repositories = usage.repositories;
     repositories.sort_by(|a, b| b.outdated.cmp(&a.outdated).then_with(|| a.name.cmp(&b.name)));
@@ -78,12 +89,11 @@ fn shown(item: &ClassItem, usage: Usage, outdated: &[TagItem], running: &Markup,
             h2 { "Rebuilds" }
             p { a href=(format!("{}/rebuild", class_path(class))) { "What a rebuild would do" } " · "
                 a href=(look.href("/rebuilds", &[("class", class)])) { "those that were made" } }
-            h2 { "Audit trail" }
-            p { (entries_of("class", class)) }
         }
         h2 { "Repositories" }
         (table_of(&repositories, class, look))
         p { a href=(look.href(&format!("{}/usage.csv", class_path(class)), &[])) download { "Download as CSV" } }
+        p { (trail) }
         @if look.at().is_none() { (live(class)) }
     }
 }

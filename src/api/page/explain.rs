@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::Shown;
 use super::asking::Asking;
-use super::audit::entries_of;
+use super::audit::{entries_of, has_trail};
 use super::compare::form;
 use super::frame::Failed;
 use super::look::Look;
@@ -36,10 +36,11 @@ pub(super) async fn explain(api: Asking) -> Shown {
         _ => None,
     };
     let running = running::of_image(&reference, &api).await;
+    let has_trail = has_trail(&api).await;
     let content = html! {
         h1 { (name(&reference)) }
         @if found.items.len() > 1 { p { "These are " (many(found.items.len() as u64, "image")) @if found.items.len() > IMAGES { ", the first " (IMAGES) } ":" } }
-        @for of in found.items.iter().take(IMAGES) { (shown(of, api.look())) }
+        @for of in found.items.iter().take(IMAGES) { (shown(of, has_trail, api.look())) }
         @if let Some(tree) = built_on_it { section { h2 { "Built on it" } (tree) } }
         (running)
         h2 { "Beside another image" }
@@ -48,7 +49,7 @@ pub(super) async fn explain(api: Asking) -> Shown {
     Ok(api.view(reference, content))
 }
 
-fn shown(of: &Explanation, look: &Look) -> Markup {
+fn shown(of: &Explanation, has_trail: bool, look: &Look) -> Markup {
     let item = &of.image;
     let digest = item.digest.to_string();
     html! {
@@ -86,7 +87,7 @@ fn shown(of: &Explanation, look: &Look) -> Markup {
                     @for of in of.equivalents.iter().take(NAMED) { (image(of, look)) " " }
                     @if of.equivalents.is_empty() { "no other image" }
                 }
-                dt { "Audit trail" } dd { (entries_of("image", &digest)) }
+                @if has_trail { dt { "Audit trail" } dd { (entries_of("image", &digest)) } }
                 dt { "Built on it" } dd {
                     @if of.descendants == 0 { "no image" } @else {
                         a href=(look.href("/images", &[("ref", &digest)])) { (many(of.descendants, "image")) } " · "

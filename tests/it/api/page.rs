@@ -1,5 +1,6 @@
 //! The page in front of the API: every link of it leads somewhere, and no name does more than look odd.
 
+mod lately;
 mod policies;
 mod rebuilds;
 mod relatives;
