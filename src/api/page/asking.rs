@@ -101,9 +101,15 @@ impl Asking {
     }
 
     /// The answer to a question about this very moment. It changes all the time: the view counts as the same whatever it is.
-    pub(super) async fn at_this_moment<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failed> {
-        let request = Request::get(path).body(Body::empty()).map_err(Failed::internal)?;
-        serde_json::from_slice(&whole(self.ask(request).await?).await?).map_err(Failed::internal)
+    pub(super) async fn at_this_moment<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &impl Serialize,
+    ) -> Result<T, Failed> {
+        let parameters = serde_urlencoded::to_string(parameters).map_err(Failed::internal)?;
+        let request = Request::get(format!("{path}?{parameters}")).body(Body::empty());
+        let body = self.ask(request.map_err(Failed::internal)?).await?;
+        serde_json::from_slice(&whole(body).await?).map_err(Failed::internal)
     }
 
     /// The first lines of an answer that is made while it is read, and whether there are more.

@@ -92,7 +92,7 @@ fn objects(entry: &Entry, look: &Look) -> Markup {
 
 /// Returns `true` if this process keeps a trail that whoever looks may read.
 pub(super) async fn has_trail(api: &Asking) -> bool {
-    api.at_this_moment::<IgnoredAny>("/v1/audit?limit=1").await.is_ok()
+    api.at_this_moment::<IgnoredAny>("/v1/audit", &[("limit", "1")]).await.is_ok()
 }
 
 /// A link to the entries about an object.

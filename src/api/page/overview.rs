@@ -44,7 +44,7 @@ async fn moment(api: &Asking) -> Markup {
         return html! {};
     }
     let letters = letters::number(api).await;
-    let status: Result<Status, Failed> = api.at_this_moment("/v1/status").await;
+    let status: Result<Status, Failed> = api.at_this_moment("/v1/status", &NOTHING).await;
     let behind = match status {
         Err(failed) => html! { li { (failed.in_place()) } },
         Ok(Status { partitions, failure, .. }) => {

@@ -231,39 +231,39 @@ fn sending(bytes: Vec<u8>, end: End) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
-        let mut silent = Vec::new();
         for connection in listener.incoming() {
-            let mut connection = connection.unwrap();
-            let mut lines = BufReader::new(connection.try_clone().unwrap()).lines().map_while(Result::ok);
-            // A connection has one request or more.
-            while let Some(asked) = lines.next() {
-                while lines.next().is_some_and(|line| !line.is_empty()) {}
-                if asked.starts_with("GET /healthz") {
-                    connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nwell").unwrap();
-                    continue;
-                }
-                assert!(asked.starts_with("POST /v1/backup"), "{asked}");
-                let head =
-                    format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n", bytes.len());
-                // A client that has seen a damage closes the connection, and another one may come.
-                let written = connection.write_all(&[head.as_bytes(), &bytes, b"\r\n"].concat());
-                if written.is_err() {
-                    break;
-                }
-                match end {
-                    End::Proper if connection.write_all(b"0\r\n\r\n").is_err() => break,
-                    End::Proper => {}
-                    // The client may have closed it first.
-                    End::Closed => drop(connection.shutdown(Shutdown::Both)),
-                    End::Silence => {
-                        silent.push(connection);
-                        break;
-                    }
-                }
-            }
+            let (connection, bytes) = (connection.unwrap(), bytes.clone());
+            // A client may ask on another connection while this one is open.
+            std::thread::spawn(move || send(connection, &bytes, end));
         }
     });
     address
+}
+
+/// Answers the requests of a connection.
+fn send(mut connection: TcpStream, bytes: &[u8], end: End) {
+    let mut lines = BufReader::new(connection.try_clone().unwrap()).lines().map_while(Result::ok);
+    while let Some(asked) = lines.next() {
+        while lines.next().is_some_and(|line| !line.is_empty()) {}
+        if asked.starts_with("GET /healthz") {
+            connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nwell").unwrap();
+            continue;
+        }
+        assert!(asked.starts_with("POST /v1/backup"), "{asked}");
+        let head = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n", bytes.len());
+        // A client that has seen a damage closes the connection, and another one may come.
+        if connection.write_all(&[head.as_bytes(), bytes, b"\r\n"].concat()).is_err() {
+            return;
+        }
+        match end {
+            End::Proper if connection.write_all(b"0\r\n\r\n").is_err() => return,
+            End::Proper => {}
+            // The client may have closed it first.
+            End::Closed => drop(connection.shutdown(Shutdown::Both)),
+            // The connection stays open.
+            End::Silence => {}
+        }
+    }
 }
 
 /// The bytes that a copy of a data directory consists of.
