@@ -47,6 +47,13 @@ impl Covered {
         *self.place(coverage) += 1;
     }
 
+    /// Adds the images of another count.
+    pub fn add_all(&mut self, other: Self) {
+        for coverage in Coverage::ALL {
+            *self.place(coverage) += other.of(coverage);
+        }
+    }
+
     /// The number of images with this coverage.
     pub fn of(mut self, coverage: Coverage) -> u64 {
         *self.place(coverage)

@@ -16,6 +16,7 @@ mod kafka;
 mod list;
 mod log;
 mod manifests;
+mod moment;
 mod otlp;
 mod output;
 mod patience;

@@ -3,19 +3,22 @@
 use super::args::{Format, PolicyTestArgs};
 use super::check::in_manifests;
 use super::error::CliError;
+use super::moment::moment;
 use super::output::{lines, structured, table};
 use crate::api::Client;
+use crate::oci::Timestamp;
 use crate::policy::Verdict;
 use crate::query::{WorkloadVerdict, WorkloadVerdicts, WorkloadsRequest};
 
 pub(super) fn test(client: &Client, args: &PolicyTestArgs) -> Result<(), CliError> {
     let policies = args.filename.as_deref().map(in_manifests).transpose()?;
-    let request = WorkloadsRequest { policies, namespace: args.namespace.clone() };
+    let since = args.since.as_deref().map(|text| moment("--since", text, Timestamp::now())).transpose()?;
+    let request = WorkloadsRequest { policies, namespace: args.namespace.clone(), began_since: since };
     let verdicts: WorkloadVerdicts = client.post("/v1/workloads/verdicts", &request)?;
     if !structured(&args.output, &verdicts)? {
         match args.output {
             Format::Name => lines(verdicts.items.iter().map(|of| of.key.clone()))?,
-            _ => tell(&verdicts)?,
+            _ => tell(&verdicts, since)?,
         }
     }
     match verdicts.counts.violating {
@@ -25,16 +28,27 @@ pub(super) fn test(client: &Client, args: &PolicyTestArgs) -> Result<(), CliErro
     }
 }
 
-fn tell(verdicts: &WorkloadVerdicts) -> Result<(), CliError> {
-    let rows: Vec<Vec<String>> = verdicts.items.iter().flat_map(rows_of).collect();
+fn tell(verdicts: &WorkloadVerdicts, since: Option<Timestamp>) -> Result<(), CliError> {
+    let mut rows: Vec<Vec<String>> = verdicts.items.iter().flat_map(rows_of).collect();
     if !rows.is_empty() {
-        table(&["WORKLOAD", "PODS", "CONTAINER", "VERDICT", "POLICY", "WHY"], rows, &[1], "workloads")?;
+        let mut head = vec!["WORKLOAD", "PODS", "CONTAINER", "VERDICT", "POLICY", "WHY"];
+        if since.is_some() {
+            head.insert(2, "BEGAN");
+        } else {
+            rows.iter_mut().for_each(|row| drop(row.remove(2)));
+        }
+        table(&head, rows, &[1], "workloads")?;
     }
     let of = &verdicts.counts;
     let mut told = vec![format!(
         "{} allowed, {} exempt, {} unknown, {} violating; {} judged by no policy",
         of.allowed, of.exempt, of.unknown, of.violating, verdicts.unjudged
     )];
+    if let Some(since) = since {
+        told.push(format!(
+            "these run now and began since {since}, and are judged as of then; of what does not run any more nothing is known"
+        ));
+    }
     if verdicts.more > 0 {
         told.push(format!("{} more workloads are not allowed: choose a --namespace", verdicts.more));
     }
@@ -49,6 +63,7 @@ fn rows_of(of: &WorkloadVerdict) -> impl Iterator<Item = Vec<String>> {
         vec![
             of.key.clone(),
             of.pods.to_string(),
+            of.began.map(|began| began.to_string()).unwrap_or_default(),
             container.container.name.clone(),
             by.verdict.as_str().to_owned(),
             by.policy.clone(),

@@ -160,7 +160,7 @@ pub(super) fn usage(client: &Client, args: &UsageArgs) -> Result<(), CliError> {
         usage.images,
         usage.outdated,
         state(State::Outdated),
-        usage.tags,
+        usage.tags.unwrap_or_default(),
         usage.repositories.len(),
         usage.namespaces.len()
     );
@@ -173,7 +173,7 @@ pub(super) fn usage(client: &Client, args: &UsageArgs) -> Result<(), CliError> {
             repository.name.clone(),
             repository.images.to_string(),
             repository.outdated.to_string(),
-            repository.tags.to_string(),
+            repository.tags.unwrap_or_default().to_string(),
         ]
     };
     let rows = usage.repositories.iter().map(row).collect();

@@ -68,6 +68,7 @@ impl Census {
         if self.counted.get(&partition).is_some_and(|count| count.progress == committed.progress) {
             return;
         }
+        // A processor without readers pays for none of the orders that answers are made from.
         let mut covered = Covered::default();
         committed.shard.each_coverage(|_, coverage| covered.add(coverage));
         for coverage in Coverage::ALL {

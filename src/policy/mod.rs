@@ -150,6 +150,40 @@ pub struct Claimed {
     pub outdated_since: Option<Timestamp>,
 }
 
+impl ImageFacts {
+    /// What the facts were at an earlier time, as far as the present ones tell: a version that was replaced later was current then.
+    #[must_use]
+    pub fn at(mut self, time: Timestamp) -> Self {
+        let is_later = |since: Option<Timestamp>| since.is_some_and(|since| since > time);
+        for image in &mut self.known {
+            for of in image.memberships.iter_mut().filter(|of| is_later(of.outdated_since)) {
+                (of.state, of.current, of.outdated_since) = (State::Current, Some(of.version), None);
+            }
+            for of in image.claims.iter_mut().filter(|of| is_later(of.outdated_since)) {
+                (of.is_current, of.outdated_since) = (true, None);
+            }
+        }
+        self
+    }
+}
+
+impl PodVerdict {
+    /// The verdict on a pod that has the containers of both.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.verdict = self.verdict.max(other.verdict);
+        self.decision = self.decision.max(other.decision);
+        self.stale |= other.stale;
+        self.containers.extend(other.containers);
+        for policy in other.not_ready {
+            if !self.not_ready.contains(&policy) {
+                self.not_ready.push(policy);
+            }
+        }
+        self
+    }
+}
+
 /// The verdict on a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -26,15 +26,17 @@ impl Query {
         let mut parts: BTreeMap<String, Covered> = BTreeMap::new();
         let mut claimed: BTreeMap<String, u64> = BTreeMap::new();
         for shard in self.shards() {
-            let followers = followers(shard);
-            shard.each_coverage(|image, coverage| {
+            let Some(by) = by else {
+                all.add_all(shard.covered());
+                continue;
+            };
+            shard.each_coverage(|id, coverage| {
                 all.add(coverage);
+                let repositories = shard.repositories_of(id).iter();
                 let mut names: Vec<&str> = match by {
-                    None => Vec::new(),
-                    Some(CoverageBy::Repository) => image.repositories.iter().map(String::as_str).collect(),
-                    Some(CoverageBy::Namespace) => {
-                        let namespace = |name: &'_ String| name.rfind('/').unwrap_or(0);
-                        image.repositories.iter().map(|name| &name[..namespace(name)]).collect()
+                    CoverageBy::Repository => repositories.map(String::as_str).collect(),
+                    CoverageBy::Namespace => {
+                        repositories.map(|name| &name[..name.rfind('/').unwrap_or(0)]).collect()
                     }
                 };
                 names.sort_unstable();
@@ -45,23 +47,9 @@ impl Query {
                         None => parts.entry(name.to_owned()).or_default().add(coverage),
                     }
                 }
-                let is_member =
-                    |class: &str| image.classification.is_some_and(|of| of.of_class(class).is_some());
-                let mut classes: Vec<&str> = image
-                    .claims
-                    .iter()
-                    .filter_map(claimed_tag)
-                    .filter_map(|tag| followers.get(&tag))
-                    .flatten()
-                    .copied()
-                    .collect();
-                classes.sort_unstable();
-                classes.dedup();
-                for class in classes.into_iter().filter(|class| !is_member(class)) {
-                    *claimed.entry(class.to_owned()).or_default() += 1;
-                }
             });
         }
+        self.shards().for_each(|shard| count_claims(shard, &mut claimed));
         CoverageReport {
             at: None,
             total: item(String::new(), all),
@@ -79,6 +67,30 @@ fn item(name: String, of: Covered) -> CoverageItem {
         known_base: of.known_base,
         claimed: of.claimed,
         unknown: of.unknown,
+    }
+}
+
+/// Adds the images of a shard that claim the tag that a class follows, and are no members of that class.
+fn count_claims(shard: &Shard, claimed: &mut BTreeMap<String, u64>) {
+    let followers = followers(shard);
+    // Many images claim the same base.
+    let mut followed: HashMap<&Claim, &[&str]> = HashMap::new();
+    for (claims, classification) in shard.claiming() {
+        let by_claim = |claim| {
+            let classes =
+                || claimed_tag(claim).and_then(|tag| followers.get(&tag)).map_or(&[][..], Vec::as_slice);
+            *followed.entry(claim).or_insert_with(classes)
+        };
+        let is_member = |class: &str| classification.is_some_and(|of| of.of_class(class).is_some());
+        let mut classes: Vec<&str> = claims.iter().flat_map(by_claim).copied().collect();
+        classes.sort_unstable();
+        classes.dedup();
+        for class in classes.into_iter().filter(|class| !is_member(class)) {
+            match claimed.get_mut(class) {
+                Some(count) => *count += 1,
+                None => drop(claimed.insert(class.to_owned(), 1)),
+            }
+        }
     }
 }
 

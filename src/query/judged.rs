@@ -10,14 +10,14 @@ use super::running::{Running, counting};
 use super::verdict::{Asked, NamedPolicy};
 use crate::oci::{Reference, Timestamp};
 use crate::policy::{Behind, Container, ImageFacts, PodVerdict, Subject, Verdict, Workload};
-use crate::record::{WorkloadImage, WorkloadRecord};
+use crate::record::{WorkloadContainer, WorkloadImage, WorkloadRecord};
 
 /// Workloads that an answer has one by one, at most.
 const MOST_ITEMS: usize = 1_000;
 
 /// A question: would what runs be admitted?
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WorkloadsRequest {
     /// The policies to judge by, instead of those that are declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,6 +26,11 @@ pub struct WorkloadsRequest {
     /// The namespace. Absent, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// Judges those images alone that began to run at this time of RFC 3339 or later, each by what was current when it began: would
+    /// they have been admitted then? Of what does not run any more nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub began_since: Option<Timestamp>,
 }
 
 /// The verdicts on what runs.
@@ -66,6 +71,10 @@ pub struct WorkloadVerdict {
     pub key: String,
     /// The number of pods that have not ended.
     pub pods: u32,
+    /// The time at which the last of the judged images began to run, if they are judged as of then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub began: Option<Timestamp>,
     /// The verdict on its pods. A container stands there once for each image that it runs.
     #[serde(flatten)]
     pub verdict: PodVerdict,
@@ -144,7 +153,11 @@ impl Query {
                     return;
                 }
                 if answer.items.len() < MOST_ITEMS {
-                    answer.items.push(WorkloadVerdict { key: key.to_owned(), pods: record.pods, verdict });
+                    let began = request
+                        .began_since
+                        .and_then(|since| begun(record, since).map(|(_, began, _)| began).max());
+                    let key = key.to_owned();
+                    answer.items.push(WorkloadVerdict { key, pods: record.pods, began, verdict });
                 } else {
                     answer.more += 1;
                 }
@@ -173,17 +186,46 @@ impl Query {
                 tally.unjudged += 1;
                 continue;
             }
-            let subject = subject(record);
-            let with_claims = asked.counts_claims(&subject);
-            let images = record.containers.iter().flat_map(counting);
-            let facts: Vec<ImageFacts> =
-                images.map(|image| self.running_facts(image, &mut running, with_claims)).collect();
-            let verdict = asked.judge(&subject, &facts);
+            let verdict = match request.began_since {
+                None => self.judge_now(&asked, record, &mut running),
+                Some(since) => match self.judge_beginnings(&asked, record, since, &mut running) {
+                    Some(verdict) => verdict,
+                    None => continue,
+                },
+            };
             if tally.add(&verdict) {
                 take(key, record, verdict);
             }
         }
         Ok(tally)
+    }
+
+    fn judge_now(&self, asked: &Asked<'_>, record: &WorkloadRecord, running: &mut Running<'_>) -> PodVerdict {
+        let containers = record.containers.iter();
+        let images = containers.flat_map(|of| counting(of).map(move |image| (of, image)));
+        let (containers, images): (Vec<Container>, Vec<&WorkloadImage>) =
+            images.map(|(of, image)| (container(of, image), image)).unzip();
+        let subject = subject(record, containers);
+        let with_claims = asked.counts_claims(&subject);
+        let facts: Vec<ImageFacts> =
+            images.into_iter().map(|image| self.running_facts(image, running, with_claims)).collect();
+        asked.judge(&subject, &facts)
+    }
+
+    /// The verdicts on the images that began to run at this time or later, each as of when it began; `None` if none did.
+    fn judge_beginnings(
+        &self,
+        asked: &Asked<'_>,
+        record: &WorkloadRecord,
+        since: Timestamp,
+        running: &mut Running<'_>,
+    ) -> Option<PodVerdict> {
+        let verdicts = begun(record, since).map(|(image, began, of)| {
+            let subject = subject(record, vec![container(of, image)]);
+            let facts = self.running_facts(image, running, asked.counts_claims(&subject));
+            asked.judge_at(began, &subject, &[facts.at(began)])
+        });
+        verdicts.reduce(PodVerdict::and)
     }
 
     /// The facts about an image that runs.
@@ -203,21 +245,29 @@ impl Query {
     }
 }
 
-/// A workload as a pod of it, with a container for each image of a container that counts.
-fn subject(record: &WorkloadRecord) -> Subject {
-    let containers = record.containers.iter().flat_map(|container| {
-        counting(container).map(|image| Container {
-            name: container.name.clone(),
-            role: container.role,
-            image: image.asked.clone(),
-        })
-    });
+/// The images of a workload that count and began to run at this time or later, with that time and their containers.
+fn begun(
+    record: &WorkloadRecord,
+    since: Timestamp,
+) -> impl Iterator<Item = (&WorkloadImage, Timestamp, &WorkloadContainer)> {
+    let images = record.containers.iter().flat_map(|of| counting(of).map(move |image| (image, of)));
+    let times = images.filter_map(|(image, of)| Some((image, image.since?, of)));
+    times.filter(move |(_, began, _)| *began >= since)
+}
+
+/// The container of an image that runs in it.
+fn container(of: &WorkloadContainer, image: &WorkloadImage) -> Container {
+    Container { name: of.name.clone(), role: of.role, image: image.asked.clone() }
+}
+
+/// A workload as a pod of it that has these containers.
+fn subject(record: &WorkloadRecord, containers: Vec<Container>) -> Subject {
     Subject {
         namespace: record.namespace.clone(),
         namespace_labels: record.namespace_labels.clone(),
         labels: record.labels.clone(),
         workload: Some(Workload { kind: record.kind.clone(), name: record.name.clone() }),
         platform: None,
-        containers: containers.collect(),
+        containers,
     }
 }

@@ -125,12 +125,17 @@ impl Images for Asked<'_> {
     fn outdated_tags(&self) -> Vec<OutdatedTag> {
         let mut tags = Vec::new();
         for shard in self.query.shards() {
-            for image in shard.members(&self.request.class) {
-                let member = image.classification.and_then(|of| of.of_class(&self.request.class));
+            let outdated = shard.kinds().filter_map(|(kind, _)| {
+                let member = shard.of(kind).0?.of_class(&self.request.class)?;
+                (member.state == State::Outdated).then_some((kind, member))
+            });
+            let images =
+                outdated.flat_map(|(kind, member)| shard.of_kind(kind, None).map(move |id| (id, member)));
+            for (image, member) in images.map(|(id, member)| (shard.view(id), member)) {
                 // An earlier version itself, or an equivalent image, is a base for others.
-                let outdated =
-                    member.filter(|member| member.state == State::Outdated && member.depth < image.layers);
-                let Some(member) = outdated else { continue };
+                if member.depth >= image.layers {
+                    continue;
+                }
                 let bases: Vec<Digest> = match (self.request.notify, image.node) {
                     (true, Some(node)) => {
                         let above = shard.index().ancestors(node);

@@ -8,8 +8,9 @@ use super::reference::RefError;
 use crate::record::State;
 
 impl Query {
-    /// Counts the images, tags, repositories and namespaces that use the class.
-    pub fn usage(&self, class: &str) -> Result<Usage, RefError> {
+    /// Counts the images, repositories and namespaces that use the class, and the tags as well if they are asked for: each of them
+    /// is looked at.
+    pub fn usage(&self, class: &str, with_tags: bool) -> Result<Usage, RefError> {
         self.require_class(class)?;
         let mut repositories: HashMap<&str, RepositoryUsage> = HashMap::new();
         // A tag may lead to several images, and while it moves two partitions may have it.
@@ -22,11 +23,17 @@ impl Query {
                 let (Some(classification), _) = shard.of(kind) else { continue };
                 let Some(member) = classification.of_class(class) else { continue };
                 let is_outdated = member.state == State::Outdated;
+                for (names, many) in shard.repositories_of_kind(kind) {
+                    *members.entry((names, is_outdated)).or_default() += many;
+                }
+                if !with_tags {
+                    continue;
+                }
                 for id in shard.of_kind(kind, None) {
-                    *members.entry((shard.repositories_of(id), is_outdated)).or_default() += 1;
                     for tag in shard.tags_of(shard.index().digest(id)) {
                         if tags.insert(&tag.name) {
-                            repositories.entry(&tag.repository).or_default().tags += 1;
+                            *repositories.entry(&tag.repository).or_default().tags.get_or_insert_default() +=
+                                1;
                         }
                     }
                 }
@@ -50,12 +57,16 @@ impl Query {
             class: class.to_owned(),
             images,
             outdated,
-            tags: tags.len() as u64,
+            tags: with_tags.then_some(tags.len() as u64),
             running: running.map(|count| count.all),
             running_outdated: running.map(|count| count.outdated),
             repositories: repositories
                 .into_iter()
-                .map(|(name, usage)| RepositoryUsage { name: name.to_owned(), ..usage })
+                .map(|(name, usage)| RepositoryUsage {
+                    name: name.to_owned(),
+                    tags: usage.tags.or(with_tags.then_some(0)),
+                    ..usage
+                })
                 .collect(),
             namespaces: namespaces.into_iter().map(str::to_owned).collect(),
         })

@@ -205,7 +205,12 @@ impl<'q> Asked<'q> {
     }
 
     pub(super) fn judge(&self, pod: &Subject, facts: &[ImageFacts]) -> PodVerdict {
-        let Self { catalog, now, behind, .. } = *self;
+        self.judge_at(self.now, pod, facts)
+    }
+
+    /// The same at another time.
+    pub(super) fn judge_at(&self, now: Timestamp, pod: &Subject, facts: &[ImageFacts]) -> PodVerdict {
+        let Self { catalog, behind, .. } = *self;
         judge(self.policies.iter().map(AsRef::as_ref), pod, facts, Circumstances { catalog, now, behind })
     }
 }

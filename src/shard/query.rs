@@ -137,16 +137,4 @@ impl Shard {
             }
         }
     }
-
-    /// The members of a class in this shard: the images below any of its version chains, each once.
-    pub fn members<'a>(&'a self, class: &'a str) -> impl Iterator<Item = ImageView<'a>> + 'a {
-        let nodes: std::collections::BTreeSet<NodeId> =
-            self.marks.of_class(class).map(|(_, node)| node).collect();
-        let roots: Vec<NodeId> = nodes
-            .iter()
-            .copied()
-            .filter(|node| !self.index.ancestors(*node).any(|above| nodes.contains(&above)))
-            .collect();
-        roots.into_iter().flat_map(|node| self.index.subtree_images(node)).map(|id| self.view(id))
-    }
 }

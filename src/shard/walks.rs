@@ -1,10 +1,11 @@
 //! Reads the images of a shard in the orders of `orders.rs`, and builds an order that is not there yet.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use super::Shard;
+use super::interner::Interned;
 use super::orders::{Beginning, ByDigest, Kind, beginning, names};
 use crate::index::ImageId;
 use crate::oci::{Digest, Timestamp};
@@ -22,6 +23,16 @@ impl Shard {
         after: Option<&'a Digest>,
     ) -> impl Iterator<Item = ImageId> + 'a {
         self.by_kind().get(&kind).into_iter().flat_map(move |images| self.by_digest(images, after))
+    }
+
+    /// The lists of repositories that images of a kind have, each with the number of those images.
+    pub fn repositories_of_kind(&self, kind: Kind) -> impl Iterator<Item = (&[String], u64)> {
+        let mut counts: HashMap<Interned, u64> = HashMap::new();
+        for (_, id) in self.by_kind().get(&kind).into_iter().flatten() {
+            *counts.entry(self.rows[id.index()].repositories).or_default() += 1;
+        }
+        let names = |of: Interned| self.repositories.get(of).map_or(&[][..], |names| names.as_slice());
+        counts.into_iter().map(move |(of, images)| (names(of), images))
     }
 
     /// The repositories whose names are not before `from`, each with the number of its images. Images without a

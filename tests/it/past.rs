@@ -39,7 +39,7 @@ fn answers(view: &Arc<View>) -> Value {
     let usage: BTreeMap<&str, Value> = classes
         .iter()
         .map(|class| class.metadata.name.as_str())
-        .map(|class| (class, json!(query().usage(class).unwrap())))
+        .map(|class| (class, json!(query().usage(class, true).unwrap())))
         .collect();
     json!({
         "images": query().list_images(&filter, &page).unwrap().items().collect::<Vec<_>>(),

@@ -3,4 +3,5 @@
 mod admission;
 mod decisions;
 mod oracle;
+mod past;
 mod rules;

@@ -1,6 +1,7 @@
 //! The usage of a class: what its lists have, counted.
 
 use std::collections::BTreeMap;
+use std::ops::AddAssign as _;
 use std::sync::Arc;
 
 use clade::query::answer::{RepositoryUsage, Usage};
@@ -30,15 +31,17 @@ fn counted(view: &Arc<View>, class: &str) -> Usage {
     for tag in query().list_tags(&filter, &Page::default()).unwrap().iter() {
         tags += 1;
         let (repository, _) = tag.name.rsplit_once(':').unwrap();
-        repositories.entry(repository.to_owned()).or_default().tags += 1;
+        repositories.entry(repository.to_owned()).or_default().tags.get_or_insert_default().add_assign(1);
     }
-    let repositories: Vec<RepositoryUsage> =
-        repositories.into_iter().map(|(name, usage)| RepositoryUsage { name, ..usage }).collect();
+    let repositories: Vec<RepositoryUsage> = repositories
+        .into_iter()
+        .map(|(name, usage)| RepositoryUsage { name, tags: usage.tags.or(Some(0)), ..usage })
+        .collect();
     let mut namespaces: Vec<String> =
         repositories.iter().filter_map(|usage| Some(usage.name.rsplit_once('/')?.0.to_owned())).collect();
     namespaces.dedup();
     let (running, running_outdated) = (None, None);
-    let class = class.to_owned();
+    let (class, tags) = (class.to_owned(), Some(tags));
     Usage { at: None, class, images, outdated, tags, running, running_outdated, repositories, namespaces }
 }
 
@@ -53,8 +56,16 @@ fn the_usage_of_a_class_is_what_its_lists_have() {
         world.process();
         for class in Query::new(world.view.snapshot()).list_classes(None).unwrap() {
             let name = class.metadata.name;
-            let usage = Query::new(world.view.snapshot()).usage(&name).unwrap();
+            let usage = Query::new(world.view.snapshot()).usage(&name, true).unwrap();
             assert_eq!(usage, counted(&world.view, &name), "seed {seed}, {name}");
+            let mut without_tags = Usage { tags: None, ..usage.clone() };
+            without_tags.repositories.retain(|of| of.images > 0);
+            without_tags.repositories.iter_mut().for_each(|of| of.tags = None);
+            let namespace = |of: &RepositoryUsage| Some(of.name.rsplit_once('/')?.0.to_owned());
+            without_tags.namespaces = without_tags.repositories.iter().filter_map(namespace).collect();
+            without_tags.namespaces.dedup();
+            let found = Query::new(world.view.snapshot()).usage(&name, false).unwrap();
+            assert_eq!(found, without_tags, "seed {seed}, {name}");
             members += usage.images;
             let status = class.status;
             let of_versions = status.current.iter().chain(&status.history).map(|version| version.members);
@@ -82,6 +93,6 @@ fn a_tag_that_one_partition_has_and_another_has_heard_of_counts_once() {
     world.tag("app:1", &[&layers[0]]).process();
     let there = found(&mut world, &other);
     world.tag("app:1", &[&other]).process_only(there);
-    let usage = Query::new(world.view.snapshot()).usage("base").unwrap();
-    assert_eq!(usage.tags, 2, "base:1 and app:1");
+    let usage = Query::new(world.view.snapshot()).usage("base", true).unwrap();
+    assert_eq!(usage.tags, Some(2), "base:1 and app:1");
 }

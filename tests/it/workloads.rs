@@ -197,7 +197,7 @@ fn a_workload_is_outdated_while_any_of_its_images_is_and_what_has_not_started_do
     assert_eq!((count.all, count.outdated), (4, 2));
     let class = world.query_of_workloads().list_classes(Some("vendor")).unwrap().remove(0);
     assert_eq!((class.status.running, class.status.running_outdated), (Some(4), Some(2)));
-    assert_eq!(world.query_of_workloads().usage("vendor").unwrap().running_outdated, Some(2));
+    assert_eq!(world.query_of_workloads().usage("vendor", true).unwrap().running_outdated, Some(2));
     assert!(
         world
             .query_of_workloads()

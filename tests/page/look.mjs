@@ -44,6 +44,7 @@ const views = Object.entries({
   search: "/search?q=search",
   audit: "/audit?class=rhel7",
   letters: "/dead-letters",
+  admissions: "/admissions",
   problem: "/classes/nope",
 });
 for (const [colorScheme, width, javaScriptEnabled] of [

@@ -22,7 +22,7 @@ pub(super) async fn class(Path(class): Path<String>, api: Asking) -> Shown {
     api.only(&[])?;
     let mut found: List<ClassItem> = api.get("/v1/classes", &[("name", &class)]).await?;
     let Some(item) = found.items.pop() else { return Err(Failed::internal("the class is gone")) };
-    let usage: Usage = api.get("/v1/usage", &[("class", &class)]).await?;
+    let usage: Usage = api.get("/v1/usage", &[("class", class.as_str()), ("tags", "false")]).await?;
     let parameters = [("class", class.as_str()), ("state", "outdated"), ("limit", TAGS)];
     let outdated: List<TagItem> = api.get("/v1/tags", &parameters).await?;
     let running = running::of_class(&item, &api).await;
@@ -57,7 +57,6 @@ fn shown(
         ul.figures {
             li { b { (status.members) } a href=(of_class("/images", None)) { "images" } }
             li { b.outdated[status.outdated > 0] { (status.outdated) } a href=(of_class("/images", Some("outdated"))) { "outdated" } }
-            li { b { (usage.tags) } a href=(of_class("/tags", None)) { "tags" } }
             li { b { (repositories.len()) } "repositories" }
             li { b { (usage.namespaces.len()) } "namespaces" }
             @if let (Some(all), Some(outdated)) = (status.running, status.running_outdated) {
@@ -65,6 +64,7 @@ fn shown(
                 li { b.outdated[outdated > 0] { (outdated) } a href=(running::address(class, Some("outdated"))) { "run an outdated one" } }
             }
         }
+        p { "Its members by their " a href=(of_class("/tags", None)) { "tags" } "." }
         h2 { "Versions" }
         (drawing(status, Axis::of(std::iter::once(status), look.now()), look))
         div.scroll { table {
@@ -113,10 +113,10 @@ fn live(class: &str) -> Markup {
 fn table_of(repositories: &[RepositoryUsage], class: &str, look: &Look) -> Markup {
     html! {
         div.scroll { table {
-            thead { tr { th { "Repository" } th.number { "Images" } th.number { "Outdated" } th.number { "Tags" } } }
+            thead { tr { th { "Repository" } th.number { "Images" } th.number { "Outdated" } } }
             tbody { @for of in repositories.iter().take(ROWS) { tr {
                 td { a href=(look.href("/images", &[("class", class), ("repository", &of.name)])) { (name(&of.name)) } }
-                td.number { (of.images) } td.number.outdated[of.outdated > 0] { (of.outdated) } td.number { (of.tags) }
+                td.number { (of.images) } td.number.outdated[of.outdated > 0] { (of.outdated) }
             } } }
         } }
         @if repositories.len() > ROWS { p.faint { "These are the first " (ROWS) " of " (repositories.len()) ", those with the most outdated images first." } }
@@ -128,7 +128,12 @@ pub(super) async fn usage(Path(class): Path<String>, api: Asking) -> Answer {
     api.only(&[])?;
     let usage: Usage = api.get("/v1/usage", &[("class", &class)]).await?;
     let row = |of: &RepositoryUsage| {
-        [of.name.clone(), of.images.to_string(), of.outdated.to_string(), of.tags.to_string()]
+        [
+            of.name.clone(),
+            of.images.to_string(),
+            of.outdated.to_string(),
+            of.tags.unwrap_or_default().to_string(),
+        ]
     };
     csv::file("usage.csv", ["repository", "images", "outdated", "tags"], usage.repositories.iter().map(row))
 }

@@ -1,39 +1,23 @@
 //! What could not be used lately, and why.
 
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use super::Shown;
 use super::asking::Asking;
-use super::frame::Failed;
+use super::lately::Lately;
 use super::text::name;
-use crate::oci::Timestamp;
-use crate::record::DeadLetterRecord;
+use crate::record::{DeadLetterRecord, Topic};
 
-/// Letters that are read, at most: the first of the last day.
-const MOST: usize = 1_000;
-/// Rows of the view: the last of those.
+/// Rows of the view: the last of those that are read.
 const ROWS: usize = 200;
-
-/// An event of the topic.
-#[derive(Deserialize)]
-struct Event {
-    time: Timestamp,
-    data: Option<DeadLetterRecord>,
-}
-
-/// The dead letters of the last day, and whether there are more than were read.
-async fn of_the_last_day(api: &Asking) -> Result<(Vec<Event>, bool), Failed> {
-    api.lines("/v1/subscribe/dead-letters", &[("from", "1d")], MOST).await
-}
 
 /// Their number, as a link to them.
 pub(super) async fn number(api: &Asking) -> Markup {
-    match of_the_last_day(api).await {
+    match Lately::<DeadLetterRecord>::of(Topic::DeadLetters, api).await {
         Err(failed) => html! { li { (failed.in_place()) } },
-        Ok((letters, has_more)) => html! {
+        Ok(lately) => html! {
             li {
-                b.outdated[!letters.is_empty()] { @if has_more { "over " } (letters.len()) }
+                b.outdated[!lately.events.is_empty()] { (lately.count()) }
                 a href="/dead-letters" { "could not be used in the last day" }
             }
         },
@@ -42,22 +26,22 @@ pub(super) async fn number(api: &Asking) -> Markup {
 
 pub(super) async fn letters(api: Asking) -> Shown {
     api.only_now(&[])?;
-    let (letters, has_more) = of_the_last_day(&api).await?;
-    let look = api.look();
+    let lately = Lately::<DeadLetterRecord>::of(Topic::DeadLetters, &api).await?;
+    let (letters, look) = (&lately.events, api.look());
     let content = html! {
         h1 { "What could not be used in the last day" }
         @if letters.is_empty() { p.current { "Nothing: clade has understood everything." } } @else {
-            @if has_more || letters.len() > ROWS {
-                p { "There are " @if has_more { "more than " } (letters.len()) ". " code { "clade subscribe dead-letters --from 1d" } " prints all of them." }
+            @if lately.has_more || letters.len() > ROWS {
+                p { "There are " (lately.count()) ". " code { "clade subscribe dead-letters --from 1d" } " prints all of them." }
             }
             div.scroll { table {
                 thead { tr { th { "When" } th { "Where it stood" } th.wide { "Why" } th { "What" } } }
-                tbody { @for Event { time, data } in letters.iter().rev().take(ROWS) { @if let Some(letter) = data { tr {
+                tbody { @for (time, letter) in letters.iter().rev().take(ROWS) { tr {
                     td { (look.ago(*time)) }
                     td { (name(&letter.origin)) }
                     td { (name(&letter.reason)) }
                     td { @if let Some(value) = &letter.value { code { (name(value)) } } }
-                } } } }
+                } } }
             } }
         }
     };

@@ -8,6 +8,7 @@
 //! the same page. It is HTML that needs no script; `page.js` only adds the key for the search and a sign when something has
 //! changed. Everything comes from this process, and the content policy allows nothing else.
 
+mod admissions;
 mod asking;
 mod assets;
 mod audit;
@@ -16,6 +17,7 @@ mod compare;
 mod csv;
 mod explain;
 mod frame;
+mod lately;
 mod letters;
 mod listed;
 mod look;
@@ -62,6 +64,7 @@ pub fn router(api: Router) -> Router {
         .route("/rebuilds", get(rebuilds::rebuilds))
         .route("/rebuilds/{id}", get(rebuilds::rebuild))
         .route("/audit", get(audit::audit))
+        .route("/admissions", get(admissions::admissions))
         .route("/dead-letters", get(letters::letters))
         .route("/compare", get(compare::compare))
         .route("/search", get(search::search))

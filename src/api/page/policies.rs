@@ -31,11 +31,12 @@ pub(super) async fn policies(api: Asking) -> Shown {
     // Only an answer about one policy has all that this policy does not allow: it has at most a thousand workloads.
     let named = look.get("policy").map(|_| policies.items.iter().map(as_asked).collect());
     let namespace = look.get("namespace").map(str::to_owned);
-    let request = WorkloadsRequest { policies: named, namespace };
+    let request = WorkloadsRequest { policies: named, namespace, began_since: None };
     let judged = api.post::<WorkloadVerdicts>("/v1/workloads/verdicts", &request).await;
     let content = html! {
         h1 { "Policies" }
         (filter(FIELDS, look))
+        p { a href="/admissions" { "What the webhook did not simply allow in the last day" } }
         @match &judged {
             Ok(verdicts) => {
                 (table(&policies.items, Some(verdicts), look))

@@ -19,6 +19,8 @@ const MOST_BASES: usize = 1_000;
 pub(in crate::api) struct UsageParams {
     /// The class.
     class: String,
+    /// Whether to count tags, too: true if it is left out. That takes long where a class has many members.
+    tags: Option<bool>,
     /// As of this time of RFC 3339, or as of this span of time ago (`7d`).
     at: Option<String>,
 }
@@ -48,7 +50,9 @@ pub(in crate::api) struct UnknownBasesParams {
 pub(in crate::api) async fn usage(asked: Asked, Params(params): Params<UsageParams>) -> Answer {
     let asked = asked.about(params.at.as_deref())?;
     let at = asked.at;
-    let usage = move |query: Query| Ok::<_, RefError>(Usage { at, ..query.usage(&params.class)? });
+    let usage = move |query: Query| {
+        Ok::<_, RefError>(Usage { at, ..query.usage(&params.class, params.tags.unwrap_or(true))? })
+    };
     asked.long_question(usage).await
 }
 

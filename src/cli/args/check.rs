@@ -52,6 +52,7 @@ not allowed. Exit codes: 0, or 5 if a workload violates a policy.
 
 Examples:
   clade policy test -f policy.yaml
+  clade policy test -f policy.yaml --since 30d
   clade policy test --namespace shop -o json")]
 pub(in crate::cli) struct PolicyTestArgs {
     /// A file with policies, instead of the declared ones; - for standard input
@@ -60,6 +61,10 @@ pub(in crate::cli) struct PolicyTestArgs {
     /// Judge this namespace only
     #[arg(long, value_name = "NAMESPACE")]
     pub(in crate::cli) namespace: Option<String>,
+    /// Judge what runs and began at this time of RFC 3339 or later, or since this span of time ago (30d), as it would have been judged
+    /// when it began
+    #[arg(long, value_name = "TIME")]
+    pub(in crate::cli) since: Option<String>,
     /// Output format: table, wide, json, yaml, name, jsonpath=TEMPLATE or custom-columns=HEADER:PATH,…
     #[arg(short, long, value_parser = Format::parse, default_value = "table", value_name = "FORMAT")]
     pub(in crate::cli) output: Format,

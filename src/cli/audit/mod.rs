@@ -3,7 +3,6 @@
 mod head;
 mod replay;
 mod show;
-mod time;
 mod verify;
 
 use std::path::Path;

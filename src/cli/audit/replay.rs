@@ -6,10 +6,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{archive, entries, time::moment};
+use super::{archive, entries};
 use crate::audit::{Facts, Moment, Replay};
 use crate::cli::args::{ReplayArgs, ReportFormat};
 use crate::cli::error::CliError;
+use crate::cli::moment::moment;
 use crate::cli::output::{lines, table};
 use crate::oci::Timestamp;
 use crate::record::State;

@@ -4,10 +4,11 @@ use std::collections::HashSet;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
-use super::{archive, entries, time::moment};
+use super::{archive, entries};
 use crate::audit::{Archive, Entry};
 use crate::cli::args::{AuditShowArgs, ReportFormat};
 use crate::cli::error::CliError;
+use crate::cli::moment::moment;
 use crate::cli::plain::plain;
 use crate::oci::{Digest, Timestamp};
 

@@ -201,8 +201,9 @@ pub struct Usage {
     pub images: u64,
     /// The number of those that are outdated.
     pub outdated: u64,
-    /// The number of tags that reference an image of the class now.
-    pub tags: u64,
+    /// The number of tags that reference an image of the class now. Absent if tags were not to be counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<u64>,
     /// The number of workloads that run an image of the class. Absent where no workload is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<u64>,
@@ -225,8 +226,9 @@ pub struct RepositoryUsage {
     pub images: u64,
     /// The number of those that are outdated.
     pub outdated: u64,
-    /// The number of its tags that reference an image of the class.
-    pub tags: u64,
+    /// The number of its tags that reference an image of the class. Absent if tags were not to be counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<u64>,
 }
 
 /// The status of one partition.

@@ -6,7 +6,8 @@ use axum::http::StatusCode;
 use clade::api::{Access, Api, ApiError, Audited, Router, page, router};
 use clade::audit::{Entry, Found, Question};
 use clade::log::TopicPartition;
-use clade::record::{DeadLetterRecord, Timestamp, Topic, encode};
+use clade::record::{AdmissionRecord, DeadLetterRecord, Timestamp, Topic, encode};
+use serde_json::json;
 
 use super::{HOSTILE, page_of, shown, world};
 use crate::api::Shown;
@@ -97,4 +98,39 @@ async fn members_of_a_version_that_was_replaced_since_yesterday_are_told_as_such
     // The version itself, and what is built on it.
     assert!(after.contains("<b class=\"outdated\">2</b>of them since yesterday"), "{after}");
     assert!(after.contains("+2 since yesterday"), "{after}");
+}
+
+#[tokio::test]
+async fn what_the_webhook_denied_is_listed_with_who_asked_and_why() {
+    let mut world = world();
+    super::policies::policy(&mut world, "current-only", "rhel7");
+    world.query_of_workloads();
+    let page = page_of(&world);
+    let (_, policies) = shown(&page, "/policies").await;
+    assert!(policies.contains("href=\"/admissions\""), "{policies}");
+    let (_, none) = shown(&page, "/admissions").await;
+    assert!(none.contains("Nothing. The webhook records"), "{none}");
+    let finding = json!({
+        "container": "main", "role": "container", "image": HOSTILE, "policy": "current-only", "verdict": "violating",
+        "decision": "deny", "reason": "Outdated", "message": "built on an outdated version",
+    });
+    let record: AdmissionRecord = serde_json::from_value(json!({
+        "id": "1", "time": Timestamp::now(), "times": 3, "user": "system:serviceaccount:shop:default", "namespace": "shop",
+        "kind": "Deployment", "name": "app", "verdict": "violating", "decision": "deny", "findings": [finding],
+    }))
+    .unwrap();
+    let to = TopicPartition { topic: Topic::Admissions, partition: 0 };
+    world.log.writer("test").unwrap().append(vec![(to, encode("1".to_owned(), &record).unwrap())]).unwrap();
+    let (status, denied) = shown(&page, "/admissions").await;
+    assert_eq!(status, StatusCode::OK);
+    for told in [
+        "denied",
+        "3 times",
+        "shop/Deployment/app",
+        "serviceaccount",
+        "an outdated version",
+        "&lt;script&gt;",
+    ] {
+        assert!(denied.contains(told), "{told}: {denied}");
+    }
 }
