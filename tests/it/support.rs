@@ -15,9 +15,9 @@ use clade::query::answer::{ClassItem, ClassStanding, ImageItem};
 use clade::query::{Filter, Page, Query};
 use clade::record::catalog::Selector;
 use clade::record::{
-    ClassificationRecord, ContainerRole, ImageRecord, Layer, ObjectReference, ReferenceKind, State, TagImage,
-    TagItem, Timestamp, Topic, TransitionRecord, Value, WorkloadContainer, WorkloadImage, WorkloadRecord,
-    decode,
+    ClassificationRecord, ContainerRole, ImageRecord, Layer, ObjectReference, Record, ReferenceKind, State,
+    TagImage, TagItem, Timestamp, Topic, TransitionRecord, Value, WorkloadContainer, WorkloadImage,
+    WorkloadRecord, decode,
 };
 use clade::view::{View, Workloads};
 
@@ -162,6 +162,7 @@ pub(crate) fn transitions(log: &dyn Log) -> Vec<TransitionRecord> {
 /// A clade in memory: a publisher, a processor a partition, and readers.
 pub(crate) struct World {
     pub(crate) log: SharedLog,
+    memory: Arc<MemoryLog>,
     pub(crate) view: Arc<View>,
     pub(crate) publisher: Publisher,
     processors: Vec<Processor>,
@@ -175,14 +176,15 @@ impl World {
 
     /// A clade whose processors have these options.
     pub(crate) fn with(options: &Options) -> Self {
-        let log: SharedLog = Arc::new(MemoryLog::new(3, Faults::none()));
+        let memory = Arc::new(MemoryLog::new(3, Faults::none()));
+        let log: SharedLog = Arc::<MemoryLog>::clone(&memory);
         let view = Arc::new(View::new(log.partitions()));
         let publisher = Publisher::restore(SharedLog::clone(&log), || Timestamp::UNIX_EPOCH).unwrap();
         let restore = |partition| {
             Processor::restore(SharedLog::clone(&log), Some(&view), partition, options.clone()).unwrap()
         };
         let processors = (0..log.partitions()).map(restore).collect();
-        Self { log, view, publisher, processors, second: 0 }
+        Self { log, memory, view, publisher, processors, second: 0 }
     }
 
     /// Images, each with its layers.
@@ -196,6 +198,12 @@ impl World {
     pub(crate) fn see(&mut self, seen: Observation) -> &mut Self {
         self.publisher.observe(seen).unwrap();
         self
+    }
+
+    /// Writes a record of the present day, as another process does.
+    pub(crate) fn append(&self, to: TopicPartition, record: Record) {
+        self.memory.set_time(Timestamp::now().as_millisecond());
+        self.log.writer("another").unwrap().append(vec![(to, record)]).unwrap();
     }
 
     /// The tag points at these images from now on.
