@@ -26,7 +26,7 @@ const MOST: usize = 1_000;
 #[serde(default, deny_unknown_fields)]
 pub(super) struct AuditParams {
     /// About this image, by its digest.
-    image: Option<Digest>,
+    image: Option<String>,
     /// About this class.
     class: Option<String>,
     /// About this group.
@@ -37,6 +37,8 @@ pub(super) struct AuditParams {
     workload: Option<String>,
     /// About this rebuild.
     rebuild: Option<String>,
+    /// Of this kind (`image.outdated`), or with a `*` at the end of any that begins so (`class.*`).
+    what: Option<String>,
     /// At this time of RFC 3339 or later, or since this span of time ago (`30d`).
     since: Option<String>,
     /// At this time of RFC 3339 or earlier, or before this span of time ago.
@@ -51,9 +53,9 @@ pub(super) struct AuditParams {
 
 impl Default for AuditParams {
     fn default() -> Self {
-        let (image, class, group, policy, workload, rebuild) = Default::default();
+        let (image, class, group, policy, workload, rebuild, what) = Default::default();
         let (since, until, limit, token) = (None, None, PAGE, None);
-        Self { image, class, group, policy, workload, rebuild, since, until, limit, token }
+        Self { image, class, group, policy, workload, rebuild, what, since, until, limit, token }
     }
 }
 
@@ -78,8 +80,8 @@ struct AuditMetadata {
     /// The token for the next page. Absent on the last one.
     #[serde(rename = "continue", skip_serializing_if = "Option::is_none")]
     token: Option<String>,
-    /// The number of lines about the object that were left out, since they do not have their hash: `clade audit verify` tells
-    /// more.
+    /// The number of lines that may be about the object and were left out, since they do not have their hash: `clade audit verify`
+    /// tells more.
     damaged: u64,
 }
 
@@ -115,11 +117,19 @@ fn question(params: AuditParams, now: Timestamp) -> Result<Question, ApiError> {
             ))
         }),
     };
-    let AuditParams { image, class, group, policy, workload, rebuild, limit, token, .. } = params;
+    let AuditParams { image, class, group, policy, workload, rebuild, what, limit, token, .. } = params;
     if !(1..=MOST).contains(&limit) {
         return Err(ApiError::invalid(format!("limit {limit}: write a number from 1 to {MOST}")));
     }
     let since = moment("since", params.since)?;
     let until = moment("until", params.until)?;
-    Ok(Question { image, class, group, policy, workload, rebuild, since, until, before: token, limit })
+    let digest = |text: String| {
+        text.parse::<Digest>().map_err(|_| {
+            ApiError::invalid(format!(
+                "image {text:?}: write its digest, sha256: and 64 digits; /v1/resolve tells it"
+            ))
+        })
+    };
+    let image = image.map(digest).transpose()?;
+    Ok(Question { image, class, group, policy, workload, rebuild, what, since, until, before: token, limit })
 }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::Ask;
 use super::read::params::LINES;
+use super::subscribe::SERVER_SENT;
 use crate::oci::Digest;
 use crate::query::Query;
 
@@ -28,7 +29,8 @@ fn is_of_the_moment(uri: &Uri) -> bool {
 pub(super) async fn conditional(State(asked): State<Arc<dyn Ask>>, request: Request, next: Next) -> Response {
     let uri = request.uri();
     let accepted = request.headers().get(ACCEPT).map_or(&[][..], HeaderValue::as_bytes);
-    if request.method() != Method::GET || accepted.starts_with(LINES) || is_of_the_moment(uri) {
+    let is_stream = accepted.starts_with(LINES) || accepted.starts_with(SERVER_SENT.as_bytes());
+    if request.method() != Method::GET || is_stream || is_of_the_moment(uri) {
         return next.run(request).await;
     }
     let state = Query::new(asked.snapshot()).state();

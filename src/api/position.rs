@@ -18,6 +18,7 @@ use super::limits::Limits;
 use super::read::NoParams;
 use super::stream::{Piece, streamed};
 use super::subscribe::{Protocol, SERVER_SENT};
+use crate::oci::Digest;
 use crate::query::Query;
 
 /// Pause between two looks at the index, and so between two changes that are told: a page need not know sooner.
@@ -33,6 +34,16 @@ const COME_AGAIN: Duration = Duration::from_secs(2);
 pub(super) struct PositionItem {
     /// The offsets of the log up to which answers have everything, for each partition those of `images`, `tags` and `catalog`.
     resource_version: String,
+    /// A text that stays the same as long as answers do. What runs is in it, too.
+    state: String,
+}
+
+impl PositionItem {
+    fn of(asked: &dyn Ask) -> Self {
+        let query = Query::new(asked.snapshot());
+        let state = Digest::of(query.state().as_bytes()).short();
+        Self { resource_version: query.resource_version(), state }
+    }
 }
 
 pub(super) async fn position(
@@ -42,8 +53,7 @@ pub(super) async fn position(
     _: Params<NoParams>,
 ) -> Result<Response, ApiError> {
     if Protocol::wanted(&headers) == Protocol::Lines {
-        let resource_version = Query::new(asked.snapshot()).resource_version();
-        return Ok(Json(PositionItem { resource_version }).into_response());
+        return Ok(Json(PositionItem::of(&*asked)).into_response());
     }
     let place = limits.positions.enter().await?;
     let (sender, pieces) = mpsc::channel(1);
@@ -58,19 +68,16 @@ pub(super) async fn position(
 async fn tell(asked: &dyn Ask, to: &mpsc::Sender<Piece>) {
     let (mut told, mut sent) = (None, Instant::now());
     loop {
-        let (state, resource_version) = {
-            let query = Query::new(asked.snapshot());
-            (query.state(), query.resource_version())
-        };
-        let has_changed = told.as_ref() != Some(&state);
+        let position = PositionItem::of(asked);
+        let has_changed = told.as_ref() != Some(&position.state);
         if has_changed || sent.elapsed() >= BEAT {
             let name = if has_changed { "change" } else { "beat" };
-            let Ok(data) = serde_json::to_string(&PositionItem { resource_version }) else { return };
+            let Ok(data) = serde_json::to_string(&position) else { return };
             let event = format!("retry: {}\nevent: {name}\ndata: {data}\n\n", COME_AGAIN.as_millis());
             if to.send(Ok(event.into())).await.is_err() {
                 return;
             }
-            (told, sent) = (Some(state), Instant::now());
+            (told, sent) = (Some(position.state), Instant::now());
         }
         tokio::select! {
             () = to.closed() => return,

@@ -127,7 +127,7 @@ const ROUTES: &[Route] = &[
         Need::read("watch", "images"),
     ),
     Route("/v1/audit", GET, Handler::Audit(|| get(audit::audit)), Need::read("list", "auditentries")),
-    Route("/v1/position", GET, Handler::AskAtOnce(|| get(position::position)), Need::read("watch", "images")),
+    Route("/v1/position", GET, Handler::Ask(|| get(position::position)), Need::read("watch", "images")),
     Route(
         "/v1/backup",
         POST,

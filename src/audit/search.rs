@@ -12,6 +12,8 @@ use crate::oci::{Digest, Timestamp};
 
 /// Bytes of the trail that one search looks through. The next one goes on.
 const MOST: u64 = 256 << 20;
+/// Bytes of entries after which a search ends. One more entry has 1 MiB at most.
+const MOST_BYTES: usize = 2 << 20;
 
 /// A question about entries. They must meet all conditions.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +30,8 @@ pub struct Question {
     pub workload: Option<String>,
     /// About this rebuild.
     pub rebuild: Option<String>,
+    /// Of this kind, or with a `*` at the end of any that begins so.
+    pub what: Option<String>,
     /// At this time or later.
     pub since: Option<Timestamp>,
     /// At this time or earlier.
@@ -45,7 +49,7 @@ pub struct Found {
     pub lines: Vec<String>,
     /// The number that the search goes on before; `None` if all was looked through.
     pub next: Option<u64>,
-    /// The number of lines that are about the object and do not have their hash. They are left out.
+    /// The number of lines that may be about the object and do not have their hash. They are left out.
     pub damaged: u64,
 }
 
@@ -54,7 +58,12 @@ impl Question {
         let is_one = |asked: &Option<String>, has: &Option<String>| {
             asked.is_none() || asked.as_deref() == has.as_deref()
         };
-        self.image.is_none_or(|image| entry.image == Some(image))
+        let is_kind = |asked: &String| match asked.strip_suffix('*') {
+            Some(beginning) => entry.what.starts_with(beginning),
+            None => entry.what == *asked,
+        };
+        self.what.as_ref().is_none_or(is_kind)
+            && self.image.is_none_or(|image| entry.image == Some(image))
             && is_one(&self.class, &entry.class)
             && is_one(&self.group, &entry.group)
             && is_one(&self.policy, &entry.policy)
@@ -69,27 +78,21 @@ impl Question {
         let image = self.image.map(|image| image.to_string());
         let names = [&image, &self.class, &self.group, &self.policy, &self.workload, &self.rebuild];
         let written = |name: &String| serde_json::to_string(name).ok();
-        let texts = names.into_iter().flatten().filter_map(written);
+        let kind = self.what.as_ref().map(|what| format!("\"what\":\"{}", what.trim_end_matches('*')));
+        let texts = names.into_iter().flatten().filter_map(written).chain(kind);
         texts.map(|text| Finder::new(text.as_bytes()).into_owned()).collect()
     }
 }
 
-/// Looks through the trail from its end.
+/// Looks through the trail from its end. Times need not follow numbers: a trail that is begun late has the topics one after the other.
 pub fn search(dir: &Directory, question: &Question) -> Result<Found, AuditError> {
     let texts = question.texts();
     let mut found = Found::default();
-    let mut looked_through = 0;
-    let segments = match dir.names() {
-        Ok(names) => Names::segments(&names),
-        Err(error) => return Err(error),
-    };
-    for name in segments.iter().rev() {
+    let (mut looked_through, mut bytes) = (0, 0);
+    for name in Names::segments(&dir.names()?).iter().rev() {
         let first = Names::first(name).unwrap_or_default();
         if question.before.is_some_and(|before| first >= before) {
             continue;
-        }
-        if looked_through >= MOST {
-            return Ok(found);
         }
         let path = dir.path().join(name);
         let failed = |error: std::io::Error| AuditError::file("read", &path, &error);
@@ -100,36 +103,41 @@ pub fn search(dir: &Directory, question: &Question) -> Result<Found, AuditError>
             Err(error) => return Err(failed(error)),
         };
         while let Some(line) = lines.next().map_err(failed)? {
-            looked_through += line.len() as u64;
-            if !texts.iter().all(|text| text.find(&line).is_some()) {
+            let number = number(&line);
+            // What an earlier page has looked at.
+            if number.zip(question.before).is_some_and(|(number, before)| number >= before) {
                 continue;
             }
-            let entry = match chain::open(&line) {
-                Ok(sealed) if sealed.claimed != sealed.actual => None,
-                Ok(sealed) => match sealed.line {
-                    Line::Entry(entry) => Some(entry),
-                    Line::Header(_) | Line::Footer(_) => continue,
-                },
-                Err(_) => None,
-            };
-            let (Some(entry), Ok(text)) = (entry, String::from_utf8(line)) else {
-                found.damaged += 1;
-                continue;
-            };
-            if question.since.is_some_and(|since| entry.time < since) {
-                return Ok(Found { next: None, ..found });
-            }
-            if question.before.is_some_and(|before| entry.seq >= before) || !question.has(&entry) {
-                continue;
-            }
-            if found.lines.len() == question.limit {
+            if found.lines.len() == question.limit || bytes > MOST_BYTES || looked_through > MOST {
                 return Ok(found);
             }
-            found.next = Some(entry.seq);
-            found.lines.push(text);
+            looked_through += line.len() as u64;
+            if texts.iter().all(|text| text.find(&line).is_some()) {
+                match read(line) {
+                    Some((entry, text)) if question.has(&entry) => {
+                        bytes += text.len();
+                        found.lines.push(text);
+                    }
+                    Some(_) => {}
+                    None if number.is_some() => found.damaged += 1,
+                    None => {}
+                }
+            }
+            found.next = number.or(found.next);
         }
-        // Further pages begin before this segment.
-        found.next = Some(first);
     }
     Ok(Found { next: None, ..found })
+}
+
+/// The number of an entry, from the beginning of its line. The other lines of a segment have none.
+fn number(line: &[u8]) -> Option<u64> {
+    let digits = line.strip_prefix(b"{\"seq\":")?.split(|byte| *byte == b',').next()?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// An entry that is as it was written, and its line.
+fn read(line: Vec<u8>) -> Option<(Box<Entry>, String)> {
+    let sealed = chain::open(&line).ok().filter(|sealed| sealed.claimed == sealed.actual)?;
+    let Line::Entry(entry) = sealed.line else { return None };
+    Some((entry, String::from_utf8(line).ok()?))
 }

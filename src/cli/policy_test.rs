@@ -49,6 +49,12 @@ fn tell(verdicts: &WorkloadVerdicts, since: Option<Timestamp>) -> Result<(), Cli
             "these run now and began since {since}, and are judged as of then; of what does not run any more nothing is known"
         ));
     }
+    if verdicts.unknown_begin > 0 {
+        told.push(format!(
+            "of {} workloads nobody knows when an image began: these images are not judged here",
+            verdicts.unknown_begin
+        ));
+    }
     if verdicts.more > 0 {
         told.push(format!("{} more workloads are not allowed: choose a --namespace", verdicts.more));
     }

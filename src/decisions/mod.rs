@@ -91,7 +91,7 @@ impl Decisions {
         let mut round = self.desk.round();
         let mut until: Option<Timestamp> = None;
         let judged =
-            query.judge_workloads(&WorkloadsRequest::default(), now, behind, |key, workload, verdict| {
+            query.judge_workloads(&WorkloadsRequest::default(), now, behind, |key, workload, _, verdict| {
                 let judgements = verdict.containers.iter().flat_map(|container| &container.judgements);
                 until = judgements.filter_map(|judgement| judgement.until).chain(until).min();
                 round.take(key, workload, &verdict, now);

@@ -133,9 +133,9 @@ impl Node {
         let audit = self.audit.clone().map(|trail| Arc::new(trail) as Arc<dyn api::Audited>);
         let api =
             Api { ask: self.ask(), command: self.engine.as_ref().map(commands), declare, audit, access };
-        let answers = api.ask.is_some();
+        let (answers, has_trail) = (api.ask.is_some(), api.audit.is_some());
         let router = api::router(&api).merge(self.probes(&api.access));
-        if answers { api::page(router.clone()).merge(router) } else { router }
+        if answers { api::page(router.clone(), has_trail).merge(router) } else { router }
     }
 
     /// Answers queries, if the process has workers.

@@ -114,7 +114,10 @@ fn verdict(image: &ImageView<'_>, classes: &[ClassStanding], bases: &[Base], cla
                 format!("has the very layers of {version}, a version of class {names}")
             };
         }
-        return format!("built on class {names}: the first {} layers are those of {version}", first.depth);
+        return match first.depth {
+            1 => format!("built on class {names}: the first layer is that of {version}"),
+            depth => format!("built on class {names}: the first {depth} layers are those of {version}"),
+        };
     }
     if image.node.is_none() {
         return "has no layers: based on nothing, and nothing is based on it".to_owned();

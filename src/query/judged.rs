@@ -43,6 +43,10 @@ pub struct WorkloadVerdicts {
     pub policies: BTreeMap<String, VerdictCounts>,
     /// The number of workloads that no policy judges.
     pub unjudged: u64,
+    /// The number of workloads of which nobody knows when an image began, where images are judged as of then: no count has these
+    /// images.
+    #[serde(default, skip_serializing_if = "super::answer::is_zero")]
+    pub unknown_begin: u64,
     /// Those that are not allowed, by their keys, at most a thousand.
     pub items: Vec<WorkloadVerdict>,
     /// The number of those that are left out of `items`.
@@ -71,7 +75,7 @@ pub struct WorkloadVerdict {
     pub key: String,
     /// The number of pods that have not ended.
     pub pods: u32,
-    /// The time at which the last of the judged images began to run, if they are judged as of then.
+    /// The time at which the image with the worst verdict began to run, if images are judged as of then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub began: Option<Timestamp>,
@@ -89,6 +93,8 @@ pub struct Tally {
     pub policies: BTreeMap<String, VerdictCounts>,
     /// The number of those that no policy judges.
     pub unjudged: u64,
+    /// The number of those of which nobody knows when an image began, where that counts.
+    pub unknown_begin: u64,
 }
 
 impl Tally {
@@ -147,32 +153,29 @@ impl Query {
         behind: Behind,
     ) -> Result<WorkloadVerdicts, String> {
         let mut answer = WorkloadVerdicts::default();
-        let Tally { counts, policies, unjudged } =
-            self.judge_workloads(request, now, behind, |key, record, verdict| {
+        let Tally { counts, policies, unjudged, unknown_begin } =
+            self.judge_workloads(request, now, behind, |key, record, began, verdict| {
                 if verdict.verdict == Verdict::Allowed {
                     return;
                 }
                 if answer.items.len() < MOST_ITEMS {
-                    let began = request
-                        .began_since
-                        .and_then(|since| begun(record, since).map(|(_, began, _)| began).max());
                     let key = key.to_owned();
                     answer.items.push(WorkloadVerdict { key, pods: record.pods, began, verdict });
                 } else {
                     answer.more += 1;
                 }
             })?;
-        Ok(WorkloadVerdicts { counts, policies, unjudged, ..answer })
+        Ok(WorkloadVerdicts { counts, policies, unjudged, unknown_begin, ..answer })
     }
 
-    /// Judges what runs at this time, and calls `take` with each workload that a policy judges, by the keys. The error says what
-    /// is wrong with the question.
+    /// Judges what runs at this time, and calls `take` with each workload that a policy judges, by the keys, and with the time as
+    /// of which its worst image is judged, if that is not the present. The error says what is wrong with the question.
     pub fn judge_workloads(
         &self,
         request: &WorkloadsRequest,
         now: Timestamp,
         behind: Behind,
-        mut take: impl FnMut(&str, &WorkloadRecord, PodVerdict),
+        mut take: impl FnMut(&str, &WorkloadRecord, Option<Timestamp>, PodVerdict),
     ) -> Result<Tally, String> {
         let asked = Asked::new(self, request.policies.as_deref(), now, behind)?;
         let mut running = Running::new(self);
@@ -182,19 +185,26 @@ impl Query {
             if request.namespace.as_ref().is_some_and(|namespace| *namespace != record.namespace) {
                 continue;
             }
+            if let Some(since) = request.began_since {
+                let mut images = record.containers.iter().flat_map(counting);
+                tally.unknown_begin += u64::from(images.any(|image| image.since.is_none()));
+                if begun(record, since).next().is_none() {
+                    continue;
+                }
+            }
             if tally.policies.is_empty() {
                 tally.unjudged += 1;
                 continue;
             }
-            let verdict = match request.began_since {
-                None => self.judge_now(&asked, record, &mut running),
-                Some(since) => match self.judge_beginnings(&asked, record, since, &mut running) {
-                    Some(verdict) => verdict,
-                    None => continue,
-                },
+            let beginnings = request
+                .began_since
+                .and_then(|since| self.judge_beginnings(&asked, record, since, &mut running));
+            let (began, verdict) = match beginnings {
+                Some((began, verdict)) => (Some(began), verdict),
+                None => (None, self.judge_now(&asked, record, &mut running)),
             };
             if tally.add(&verdict) {
-                take(key, record, verdict);
+                take(key, record, began, verdict);
             }
         }
         Ok(tally)
@@ -212,20 +222,24 @@ impl Query {
         asked.judge(&subject, &facts)
     }
 
-    /// The verdicts on the images that began to run at this time or later, each as of when it began; `None` if none did.
+    /// The verdicts on the images that began to run at this time or later, each as of when it began, and that time of the worst;
+    /// `None` if none did.
     fn judge_beginnings(
         &self,
         asked: &Asked<'_>,
         record: &WorkloadRecord,
         since: Timestamp,
         running: &mut Running<'_>,
-    ) -> Option<PodVerdict> {
+    ) -> Option<(Timestamp, PodVerdict)> {
         let verdicts = begun(record, since).map(|(image, began, of)| {
             let subject = subject(record, vec![container(of, image)]);
             let facts = self.running_facts(image, running, asked.counts_claims(&subject));
-            asked.judge_at(began, &subject, &[facts.at(began)])
+            (began, asked.judge_at(began, &subject, &[facts.at(began)]))
         });
-        verdicts.reduce(PodVerdict::and)
+        verdicts.reduce(|(began, verdict), (other_began, other)| {
+            let began = if other.verdict > verdict.verdict { other_began } else { began };
+            (began, verdict.and(other))
+        })
     }
 
     /// The facts about an image that runs.

@@ -43,14 +43,19 @@ impl Query {
         let whole = self.shards().flat_map(|shard| {
             repositories_from(shard, typed).take_while(|name| name.starts_with(typed)).take(most)
         });
-        let mut found: Vec<&str> = whole.collect::<BTreeSet<_>>().into_iter().take(most).collect();
+        let whole: BTreeSet<&str> = whole.collect();
+        // The one of this very name may stand behind many that are longer.
+        let exact = self.shards().flat_map(|shard| exactly(shard, typed)).next();
+        let others = whole.into_iter().filter(|name| *name != typed);
+        let mut found: Vec<&str> = exact.into_iter().chain(others).take(most).collect();
         if found.len() < most {
             let part = format!("/{typed}");
+            let has_part = |name: &&str| name.contains(&part) && !name.starts_with(typed);
             let parts = self.shards().flat_map(|shard| {
                 let looked_at = repositories_from(shard, "").take(MOST_LOOKED_AT);
-                looked_at.filter(|name| name.contains(&part)).take(most)
+                looked_at.filter(has_part).take(most)
             });
-            let parts: BTreeSet<&str> = parts.filter(|name| !name.starts_with(typed)).collect();
+            let parts: BTreeSet<&str> = parts.collect();
             found.extend(parts.into_iter().take(most - found.len()));
         }
         found.into_iter().map(str::to_owned).collect()
@@ -62,11 +67,14 @@ impl Query {
         let Some((repository, tag)) = last.contains(':').then(|| typed.rsplit_once(':')).flatten() else {
             return Vec::new();
         };
-        let full = self.repositories(repository, most);
-        let is_written_out =
-            |name: &&String| *name == repository || name.ends_with(&format!("/{repository}"));
-        let beginnings: Vec<String> =
-            full.iter().filter(is_written_out).map(|name| format!("{name}:{tag}")).collect();
+        let part = format!("/{repository}");
+        let written_out = self.shards().flat_map(|shard| {
+            let looked_at = repositories_from(shard, "").take(MOST_LOOKED_AT);
+            exactly(shard, repository)
+                .into_iter()
+                .chain(looked_at.filter(|name| name.ends_with(&part)).take(most))
+        });
+        let beginnings: BTreeSet<String> = written_out.map(|name| format!("{name}:{tag}")).collect();
         let tags = self.shards().flat_map(|shard| {
             beginnings.iter().flat_map(move |beginning| {
                 let tags = shard.tags_from(Bound::Included(beginning)).map(|tag| tag.name.as_str());
@@ -88,6 +96,13 @@ impl Query {
         };
         found.into_iter().take(most).map(|digest| digest.to_string()).collect()
     }
+}
+
+/// The repository of this name.
+fn exactly<'a>(shard: &'a Shard, name: &str) -> Option<&'a str> {
+    let from = format!("{name}:");
+    let tag = shard.tags_from(Bound::Included(&from)).next()?;
+    (tag.repository == name).then_some(tag.repository.as_str())
 }
 
 /// The repositories of a partition from a name on, each once. A step costs a look-up, however many tags a repository has.

@@ -143,6 +143,11 @@ async fn names_that_begin_as_it_is_typed_are_suggested() {
     for tag in ["quay.io/shop/api:1", "quay.io/shop/api:2", "quay.io/shop/apis:1", "rhea/api:3"] {
         world.tag(tag, &["app 1"]);
     }
+    // More than are suggested, all of which stand before the tags of the shorter name.
+    for number in 0..12 {
+        world.tag(&format!("web-{number:02}:1"), &["app 1"]);
+    }
+    world.tag("web:9", &["app 1"]);
     world.process();
     let api = api_of(&world);
     let image = digest("app 1").to_string();
@@ -161,6 +166,8 @@ async fn names_that_begin_as_it_is_typed_are_suggested() {
         ("shop/api", vec!["repository quay.io/shop/api", "repository quay.io/shop/apis"]),
         ("api:", vec!["tag quay.io/shop/api:1", "tag quay.io/shop/api:2", "tag rhea/api:3"]),
         ("quay.io/shop/api:2", vec!["tag quay.io/shop/api:2"]),
+        ("web:", vec!["tag web:9"]),
+        ("web-1", vec!["repository web-10", "repository web-11"]),
         (&image[..19], vec![&*format!("image {image}")]),
         (&image[7..15], vec![&*format!("image {image}")]),
         ("nobody", vec![]),
@@ -174,6 +181,8 @@ async fn names_that_begin_as_it_is_typed_are_suggested() {
         let found: Vec<String> = found["items"].as_array().unwrap().iter().map(named).collect();
         assert_eq!(found, wanted, "{typed}");
     }
+    let web = ask(&api, "/v1/suggestions?q=web", &[]).await.json();
+    assert_eq!((web["items"][0]["name"].as_str(), web["items"].as_array().unwrap().len()), (Some("web"), 8));
     // Few of very many, whatever is typed.
     let many = ask(&api, "/v1/suggestions?q=app:", &[]).await.json();
     assert_eq!(many["items"].as_array().unwrap().len(), 8);

@@ -9,7 +9,7 @@ use super::text::name;
 use crate::record::decision::Decision;
 use crate::record::{AdmissionRecord, Topic};
 
-/// Rows of the view: the last of those that are read.
+/// Rows of the view.
 const ROWS: usize = 200;
 /// Reasons that one cell names.
 const NAMED: usize = 4;
@@ -23,12 +23,10 @@ pub(super) async fn admissions(api: Asking) -> Shown {
         @if judged.is_empty() {
             p { "Nothing. The webhook records pods that it denies, warns of, or admits against a policy with the action " code { "Audit" } "." }
         } @else {
-            @if lately.has_more || judged.len() > ROWS {
-                p { "There are " (lately.count()) ". " code { "clade subscribe admissions --from 1d" } " prints all of them." }
-            }
+            (lately.rest(ROWS, Topic::Admissions))
             div.scroll { table {
                 thead { tr { th { "When" } th { "What" } th { "Decision" } th { "By" } th.wide { "Reasons" } } }
-                tbody { @for (_, of) in judged.iter().rev().take(ROWS) { tr {
+                tbody { @for (_, of) in judged.iter().take(ROWS) { tr {
                     td { (look.ago(of.time)) @if of.times > 1 { span.faint { ", " (of.times) " times" } } }
                     td { (name(&of.key())) }
                     td.outdated[of.decision == Decision::Deny] { (told(of.decision)) }

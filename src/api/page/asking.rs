@@ -28,9 +28,18 @@ const LONGEST: usize = 8 << 20;
 /// The parameters of a question that has none.
 pub(super) const NOTHING: [(&str, &str); 0] = [];
 
+/// What the page stands in front of.
+#[derive(Clone)]
+pub(super) struct Site {
+    /// The API of the process.
+    pub(super) api: Router,
+    /// It has an audit trail.
+    pub(super) has_trail: bool,
+}
+
 /// The API, as whoever looks at a view may ask it.
 pub(super) struct Asking {
-    api: Router,
+    site: Site,
     headers: HeaderMap,
     address: Option<ConnectInfo<SocketAddr>>,
     /// The hash of all that was answered and is shown. The time is not part of it.
@@ -38,10 +47,10 @@ pub(super) struct Asking {
     look: Look,
 }
 
-impl FromRequestParts<Router> for Asking {
+impl FromRequestParts<Site> for Asking {
     type Rejection = Failed;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Router) -> Result<Self, Failed> {
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Failed> {
         let kept = |name| parts.headers.get(&name).map(|value| (name, value.clone()));
         let headers = [AUTHORIZATION, HOST].into_iter().filter_map(kept).collect();
         let given: Vec<(String, String)> =
@@ -50,11 +59,16 @@ impl FromRequestParts<Router> for Asking {
             given.into_iter().filter(|(_, value)| !value.is_empty()).collect();
         let seen = Mutex::new(Digest::of(parts.uri.to_string().as_bytes()));
         let look = Look::new(parts.uri.path(), given, Timestamp::now());
-        Ok(Self { api: api.clone(), headers, address: parts.extensions.get().copied(), seen, look })
+        Ok(Self { site: site.clone(), headers, address: parts.extensions.get().copied(), seen, look })
     }
 }
 
 impl Asking {
+    /// Returns `true` if the process keeps an audit trail.
+    pub(super) fn has_trail(&self) -> bool {
+        self.site.has_trail
+    }
+
     /// The view that is asked for.
     pub(super) fn look(&self) -> &Look {
         &self.look
@@ -134,7 +148,6 @@ impl Asking {
         }
         let lines = read.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
         let lines: Vec<&[u8]> = lines.filter(|line| line.len() > 1).take(most).collect();
-        self.see(&lines.concat());
         let lines = lines.into_iter().map(serde_json::from_slice);
         Ok((lines.collect::<Result<_, _>>().map_err(Failed::internal)?, has_more))
     }
@@ -153,7 +166,7 @@ impl Asking {
         if let Some(address) = self.address {
             request.extensions_mut().insert(address);
         }
-        let Ok(response) = self.api.clone().oneshot(request).await;
+        let Ok(response) = self.site.api.clone().oneshot(request).await;
         let (parts, body) = response.into_parts();
         if parts.status == StatusCode::OK {
             return Ok(body);
@@ -174,7 +187,18 @@ impl Asking {
         self.see(shown.as_bytes());
     }
 
-    fn see(&self, shown: &[u8]) {
+    /// The hash of what is shown so far.
+    pub(super) fn seen(&self) -> Digest {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes out of the hash what was added after this.
+    pub(super) fn forget(&self, seen: Digest) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+    }
+
+    /// Adds something that is shown to the hash.
+    pub(super) fn see(&self, shown: &[u8]) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         *seen = Digest::of(&[&seen.as_bytes()[..], shown].concat());
     }

@@ -2,13 +2,14 @@
 
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::Shown;
 use super::asking::Asking;
+use super::frame::Failed;
 use super::listed::{Field, asked, listed};
 use super::look::Look;
 use super::text::{class, image, in_path, name, tag};
+use super::words::many;
 use crate::audit::Entry;
 use crate::query::answer::{List, ListMetadata};
 
@@ -22,6 +23,7 @@ const FIELDS: &[Field] = &[
     Field("policy", "Policy", &[]),
     Field("workload", "Workload", &[]),
     Field("rebuild", "Rebuild", &[]),
+    Field("what", "What", &[]),
     Field("since", "Since", &[]),
     Field("until", "Until", &[]),
 ];
@@ -41,6 +43,9 @@ struct Metadata {
 }
 
 pub(super) async fn audit(api: Asking) -> Shown {
+    if api.look().at().is_some() {
+        return Err(Failed::invalid("at: this view has the fields since and until in place of a time"));
+    }
     let found: Found = api.get("/v1/audit", &asked(api.look())).await?;
     let Found { metadata: Metadata { token, damaged }, items } = found;
     let list = List { metadata: ListMetadata { token, ..ListMetadata::default() }, ..List::new(items) };
@@ -48,7 +53,7 @@ pub(super) async fn audit(api: Asking) -> Shown {
     let content = html! {
         (listed("Audit trail", FIELDS, look, &list, &rows(&list.items, look)))
         @if damaged > 0 {
-            p.problem { (damaged) " lines about this are damaged and left out: " code { "clade audit verify" } " tells more." }
+            p.problem { (many(damaged, "line")) " that may be about this, and left out, since damaged: " code { "clade audit verify" } " tells more." }
         }
     };
     Ok(api.view_of_the_present("Audit trail".to_owned(), content))
@@ -57,7 +62,7 @@ pub(super) async fn audit(api: Asking) -> Shown {
 fn rows(entries: &[Entry], look: &Look) -> Markup {
     html! {
         div.scroll { table {
-            thead { tr { th.number { "Entry" } th { "Time" } th { "What" } th { "Of" } th { "Tags" } th.wide { "Change" } } }
+            thead { tr { th.number { "Entry" } th { "Recorded" } th { "What" } th { "Of" } th { "Tags" } th.wide { "Change" } } }
             tbody { @for entry in entries { (row(entry, look)) } }
         } }
     }
@@ -88,11 +93,6 @@ fn objects(entry: &Entry, look: &Look) -> Markup {
         @if let Some(of) = &entry.rebuild { a href=(format!("/rebuilds/{}", in_path(of))) { (name(of)) } " " }
         @for of in [&entry.target, &entry.group, &entry.policy, &entry.workload].into_iter().flatten() { (name(of)) " " }
     }
-}
-
-/// Returns `true` if this process keeps a trail that whoever looks may read.
-pub(super) async fn has_trail(api: &Asking) -> bool {
-    api.at_this_moment::<IgnoredAny>("/v1/audit", &[("limit", "1")]).await.is_ok()
 }
 
 /// A link to the entries about an object.

@@ -4,7 +4,7 @@ use axum::extract::Path;
 use maud::{Markup, html};
 
 use super::asking::Asking;
-use super::audit::{entries_of, has_trail};
+use super::audit::entries_of;
 use super::frame::Failed;
 use super::look::Look;
 use super::running;
@@ -26,7 +26,7 @@ pub(super) async fn class(Path(class): Path<String>, api: Asking) -> Shown {
     let parameters = [("class", class.as_str()), ("state", "outdated"), ("limit", TAGS)];
     let outdated: List<TagItem> = api.get("/v1/tags", &parameters).await?;
     let running = running::of_class(&item, &api).await;
-    let trail = if has_trail(&api).await {
+    let trail = if api.has_trail() {
         entries_of("class", &class)
     } else {
         html! {}
@@ -64,7 +64,11 @@ fn shown(
                 li { b.outdated[outdated > 0] { (outdated) } a href=(running::address(class, Some("outdated"))) { "run an outdated one" } }
             }
         }
-        p { "Its members by their " a href=(of_class("/tags", None)) { "tags" } "." }
+        p {
+            "Its members by their " a href=(of_class("/tags", None)) { "tags" }
+            // Plans are of the present.
+            @if look.at().is_none() { " · " a href=(format!("{}/rebuild", class_path(class))) { "What a rebuild would do" } }
+        }
         h2 { "Versions" }
         (drawing(status, Axis::of(std::iter::once(status), look.now()), look))
         div.scroll { table {
@@ -87,8 +91,7 @@ fn shown(
         // Plans and rebuilds are of the present.
         @if look.at().is_none() {
             h2 { "Rebuilds" }
-            p { a href=(format!("{}/rebuild", class_path(class))) { "What a rebuild would do" } " · "
-                a href=(look.href("/rebuilds", &[("class", class)])) { "those that were made" } }
+            p { a href=(look.href("/rebuilds", &[("class", class)])) { "Those that were made" } }
         }
         h2 { "Repositories" }
         (table_of(&repositories, class, look))

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::Shown;
 use super::asking::Asking;
-use super::audit::{entries_of, has_trail};
+use super::audit::entries_of;
 use super::compare::form;
 use super::frame::Failed;
 use super::look::Look;
@@ -36,10 +36,14 @@ pub(super) async fn explain(api: Asking) -> Shown {
         _ => None,
     };
     let running = running::of_image(&reference, &api).await;
-    let has_trail = has_trail(&api).await;
+    let has_trail = api.has_trail();
     let content = html! {
         h1 { (name(&reference)) }
-        @if found.items.len() > 1 { p { "These are " (many(found.items.len() as u64, "image")) @if found.items.len() > IMAGES { ", the first " (IMAGES) } ":" } }
+        @if found.items.len() > 1 { p { "These are " (many(found.items.len() as u64, "image")) @if found.items.len() > IMAGES { ", the first " (IMAGES) } ":" }
+            ul { @for of in found.items.iter().take(IMAGES) { li {
+                a href=(format!("#i-{}", of.image.digest.short())) { (name(&of.image.platform.to_string())) } ": " (name(&of.verdict))
+            } } }
+        }
         @for of in found.items.iter().take(IMAGES) { (shown(of, has_trail, api.look())) }
         @if let Some(tree) = built_on_it { section { h2 { "Built on it" } (tree) } }
         (running)
@@ -53,7 +57,7 @@ fn shown(of: &Explanation, has_trail: bool, look: &Look) -> Markup {
     let item = &of.image;
     let digest = item.digest.to_string();
     html! {
-        section {
+        section id=(format!("i-{}", item.digest.short())) {
             h2 { code { (digest) } }
             p { (name(&item.platform.to_string())) ", " (many(u64::from(item.layers), "layer"))
                 @if let Some(bytes) = item.size { " of " (size(bytes)) " as stored" }
@@ -108,7 +112,7 @@ fn standing_of(standing: &ClassStanding, of: &Explanation, look: &Look) -> Marku
         @if standing.state == State::Outdated {
             @if let Some(newer) = newer {
                 "; " (many(u64::from(newer.versions_behind), "version")) " behind"
-                @if let Some(current) = &newer.current { " " (image(current, look)) ", current since " (look.ago(newer.since)) }
+                @if let Some(current) = &newer.current { " " (image(current, look)) ", current on this platform since " (look.ago(newer.since)) }
                 "; outdated since " @if newer.at_least { "at least " } (look.ago(newer.outdated_since))
             }
         }

@@ -8,16 +8,19 @@ use super::lately::Lately;
 use super::text::name;
 use crate::record::{DeadLetterRecord, Topic};
 
-/// Rows of the view: the last of those that are read.
+/// Rows of the view.
 const ROWS: usize = 200;
 
-/// Their number, as a link to them.
+/// Their number, as a link to them. It is about this moment: a view does not count as another because of it.
 pub(super) async fn number(api: &Asking) -> Markup {
-    match Lately::<DeadLetterRecord>::of(Topic::DeadLetters, api).await {
+    let seen = api.seen();
+    let lately = Lately::<DeadLetterRecord>::of(Topic::DeadLetters, api).await;
+    api.forget(seen);
+    match lately {
         Err(failed) => html! { li { (failed.in_place()) } },
         Ok(lately) => html! {
             li {
-                b.outdated[!lately.events.is_empty()] { (lately.count()) }
+                b.outdated[!lately.events.is_empty()] { (lately.number()) }
                 a href="/dead-letters" { "could not be used in the last day" }
             }
         },
@@ -30,13 +33,11 @@ pub(super) async fn letters(api: Asking) -> Shown {
     let (letters, look) = (&lately.events, api.look());
     let content = html! {
         h1 { "What could not be used in the last day" }
-        @if letters.is_empty() { p.current { "Nothing: clade has understood everything." } } @else {
-            @if lately.has_more || letters.len() > ROWS {
-                p { "There are " (lately.count()) ". " code { "clade subscribe dead-letters --from 1d" } " prints all of them." }
-            }
+        @if letters.is_empty() { p.current { "Nothing: all that was read in the last day could be used." } } @else {
+            (lately.rest(ROWS, Topic::DeadLetters))
             div.scroll { table {
                 thead { tr { th { "When" } th { "Where it stood" } th.wide { "Why" } th { "What" } } }
-                tbody { @for (time, letter) in letters.iter().rev().take(ROWS) { tr {
+                tbody { @for (time, letter) in letters.iter().take(ROWS) { tr {
                     td { (look.ago(*time)) }
                     td { (name(&letter.origin)) }
                     td { (name(&letter.reason)) }

@@ -35,6 +35,9 @@ pub(super) fn listed<T>(title: &str, fields: &[Field], look: &Look, list: &List<
     html! {
         h1 { (name(title)) }
         (filter(fields, look))
+        @if let (Some(rest), None) = (list.metadata.remaining_item_count, look.get("continue")) {
+            p.faint { (list.items.len() as u64 + rest) " in all" }
+        }
         @if list.items.is_empty() && list.metadata.token.is_none() {
             p { "Nothing meets these conditions." }
         } @else {

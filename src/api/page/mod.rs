@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Each view asks the API as any client does, with the rights of whoever looks, and uses nothing else: others could write
-//! the same page. It is HTML that needs no script; `page.js` only adds the key for the search and a sign when something has
-//! changed. Everything comes from this process, and the content policy allows nothing else.
+//! the same page. It is HTML that needs no script; `page.js` adds a key for the search, names that it suggests, a sign when
+//! something has changed, and events as they come. Everything comes from this process, and the content policy allows nothing else.
 
 mod admissions;
 mod asking;
@@ -46,10 +46,11 @@ use axum::routing::get;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
+use asking::Site;
 use frame::View;
 
-/// The routes of the page, in front of the API of this process.
-pub fn router(api: Router) -> Router {
+/// The routes of the page, in front of the API of this process, which may have an audit trail.
+pub fn router(api: Router, has_trail: bool) -> Router {
     Router::new()
         .route("/", get(overview::overview))
         .route("/classes/{class}", get(class::class))
@@ -68,7 +69,7 @@ pub fn router(api: Router) -> Router {
         .route("/dead-letters", get(letters::letters))
         .route("/compare", get(compare::compare))
         .route("/search", get(search::search))
-        .with_state(api)
+        .with_state(Site { api, has_trail })
         .merge(assets::router())
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(map_response(frame::guarded))

@@ -11,7 +11,7 @@ use super::running;
 use super::tables::image_rows;
 use super::text::class;
 use super::timeline::{Axis, drawing, moved};
-use super::words::{many, span};
+use super::words::span;
 use crate::api::Status;
 use crate::oci::Timestamp;
 use crate::query::answer::{ClassItem, ClassStatus, CoverageReport, ImageItem, List};
@@ -60,7 +60,12 @@ async fn moment(api: &Asking) -> Markup {
             }
         }
     };
-    html! { (letters) (behind) }
+    let trail = if api.has_trail() {
+        html! { li { b { a href="/audit" { "Audit" } } "what happened" } }
+    } else {
+        html! {}
+    };
+    html! { (letters) (behind) (trail) }
 }
 
 /// The members of versions of a class that another has replaced in the last day.
@@ -134,7 +139,7 @@ fn row(item: &ClassItem, axis: Axis, runs: bool, look: &Look) -> Markup {
                 (status.outdated)
                 @if lately > 0 { br; span.faint { "+" (lately) " since yesterday" } }
             }
-            td { a href=(look.href("/tags", &[("class", name), ("state", "outdated")])) title=(many(status.outdated, "outdated image")) { "Show" } }
+            td { a href=(look.href("/tags", &[("class", name), ("state", "outdated")])) { "Show" } }
             @if runs {
                 td.number { (running_of(name, None, status.running)) }
                 td.number { (running_of(name, Some("outdated"), status.running_outdated)) }

@@ -78,7 +78,7 @@ function tell(text, canShow = false) {
   }
 }
 
-// Compares the view with what is shown.
+// Compares the view with what is shown. Returns whether there was an answer.
 async function compare() {
   try {
     const view = await ask(location.href);
@@ -86,46 +86,56 @@ async function compare() {
     if (!view.ok) tell(`clade answers ${view.status}: what is shown may be old.`);
     else if (view.headers.get("etag") === shown) tell("");
     else tell("There is something new.", true);
+    return view.ok;
   } catch {
     tell(`The connection to clade is lost. What is shown is of ${new Date(loaded).toLocaleTimeString()}.`);
+    return false;
   }
 }
 
-// One comparison at a time, with a rest after each: the index may change many times a second.
+const isSeen = () => document.visibilityState === "visible";
+
+// One comparison at a time, with a rest after each: the index may change many times a second. One that fails is made again.
 let comparing = false;
 let again = false;
 async function look() {
   again = true;
   if (comparing) return;
   comparing = true;
-  while (again) {
+  while (again && isSeen()) {
     again = false;
-    await compare();
-    await pause(REST);
+    if (await compare()) {
+      await pause(REST);
+    } else {
+      await pause(COME_AGAIN);
+      again = true;
+    }
   }
   comparing = false;
 }
 
 // Follows Server-Sent Events while somebody sees the page: a browser has few connections to a host. `address` is asked for each
-// time, `handlers` are those of events by name. Returns what ends the connection and begins it anew.
-function follow(address, handlers) {
+// time, `handlers` are those of events by name, `refused` is called when clade has refused. Returns what ends the connection and
+// begins it anew.
+function follow(address, handlers, refused) {
   let source = null;
   const end = () => {
     source?.close();
     source = null;
   };
   const begin = () => {
-    if (source || document.visibilityState !== "visible") return;
+    if (source || !isSeen()) return;
     source = new EventSource(address());
     for (const [name, handle] of Object.entries(handlers)) source.addEventListener(name, handle);
     source.addEventListener("error", () => {
       // A browser comes again by itself when the connection breaks, but not when it is refused.
       if (source?.readyState !== EventSource.CLOSED) return;
       end();
+      refused();
       setTimeout(begin, COME_AGAIN);
     });
   };
-  document.addEventListener("visibilitychange", () => (document.visibilityState === "visible" ? begin() : end()));
+  document.addEventListener("visibilitychange", () => (isSeen() ? begin() : end()));
   addEventListener("pagehide", end);
   addEventListener("pageshow", begin);
   begin();
@@ -137,29 +147,41 @@ function follow(address, handlers) {
 
 function followPosition() {
   let heard = Date.now();
-  const hear = () => {
-    heard = Date.now();
+  let state = null;
+  let later;
+  // Some views show what is written after the index has changed, such as the audit trail: they are compared once more.
+  const changed = (position) => {
+    if (position.state === state) return;
+    state = position.state;
+    look();
+    clearTimeout(later);
+    later = setTimeout(look, COME_AGAIN);
   };
-  const anew = follow(() => "/v1/position", {
-    // What happened before the connection was there was not told.
-    open: look,
-    error: look,
-    change: () => {
-      hear();
+  const hear = ({ data }) => {
+    heard = Date.now();
+    changed(JSON.parse(data));
+  };
+  // Others have all places: the position is asked for instead.
+  const refused = async () => {
+    try {
+      const answer = await ask("/v1/position");
+      if (answer.ok) changed(await answer.json());
+      else look();
+    } catch {
       look();
-    },
-    beat: hear,
-  });
+    }
+  };
+  const anew = follow(() => "/v1/position", { change: hear, beat: hear, error: look }, refused);
   addEventListener("offline", look);
   // A connection can die without a word, as when a machine sleeps.
   setInterval(() => {
-    if (document.visibilityState !== "visible" || Date.now() - heard < SILENCE) return;
-    hear();
+    if (!isSeen() || Date.now() - heard < SILENCE) return;
+    heard = Date.now();
     look();
     anew();
   }, COME_AGAIN);
   // Rebuilds are no part of the index.
-  if (location.pathname.startsWith("/rebuilds")) follow(() => "/v1/subscribe/rebuilds?from=end", { rebuilds: look });
+  if (location.pathname.startsWith("/rebuilds")) follow(() => "/v1/subscribe/rebuilds?from=end", { rebuilds: look }, look);
 }
 
 // An image that enters or leaves a class, or becomes outdated or current in it, as a line.
@@ -182,17 +204,20 @@ function line({ time, data }) {
 function followEvents(section) {
   const list = section.querySelector("ol");
   let last = "end";
-  section.hidden = false;
-  follow(() => `${section.dataset.follow}&from=${encodeURIComponent(last)}`, {
+  const begin = () => {
+    last = "end";
+  };
+  const events = {
     outdated: (event) => {
       last = event.lastEventId;
       list.prepend(line(JSON.parse(event.data)));
       while (list.children.length > EVENTS) list.lastElementChild.remove();
     },
-    reset: () => {
-      last = "end";
-    },
-  });
+    reset: begin,
+  };
+  section.hidden = false;
+  // What was read last may not be there any more.
+  follow(() => `${section.dataset.follow}&from=${encodeURIComponent(last)}`, events, begin);
 }
 
 // The past does not change, the place of a page in a list expires, and a problem has no tag.

@@ -28,7 +28,8 @@ pub(super) async fn plan(Path(class_name): Path<String>, api: Asking) -> Shown {
             li { b { (plan.cost.other_tags) } "outdated tags that no BuildConfig builds" }
         }
         @if plan.targets.is_empty() {
-            p { "A rebuild would build nothing: no BuildConfig that clade knows is built on an outdated version of the class." }
+            p { "A rebuild would build nothing: no BuildConfig that clade knows is built on an outdated version of the class. clade builds where "
+                "OpenShift does (" code { "clade run --kubernetes" } "); for others it can tell what to rebuild (" code { "--sink" } ")." }
         } @else {
             p { "Nothing is done by looking. This would:" }
             pre { code { "clade rebuild --class " (class_name) } }
@@ -58,12 +59,14 @@ fn problems(plan: &Plan) -> Markup {
 
 /// Outdated tags that somebody else builds.
 fn others(plan: &Plan, api: &Asking) -> Markup {
+    let class = plan.request.class.as_str();
+    let all = api.look().href("/tags", &[("class", class), ("state", "outdated")]);
     let more = (plan.cost.other_tags as usize).saturating_sub(plan.others.len());
     html! {
         @if !plan.others.is_empty() {
             h2 { "Outdated, and built by no BuildConfig" }
             ul.tags { @for of in &plan.others { li { (tag(of, api.look())) } } }
-            @if more > 0 { p.faint { "and " (many(more as u64, "other tag")) } }
+            @if more > 0 { p { "and " a href=(all) { (many(more as u64, "other tag")) } } }
         }
         @if let Some(current) = plan.basis.current {
             p.faint { "Planned for the version " (name(&current.short())) @if let Some(since) = plan.basis.since { ", which is current since " (api.look().ago(since)) } "." }

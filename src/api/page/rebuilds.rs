@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::Shown;
 use super::asking::{Asking, NOTHING};
-use super::audit::{entries_of, has_trail};
+use super::audit::entries_of;
 use super::frame::Failed;
 use super::listed::{Field, filter};
 use super::look::Look;
@@ -121,7 +121,7 @@ pub(super) async fn rebuild(Path(id): Path<String>, api: Asking) -> Shown {
     api.only_now(&[])?;
     let of: RebuildItem = api.get(&["/v1/rebuilds", &in_path(&id)].join("/"), &NOTHING).await?;
     let (look, record) = (api.look(), &of.record);
-    let has_trail = has_trail(&api).await;
+    let has_trail = api.has_trail();
     let left_out: Vec<&TargetRecord> = of.items.iter().filter(|of| of.wave == 0).collect();
     let content = html! {
         h1 { "Rebuild " (name(&id)) }

@@ -97,11 +97,30 @@ fn standings(images: &[ImageItem], look: &Look) -> Markup {
     });
     let mut named = BTreeSet::new();
     standings.retain(|standing| named.insert((&standing.name, standing.state)));
+    // Where images of one tag differ, each state has its platforms.
+    let differs = |of: &ClassStanding| {
+        images.len() > 1 && standings.iter().any(|other| other.name == of.name && other.state != of.state)
+    };
     html! {
         @for standing in standings.iter().take(NAMED) {
             span class=(standing.state.to_string()) { (class(&standing.name, look)) " " (standing.state.to_string())
-                @if let Some(since) = standing.outdated_since { " since " (look.ago(since)) } } br;
+                @if let Some(since) = standing.outdated_since { " since " (look.ago(since)) } }
+            @if differs(standing) { span.faint { " " (platforms(images, standing)) } }
+            br;
         }
         @if standings.len() > NAMED { span.faint { "and " (standings.len() - NAMED) " more" } }
+    }
+}
+
+/// The platforms of those images that stand so.
+fn platforms(images: &[ImageItem], as_this: &ClassStanding) -> Markup {
+    let stands_so = |of: &&ImageItem| {
+        of.classes.iter().any(|other| (&other.name, other.state) == (&as_this.name, as_this.state))
+    };
+    html! {
+        "on "
+        @for (number, of) in images.iter().filter(stands_so).enumerate() {
+            @if number > 0 { ", " } (name(&of.platform.to_string()))
+        }
     }
 }

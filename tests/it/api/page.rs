@@ -99,7 +99,7 @@ async fn the_page_shows_what_the_token_of_whoever_looks_may_read() {
     std::fs::write(tokens.path(), line("reader", "read") + &line("commander", "command")).unwrap();
     let authority = TokenFile::open(tokens.path().to_owned()).unwrap();
     let api = api_with(&world(), Access(Some(Arc::new(authority))));
-    let page = page(api.clone()).merge(api);
+    let page = page(api.clone(), false).merge(api);
     let (status, _, body) = from_elsewhere(&page, Some("reader")).await;
     assert!(status == StatusCode::OK && body.contains("rhel7"), "{status} {body}");
     for (token, expected) in [

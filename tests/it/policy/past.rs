@@ -58,7 +58,7 @@ fn an_image_is_judged_by_what_was_current_when_it_began_and_those_that_began_ear
     assert_eq!((now.counts.violating, now.counts.all()), (6, 6), "{now:?}");
     let then = judged(&mut world, Some(50));
     assert_eq!((then.counts.allowed, then.counts.violating), (2, 2), "{then:?}");
-    assert_eq!(keys(&then), ["both", "when-it-was-outdated"]);
+    assert_eq!((keys(&then), then.unknown_begin), (vec!["both", "when-it-was-outdated"], 1));
     // Of two images that began, one was current and the other is of no class.
     let both = &then.items[0];
     assert_eq!((both.verdict.verdict, both.verdict.decision), (Verdict::Violating, Decision::Deny));

@@ -63,7 +63,7 @@ pub(super) fn page_with(world: &World, build_configs: &[Value], rebuilds: &[Valu
         audit: None,
         access: Access::default(),
     });
-    page(api.clone()).merge(api)
+    page(api.clone(), false).merge(api)
 }
 
 fn target(name: &str, wave: u32, state: &str, message: &str) -> Value {
