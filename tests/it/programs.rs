@@ -1,6 +1,7 @@
 //! Programs of others that ask: the requests that documents show, what stock tools make of the API's description, and a
 //! browser.
 
+mod browser;
 mod cluster;
 mod prometheus;
 
@@ -92,23 +93,4 @@ fn answers_are_as_the_description_says_and_a_generated_client_lists_pages_and_wa
     let told = String::from_utf8_lossy(&checked.stdout);
     assert!(checked.status.success(), "{told}{}", String::from_utf8_lossy(&checked.stderr));
     assert!(told.contains("the generated client has listed"), "{told}");
-}
-
-#[test]
-#[ignore = "needs Chromium: make test"]
-fn the_page_can_be_read_searched_and_followed_in_a_browser() {
-    let dir = made();
-    cluster::import(dir.path());
-    // A sink that nobody answers at: a rebuild of tags begins, and goes on trying.
-    let sink = ["--sink", "http://127.0.0.1:9/"];
-    let running = Running::start(dir.path(), &[&["--listen", "127.0.0.1:0", "--audit"][..], &sink].concat());
-    let demo = Demo { dir, running };
-    cluster::rebuild(&demo.running.url);
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page");
-    let mut look = Command::new(tests.join("chromium.sh"));
-    look.arg(tests.join("look.mjs")).args([&demo.running.url, env!("CARGO_BIN_EXE_clade")]);
-    let looked = look.arg(demo.dir.path()).output().unwrap();
-    let told = String::from_utf8_lossy(&looked.stdout);
-    assert!(looked.status.success(), "{told}{}", String::from_utf8_lossy(&looked.stderr));
-    assert!(told.contains("looked at 17 views"), "{told}");
 }

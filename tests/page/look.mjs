@@ -2,6 +2,7 @@
 // directory.
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
+import http from "node:http";
 import assert from "node:assert/strict";
 import { launch } from "./browser.mjs";
 
@@ -181,6 +182,48 @@ await news.getByText("The connection to clade is lost").waitFor({ timeout: 20000
 await context.setOffline(false);
 await news.waitFor({ state: "hidden", timeout: 20000 });
 await context.close();
+
+// A page of another origin can neither read nor command, nor put the page into a frame.
+const other = http.createServer((_, answer) => {
+  answer.setHeader("content-type", "text/html");
+  answer.end("<!doctype html><title>elsewhere</title>");
+});
+await new Promise((resolve) => other.listen(0, "127.0.0.1", resolve));
+const elsewhere = await (await browser.newContext()).newPage();
+await elsewhere.goto(`http://127.0.0.1:${other.address().port}/`);
+const before = await (await fetch(`${base}/v1/classes`)).json();
+const tried = await elsewhere.evaluate(async (base) => {
+  const attempt = (path, options) => fetch(base + path, options).then(() => "answered", () => "refused");
+  const manifest = [{ apiVersion: "clade.dev/v1alpha1", kind: "ImageClass", metadata: { name: "evil" } }];
+  manifest[0].spec = { from: { kind: "DockerImage", name: "evil:1" } };
+  const body = JSON.stringify(manifest);
+  const follow = () =>
+    new Promise((resolve) => {
+      const source = new EventSource(`${base}/v1/position`);
+      source.onerror = () => resolve("refused");
+      source.addEventListener("change", () => resolve("answered"));
+    });
+  const frame = document.createElement("iframe");
+  const loaded = new Promise((resolve) => (frame.onload = resolve));
+  frame.src = base;
+  document.body.append(frame);
+  await loaded;
+  return {
+    read: await attempt("/v1/classes"),
+    look: await attempt("/"),
+    follow: await follow(),
+    command: await attempt("/v1/apply", { method: "POST", body, headers: { "content-type": "application/json" } }),
+    remove: await attempt("/v1/classes?name=openjdk8", { method: "DELETE" }),
+    // Sent without asking first; nobody sees the answer.
+    blind: await attempt("/v1/apply", { method: "POST", mode: "no-cors", body }),
+  };
+}, base);
+const { blind, ...rest } = tried;
+assert.deepEqual(rest, { read: "refused", look: "refused", follow: "refused", command: "refused", remove: "refused" });
+const called = ({ items }) => items.map(({ metadata }) => metadata.name);
+assert.deepEqual(called(await (await fetch(`${base}/v1/classes`)).json()), called(before), blind);
+assert(!elsewhere.frames().some((frame) => frame.url().startsWith(base)), "the page is in no frame");
+other.close();
 
 await browser.close();
 assert.deepEqual(problems, []);
