@@ -52,12 +52,17 @@ fn runs(of: &Explanation) -> Vec<Option<Run>> {
 }
 
 fn shown(layer: &LayerItem, run: Option<&Run>, of: &Explanation, look: &Look) -> Markup {
-    let thickness = run.map(|run| format!("thick-{}", run.thickness()));
     let standings: Vec<_> =
         of.image.classes.iter().filter(|standing| standing.depth == layer.depth).collect();
     let is_old = standings.iter().any(|standing| standing.state == State::Outdated);
+    let classes = [
+        run.map(|run| format!("thick-{}", run.thickness())),
+        (!layer.images.is_empty()).then(|| "base".to_owned()),
+        (!standings.is_empty()).then(|| if is_old { "old" } else { "fresh" }.to_owned()),
+    ];
+    let classes = classes.into_iter().flatten().collect::<Vec<_>>().join(" ");
     html! {
-        li class=[thickness] .base[!layer.images.is_empty()].fresh[!standings.is_empty() && !is_old].old[is_old] {
+        li class=(classes) {
             span.depth { (layer.depth) }
             code title=(layer.layer.to_string()) { (layer.layer.short()) }
             @if let Some(run) = run.filter(|_| layer.size.is_some()) {
