@@ -86,7 +86,7 @@ check-deploy: test-tools
 ## Pictures of every view of the page, on the demo's data, in target/pictures; the documents show one of them.
 screenshots: test-tools
 	mkdir -p target/pictures
-	CLADE_PICTURES=$(CURDIR)/target/pictures cargo test --locked --test it -- --include-ignored programs::the_page
+	CLADE_PICTURES=$(CURDIR)/target/pictures cargo test --locked --test it -- --include-ignored programs::browser::the_page
 	cp target/pictures/overview-light-1280.png docs/images/
 
 ## The chain index beside other designs.

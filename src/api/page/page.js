@@ -113,11 +113,14 @@ async function look() {
   }
   comparing = false;
 }
+document.addEventListener("visibilitychange", () => {
+  if (again) look();
+});
 
 // Follows Server-Sent Events while somebody sees the page: a browser has few connections to a host. `address` is asked for each
-// time, `handlers` are those of events by name, `refused` is called when clade has refused. Returns what ends the connection and
-// begins it anew.
-function follow(address, handlers, refused) {
+// time, `handlers` are those of events by name; `broken` is called when the connection has broken, `refused` when clade has refused.
+// Returns what ends the connection and begins it anew.
+function follow(address, handlers, { broken = () => {}, refused }) {
   let source = null;
   const end = () => {
     source?.close();
@@ -129,7 +132,10 @@ function follow(address, handlers, refused) {
     for (const [name, handle] of Object.entries(handlers)) source.addEventListener(name, handle);
     source.addEventListener("error", () => {
       // A browser comes again by itself when the connection breaks, but not when it is refused.
-      if (source?.readyState !== EventSource.CLOSED) return;
+      if (source?.readyState !== EventSource.CLOSED) {
+        broken();
+        return;
+      }
       end();
       refused();
       setTimeout(begin, COME_AGAIN);
@@ -171,7 +177,7 @@ function followPosition() {
       look();
     }
   };
-  const anew = follow(() => "/v1/position", { change: hear, beat: hear, error: look }, refused);
+  const anew = follow(() => "/v1/position", { change: hear, beat: hear }, { broken: look, refused });
   addEventListener("offline", look);
   // A connection can die without a word, as when a machine sleeps.
   setInterval(() => {
@@ -181,7 +187,7 @@ function followPosition() {
     anew();
   }, COME_AGAIN);
   // Rebuilds are no part of the index.
-  if (location.pathname.startsWith("/rebuilds")) follow(() => "/v1/subscribe/rebuilds?from=end", { rebuilds: look }, look);
+  if (location.pathname.startsWith("/rebuilds")) follow(() => "/v1/subscribe/rebuilds?from=end", { rebuilds: look }, { refused: look });
 }
 
 // An image that enters or leaves a class, or becomes outdated or current in it, as a line.
@@ -217,7 +223,7 @@ function followEvents(section) {
   };
   section.hidden = false;
   // What was read last may not be there any more.
-  follow(() => `${section.dataset.follow}&from=${encodeURIComponent(last)}`, events, begin);
+  follow(() => `${section.dataset.follow}&from=${encodeURIComponent(last)}`, events, { refused: begin });
 }
 
 // The past does not change, the place of a page in a list expires, and a problem has no tag.
