@@ -44,7 +44,7 @@ const views = {
   "dead letters": "/dead-letters",
 };
 
-// What a visit costs; a context of its own is a browser that was never here.
+// Visits a view and returns its cost; a context of its own is a browser that was never here.
 async function visit(page, path) {
   await page.goto(base + path, { waitUntil: "load" });
   return page.evaluate(async () => {

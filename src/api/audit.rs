@@ -12,8 +12,9 @@ use serde_json::value::RawValue;
 use super::Audited;
 use super::error::ApiError;
 use super::limits::Limits;
+use super::read::params::time_of;
 use crate::audit::Question;
-use crate::oci::{Digest, Timestamp, time};
+use crate::oci::{Digest, Timestamp};
 use crate::query::answer::API_VERSION;
 
 /// Entries of a page, if it does not say how many.
@@ -67,14 +68,14 @@ pub(super) struct AuditList {
     api_version: &'static str,
     /// `List`.
     kind: &'static str,
-    /// How the list goes on.
+    /// The token of the next page.
     metadata: AuditMetadata,
     /// The entries, as they stand in the trail.
     #[schemars(schema_with = "entries")]
     items: Vec<Box<RawValue>>,
 }
 
-/// How a list of entries goes on.
+/// The token of the next page, and the lines that are missing.
 #[derive(Debug, Serialize, JsonSchema)]
 struct AuditMetadata {
     /// The token for the next page. Absent on the last one.
@@ -109,14 +110,7 @@ pub(super) async fn audit(
 }
 
 fn question(params: AuditParams, now: Timestamp) -> Result<Question, ApiError> {
-    let moment = |name: &str, text: Option<String>| match text {
-        None => Ok(None),
-        Some(text) => time::moment(&text, now).map(Some).ok_or_else(|| {
-            ApiError::invalid(format!(
-                "{name} {text:?}: write a time (2026-01-31T00:00:00Z) or the time since then (30d)"
-            ))
-        }),
-    };
+    let moment = |name: &str, text: Option<String>| text.map(|text| time_of(name, &text, now)).transpose();
     let AuditParams { image, class, group, policy, workload, rebuild, what, limit, token, .. } = params;
     if !(1..=MOST).contains(&limit) {
         return Err(ApiError::invalid(format!("limit {limit}: write a number from 1 to {MOST}")));

@@ -12,14 +12,14 @@ pub(super) struct Backwards<F> {
     file: F,
     /// The place in the file before which nothing was read.
     start: u64,
-    /// What was read and not returned.
+    /// The bytes that were read and not returned.
     held: Vec<u8>,
 }
 
 impl<F: std::io::Read + Seek> Backwards<F> {
     pub(super) fn new(mut file: F) -> std::io::Result<Self> {
         let mut lines = Self { start: file.seek(SeekFrom::End(0))?, file, held: Vec::new() };
-        // What stands after the last line feed is being written.
+        // An auditor is still writing what stands after the last line feed.
         lines.line()?;
         Ok(lines)
     }
@@ -29,7 +29,7 @@ impl<F: std::io::Read + Seek> Backwards<F> {
         if self.start == 0 && self.held.is_empty() { Ok(None) } else { self.line() }
     }
 
-    /// What stands after the last line feed of what is left, which is cut off with it.
+    /// Cuts off and returns what stands after the last line feed of the rest.
     fn line(&mut self) -> std::io::Result<Option<Vec<u8>>> {
         let mut unsearched = self.held.len();
         loop {

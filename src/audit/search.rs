@@ -104,12 +104,12 @@ pub fn search(dir: &Directory, question: &Question) -> Result<Found, AuditError>
         };
         while let Some(line) = lines.next().map_err(failed)? {
             let number = number(&line);
-            // What an earlier page has looked at.
+            // An earlier page has looked at it.
             if number.zip(question.before).is_some_and(|(number, before)| number >= before) {
                 continue;
             }
             if found.lines.len() == question.limit || bytes > MOST_BYTES || looked_through > MOST {
-                return Ok(found);
+                return Ok(Found { next: found.next.or(Some(first)), ..found });
             }
             looked_through += line.len() as u64;
             if texts.iter().all(|text| text.find(&line).is_some()) {

@@ -1,15 +1,11 @@
 //! Parses moments as people type them.
 
 use crate::cli::error::CliError;
-use crate::oci::Timestamp;
-use crate::oci::time::duration;
+use crate::oci::{Timestamp, time};
 
 /// Parses a time, or a time span before now.
 pub(super) fn moment(option: &str, text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
-    if let Ok(time) = text.parse() {
-        return Ok(time);
-    }
-    duration(text).and_then(|ago| now.checked_sub(ago).ok()).ok_or_else(|| {
+    time::moment(text, now).ok_or_else(|| {
         CliError::Usage(format!(
             "{option} {text:?} is no moment: write 2026-11-25T00:00:00Z, or how long ago it was, as 90m, 2h or 1d12h"
         ))

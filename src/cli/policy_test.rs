@@ -29,14 +29,11 @@ pub(super) fn test(client: &Client, args: &PolicyTestArgs) -> Result<(), CliErro
 }
 
 fn tell(verdicts: &WorkloadVerdicts, since: Option<Timestamp>) -> Result<(), CliError> {
-    let mut rows: Vec<Vec<String>> = verdicts.items.iter().flat_map(rows_of).collect();
+    let rows: Vec<Vec<String>> = verdicts.items.iter().flat_map(|of| rows_of(of, since.is_some())).collect();
     if !rows.is_empty() {
-        let mut head = vec!["WORKLOAD", "PODS", "CONTAINER", "VERDICT", "POLICY", "WHY"];
-        if since.is_some() {
-            head.insert(2, "BEGAN");
-        } else {
-            rows.iter_mut().for_each(|row| drop(row.remove(2)));
-        }
+        let mut head = vec!["WORKLOAD", "PODS"];
+        head.extend(since.map(|_| "BEGAN"));
+        head.extend(["CONTAINER", "VERDICT", "POLICY", "WHY"]);
         table(&head, rows, &[1], "workloads")?;
     }
     let of = &verdicts.counts;
@@ -61,19 +58,20 @@ fn tell(verdicts: &WorkloadVerdicts, since: Option<Timestamp>) -> Result<(), Cli
     lines(told)
 }
 
-/// A row for each judgement that does not allow an image.
-fn rows_of(of: &WorkloadVerdict) -> impl Iterator<Item = Vec<String>> {
+/// A row for each judgement that does not allow an image, if wanted with the time at which it began.
+fn rows_of(of: &WorkloadVerdict, with_began: bool) -> impl Iterator<Item = Vec<String>> {
     let containers = of.verdict.containers.iter();
     let judged = containers.flat_map(|container| container.judgements.iter().map(move |by| (container, by)));
-    judged.filter(|(_, by)| by.verdict != Verdict::Allowed).map(|(container, by)| {
-        vec![
-            of.key.clone(),
-            of.pods.to_string(),
-            of.began.map(|began| began.to_string()).unwrap_or_default(),
+    judged.filter(|(_, by)| by.verdict != Verdict::Allowed).map(move |(container, by)| {
+        let began = with_began.then(|| of.began.map(|began| began.to_string()).unwrap_or_default());
+        let mut row = vec![of.key.clone(), of.pods.to_string()];
+        row.extend(began);
+        row.extend([
             container.container.name.clone(),
             by.verdict.as_str().to_owned(),
             by.policy.clone(),
             by.message.clone(),
-        ]
+        ]);
+        row
     })
 }

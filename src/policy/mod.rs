@@ -151,7 +151,7 @@ pub struct Claimed {
 }
 
 impl ImageFacts {
-    /// What the facts were at an earlier time, as far as the present ones tell: a version that was replaced later was current then.
+    /// The facts of an earlier time, as far as the present ones tell: a version that was replaced later was current then.
     #[must_use]
     pub fn at(mut self, time: Timestamp) -> Self {
         let is_later = |since: Option<Timestamp>| since.is_some_and(|since| since > time);

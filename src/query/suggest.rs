@@ -1,4 +1,4 @@
-//! What somebody may mean who has typed the beginning of a name.
+//! Suggests names to somebody who has typed the beginning of one.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -8,8 +8,8 @@ use super::answer::{Suggested, Suggestion};
 use super::reference::RefError;
 use crate::shard::Shard;
 
-/// Repositories of one partition whose names are looked at for a part that begins so, at most.
-const MOST_LOOKED_AT: usize = 5_000;
+/// Repositories whose names are looked at for a part that begins so, at most: each partition has its share of them.
+const MOST_LOOKED_AT: usize = 20_000;
 
 impl Query {
     /// Names that begin with `typed`, at most so many of each kind: classes, repositories, tags once a repository is written
@@ -19,10 +19,9 @@ impl Query {
         if typed.is_empty() {
             return Vec::new();
         }
-        let repositories = || self.repositories(typed, most);
         let names = [
             (Suggested::Class, self.classes_called(typed, most)),
-            (Suggested::Repository, repositories()),
+            (Suggested::Repository, self.repositories(typed, most)),
             (Suggested::Tag, self.tags_called(typed, most)),
             (Suggested::Image, self.digests(typed, most)),
         ];
@@ -49,10 +48,10 @@ impl Query {
         let others = whole.into_iter().filter(|name| *name != typed);
         let mut found: Vec<&str> = exact.into_iter().chain(others).take(most).collect();
         if found.len() < most {
-            let part = format!("/{typed}");
+            let (part, share) = (format!("/{typed}"), self.share());
             let has_part = |name: &&str| name.contains(&part) && !name.starts_with(typed);
             let parts = self.shards().flat_map(|shard| {
-                let looked_at = repositories_from(shard, "").take(MOST_LOOKED_AT);
+                let looked_at = repositories_from(shard, "").take(share);
                 looked_at.filter(has_part).take(most)
             });
             let parts: BTreeSet<&str> = parts.collect();
@@ -67,9 +66,9 @@ impl Query {
         let Some((repository, tag)) = last.contains(':').then(|| typed.rsplit_once(':')).flatten() else {
             return Vec::new();
         };
-        let part = format!("/{repository}");
+        let (part, share) = (format!("/{repository}"), self.share());
         let written_out = self.shards().flat_map(|shard| {
-            let looked_at = repositories_from(shard, "").take(MOST_LOOKED_AT);
+            let looked_at = repositories_from(shard, "").take(share);
             exactly(shard, repository)
                 .into_iter()
                 .chain(looked_at.filter(|name| name.ends_with(&part)).take(most))
@@ -82,6 +81,11 @@ impl Query {
             })
         });
         tags.collect::<BTreeSet<_>>().into_iter().take(most).map(str::to_owned).collect()
+    }
+
+    /// The number of repositories that are looked at in each partition.
+    fn share(&self) -> usize {
+        MOST_LOOKED_AT / self.shards().count().max(1)
     }
 
     fn digests(&self, typed: &str, most: usize) -> Vec<String> {

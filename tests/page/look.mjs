@@ -156,7 +156,7 @@ await suggested.first().waitFor({ state: "attached" });
 const offered = await suggested.evaluateAll((options) => options.map(({ value }) => value));
 assert(offered.length > 1 && offered.every((name) => name.startsWith("search/scheduler:v")), String(offered));
 
-// What happens to a class appears while somebody looks at it.
+// Events of a class appear while somebody looks at it.
 await page.goto(`${base}/classes/ubuntu16.04`);
 await page.getByText("What happens now").waitFor();
 const events = page.locator(".events li");

@@ -96,7 +96,7 @@ fn describe(operation: &Operation, problem: &Value, schemas: &mut SchemaGenerato
             },
         },
     });
-    if matches!(answers, Answers::Of(_) | Answers::List(_))
+    if matches!(answers, Answers::Of(_) | Answers::List(_) | Answers::Followed(_))
         && operation.method == "GET"
         && !["/v1/rebuilds", "/v1/audit"].iter().any(|other| path.starts_with(other))
     {

@@ -28,7 +28,7 @@ const LONGEST: usize = 8 << 20;
 /// The parameters of a question that has none.
 pub(super) const NOTHING: [(&str, &str); 0] = [];
 
-/// What the page stands in front of.
+/// The API that the page stands in front of.
 #[derive(Clone)]
 pub(super) struct Site {
     /// The API of the process.
@@ -98,10 +98,8 @@ impl Asking {
         path: &str,
         parameters: &impl Serialize,
     ) -> Result<T, Failed> {
-        let parameters = serde_urlencoded::to_string(parameters).map_err(Failed::internal)?;
         let at = serde_urlencoded::to_string([("at", self.look.at())]).map_err(Failed::internal)?;
-        let uri = format!("{path}?{parameters}&{at}");
-        self.answer(Request::get(uri).body(Body::empty()).map_err(Failed::internal)?).await
+        self.answer(question(path, parameters, &at)?).await
     }
 
     /// The same for a question that needs a body. Those are about the present.
@@ -120,9 +118,7 @@ impl Asking {
         path: &str,
         parameters: &impl Serialize,
     ) -> Result<T, Failed> {
-        let parameters = serde_urlencoded::to_string(parameters).map_err(Failed::internal)?;
-        let request = Request::get(format!("{path}?{parameters}")).body(Body::empty());
-        let body = self.ask(request.map_err(Failed::internal)?).await?;
+        let body = self.ask(question(path, parameters, "")?).await?;
         serde_json::from_slice(&whole(body).await?).map_err(Failed::internal)
     }
 
@@ -133,9 +129,7 @@ impl Asking {
         parameters: &impl Serialize,
         most: usize,
     ) -> Result<(Vec<T>, bool), Failed> {
-        let parameters = serde_urlencoded::to_string(parameters).map_err(Failed::internal)?;
-        let request = Request::get(format!("{path}?{parameters}")).body(Body::empty());
-        let mut body = self.ask(request.map_err(Failed::internal)?).await?;
+        let mut body = self.ask(question(path, parameters, "")?).await?;
         let (mut read, mut number, mut has_more) = (Vec::new(), 0, false);
         while let Some(frame) = body.frame().await {
             let Ok(piece) = frame.map_err(Failed::internal)?.into_data() else { continue };
@@ -187,16 +181,6 @@ impl Asking {
         self.see(shown.as_bytes());
     }
 
-    /// The hash of what is shown so far.
-    pub(super) fn seen(&self) -> Digest {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes out of the hash what was added after this.
-    pub(super) fn forget(&self, seen: Digest) {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
-    }
-
     /// Adds something that is shown to the hash.
     pub(super) fn see(&self, shown: &[u8]) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -215,10 +199,14 @@ impl Asking {
     }
 }
 
-async fn whole(body: Body) -> Result<Bytes, Failed> {
-    to_bytes(body, LONGEST).await.map_err(|_| too_long())
+/// The request for a path with these parameters, and others that are written out.
+fn question(path: &str, parameters: &impl Serialize, others: &str) -> Result<Request<Body>, Failed> {
+    let parameters = serde_urlencoded::to_string(parameters).map_err(Failed::internal)?;
+    Request::get(format!("{path}?{parameters}&{others}")).body(Body::empty()).map_err(Failed::internal)
 }
 
-fn too_long() -> Failed {
-    Failed::internal("the answer is longer than what a view shows: narrow the question")
+/// The whole body of an answer.
+async fn whole(body: Body) -> Result<Bytes, Failed> {
+    let too_long = |_| Failed::internal("the answer is longer than what a view shows: narrow the question");
+    to_bytes(body, LONGEST).await.map_err(too_long)
 }

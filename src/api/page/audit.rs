@@ -28,7 +28,7 @@ const FIELDS: &[Field] = &[
     Field("until", "Until", &[]),
 ];
 
-/// What the API answers.
+/// The answer of the API.
 #[derive(Deserialize)]
 struct Found {
     metadata: Metadata,

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::asking::Asking;
 use super::frame::Failed;
@@ -11,8 +11,9 @@ use crate::record::Topic;
 
 /// Events that are read at once, at most.
 const MOST: usize = 1_000;
-/// The spans of time that are asked for, until one has no more events than that.
-const SPANS: [(&str, &str); 3] = [("1d", "day"), ("1h", "hour"), ("1m", "minute")];
+/// The day, and shorter spans of time that are asked for while one has more events than that.
+const DAY: &str = "1d";
+const SHORTER: [(&str, &str); 2] = [("1h", "hour"), ("1m", "minute")];
 
 /// An event of a topic.
 #[derive(Deserialize)]
@@ -27,48 +28,66 @@ struct Event<T> {
 pub(super) struct Lately<T> {
     /// The newest first.
     pub(super) events: Vec<(Timestamp, T)>,
-    /// The span of time that they are of.
-    span: &'static str,
-    /// There are more, even in that span.
+    /// The number of events of the last day.
+    number: Number,
+    /// The span of time that `events` is of, if it is not the day.
+    shorter: Option<&'static str>,
+    /// That span has more of them.
     has_more: bool,
 }
 
-impl<T: DeserializeOwned> Lately<T> {
+/// A number of events, as far as they were read.
+pub(super) struct Number {
+    pub(super) read: usize,
+    has_more: bool,
+}
+
+impl Number {
+    /// The number of events of the last day on a topic.
     pub(super) async fn of(topic: Topic, api: &Asking) -> Result<Self, Failed> {
-        let path = ["/v1/subscribe", topic.name()].join("/");
-        let mut found = (Vec::new(), false, "");
-        for (from, span) in SPANS {
-            let (events, has_more) = api.lines::<Event<T>>(&path, &[("from", from)], MOST).await?;
-            found = (events, has_more, span);
-            if !has_more {
-                break;
-            }
+        let (events, has_more) = read::<IgnoredAny>(topic, DAY, api).await?;
+        Ok(Self { read: events.len(), has_more })
+    }
+
+    /// In words.
+    pub(super) fn told(&self) -> String {
+        let over = if self.has_more { "over " } else { "" };
+        format!("{over}{}", self.read)
+    }
+}
+
+impl<T: DeserializeOwned> Lately<T> {
+    /// Reads them. The view counts as another when they are others.
+    pub(super) async fn of(topic: Topic, api: &Asking) -> Result<Self, Failed> {
+        let (mut events, mut has_more) = read::<Event<T>>(topic, DAY, api).await?;
+        let number = Number { read: events.len(), has_more };
+        let (mut spans, mut shorter) = (SHORTER.into_iter(), None);
+        while has_more && let Some((from, span)) = spans.next() {
+            (events, has_more) = read(topic, from, api).await?;
+            shorter = Some(span);
         }
-        let (mut events, has_more, span) = found;
         // Partitions are read in any order.
         events.sort_by_key(|of| (of.time, of.partition, of.offset));
         let places = events.iter().map(|of| format!("{}:{} ", of.partition, of.offset));
         api.see(places.collect::<String>().as_bytes());
         let events = events.into_iter().rev().filter_map(|Event { time, data, .. }| Some((time, data?)));
-        Ok(Self { events: events.collect(), span, has_more })
+        Ok(Self { events: events.collect(), number, shorter, has_more })
     }
 
-    /// Their number.
-    pub(super) fn number(&self) -> String {
-        let is_all = self.span == SPANS[0].1 && !self.has_more;
-        if is_all { self.events.len().to_string() } else { format!("over {MOST}") }
-    }
-
-    /// What is not shown of the last day, if so many are, and how to see it.
+    /// Tells how many there are and how to see them, where a view shows only so many of them.
     pub(super) fn rest(&self, shown: usize, topic: Topic) -> Markup {
-        let is_of_less = self.span != SPANS[0].1;
         html! {
-            @if is_of_less || self.has_more || self.events.len() > shown {
-                p { "There are " (self.number()) " of the last day. These are "
+            @if self.shorter.is_some() || self.events.len() > shown {
+                p { "There are " (self.number.told()) " of the last day. These are "
                     @if self.has_more { "some" } @else { "the last" }
-                    @if is_of_less { " of the last " (self.span) }
+                    @if let Some(span) = self.shorter { " of the last " (span) }
                     ". " code { "clade subscribe " (topic.name()) " --from 1d" } " prints all of them." }
             }
         }
     }
+}
+
+async fn read<T: DeserializeOwned>(topic: Topic, from: &str, api: &Asking) -> Result<(Vec<T>, bool), Failed> {
+    let path = ["/v1/subscribe", topic.name()].join("/");
+    api.lines(&path, &[("from", from)], MOST).await
 }

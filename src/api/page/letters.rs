@@ -1,10 +1,10 @@
-//! What could not be used lately, and why.
+//! The input that clade could not use lately, and why.
 
 use maud::{Markup, html};
 
 use super::Shown;
 use super::asking::Asking;
-use super::lately::Lately;
+use super::lately::{Lately, Number};
 use super::text::name;
 use crate::record::{DeadLetterRecord, Topic};
 
@@ -13,14 +13,11 @@ const ROWS: usize = 200;
 
 /// Their number, as a link to them. It is about this moment: a view does not count as another because of it.
 pub(super) async fn number(api: &Asking) -> Markup {
-    let seen = api.seen();
-    let lately = Lately::<DeadLetterRecord>::of(Topic::DeadLetters, api).await;
-    api.forget(seen);
-    match lately {
+    match Number::of(Topic::DeadLetters, api).await {
         Err(failed) => html! { li { (failed.in_place()) } },
-        Ok(lately) => html! {
+        Ok(number) => html! {
             li {
-                b.outdated[!lately.events.is_empty()] { (lately.number()) }
+                b.outdated[number.read > 0] { (number.told()) }
                 a href="/dead-letters" { "could not be used in the last day" }
             }
         },

@@ -38,7 +38,7 @@ struct Parts {
     moment: Markup,
 }
 
-/// How complete the answers are at this moment, as figures.
+/// Figures that tell how complete the answers are at this moment.
 async fn moment(api: &Asking) -> Markup {
     if api.look().at().is_some() {
         return html! {};

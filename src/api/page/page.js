@@ -1,4 +1,4 @@
-// What the page can do beyond HTML: a key for the search and names that it suggests, a sign when what is shown has changed or the
+// This adds to the HTML: a key for the search and names that it suggests, a sign when what is shown has changed or the
 // connection is lost, and events as they come. Nothing that somebody reads is moved: whoever wants to see a change loads the page
 // again.
 
@@ -222,7 +222,7 @@ function followEvents(section) {
     reset: begin,
   };
   section.hidden = false;
-  // What was read last may not be there any more.
+  // The event that was read last may not be there any more.
   follow(() => `${section.dataset.follow}&from=${encodeURIComponent(last)}`, events, { refused: begin });
 }
 

@@ -31,7 +31,7 @@ struct Run {
 }
 
 impl Run {
-    /// How thick each of its layers is drawn, from 1 to 6: each step is four times the size.
+    /// The thickness with which each of its layers is drawn, from 1 to 6: each step is four times the size.
     fn thickness(&self) -> u32 {
         let kilobytes = self.bytes / self.layers.max(1) as u64 / 1_000;
         (kilobytes.max(1).ilog2() / 2).saturating_sub(2).clamp(1, 6)

@@ -19,7 +19,7 @@ const MOST_BASES: usize = 1_000;
 pub(in crate::api) struct UsageParams {
     /// The class.
     class: String,
-    /// Whether to count tags, too: true if it is left out. That takes long where a class has many members.
+    /// With `false`, clade counts no tags, which takes long where a class has many members.
     tags: Option<bool>,
     /// As of this time of RFC 3339, or as of this span of time ago (`7d`).
     at: Option<String>,

@@ -80,7 +80,7 @@ pub(super) fn past(text: &str, now: Timestamp) -> Result<Timestamp, ApiError> {
 }
 
 /// The time that a parameter names.
-fn time_of(name: &str, text: &str, now: Timestamp) -> Result<Timestamp, ApiError> {
+pub(in crate::api) fn time_of(name: &str, text: &str, now: Timestamp) -> Result<Timestamp, ApiError> {
     time::moment(text, now).ok_or_else(|| unclear(name, text))
 }
 

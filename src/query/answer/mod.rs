@@ -75,7 +75,7 @@ pub struct ListMetadata {
 /// A name that may be meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Suggestion {
-    /// What is called so.
+    /// The kind of object that is called so.
     pub kind: Suggested,
     /// The full name.
     pub name: String,

@@ -1,7 +1,7 @@
-//! What runs is judged as of the time at which it began.
+//! Policies judge what runs as of the time at which it began.
 
 use clade::observe::Observation;
-use clade::policy::{Behind, Decision, Verdict};
+use clade::policy::{Behind, Claimed, Decision, ImageFacts, KnownImage, Verdict};
 use clade::query::{NamedPolicy, WorkloadVerdicts, WorkloadsRequest};
 use clade::record::{RunningImage, RunningKind, Timestamp, WorkloadImage};
 use serde_json::json;
@@ -66,4 +66,18 @@ fn an_image_is_judged_by_what_was_current_when_it_began_and_those_that_began_ear
     assert_eq!((verdicts, both.began), (vec![Verdict::Allowed, Verdict::Violating], Some(time(95))));
     assert_eq!(judged(&mut world, Some(126)).counts.all(), 1);
     assert_eq!(judged(&mut world, Some(500)).counts.all(), 0);
+}
+
+#[test]
+fn a_claimed_version_that_was_replaced_later_was_current_too() {
+    let claimed = |since: i64| Claimed {
+        class: "base".to_owned(),
+        is_current: false,
+        outdated_since: Some(time(since)),
+    };
+    let image =
+        KnownImage { digest: digest("x"), memberships: Vec::new(), claims: vec![claimed(100), claimed(120)] };
+    let facts = ImageFacts { known: vec![image], ..ImageFacts::default() };
+    let claims = facts.at(time(110)).known.remove(0).claims;
+    assert_eq!(claims, [claimed(100), Claimed { is_current: true, outdated_since: None, ..claimed(120) }]);
 }

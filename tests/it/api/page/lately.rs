@@ -1,4 +1,4 @@
-//! What happened lately: the audit trail, dead letters, and what has become outdated.
+//! The views of recent events: the audit trail, dead letters, admissions, and what has become outdated.
 
 use std::sync::Arc;
 
